@@ -1,0 +1,40 @@
+"""What can go wrong, as one root exception with few children.
+
+Every message says what happened, with which value, against which limit, and what to do next.
+"""
+
+
+class SurveillanceError(Exception):
+    """Root of every error that the platform raises on purpose."""
+
+
+class ConfigurationError(SurveillanceError):
+    """A setting, connection or parameter is missing or unusable. Retrying does not help."""
+
+
+class VendorError(SurveillanceError):
+    """Polygon refused a request for good: wrong key, no entitlement, unknown ticker."""
+
+
+class VendorUnavailableError(SurveillanceError):
+    """Polygon could not be reached, answered 5xx or sent an unusable body. Retrying may help."""
+
+
+class RateLimitedError(VendorUnavailableError):
+    """Polygon answered 429.
+
+    Attributes:
+        retry_after: seconds to wait before the next call, or None when the vendor gave none.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BrokerError(SurveillanceError):
+    """Kafka did not accept or return a record."""
+
+
+class WarehouseError(SurveillanceError):
+    """The warehouse refused rows or offsets; nothing of the batch was stored."""

@@ -1,0 +1,242 @@
+"""The records that travel on the topics. Each is immutable and carries a deterministic id.
+
+Times ending in ``_ms`` are UTC epoch milliseconds; a bar is keyed by its START. Prices are unadjusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+Timespan = str
+Source = Literal["live", "backfill"]
+
+SPAN_MS: dict[Timespan, int] = {
+    "minute": 60_000,
+    "5minute": 300_000,
+    "15minute": 900_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+}
+
+
+def digest(*parts: object) -> str:
+    """Eight hex digits that change when any part changes."""
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=4).hexdigest()
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """Base of everything that is published. ``event_id`` is the key of every upsert."""
+
+    event_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.event_id:
+            force_setattr(self, "event_id", self.identity())
+
+    def identity(self) -> str:
+        raise TypeError(f"{type(self).__name__} has no identity")
+
+
+class Bar(Record, frozen=True, kw_only=True, tag="bar", tag_field="kind"):
+    """One OHLCV aggregate as the vendor sent it.
+
+    ``revision`` is a digest of the values: the same bar polled twice has the same id, a corrected bar has a
+    new one, and the poller needs no memory to know the difference. A later bar with the same
+    (symbol, timespan, ts_ms) replaces the earlier one.
+    """
+
+    symbol: str
+    timespan: Timespan
+    ts_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: Decimal
+    vwap: float | None = None
+    trades: int | None = None
+    delayed: bool = False  # the vendor said status DELAYED: a 15-minute entitlement
+    source: Source = "live"
+    polled_ms: int = 0  # wall clock of the poll that brought it
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.revision:
+            values = (self.open, self.high, self.low, self.close, self.volume.normalize(), self.vwap, self.trades)
+            force_setattr(self, "revision", digest(*values))
+        super().__post_init__()
+
+    def identity(self) -> str:
+        return f"{self.symbol}|{self.timespan}|{self.ts_ms}|{self.revision}"
+
+    @property
+    def close_ms(self) -> int:
+        """End of the bar: the first moment at which it can be known."""
+        return self.ts_ms + SPAN_MS[self.timespan]
+
+
+class Watermark(Record, frozen=True, kw_only=True, tag="watermark", tag_field="kind"):
+    """What a poll asked for and what came back: the clock of detection.
+
+    Follows a poll's bars on the same partition. Every bar of the symbol that closed at or before ``as_of_ms``
+    has been asked for, so silence up to there is the market's or the vendor's, not ours.
+    """
+
+    symbol: str
+    timespan: Timespan
+    from_ms: int
+    as_of_ms: int
+    bars: int
+    rejected: int = 0
+    reject_reasons: tuple[str, ...] = ()
+    status: str = "OK"  # the vendor's own word: OK, DELAYED
+    source: Source = "live"
+    polled_ms: int = 0
+
+    def identity(self) -> str:
+        return f"{self.symbol}|{self.timespan}|watermark|{self.as_of_ms}|{self.source}"
+
+
+class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
+    """One article as seen by one of its tickers: an article with three tickers is three items.
+
+    ``sentiment`` is None when the vendor sent no insight for the ticker: unknown, never neutral.
+    """
+
+    symbol: str
+    article_id: str
+    published_ms: int
+    title: str
+    url: str = ""
+    publisher: str = ""
+    tickers: tuple[str, ...] = ()
+    sentiment: Literal["positive", "neutral", "negative"] | None = None
+    reasoning: str | None = None
+    source: Source = "live"
+    polled_ms: int = 0
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.revision:
+            force_setattr(self, "revision", digest(self.title, self.sentiment, self.published_ms))
+        super().__post_init__()
+
+    def identity(self) -> str:
+        return f"{self.article_id}|{self.symbol}|{self.revision}"
+
+
+class Instrument(Record, frozen=True, kw_only=True, tag="instrument", tag_field="kind"):
+    """One ticker's reference data on one day."""
+
+    symbol: str
+    name: str
+    market: str = "stocks"
+    type: str | None = None
+    primary_exchange: str | None = None
+    currency: str | None = None
+    cik: str | None = None
+    composite_figi: str | None = None
+    share_class_figi: str | None = None
+    active: bool = True
+    polled_ms: int = 0
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.revision:
+            described = (self.name, self.market, self.type, self.primary_exchange, self.currency)
+            identified = (self.cik, self.composite_figi, self.share_class_figi, self.active)
+            force_setattr(self, "revision", digest(*described, *identified))
+        super().__post_init__()
+
+    def identity(self) -> str:
+        return f"{self.symbol}|{self.revision}"
+
+
+class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
+    """One split: ``split_from`` old shares become ``split_to`` new ones at the open of ``execution_date``."""
+
+    symbol: str
+    execution_date: str  # YYYY-MM-DD, New York
+    split_from: float
+    split_to: float
+
+    def identity(self) -> str:
+        return f"split|{self.symbol}|{self.execution_date}"
+
+
+class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
+    """Something that could not be used, with the reason and the raw bytes, so that nothing is lost."""
+
+    stage: str  # normalise or consume
+    reason: str  # short and countable, e.g. "high below low"
+    detail: str  # the value and the limit
+    raw: str  # as received; base64 when it is not UTF-8
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+    symbol: str | None = None
+    timespan: Timespan | None = None
+    source: Source = "live"
+    polled_ms: int = 0
+
+    def identity(self) -> str:
+        return f"reject|{self.stage}|{self.symbol}|{digest(self.reason, self.raw)}"
+
+
+class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):
+    """What detection measured at one bar. None means not applicable (too little history), never zero."""
+
+    symbol: str
+    timespan: Timespan
+    ts_ms: int
+    bar_event_id: str
+    close: float
+    volume: float
+    volume_mean: float | None = None  # mean of the 20 previous present bars
+    volume_ratio: float | None = None
+    log_return: float | None = None
+    return_std: float | None = None  # ddof 1, last 20 one-bar log returns
+    return_std_p95: float | None = None  # of strictly earlier values of return_std
+    highest_high: float | None = None  # of the 20 previous present bars
+    lowest_low: float | None = None
+    gap: float | None = None  # only on a session's first regular bar
+    session_phase: str = ""
+    session_date: str = ""
+    source: Source = "live"
+
+    def identity(self) -> str:
+        return f"metric|{self.symbol}|{self.timespan}|{self.ts_ms}"
+
+
+class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
+    """One episode of abnormal behaviour and its explanation. ``event_id`` is the alert's id."""
+
+    rule: str
+    rule_version: int
+    parameters_version: str
+    symbol: str
+    timespan: Timespan
+    ts_ms: int  # start of the bar (or time of the watermark) that fired
+    bar_close_ms: int
+    direction: Literal["up", "down", ""] = ""
+    value: float
+    threshold: float
+    baseline: float | None = None
+    window_start_ms: int
+    window_end_ms: int
+    score: float  # 0-100, degree of exceedance
+    severity: Literal["low", "medium", "high", "critical"]
+    episode_start_ms: int
+    session_phase: str
+    session_date: str
+    data_age_ms: int  # from the bar's close to the poll that brought it
+    event_ids: tuple[str, ...]  # the bars and news that it rests on
+    article_id: str | None = None
+    explanation: str  # one sentence in plain English, made from the fields above
+    source: Source = "live"
+
+    def identity(self) -> str:
+        return f"{self.rule}|{self.symbol}|{self.timespan}|{self.episode_start_ms}|v{self.rule_version}"

@@ -1,0 +1,134 @@
+"""When the market is open: sessions, phases and session minutes of an exchange calendar.
+
+XNYS knows half-days, holidays and daylight saving. ``24/7`` is the demo's always-open market, one session a UTC
+day. A replay shifts recorded bars to now; ``shift_ms`` shifts the calendar with them, so that a bar recorded at
+the open is still the open.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import exchange_calendars
+import pandas as pd
+
+from .errors import ConfigurationError
+from .models import SPAN_MS
+
+Phase = Literal["pre", "regular", "post", "closed"]
+NEW_YORK = ZoneInfo("America/New_York")
+MINUTE_MS = 60_000
+# Polygon's intraday bars run 04:00-20:00 New York around XNYS's 09:30-16:00.
+PRE_MS = int(5.5 * 60) * MINUTE_MS
+POST_MS = 4 * 60 * MINUTE_MS
+
+
+@dataclass(frozen=True)
+class Session:
+    """One trading session; ``open_ms`` <= regular bar start < ``close_ms`` (shift applied)."""
+
+    date: str
+    open_ms: int
+    close_ms: int
+
+
+class Sessions:
+    """The sessions of one calendar.
+
+    Args:
+        calendar: a name of ``exchange_calendars``, e.g. ``XNYS`` or ``24/7``.
+        shift_ms: how far recorded time lies in the past, in milliseconds; 0 for a live market.
+
+    Raises:
+        ConfigurationError: unknown calendar.
+    """
+
+    def __init__(self, calendar: str = "XNYS", shift_ms: int = 0):
+        self.calendar, self.shift_ms = calendar, shift_ms
+        self._sessions = _load(calendar)
+        self._opens = [session.open_ms for session in self._sessions]
+        self._extended = calendar == "XNYS"
+
+    def at_or_before(self, ts_ms: int) -> Session | None:
+        """The latest session that has opened by ``ts_ms``; None before the calendar's first."""
+        index = bisect_right(self._opens, ts_ms - self.shift_ms) - 1
+        return self._shifted(self._sessions[index]) if index >= 0 else None
+
+    def following(self, ts_ms: int) -> Session | None:
+        """The first session that opens after ``ts_ms``; None past the calendar's last."""
+        index = bisect_right(self._opens, ts_ms - self.shift_ms)
+        return self._shifted(self._sessions[index]) if index < len(self._sessions) else None
+
+    def phase(self, ts_ms: int) -> Phase:
+        """Where in the trading day a moment lies."""
+        session = self.at_or_before(ts_ms)
+        if session and ts_ms < session.close_ms:
+            return "regular"
+        if self._extended:
+            if session and ts_ms < session.close_ms + POST_MS:
+                return "post"
+            following = self.following(ts_ms)
+            if following and ts_ms >= following.open_ms - PRE_MS:
+                return "pre"
+        return "closed"
+
+    def session_date(self, ts_ms: int) -> str:
+        """The session a moment belongs to: its own from pre-market to post-market, else the latest before it."""
+        if self.phase(ts_ms) == "pre":
+            return self.following(ts_ms).date
+        session = self.at_or_before(ts_ms)
+        return session.date if session else ""
+
+    def is_regular(self, ts_ms: int, timespan: str) -> bool:
+        """Whether a bar counts as regular: it starts in the session, or it is the longer bar that holds the open.
+
+        Every day bar counts.
+        """
+        if timespan == "day":
+            return True
+        if self.phase(ts_ms) == "regular":
+            return True
+        following = self.following(ts_ms)
+        return bool(following and ts_ms < following.open_ms < ts_ms + SPAN_MS[timespan])
+
+    def minutes_between(self, start_ms: int, end_ms: int) -> float:
+        """Minutes of regular session in [start_ms, end_ms)."""
+        total, cursor = 0, start_ms
+        session = self.at_or_before(start_ms)
+        while session and session.open_ms < end_ms:
+            total += max(0, min(end_ms, session.close_ms) - max(cursor, session.open_ms))
+            session = self.following(session.open_ms)
+        if session is None and (first := self.following(start_ms)) and first.open_ms < end_ms:
+            return self.minutes_between(first.open_ms, end_ms)
+        return total / MINUTE_MS
+
+    def recent(self, count: int, before_ms: int) -> list[Session]:
+        """The ``count`` latest sessions that have opened by ``before_ms``, oldest first."""
+        index = bisect_right(self._opens, before_ms - self.shift_ms)
+        return [self._shifted(session) for session in self._sessions[max(0, index - count) : index]]
+
+    def _shifted(self, session: Session) -> Session:
+        if not self.shift_ms:
+            return session
+        return Session(session.date, session.open_ms + self.shift_ms, session.close_ms + self.shift_ms)
+
+
+@cache
+def _load(calendar: str) -> list[Session]:
+    try:
+        # The library's default start is 20 years ago; recorded bars reach further back.
+        schedule = exchange_calendars.get_calendar(calendar, start="2000-01-03").schedule
+    except exchange_calendars.errors.InvalidCalendarName as error:
+        raise ConfigurationError(
+            f"unknown market calendar {calendar!r}; use a name of exchange_calendars such as XNYS or 24/7"
+        ) from error
+    opens = pd.DatetimeIndex(schedule["open"]).as_unit("ms").asi8
+    closes = pd.DatetimeIndex(schedule["close"]).as_unit("ms").asi8
+    return [
+        Session(str(date.date()), int(open_ms), int(close_ms))
+        for date, open_ms, close_ms in zip(schedule.index, opens, closes, strict=True)
+    ]
