@@ -172,7 +172,7 @@ class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
 class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
     """Something that could not be used, with the reason and the raw bytes, so that nothing is lost."""
 
-    stage: str  # normalise or consume
+    stage: str  # normalise, consume or land
     reason: str  # short and countable, e.g. "high below low"
     detail: str  # the value and the limit
     raw: str  # as received; base64 when it is not UTF-8

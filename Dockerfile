@@ -1,0 +1,30 @@
+# One image for every Airflow component, the Polygon simulator and the embedded warehouse; the command makes the difference.
+#
+# 3.3-8 carries Airflow 3.3.2. The -base image leaves installing to this file, so that the containers run the versions of
+# requirements.lock, the ones that the tests run with. Python 3.12 is named because the tag alone means a newer one.
+FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base
+
+WORKDIR /usr/local/airflow
+
+USER root
+# Empty today: every wheel brings the libraries that it needs.
+COPY packages.txt ./
+RUN /usr/local/bin/install-system-packages
+
+COPY requirements.lock ./
+RUN uv pip install --system --no-cache --compile-bytecode --requirement requirements.lock
+
+# Named volumes take the owner of the folder that they cover.
+RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/tls state/warehouse
+
+USER astro
+ENV PYTHONPATH=/usr/local/airflow
+COPY --chown=astro:0 airflow_settings.yaml ./
+COPY --chown=astro:0 dbt_project dbt_project
+COPY --chown=astro:0 include include
+COPY --chown=astro:0 plugins plugins
+COPY --chown=astro:0 dags dags
+
+# Cosmos draws the dbt task graph from the manifest. Parsing connects to nothing, so every name will do.
+RUN SNOWFLAKE_ACCOUNT=none SNOWFLAKE_USER=none SNOWFLAKE_PASSWORD=none SNOWFLAKE_WAREHOUSE=none SNOWFLAKE_ROLE=none \
+    dbt parse --project-dir dbt_project --profiles-dir dbt_project

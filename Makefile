@@ -1,0 +1,77 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+STACK := $(BIN)/python -m include.local_stack
+
+# Seconds of live minutes after which `make demo` sums up and stops; endless when empty.
+DURATION ?=
+# A Parquet or CSV file of recorded bars to replay instead of the generated market.
+REPLAY ?=
+
+export PYTHONPATH := $(CURDIR)
+# Without bytecode every process of Airflow takes seconds longer to start.
+unexport PYTHONDONTWRITEBYTECODE
+OPTIONS = $(if $(REPLAY),--replay $(REPLAY))
+
+.PHONY: help setup lock demo up stop clean status doctor test lint fernet env
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## make .venv and install the pinned packages
+
+$(STAMP): requirements.lock tests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is older than 3.11: install a newer one, or name it: make PYTHON=python3.12 ..."; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(MAKE) --no-print-directory venv-module
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
+	@touch $@
+
+.PHONY: venv-module
+venv-module: # Debian ships Python without it
+	@rm -rf $(VENV)
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		|| { echo "$(PYTHON) lacks the module venv: sudo apt-get install python3-venv"; exit 1; }
+	@echo "installing Debian packages: python3-venv"
+	@apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y python3-venv >/dev/null
+	$(PYTHON) -m venv $(VENV)
+
+lock: ## pin everything below requirements.txt again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements.txt tests/requirements.txt -o requirements.lock
+
+demo: setup ## the whole platform, live: make demo [DURATION=300] [REPLAY=bars.parquet]
+	@$(STACK) demo $(OPTIONS) $(if $(DURATION),--duration $(DURATION))
+
+up: setup ## start everything and leave the DAGs as they are: make up [REPLAY=bars.parquet]
+	@$(STACK) up $(OPTIONS)
+
+stop: setup ## stop what another shell has started
+	@$(STACK) stop
+
+status: setup ## each component's state
+	@$(STACK) status
+
+doctor: setup ## what this machine lacks
+	@$(STACK) doctor
+
+clean: setup ## remove all data, logs and secrets of the local stack
+	@$(STACK) clean
+
+test: setup ## every test, on real services
+	@$(STACK) install
+	$(BIN)/python -m pytest -c tests/pytest.ini tests
+
+lint: setup ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fernet: ## a new Fernet key
+	@$(PYTHON) -c 'from include.local_stack.credentials import GENERATORS; print(GENERATORS["FERNET_KEY"]())'
+
+env: ## .env and airflow.env from their examples, secrets generated
+	@$(PYTHON) -m include.local_stack.env_files

@@ -1,0 +1,31 @@
+"""
+# build_marts
+
+model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site.
+
+**In**: schema `RAW`. **Out**: schemas `STAGING`, `SNAPSHOTS`, `ANALYTICS`; the documentation in the folder named by
+the environment variable `DBT_DOCS_DIR`.
+
+**When it fails**: open the red task, its log holds dbt's own message and the compiled SQL's path. A failing test
+means that the data break a promise made in the model's yml: the tables of that run are already built.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from include.orchestration.assets import MARTS
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.dbt_docs import dbt_docs
+from include.orchestration.dbt_render import dbt_task_group
+from include.surveillance.settings import Settings
+
+with DAG(
+    "build_marts",
+    schedule=timedelta(minutes=Settings.from_env().marts_every_minutes),
+    max_active_runs=1,
+    tags=[Tag.MODEL, Tag.TIER_2],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(minutes=30), retries=1),
+):
+    dbt_task_group(group_id="dbt") >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])

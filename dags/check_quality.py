@@ -1,0 +1,71 @@
+"""
+# check_quality
+
+Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
+records reach the warehouse, are alerts told, are unusually many records rejected? A check that fails tells at once
+(Slack, webhook or log) which stage is broken and since when.
+
+**When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, get_current_context, task
+
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.timetables import MarketSessionTimetable
+from include.surveillance.settings import Settings
+
+settings = Settings.from_env()
+
+with DAG(
+    "check_quality",
+    schedule=MarketSessionTimetable(
+        settings.poll_calendar, settings.market_shift_ms, step_seconds=300, delay_seconds=60
+    ),
+    max_active_runs=1,
+    tags=[Tag.QUALITY, Tag.TIER_1],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(minutes=10), retries=0),
+):
+
+    @task
+    def feeds() -> dict[str, float]:
+        """Seconds since the newest poll of each feed."""
+        from include.orchestration import quality
+
+        return quality.feeds(get_current_context()["dag_run"].run_after)
+
+    @task
+    def detection() -> int:
+        """Messages that detection has not seen yet."""
+        from include.orchestration import quality
+
+        return quality.detection()
+
+    @task(pool=Pool.WAREHOUSE)
+    def landing() -> float:
+        """Seconds since the warehouse last stored something."""
+        from include.orchestration import quality
+
+        return quality.landing(get_current_context()["dag_run"].run_after)
+
+    @task
+    def notification() -> int:
+        """Alerts that nobody has been told of yet."""
+        from include.orchestration import quality
+
+        return quality.notification(get_current_context()["dag_run"].run_after)
+
+    @task
+    def rejects() -> int:
+        """Records rejected since the last check."""
+        from include.orchestration import quality
+
+        return quality.rejects(get_current_context()["dag_run"].run_after - timedelta(minutes=5))
+
+    feeds()
+    detection()
+    landing()
+    notification()
+    rejects()

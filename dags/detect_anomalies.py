@@ -1,0 +1,38 @@
+"""
+# detect_anomalies
+
+consume → detect → alert / measure. One sensor per Kafka partition lives for ten minutes, waits in the triggerer
+without a worker slot, and on lag consumes to the end, runs the rules and commits metrics, alerts, state and
+offsets in one Kafka transaction. When a run ends the next begins.
+
+**In**: `polygon.bars.raw`, `polygon.news.raw`. **Out**: `market.alerts`, `market.metrics`, `market.detector.state`.
+
+**When it fails**: nothing is lost, the next run goes on from the committed offsets. *Kafka does not answer*: start
+Kafka. *A topic is missing*: run `bootstrap_platform`. *Another process has taken over*: two runs of one partition
+overlapped; the older one was fenced off, no action. *Deferred for ever*: is the triggerer running?
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from include.orchestration.dag_defaults import Tag, dag_defaults
+from include.orchestration.sensors import DetectSensor
+from include.surveillance.settings import Settings
+
+settings = Settings.from_env()
+
+with DAG(
+    "detect_anomalies",
+    schedule="@continuous",
+    max_active_runs=1,
+    max_active_tasks=settings.kafka_partitions,
+    tags=[Tag.DETECT, Tag.TIER_1],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(seconds=settings.detect_lifetime_seconds + 300), retries=5),
+):
+    DetectSensor.partial(
+        task_id="detect",
+        lifetime_seconds=settings.detect_lifetime_seconds,
+        map_index_template="partition {{ task.partition }}",
+    ).expand(partition=list(range(settings.kafka_partitions)))

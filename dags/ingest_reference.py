@@ -1,0 +1,51 @@
+"""
+# ingest_reference
+
+Once a day before the market opens: reference data of the watched instruments and all stock splits of the last months,
+announced ones included. Detection needs splits so that a split is no price gap.
+
+**In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`.
+
+**When it fails**: detection goes on with the splits known so far. *unknown ticker* in `polygon.rejected`: correct the
+watchlist.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, get_current_context, task
+
+from include.orchestration.assets import REFERENCE
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+
+SPLITS_SINCE = timedelta(days=400)
+
+with DAG(
+    "ingest_reference",
+    schedule="0 8 * * *",
+    max_active_runs=1,
+    tags=[Tag.INGEST, Tag.TIER_2],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(minutes=30), pool=Pool.POLYGON),
+):
+
+    @task(outlets=[REFERENCE])
+    def instruments() -> dict[str, int]:
+        """Name, exchange and identifiers of each watched symbol."""
+        from include.orchestration import connections, polling
+        from include.surveillance import broker, normalise
+
+        payload = connections.polygon().instruments(polling.symbols())
+        return broker.publish(connections.kafka(), normalise.instruments(payload))
+
+    @task
+    def splits() -> dict[str, int]:
+        """Splits of all tickers."""
+        from include.orchestration import connections
+        from include.surveillance import broker, normalise
+
+        since = get_current_context()["dag_run"].run_after - SPLITS_SINCE
+        payload = connections.polygon().splits(f"{since:%Y-%m-%d}")
+        return broker.publish(connections.kafka(), normalise.splits(payload))
+
+    instruments()
+    splits()

@@ -1,0 +1,50 @@
+"""
+# land_raw
+
+land. Brings each topic's new records into the warehouse as they are: rows and the offsets that they came from in
+one transaction, merged on `event_id`. A run that dies stores a batch wholly or not at all; the next one goes on.
+
+**In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
+`RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
+
+**When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start
+it; the backlog is landed by the next run. *Table does not exist*: run `bootstrap_platform`.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, task
+
+from include.orchestration.assets import RAW_TABLES
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.surveillance.settings import Settings
+
+TOPICS = [
+    "polygon.bars.raw",
+    "polygon.news.raw",
+    "polygon.reference.raw",
+    "polygon.rejected",
+    "market.alerts",
+    "market.metrics",
+]
+
+with DAG(
+    "land_raw",
+    schedule=timedelta(seconds=Settings.from_env().land_every_seconds),
+    max_active_runs=1,
+    tags=[Tag.LAND, Tag.TIER_1],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(minutes=15)),
+):
+
+    @task(pool=Pool.WAREHOUSE, outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
+    def land(topic: str) -> dict[str, int]:
+        """Land one topic up to its end; counts only."""
+        from include.orchestration import connections
+        from include.surveillance import warehouse
+
+        with connections.warehouse() as session:
+            landed = warehouse.land(session, connections.kafka(), topic)
+        return {"rows": landed.rows, "batches": landed.batches}
+
+    land.expand(topic=TOPICS)

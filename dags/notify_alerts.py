@@ -1,0 +1,33 @@
+"""
+# notify_alerts
+
+notify. One sensor waits in the triggerer for new alerts, stores each as one row in the application database (page
+*Market surveillance*) and tells people of the new live ones: Slack (connection `slack_alerts`) and a webhook
+(connection `webhook_alerts`) when configured, the task log otherwise.
+
+**In**: `market.alerts`. **Out**: table `alerts` in connection `surveillance_db`, messages.
+
+**When it fails**: alerts are stored before anybody is told, and told again after a failure until a channel has
+accepted them. *relation "alerts" does not exist*: run `bootstrap_platform`. *Slack or webhook refuses*: correct the
+connection; the backlog follows by itself.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from include.orchestration.dag_defaults import Tag, dag_defaults
+from include.orchestration.sensors import NotifySensor
+from include.surveillance.settings import Settings
+
+settings = Settings.from_env()
+
+with DAG(
+    "notify_alerts",
+    schedule="@continuous",
+    max_active_runs=1,
+    tags=[Tag.NOTIFY, Tag.TIER_1],
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(seconds=settings.detect_lifetime_seconds + 300), retries=5),
+):
+    NotifySensor(task_id="notify", lifetime_seconds=settings.detect_lifetime_seconds)

@@ -1,0 +1,54 @@
+{{ config(materialized='incremental', incremental_strategy='merge', unique_key='bar_id') }}
+
+-- Rows land while a build runs: one whose instrument or session is younger than its dimension waits for the next.
+with joined as (
+
+    select
+        -- ids
+        bars.bar_id,
+        instruments.instrument_key,
+        sessions.session_date,
+        bars.symbol,
+        bars.timespan,
+        bars.bar_start_at,
+
+        -- the bar
+        bars.open,
+        bars.high,
+        bars.low,
+        bars.close,
+        bars.volume,
+        bars.vwap,
+        bars.trades,
+        bars.is_delayed,
+        bars.is_live,
+
+        -- what detection measured at it
+        metrics.session_phase,
+        metrics.volume_mean,
+        metrics.volume_ratio,
+        metrics.log_return,
+        metrics.return_std,
+        metrics.return_std_p95,
+        metrics.highest_high,
+        metrics.lowest_low,
+        metrics.gap,
+        metrics.bar_id is not null as is_measured,
+        metrics.bar_event_id = bars.event_id as is_measured_on_latest_bar,
+
+        -- timestamps
+        bars.polled_at,
+        metrics.measured_at,
+        greatest(bars.landed_at, coalesce(metrics.landed_at, bars.landed_at)) as landed_at
+    from {{ ref('stg_bars') }} as bars
+    inner join {{ ref('dim_instruments') }} as instruments
+        on bars.symbol = instruments.symbol and {{ as_of('bars.bar_start_at', 'instruments') }}
+    left join {{ ref('stg_metrics') }} as metrics on bars.bar_id = metrics.bar_id
+    left join {{ ref('dim_market_sessions') }} as sessions on metrics.session_date = sessions.session_date
+
+)
+
+select * from joined
+{% if is_incremental() %}
+    where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+{% endif %}

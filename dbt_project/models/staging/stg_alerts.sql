@@ -1,0 +1,57 @@
+with source as (
+
+    select * from {{ source('raw', 'raw_alerts') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        event_id as alert_id,
+        payload:symbol::varchar as symbol,
+        payload:timespan::varchar as timespan,
+        payload:article_id::varchar as article_id,
+        payload:event_ids::array as event_ids,
+
+        -- strings
+        payload:rule::varchar as rule,
+        payload:parameters_version::varchar as parameters_version,
+        nullif(payload:direction::varchar, '') as direction,
+        payload:severity::varchar as severity,
+        payload:session_phase::varchar as session_phase,
+        payload:explanation::varchar as explanation,
+
+        -- numerics
+        payload:rule_version::int as rule_version,
+        payload:value::float as value,
+        payload:threshold::float as threshold,
+        payload:baseline::float as baseline,
+        payload:score::float as score,
+        payload:data_age_ms::int as data_age_ms,
+
+        -- booleans
+        payload:source::varchar = 'live' as is_live,
+
+        -- dates and timestamps
+        to_date(nullif(payload:session_date::varchar, '')) as session_date,
+        {{ from_epoch_ms('payload:ts_ms') }} as bar_start_at,
+        {{ from_epoch_ms('payload:bar_close_ms') }} as bar_close_at,
+        {{ from_epoch_ms('payload:window_start_ms') }} as window_start_at,
+        {{ from_epoch_ms('payload:window_end_ms') }} as window_end_at,
+        {{ from_epoch_ms('payload:episode_start_ms') }} as episode_start_at,
+        kafka_timestamp as alerted_at,
+        landed_at,
+
+        -- where it came from
+        kafka_partition,
+        kafka_offset
+    from source
+
+)
+
+select
+    symbol || '|' || timespan || '|' || to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS') as bar_id,
+    renamed.*
+from renamed
+qualify row_number() over (partition by alert_id order by kafka_offset desc) = 1

@@ -1,0 +1,39 @@
+with source as (
+
+    select * from {{ source('raw', 'raw_instruments') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        payload:symbol::varchar as symbol,
+        payload:cik::varchar as cik,
+        payload:composite_figi::varchar as composite_figi,
+        payload:share_class_figi::varchar as share_class_figi,
+
+        -- strings
+        payload:name::varchar as name,
+        payload:market::varchar as market,
+        payload:type::varchar as type,
+        payload:primary_exchange::varchar as primary_exchange,
+        payload:currency::varchar as currency,
+
+        -- booleans
+        payload:active::boolean as is_active,
+
+        -- timestamps
+        {{ from_epoch_ms('payload:polled_ms') }} as polled_at,
+        landed_at,
+
+        -- where it came from
+        kafka_partition,
+        kafka_offset
+    from source
+
+)
+
+select *
+from renamed
+qualify row_number() over (partition by symbol order by kafka_offset desc) = 1

@@ -1,0 +1,48 @@
+with source as (
+
+    select * from {{ source('raw', 'raw_metrics') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        payload:symbol::varchar as symbol,
+        payload:timespan::varchar as timespan,
+        payload:bar_event_id::varchar as bar_event_id,
+
+        -- strings
+        payload:session_phase::varchar as session_phase,
+
+        -- numerics
+        payload:volume_mean::float as volume_mean,
+        payload:volume_ratio::float as volume_ratio,
+        payload:log_return::float as log_return,
+        payload:return_std::float as return_std,
+        payload:return_std_p95::float as return_std_p95,
+        payload:highest_high::float as highest_high,
+        payload:lowest_low::float as lowest_low,
+        payload:gap::float as gap,
+
+        -- booleans
+        payload:source::varchar = 'live' as is_live,
+
+        -- dates and timestamps
+        to_date(nullif(payload:session_date::varchar, '')) as session_date,
+        {{ from_epoch_ms('payload:ts_ms') }} as bar_start_at,
+        kafka_timestamp as measured_at,
+        landed_at,
+
+        -- where it came from
+        kafka_partition,
+        kafka_offset
+    from source
+
+)
+
+select
+    symbol || '|' || timespan || '|' || to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS') as bar_id,
+    renamed.*
+from renamed
+qualify row_number() over (partition by symbol, timespan, bar_start_at order by kafka_offset desc) = 1

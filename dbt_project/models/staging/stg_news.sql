@@ -1,0 +1,40 @@
+with source as (
+
+    select * from {{ source('raw', 'raw_news') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        payload:article_id::varchar || '|' || payload:symbol::varchar as news_id,
+        payload:article_id::varchar as article_id,
+        payload:symbol::varchar as symbol,
+
+        -- strings
+        payload:title::varchar as title,
+        payload:url::varchar as url,
+        payload:publisher::varchar as publisher,
+        payload:tickers::array as tickers,
+        payload:sentiment::varchar as sentiment,
+        payload:reasoning::varchar as reasoning,
+
+        -- booleans
+        payload:source::varchar = 'live' as is_live,
+
+        -- timestamps
+        {{ from_epoch_ms('payload:published_ms') }} as article_published_at,
+        {{ from_epoch_ms('payload:polled_ms') }} as polled_at,
+        landed_at,
+
+        -- where it came from
+        kafka_partition,
+        kafka_offset
+    from source
+
+)
+
+select *
+from renamed
+qualify row_number() over (partition by news_id order by kafka_offset desc) = 1

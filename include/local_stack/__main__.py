@@ -1,0 +1,173 @@
+"""``python -m include.local_stack COMMAND``: the platform on this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from include.surveillance.errors import SurveillanceError
+
+from .environment import user_environment
+from .errors import StackError
+from .market import Market
+from .ports import Ports
+from .prerequisites import PREREQUISITES, ensure_prerequisites
+from .stack import Stack, clean, state_folder
+from .supervisor import Supervisor
+
+WATCH_SECONDS = 2
+# What a shell reports after Ctrl-C.
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="The whole platform on this machine, without Docker.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+console = Console(highlight=False, soft_wrap=True)
+Replay = Annotated[Path | None, typer.Option(help="Recorded bars (Parquet or CSV) to replay instead of generating.")]
+Duration = Annotated[float | None, typer.Option(help="Seconds of live minutes before the summary; endless without.")]
+
+
+@app.command()
+def up(replay: Replay = None) -> None:
+    """Start everything and keep it running until Ctrl-C or `stop`."""
+    with _stack(replay) as stack, suppress(KeyboardInterrupt):
+        _show(stack)
+        _watch(stack)
+
+
+@app.command()
+def demo(duration: Duration = None, replay: Replay = None) -> None:
+    """Start everything, backfill, go live and print each alert."""
+    from .demo import run
+
+    with _stack(replay) as stack:
+        try:
+            code = run(stack, duration)
+        except KeyboardInterrupt:
+            code = INTERRUPTED if duration else 0
+    raise typer.Exit(code)
+
+
+@app.command()
+def stop() -> None:
+    """Stop what another shell has started."""
+    supervisor = Supervisor(state_folder(user_environment()))
+    if not supervisor.running():
+        console.print("not running")
+        return
+    supervisor.stop()
+    console.print("stopped")
+
+
+@app.command(name="clean")
+def clean_() -> None:
+    """Remove all state: data, logs, secrets, Kafka's jars."""
+    state = state_folder(user_environment())
+    clean(state)
+    console.print(f"removed {state}")
+
+
+@app.command()
+def status() -> None:
+    """Each component's state."""
+    supervisor = Supervisor(state_folder(user_environment()))
+    if not supervisor.running():
+        console.print("not running")
+        raise typer.Exit(1)
+    for info in supervisor.states():
+        console.print(f"{info['name']:<14} {info['statename']:<9} {info['description']}")
+
+
+@app.command()
+def env() -> None:
+    """Print the components' environment as `export` lines: eval "$(python -m include.local_stack env)"."""
+    kept = Market.kept(state_folder(user_environment())) or Market()
+    stack = Stack(Path(kept.file) if kept.file else None, console)
+    for name, value in sorted(stack.environment.items()):
+        if os.environ.get(name) != value:
+            typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check what the stack needs from this machine; the exit code is 1 when something is missing."""
+    user = user_environment()
+    ports = Ports.from_env(user)
+    problems = [f"{item.name} is missing; install {item.packages[-1]}" for item in PREREQUISITES if not item.find()]
+    if not Supervisor(state_folder(user)).running():
+        for name in vars(ports):
+            try:
+                ports.check_free([name])
+            except StackError as error:
+                problems.append(str(error))
+    for problem in problems:
+        console.print(f"[red]✗[/] {escape(problem)}")
+    if problems:
+        raise typer.Exit(1)
+    console.print("[green]✓[/] nothing is missing")
+
+
+@app.command()
+def install() -> None:
+    """Install the Debian packages that are missing."""
+    ensure_prerequisites(console.print)
+
+
+def _stack(replay: Path | None) -> Stack:
+    """The stack to start.
+
+    Raises:
+        typer.Exit: it runs already; its addresses have been shown.
+    """
+    stack = Stack(replay, console)
+    if stack.supervisor.running():
+        console.print("already running; `make stop` stops it:")
+        _show(stack)
+        raise typer.Exit(1)
+    return stack
+
+
+def _show(stack: Stack) -> None:
+    for name, address in stack.addresses().items():
+        console.print(f"  [bold]{name:<14}[/] {address}")
+
+
+def _watch(stack: Stack) -> None:
+    """Return when supervisord is gone; say so once when a component has been given up."""
+    given_up: set[str] = set()
+    while stack.supervisor.running():
+        for info in stack.supervisor.states():
+            if info["statename"] == "FATAL" and info["name"] not in given_up:
+                given_up.add(info["name"])
+                console.print(f"[red]✗[/] {info['name']} keeps ending; see {info['stdout_logfile']}")
+        time.sleep(WATCH_SECONDS)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except SurveillanceError as error:
+        console.print(f"[red]✗[/] {escape(str(error))}")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What the stack consists of, in the order in which it starts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from . import health, kafka, postgres
+from .credentials import write_secret
+from .market import Market
+from .ports import HOST, Ports
+
+# Five processes that import Airflow at the same time, on the smallest machine.
+AIRFLOW_SECONDS = 600
+PYTHON = [sys.executable, "-m"]
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Component:
+    """One program under supervisord.
+
+    ``healthy`` gets the time of its start (epoch seconds). ``prepare`` runs before the start, ``complete`` once it is
+    healthy. ``address`` is what a person would open or connect to.
+    """
+
+    name: str
+    command: list[str]
+    healthy: Callable[[float], bool]
+    address: str = ""
+    prepare: Callable[[], None] = _nothing
+    complete: Callable[[], None] = _nothing
+    limit_seconds: int = 180
+    user: str | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 15
+
+
+def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: Market) -> list[Component]:
+    """What Airflow's tasks talk to, and what Airflow itself needs."""
+    cluster, libs, broker = postgres.data_folder(state), state / "kafka" / "libs", state / "kafka"
+    password, bootstrap = credentials["POSTGRES_PASSWORD"], f"{HOST}:{ports.kafka}"
+    warehouse = state / "warehouse"
+
+    def prepare_kafka() -> None:
+        kafka.ensure_jars(libs)
+        kafka.prepare(broker, libs, ports.kafka, ports.kafka_controller)
+
+    found = [
+        Component(
+            "postgres",
+            postgres.command(cluster, ports.postgres),
+            lambda _: postgres.answers(ports.postgres, password),
+            address=f"{HOST}:{ports.postgres}",
+            prepare=partial(postgres.create_cluster, cluster, password),
+            complete=partial(postgres.create_databases, ports.postgres, credentials),
+            user=postgres.server_user(),
+            stop_signal="INT",
+        ),
+        Component(
+            "redis",
+            _redis(state / "redis", ports.redis),
+            lambda _: health.redis_answers(ports),
+            address=f"{HOST}:{ports.redis}",
+            prepare=partial((state / "redis").mkdir, exist_ok=True),
+        ),
+        Component(
+            "kafka",
+            kafka.command(broker, libs),
+            lambda _: kafka.answers(bootstrap),
+            address=bootstrap,
+            prepare=prepare_kafka,
+            stop_seconds=30,
+        ),
+        Component(
+            "warehouse",
+            _module(
+                "include.local_stack.warehouse",
+                *("--db-path", warehouse / "data", "--port", ports.warehouse, "--tls", warehouse / "tls"),
+            ),
+            lambda _: health.http(f"https://{HOST}:{ports.warehouse}/health", warehouse / "tls" / "ca-bundle.pem"),
+            address=f"https://{HOST}:{ports.warehouse}",
+            stop_seconds=30,
+        ),
+    ]
+    if market.mode != "vendor":
+        found.append(
+            Component(
+                "simulator",
+                _module("include.polygon_simulator", "--port", ports.simulator, *market.simulator_arguments()),
+                lambda _: health.http(f"http://{HOST}:{ports.simulator}/health"),
+                address=f"http://{HOST}:{ports.simulator}",
+            )
+        )
+    return found
+
+
+def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
+    """Airflow's processes and the page of dbt's documentation."""
+
+    def reports(name: str) -> Callable[[float], bool]:
+        return lambda started: health.airflow_component(ports, name, started)
+
+    def write_password() -> None:
+        passwords = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+        user, password = environment["AIRFLOW_ADMIN_USER"], environment["AIRFLOW_ADMIN_PASSWORD"]
+        write_secret(passwords, json.dumps({user: password}))
+
+    docs = Path(environment["DBT_DOCS_DIR"])
+    # Logs are read from the shared folder; the servers for remote logs would listen on every interface.
+    return [
+        Component(
+            "api-server",
+            _module("airflow", "api-server"),
+            reports("metadatabase"),
+            address=environment["AIRFLOW__API__BASE_URL"],
+            prepare=write_password,
+            limit_seconds=AIRFLOW_SECONDS,
+        ),
+        *(
+            Component(name, _module("airflow", name, *options), reports(job), limit_seconds=AIRFLOW_SECONDS)
+            for name, job, options in (
+                ("scheduler", "scheduler", ()),
+                ("dag-processor", "dag_processor", ()),
+                ("triggerer", "triggerer", ("--skip-serve-logs",)),
+            )
+        ),
+        Component(
+            "worker",
+            _module("airflow", "celery", "worker", "--skip-serve-logs"),
+            lambda _: health.worker_answers(ports),
+            limit_seconds=AIRFLOW_SECONDS,
+            # TERM lets running tasks end and takes no new one.
+            stop_seconds=40,
+        ),
+        Component(
+            "dbt-docs",
+            _module("http.server", ports.dbt_docs, "--bind", HOST, "--directory", docs),
+            lambda _: health.http(f"http://{HOST}:{ports.dbt_docs}"),
+            address=f"http://{HOST}:{ports.dbt_docs}",
+            prepare=partial(docs.mkdir, exist_ok=True),
+        ),
+    ]
+
+
+def _module(name: str, *arguments: object) -> list[str]:
+    return [*PYTHON, name, *map(str, arguments)]
+
+
+def _redis(folder: Path, port: int) -> list[str]:
+    # Saved when it is stopped, never between: tasks that are queued then run after the next start.
+    save = ("--save", "31536000 1", "--appendonly", "no")
+    return ["redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder), *save]

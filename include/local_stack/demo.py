@@ -1,0 +1,163 @@
+"""``make demo``: the whole platform on one machine, watched until it is stopped, then summed up.
+
+The demo only asks and looks: every bar, alert and row is made by the Airflow DAGs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from include.local_stack.airflow_api import AirflowApi
+from include.local_stack.stack import Stack
+from include.local_stack.summary import Summary, summarise
+from include.surveillance import broker, wire
+from include.surveillance.alerts import line
+from include.surveillance.errors import SurveillanceError
+from include.surveillance.sessions import Sessions
+
+SESSIONS_TO_BACKFILL = 2
+ALWAYS_ON = ("detect_anomalies", "notify_alerts")
+SCHEDULED = ("land_raw", "ingest_market_data", "ingest_reference", "check_quality", "maintain_platform", "build_marts")
+MANUAL = ("bootstrap_platform", "backfill_market_data")
+DRAIN_SECONDS = 300
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def run(stack: Stack, duration: float | None) -> int:
+    """Run the demo on a started stack; returns the exit code, 0 only when every stage produced something.
+
+    Args:
+        duration: seconds of live minutes before the summary; None keeps running until Ctrl-C, without one.
+    """
+    demo = Demo(stack)
+    demo.prepare()
+    demo.show_addresses()
+    demo.watch(duration)
+    if duration is None:
+        return 0
+    summary = demo.finish()
+    console.print(summary.table())
+    (stack.state / "summary.json").write_text(json.dumps(summary.as_dict(), indent=2))
+    for failure in summary.failures():
+        console.print(f"[bold red]failed:[/] {failure}")
+    return 1 if summary.failures() else 0
+
+
+@dataclass
+class Demo:
+    stack: Stack
+
+    def __post_init__(self) -> None:
+        environment = self.stack.environment
+        self.airflow = AirflowApi(
+            environment["AIRFLOW__API__BASE_URL"],
+            environment["AIRFLOW_ADMIN_USER"],
+            environment["AIRFLOW_ADMIN_PASSWORD"],
+        )
+        self.kafka = json.loads(environment["AIRFLOW_CONN_KAFKA_DEFAULT"])["extra"]
+        self.partitions = range(int(environment["KAFKA_PARTITIONS"]))
+        self.sessions = Sessions(environment["MARKET_CALENDAR"], int(environment["MARKET_SHIFT_MS"]))
+        self.live_from_ms = self.covered_from_ms = self.covered_to_ms = 0
+
+    def prepare(self) -> None:
+        """Bring the platform to the live minute: tables, two sessions of history, detection caught up."""
+        self._wait_for_dags()
+        for dag_id in (*MANUAL, *ALWAYS_ON):
+            self.airflow.unpause(dag_id)
+        self._run("bootstrap_platform", 180)
+        self._backfill_once()
+        self._drain("detector", broker.BARS, "detection caught up")
+        for dag_id in SCHEDULED:
+            self.airflow.unpause(dag_id)
+        self.live_from_ms = _now_ms()
+
+    def _wait_for_dags(self) -> None:
+        wanted, deadline = {*MANUAL, *ALWAYS_ON, *SCHEDULED}, time.monotonic() + 120
+        while missing := wanted - self.airflow.dag_ids():
+            if errors := self.airflow.import_errors():
+                raise SurveillanceError("Airflow could not load the DAGs: " + "; ".join(errors))
+            if time.monotonic() > deadline:
+                raise SurveillanceError(f"Airflow has not found {sorted(missing)} after 120 s; see dag-processor.log")
+            time.sleep(1)
+
+    def _backfill_once(self) -> None:
+        """History is fetched on the first start; later starts go on where ingestion stopped."""
+        if done := self.airflow.runs("backfill_market_data", state="success"):
+            self.covered_from_ms = _ms(done[-1]["conf"]["from"])
+            _step("history is there; ingestion goes on where it stopped")
+            return
+        first, *_ = self.sessions.recent(SESSIONS_TO_BACKFILL + 1, _now_ms())
+        self.covered_from_ms = first.open_ms
+        span = {"from": _iso(first.open_ms), "to": _iso(_now_ms() // 60_000 * 60_000)}
+        self._run("backfill_market_data", 600, {"timespan": "minute", "news": True, **span})
+
+    def _run(self, dag_id: str, timeout: float, conf: dict | None = None) -> None:
+        started = time.monotonic()
+        self.airflow.wait(dag_id, self.airflow.trigger(dag_id, conf), timeout)
+        _step(f"{dag_id} done", time.monotonic() - started)
+
+    def _drain(self, group: str, topic: str, done: str) -> None:
+        started = time.monotonic()
+        probe = broker.LagProbe(self.kafka, group, [(topic, partition) for partition in self.partitions])
+        try:
+            while lag := probe.lag():
+                if time.monotonic() - started > DRAIN_SECONDS:
+                    raise SurveillanceError(
+                        f"group {group} still lags {lag} messages on {topic} after {DRAIN_SECONDS} s; "
+                        "look at the DAG that consumes it in Airflow"
+                    )
+                time.sleep(0.5)
+        finally:
+            probe.close()
+        _step(done, time.monotonic() - started)
+
+    def show_addresses(self) -> None:
+        for name, address in self.stack.addresses().items():
+            console.print(f"  [bold]{name:<14}[/] {address}")
+
+    def watch(self, duration: float | None) -> None:
+        """Print each live alert as one line, until ``duration`` seconds have passed or a signal comes."""
+        stop = time.monotonic() + duration if duration else float("inf")
+        position, history = self._read_alerts({(broker.ALERTS, partition): None for partition in self.partitions})
+        _step(f"{len(history):,} alerts from history; from now on each alert as it fires, Ctrl-C stops")
+        while time.monotonic() < stop:
+            position, alerts = self._read_alerts(position)
+            for alert in alerts:
+                console.print(line(alert))
+            time.sleep(0.5)
+
+    def _read_alerts(self, position: dict) -> tuple[dict, list]:
+        batch = broker.read(self.kafka, position, limit=10_000_000)
+        return batch.next_offsets, [wire.decode(message.value) for message in batch.messages]
+
+    def finish(self) -> Summary:
+        """Stop polling, let every later stage catch up, and sum up."""
+        self.airflow.pause("ingest_market_data")
+        self.covered_to_ms = _now_ms() // 60_000 * 60_000 - 60_000
+        self._drain("detector", broker.BARS, "detection caught up")
+        self._drain("notifier", broker.ALERTS, "notification caught up")
+        self._run("land_raw", 180)
+        self._run("build_marts", 300)
+        return summarise(self)
+
+
+def _step(text: str, seconds: float | None = None) -> None:
+    console.print(f"[green]✓[/] {text}" + (f" [dim]({seconds:.1f} s)[/]" if seconds is not None else ""))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _iso(ts_ms: int) -> str:
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ms(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -1,0 +1,125 @@
+"""The one environment that every component of the local stack gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from .market import VENDOR, Market
+from .ports import HOST, Ports
+from .warehouse.certificates import ensure_certificates
+
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN = "admin"
+WAREHOUSE = {"account": "embedded", "database": "MARKET", "warehouse": "SURVEILLANCE", "role": "SURVEILLANCE"}
+# Set in many containers; without bytecode every process of Airflow takes seconds longer to start.
+UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
+
+
+def user_environment() -> dict[str, str]:
+    """What the user has set: the shell's variables over those of ``.env``."""
+    return {**_read(ROOT / ".env"), **os.environ}
+
+
+def uses_vendor(user: Mapping[str, str], credentials: Mapping[str, str]) -> bool:
+    """Whether the user gave an API key of their own, rather than none or the simulator's."""
+    return user.get("POLYGON_API_KEY", "") not in ("", credentials["SIMULATOR_API_KEY"])
+
+
+def build_environment(
+    state: Path, ports: Ports, credentials: Mapping[str, str], market: Market, user: Mapping[str, str]
+) -> dict[str, str]:
+    """Airflow's shared settings, over them the user's variables, over both what the stack decides."""
+    shared = _read(next(path for path in (ROOT / "airflow.env", ROOT / "airflow.env.example") if path.exists()))
+    base = {name: value for name, value in {**shared, **user}.items() if name not in UNWANTED}
+    return {
+        **base,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(ROOT),
+        "STACK_STATE": str(state),
+        "DBT_DOCS_DIR": str(state / "dbt-docs"),
+        **market.environment(),
+        **_airflow(state, ports, credentials),
+        **_connections(ports, credentials, market, base),
+        **_warehouse(state, ports, credentials),
+    }
+
+
+def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
+    database = f"postgresql+psycopg2://airflow:{credentials['AIRFLOW_DB_PASSWORD']}@{HOST}:{ports.postgres}/airflow"
+    web, redis = f"http://{HOST}:{ports.airflow}", f"redis://{HOST}:{ports.redis}"
+    return {
+        "AIRFLOW_HOME": str(state / "airflow"),
+        "AIRFLOW_ADMIN_USER": ADMIN,
+        "AIRFLOW_ADMIN_PASSWORD": credentials["AIRFLOW_ADMIN_PASSWORD"],
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__FERNET_KEY": credentials["FERNET_KEY"],
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(state / "airflow" / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{web}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"{redis}/1",
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(ports.airflow),
+        "AIRFLOW__API__BASE_URL": web,
+        "AIRFLOW__API__SECRET_KEY": credentials["API_SECRET_KEY"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": credentials["JWT_SECRET"],
+    }
+
+
+def _connections(
+    ports: Ports, credentials: Mapping[str, str], market: Market, base: Mapping[str, str]
+) -> dict[str, str]:
+    if market.mode == "vendor":
+        polygon = {"host": base.get("POLYGON_BASE_URL") or VENDOR, "password": base["POLYGON_API_KEY"]}
+    else:
+        polygon = {"host": f"http://{HOST}:{ports.simulator}", "password": credentials["SIMULATOR_API_KEY"]}
+    database = {"host": HOST, "port": ports.postgres, "schema": "surveillance", "login": "surveillance"}
+    warehouse = {"conn_type": "snowflake", "login": "surveillance", "password": credentials["WAREHOUSE_PASSWORD"]}
+    connections = {
+        "POLYGON_DEFAULT": {"conn_type": "http", **polygon},
+        "KAFKA_DEFAULT": {"conn_type": "kafka", "extra": {"bootstrap.servers": f"{HOST}:{ports.kafka}"}},
+        "SURVEILLANCE_DB": {
+            "conn_type": "postgres",
+            **database,
+            "password": credentials["SURVEILLANCE_DB_PASSWORD"],
+        },
+        "SNOWFLAKE_DEFAULT": {
+            **warehouse,
+            "schema": "RAW",
+            "extra": {**WAREHOUSE, "host": HOST, "port": ports.warehouse},
+        },
+    }
+    named = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
+    watchlist = market.watchlist(base)
+    return {
+        **named,
+        **({"AIRFLOW_VAR_WATCHLIST": watchlist} if watchlist else {}),
+        "POLYGON_BASE_URL": polygon["host"],
+        "POLYGON_API_KEY": polygon["password"],
+        "SIMULATOR_API_KEY": credentials["SIMULATOR_API_KEY"],
+        "KAFKA_PARTITIONS": base.get("KAFKA_PARTITIONS") or "4",
+    }
+
+
+def _warehouse(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
+    """For dbt and a shell; the hook reads the connection. The own CA is why no setting differs from the cloud's."""
+    return {
+        **{f"SNOWFLAKE_{name.upper()}": value for name, value in WAREHOUSE.items()},
+        "WAREHOUSE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
+        "SNOWFLAKE_USER": "surveillance",
+        "SNOWFLAKE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
+        "SNOWFLAKE_HOST": HOST,
+        "SNOWFLAKE_PORT": str(ports.warehouse),
+        "REQUESTS_CA_BUNDLE": str(ensure_certificates(state / "warehouse" / "tls").bundle),
+    }
+
+
+def _read(file: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(file).items() if value}

@@ -1,0 +1,58 @@
+"""Whether a component does its work, asked the way its clients would ask it."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import datetime
+from pathlib import Path
+
+import celery
+import httpx
+import redis
+
+from .ports import HOST, Ports
+
+
+def http(url: str, bundle: Path | None = None) -> bool:
+    """Whether an address answers below 400; ``bundle`` holds the CA of an https server."""
+    try:
+        return httpx.get(url, timeout=5, verify=_trust(bundle)).status_code < 400
+    except httpx.TransportError:
+        return False
+
+
+def redis_answers(ports: Ports) -> bool:
+    try:
+        return redis.Redis(HOST, ports.redis, socket_timeout=2).ping()
+    except redis.RedisError:
+        return False
+
+
+def airflow_component(ports: Ports, name: str, started: float) -> bool:
+    """Whether a component has reported to the metadata database since it was started (epoch seconds).
+
+    Args:
+        name: metadatabase, scheduler, triggerer or dag_processor.
+    """
+    try:
+        health = httpx.get(f"http://{HOST}:{ports.airflow}/api/v2/monitor/health", timeout=5).json()[name]
+    except (httpx.TransportError, ValueError):
+        return False
+    heartbeat = health.get(f"latest_{name}_heartbeat")
+    recent = heartbeat is None or datetime.fromisoformat(heartbeat).timestamp() >= started
+    return health["status"] == "healthy" and recent
+
+
+def worker_answers(ports: Ports) -> bool:
+    """Whether a Celery worker answers a ping over the broker."""
+    app = celery.Celery(broker=f"redis://{HOST}:{ports.redis}/0")
+    try:
+        return bool(app.control.ping(timeout=1))
+    except (OSError, redis.RedisError):
+        return False
+    finally:
+        app.close()
+
+
+def _trust(bundle: Path | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=str(bundle)) if bundle else True

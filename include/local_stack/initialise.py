@@ -1,0 +1,60 @@
+"""What must be there before Airflow starts: its tables, our pools and variables, dbt's manifest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .environment import ROOT
+from .errors import StackError
+
+DBT_PROJECT = ROOT / "dbt_project"
+MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+GENERATED = {"target", "logs", "dbt_packages"}
+
+
+def initialise(environment: Mapping[str, str], logs: Path) -> None:
+    """Run the one-shot steps; those of Airflow and of dbt side by side.
+
+    Raises:
+        StackError: a step failed; the message carries the end of its log.
+    """
+    with ThreadPoolExecutor() as pool:
+        steps = [pool.submit(_airflow, environment, logs / "init.log")]
+        if manifest_is_old():
+            steps.append(pool.submit(_dbt_parse, environment, logs / "dbt-parse.log"))
+    for step in steps:
+        step.result()
+
+
+def manifest_is_old() -> bool:
+    """Whether a file of the dbt project is newer than the manifest that the DAGs are rendered from."""
+    newest = max((path.stat().st_mtime for path in _project_files()), default=0)
+    return newest > (MANIFEST.stat().st_mtime if MANIFEST.exists() else 0)
+
+
+def _project_files() -> Iterator[Path]:
+    for path in DBT_PROJECT.rglob("*"):
+        if path.is_file() and path.relative_to(DBT_PROJECT).parts[0] not in GENERATED:
+            yield path
+
+
+def _airflow(environment: Mapping[str, str], log: Path) -> None:
+    _run([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
+    _run([sys.executable, "-m", "include.orchestration.apply_settings"], environment, log)
+
+
+def _dbt_parse(environment: Mapping[str, str], log: Path) -> None:
+    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    _run([str(Path(sys.executable).parent / "dbt"), "parse", *folders], environment, log)
+
+
+def _run(command: list[str], environment: Mapping[str, str], log: Path) -> None:
+    with log.open("a") as output:
+        run = subprocess.run(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
+    if run.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise StackError(f"`{' '.join(command[1:])}` ended with {run.returncode}; the end of {log}:\n{tail}")

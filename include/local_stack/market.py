@@ -1,0 +1,111 @@
+"""Which market the stack watches: a generated one, recorded bars moved to now, or the vendor's own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from include.polygon_simulator.universe import CANARIES, GENERATED
+from include.surveillance.sessions import Sessions
+
+from .errors import StackError
+
+FILE = "market.json"
+SEED = 7
+MINUTE_MS = 60_000
+# A replay starts an hour into the last recorded session, so that there are minutes behind and minutes to come.
+REPLAY_ENTERS_MINUTES = 60
+VENDOR = "https://api.polygon.io"
+
+
+@dataclass(frozen=True)
+class Market:
+    """``mode`` is synthetic, replay or vendor; ``shift_ms`` is how far a replay's recorded time lies in the past."""
+
+    mode: str = "synthetic"
+    file: str | None = None
+    shift_ms: int = 0
+
+    @classmethod
+    def of(cls, state: Path, wanted: Market) -> Market:
+        """The market that a state folder holds, or ``wanted`` when it holds none yet.
+
+        Raises:
+            StackError: the state folder holds the data of another market.
+        """
+        known = cls.kept(state)
+        if known is None:
+            return wanted
+        if (known.mode, known.file) != (wanted.mode, wanted.file):
+            raise StackError(f"{state} holds {known}, not {wanted}: run `make clean` first or set STACK_STATE")
+        return known
+
+    @classmethod
+    def kept(cls, state: Path) -> Market | None:
+        """The market that a state folder holds."""
+        file = state / FILE
+        return cls(**json.loads(file.read_text())) if file.exists() else None
+
+    def keep(self, state: Path) -> None:
+        """Remember it: later starts go on with the same market and the same shift."""
+        (state / FILE).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def wanted(cls, replay: Path | None, real_key: bool) -> Market:
+        """The market that the user asks for.
+
+        Raises:
+            StackError: the replay file cannot be read.
+        """
+        if replay:
+            return cls("replay", str(replay.resolve()), _shift_ms(replay))
+        return cls("vendor") if real_key else cls("synthetic")
+
+    def __str__(self) -> str:
+        return f"the replay of {self.file}" if self.file else f"the {self.mode} market"
+
+    def environment(self) -> dict[str, str]:
+        """Calendar and shift, as ``include.surveillance.settings`` and the polling timetable read them."""
+        calendars = {"synthetic": ("24/7", "24/7"), "replay": ("XNYS", "24/7"), "vendor": ("XNYS", "XNYS")}
+        market, poll = calendars[self.mode]
+        return {"MARKET_CALENDAR": market, "MARKET_SHIFT_MS": str(self.shift_ms), "POLL_CALENDAR": poll}
+
+    def simulator_arguments(self) -> list[str]:
+        """What the simulator must be told to serve this market."""
+        arguments = ["--seed", str(SEED)]
+        if self.file:
+            arguments += ["--replay", self.file, "--shift-ms", str(self.shift_ms)]
+        return arguments
+
+    def watchlist(self, env: Mapping[str, str]) -> str | None:
+        """Comma separated symbols, or None for the platform's own list."""
+        if env.get("WATCHLIST"):
+            return env["WATCHLIST"]
+        if self.mode == "vendor":
+            return None
+        if self.file:
+            recorded = sorted(set(_column(Path(self.file), "symbol").to_pylist()))
+            return ",".join([*recorded, *(canary.symbol for canary in CANARIES)])
+        return ",".join(instrument.symbol for instrument in GENERATED)
+
+
+def _shift_ms(replay: Path) -> int:
+    try:
+        last_ms = pc.max(_column(replay, "ts_ms")).as_py()
+    except (OSError, KeyError, ValueError) as error:
+        raise StackError(f"{replay} cannot be replayed ({error}); give a Parquet or CSV file of bars") from error
+    session = Sessions("XNYS").at_or_before(last_ms)
+    now_ms = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
+    return now_ms - session.open_ms - REPLAY_ENTERS_MINUTES * MINUTE_MS
+
+
+def _column(replay: Path, name: str) -> pa.ChunkedArray:
+    bars = ds.dataset(replay, format="csv" if replay.suffix == ".csv" else "parquet")
+    return bars.to_table(columns=[name])[name]

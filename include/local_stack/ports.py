@@ -1,0 +1,57 @@
+"""Which port of 127.0.0.1 each component listens on, and whether it is free."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+
+from .errors import PortInUseError, StackError
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Every field ``name`` is set by the environment variable ``NAME_PORT``."""
+
+    postgres: int = 5433
+    redis: int = 6380
+    kafka: int = 9092
+    kafka_controller: int = 9093
+    warehouse: int = 18821
+    simulator: int = 18090
+    airflow: int = 8080
+    dbt_docs: int = 8081
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Ports:
+        """Raises StackError: a variable is not a port number."""
+        given = {field.name: env[variable(field.name)] for field in fields(cls) if env.get(variable(field.name))}
+        for name, value in given.items():
+            if not value.isdecimal() or not 0 < int(value) < 65536:
+                raise StackError(f"{variable(name)} is {value!r}; set it to a port number from 1 to 65535")
+        return cls(**{name: int(value) for name, value in given.items()})
+
+    def check_free(self, names: list[str]) -> None:
+        """Raises PortInUseError: a port of ``names`` is taken, by another program or by two components."""
+        with ExitStack() as held:
+            for name in names:
+                probe = held.enter_context(socket.socket())
+                # As servers do: a connection that lingers from an earlier run is no listener.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                port = getattr(self, name)
+                try:
+                    probe.bind((HOST, port))
+                    probe.listen()
+                except OSError as error:
+                    raise PortInUseError(
+                        f"port {port} on {HOST} cannot be used by {name.replace('_', ' ')} ({error.strerror}): "
+                        f"stop what listens there or set {variable(name)} to a free port"
+                    ) from error
+
+
+def variable(name: str) -> str:
+    """The environment variable of a port, e.g. ``KAFKA_CONTROLLER_PORT``."""
+    return f"{name.upper()}_PORT"

@@ -1,0 +1,123 @@
+"""PostgreSQL: one cluster on 127.0.0.1 with two databases, each owned by a role of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from .errors import StackError
+from .ports import HOST
+from .prerequisites import postgres_programs
+
+SERVER_USER = "postgres"
+DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
+
+
+def server_user() -> str | None:
+    """Whom the server runs as: PostgreSQL refuses to run as root; None means as ourselves."""
+    return SERVER_USER if os.geteuid() == 0 else None
+
+
+def as_server_user() -> list[str]:
+    """What a command must begin with to run as the server's user."""
+    user = server_user()
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
+
+
+def data_folder(state: Path) -> Path:
+    """Where the cluster lives: in the state folder or, when the server's user cannot enter that, under /var/tmp."""
+    if server_user() is None or _can_enter(state):
+        return state / "postgres"
+    return outside_folder(state) / "postgres"
+
+
+def outside_folder(state: Path) -> Path:
+    """The folder under /var/tmp that belongs to this state folder, whether it exists or not."""
+    return Path("/var/tmp") / f"surveillance-{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:12]}"
+
+
+def create_cluster(data: Path, password: str) -> None:
+    """Make an empty cluster in ``data``, unless there is one; passwords are checked by SCRAM.
+
+    Raises:
+        StackError: initdb failed; the message carries its last lines.
+    """
+    if (data / "PG_VERSION").exists():
+        return
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True, mode=0o700)
+    if data.parent.stat().st_uid != os.geteuid():
+        raise StackError(f"{data.parent} belongs to another user: remove it or set STACK_STATE to another folder")
+    data.parent.chmod(data.parent.stat().st_mode | 0o111)
+    if user := server_user():
+        shutil.chown(data, user, user)
+    with tempfile.NamedTemporaryFile("w") as password_file:
+        password_file.write(password)
+        password_file.flush()
+        if user:
+            shutil.chown(password_file.name, user)
+        initdb = [str(postgres_programs() / "initdb"), "-D", str(data), "-U", SERVER_USER, "-E", "UTF8", "--no-locale"]
+        initdb += ["--auth=scram-sha-256", f"--pwfile={password_file.name}"]
+        run = subprocess.run([*as_server_user(), *initdb], capture_output=True, text=True, cwd="/")
+    if run.returncode:
+        shutil.rmtree(data, ignore_errors=True)
+        raise StackError(f"PostgreSQL could not make {data}:\n{(run.stdout + run.stderr).strip()[-1500:]}")
+
+
+def command(data: Path, port: int) -> list[str]:
+    """What runs the server on a cluster."""
+    settings = {
+        "listen_addresses": HOST,
+        "port": port,
+        # One way in; a socket's path could also be too long.
+        "unix_socket_directories": "",
+        "max_connections": 200,
+        # A crash of the machine may lose the last half second, never the consistency.
+        "synchronous_commit": "off",
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    return [str(postgres_programs() / "postgres"), "-D", str(data), *options]
+
+
+def answers(port: int, password: str) -> bool:
+    """Whether the server accepts the administrator."""
+    try:
+        _connect(port, password).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def create_databases(port: int, credentials: Mapping[str, str]) -> None:
+    """Make each database and its owner, unless they exist; nobody but the owner may connect."""
+    connection = _connect(port, credentials["POSTGRES_PASSWORD"])
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for name, secret in DATABASES.items():
+            names = {"name": sql.Identifier(name), "password": sql.Literal(credentials[secret])}
+            cursor.execute("select 1 from pg_roles where rolname = %s", [name])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create role {name} login password {password}").format(**names))
+            cursor.execute("select 1 from pg_database where datname = %s", [name])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("create database {name} owner {name}").format(**names))
+                cursor.execute(sql.SQL("revoke connect on database {name} from public").format(**names))
+    connection.close()
+
+
+def _connect(port: int, password: str) -> psycopg2.extensions.connection:
+    return psycopg2.connect(
+        host=HOST, port=port, user=SERVER_USER, password=password, dbname="postgres", connect_timeout=3
+    )
+
+
+def _can_enter(folder: Path) -> bool:
+    return subprocess.run([*as_server_user(), "test", "-x", str(folder)], capture_output=True, cwd="/").returncode == 0

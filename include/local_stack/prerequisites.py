@@ -1,0 +1,122 @@
+"""The programs that Python packages cannot bring: Java, Maven, PostgreSQL, Redis."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import MissingPrerequisiteError
+
+JAVA_MINIMUM = 17
+DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
+NO_SERVICES = Path("/usr/sbin/policy-rc.d")
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """``find`` tells where it is or None; ``packages`` are Debian's, in order of preference."""
+
+    name: str
+    packages: tuple[str, ...]
+    find: Callable[[], str | None]
+
+
+def ensure_prerequisites(say: Callable[[str], None]) -> None:
+    """Install what is missing on Debian as root.
+
+    Raises:
+        MissingPrerequisiteError: something is missing and cannot be installed from here; one line says what.
+    """
+    missing = [item for item in PREREQUISITES if item.find() is None]
+    if not missing:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        _install(missing, say)
+        missing = [item for item in missing if item.find() is None]
+    if missing:
+        packages = " ".join(item.packages[-1] for item in missing)
+        raise MissingPrerequisiteError(
+            f"missing: {', '.join(item.name for item in missing)}; install it and try again "
+            f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs)"
+        )
+
+
+def java_version() -> int | None:
+    """The major version of the Java on the PATH."""
+    if not shutil.which("java"):
+        return None
+    output = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
+    return int(found[1]) if found else None
+
+
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's server programs; Debian keeps them off the PATH.
+
+    Raises:
+        MissingPrerequisiteError: there is none.
+    """
+    if found := _postgres():
+        return Path(found)
+    raise MissingPrerequisiteError("missing: PostgreSQL's server programs; install the package postgresql")
+
+
+def _java() -> str | None:
+    version = java_version()
+    return shutil.which("java") if version and version >= JAVA_MINIMUM else None
+
+
+def _postgres() -> str | None:
+    versions = sorted(DEBIAN_POSTGRES.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    found = versions[-1] if versions else shutil.which("initdb")
+    return str(Path(found).resolve().parent) if found else None
+
+
+PREREQUISITES = (
+    Prerequisite(f"Java {JAVA_MINIMUM} or newer", ("openjdk-21-jre-headless", "openjdk-17-jre-headless"), _java),
+    Prerequisite("Maven (mvn)", ("maven",), lambda: shutil.which("mvn")),
+    Prerequisite("PostgreSQL's server programs", ("postgresql",), _postgres),
+    Prerequisite("Redis (redis-server)", ("redis-server",), lambda: shutil.which("redis-server")),
+)
+
+
+def _install(missing: list[Prerequisite], say: Callable[[str], None]) -> None:
+    _apt("update")
+    packages = [next(filter(_known, item.packages), item.packages[-1]) for item in missing]
+    say(f"installing Debian packages: {' '.join(packages)}")
+    with _services_stay_down():
+        _apt("install", "-y", "--no-install-recommends", *packages)
+
+
+def _known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True).returncode == 0
+
+
+def _apt(*arguments: str) -> None:
+    command = ["apt-get", "-q", *arguments]
+    run = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    )
+    if run.returncode:
+        tail = " / ".join((run.stderr or run.stdout).strip().splitlines()[-3:])
+        raise MissingPrerequisiteError(f"`{' '.join(command)}` failed: {tail}")
+
+
+@contextmanager
+def _services_stay_down() -> Iterator[None]:
+    """Debian starts a service when its package is installed, unless this script forbids it."""
+    ours = not NO_SERVICES.exists()
+    if ours:
+        NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
+        NO_SERVICES.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            NO_SERVICES.unlink()

@@ -1,0 +1,160 @@
+"""The stack as one object: start it, ask it where things are, stop it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+
+from . import components, postgres
+from .components import Component
+from .credentials import ensure_credentials
+from .environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
+from .errors import StackError
+from .initialise import initialise
+from .market import Market
+from .ports import Ports
+from .prerequisites import ensure_prerequisites
+from .supervisor import Supervisor
+
+POLL_SECONDS = 0.2
+ENDED = {"BACKOFF", "EXITED", "FATAL", "STOPPED"}
+
+
+class Stack:
+    """Every component on this machine, with its state in one folder (``STACK_STATE``, default ``.local``).
+
+    Used as a context manager it starts on entry and stops on exit.
+
+    Args:
+        replay: a file of recorded bars to replay; None for the generated market, or the vendor's when the user has
+            set an API key.
+
+    Raises:
+        StackError: a setting is wrong, or the state folder belongs to another market.
+    """
+
+    def __init__(self, replay: Path | None = None, console: Console | None = None):
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        user = user_environment()
+        self.state = state_folder(user)
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self.ports = Ports.from_env(user)
+        self.credentials = ensure_credentials(self.state / "secrets.env")
+        self.market = Market.of(self.state, Market.wanted(replay, uses_vendor(user, self.credentials)))
+        self.environment = build_environment(self.state, self.ports, self.credentials, self.market, user)
+        self.supervisor = Supervisor(self.state)
+
+    def start(self) -> None:
+        """Start everything and return when all of it is healthy; after a failure nothing is left running.
+
+        Raises:
+            MissingPrerequisiteError: a program is missing and cannot be installed from here.
+            PortInUseError: another program has a port that a component needs.
+            StackError: the stack is running already, or a component does not become healthy.
+        """
+        if self.supervisor.running():
+            raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
+        ensure_prerequisites(self.console.print)
+        services = components.services(self.state, self.ports, self.credentials, self.market)
+        airflow = components.airflow(self.state, self.ports, self.environment)
+        self._check_ports()
+        if postgres.data_folder(self.state) != self.state / "postgres":
+            self.console.print(
+                f"PostgreSQL's user cannot enter {self.state}; its data is in {postgres.data_folder(self.state)}"
+            )
+        self.supervisor.start([*services, *airflow], self.environment)
+        try:
+            self._bring_up(services)
+            with self._step("initialise"):
+                initialise(self.environment, self.supervisor.logs)
+            self.market.keep(self.state)
+            self._bring_up(airflow)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything in reverse order; nothing happens when it is not running."""
+        if self.supervisor.running():
+            with self._step("stop"):
+                self.supervisor.stop()
+
+    def addresses(self) -> dict[str, str]:
+        """Where a person finds what."""
+        everything = [
+            *components.services(self.state, self.ports, self.credentials, self.market),
+            *components.airflow(self.state, self.ports, self.environment),
+        ]
+        known = {component.name: component.address for component in everything if component.address}
+        web = known.pop("api-server")
+        login = f"{web} (user {ADMIN}, password {self.credentials['AIRFLOW_ADMIN_PASSWORD']})"
+        return {"airflow": login, "dbt-docs": known.pop("dbt-docs"), **known, "logs": str(self.supervisor.logs)}
+
+    def __enter__(self) -> Stack:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _check_ports(self) -> None:
+        unused = {"simulator"} if self.market.mode == "vendor" else set()
+        self.ports.check_free([name for name in vars(self.ports) if name not in unused])
+
+    def _bring_up(self, group: list[Component]) -> None:
+        """Launch a group's components at once, then wait for each in order."""
+        begun = time.monotonic()
+        for component in group:
+            component.prepare()
+            self.supervisor.launch(component.name)
+        for component in group:
+            with self._step(component.name, component.address, begun):
+                self._wait(component)
+                component.complete()
+
+    def _wait(self, component: Component) -> None:
+        deadline = time.monotonic() + component.limit_seconds
+        first = self.supervisor.info(component.name)["pid"]
+        while True:
+            info = self.supervisor.info(component.name)
+            if info["statename"] == "RUNNING" and component.healthy(info["start"]):
+                return
+            if info["statename"] in ENDED or info["pid"] != first:
+                raise self._failure(component, "ended while it started")
+            if time.monotonic() > deadline:
+                raise self._failure(component, f"is not healthy after {component.limit_seconds} s")
+            time.sleep(POLL_SECONDS)
+
+    def _failure(self, component: Component, what: str) -> StackError:
+        log = self.supervisor.logs / f"{component.name}.log"
+        return StackError(f"{component.name} {what}; the end of {log}:\n{self.supervisor.tail(component.name)}")
+
+    @contextmanager
+    def _step(self, name: str, address: str = "", begun: float | None = None):
+        """One line per step: a spinner while it runs (on a terminal only), then the seconds it took."""
+        begun = begun or time.monotonic()
+        with self.console.status(f"{name} …"):
+            yield
+        self.console.print(f"[green]✓[/] {name:<14} [dim]{time.monotonic() - begun:5.1f} s[/]  {address}")
+
+
+def state_folder(user: dict[str, str]) -> Path:
+    return Path(user.get("STACK_STATE") or ROOT / ".local").resolve()
+
+
+def clean(state: Path) -> None:
+    """Remove the state folder and what lies outside of it for its sake.
+
+    Raises:
+        StackError: the stack is running.
+    """
+    if Supervisor(state).running():
+        raise StackError(f"the stack in {state} is running; stop it with `make stop` first")
+    for folder in (state, postgres.outside_folder(state)):
+        if folder.exists():
+            shutil.rmtree(folder)

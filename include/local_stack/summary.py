@@ -1,0 +1,208 @@
+"""What a demo run did, counted from the outside: Airflow, the Kafka log, the warehouse, the simulator's labels."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg2
+import snowflake.connector
+from rich.table import Table
+from snowflake.connector.cursor import SnowflakeCursor
+
+from include.surveillance import broker, normalise, wire
+from include.surveillance.models import Alert, Bar
+from include.surveillance.polygon import Polygon
+
+if TYPE_CHECKING:
+    from include.local_stack.demo import Demo
+
+MINIMUM_SYMBOLS = 20
+WATERMARK_RULES = {"feed_freshness", "data_quality"}
+TABLES = (
+    "RAW.RAW_BARS",
+    "RAW.RAW_NEWS",
+    "RAW.RAW_ALERTS",
+    "RAW.RAW_METRICS",
+    "ANALYTICS.FACT_INTRADAY_METRICS",
+    "ANALYTICS.FACT_ALERTS",
+)
+
+
+@dataclass
+class Summary:
+    """Counts of one demo run. Latencies are seconds from a live bar's close to its alert on the topic."""
+
+    minutes_polled: int = 0
+    symbols_polled_each_minute: int = 0
+    alerts_by_rule: dict[str, int] = field(default_factory=dict)
+    live_alerts: int = 0
+    labels_found: dict[str, int] = field(default_factory=dict)
+    labels_missed: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    doubled_rows: int = 0
+    bars_missing: int = 0
+    dbt_tests_passed: int = 0
+    dbt_tests_failed: int = 0
+    alerts_notified: int = 0
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+
+    def failures(self) -> list[str]:
+        """Each stage that produced nothing, or something it must not produce, in one line; empty when all is well."""
+        checks = {
+            "poll: no live minute was polled": self.minutes_polled > 0,
+            f"poll: fewer than {MINIMUM_SYMBOLS} symbols in a minute": self.symbols_polled_each_minute
+            >= MINIMUM_SYMBOLS,
+            "detect: no alert": bool(self.alerts_by_rule),
+            "detect: no alert in the live minutes": self.live_alerts > 0,
+            f"land: {self.doubled_rows} rows are there twice": self.doubled_rows == 0,
+            f"land: {self.bars_missing} minute bars of the vendor did not arrive": self.bars_missing == 0,
+            "notify: no alert reached the application database": self.alerts_notified > 0,
+            "model: no dbt test passed": self.dbt_tests_passed > 0,
+            f"model: {self.dbt_tests_failed} dbt tests failed": self.dbt_tests_failed == 0,
+        }
+        checks |= {f"land/model: {table} is empty": rows > 0 for table, rows in self.rows.items()}
+        checks |= {
+            f"detect: no labelled {kind} was found ({missed} missed)": self.labels_found.get(kind, 0) > 0
+            for kind, missed in self.labels_missed.items()
+        }
+        return [text for text, holds in checks.items() if not holds]
+
+    def as_dict(self) -> dict:
+        return {**asdict(self), "failures": self.failures()}
+
+    def table(self) -> Table:
+        table = Table(title="Demo summary", title_justify="left", show_header=False)
+        table.add_row("minutes polled live", f"{self.minutes_polled}")
+        table.add_row("symbols polled each minute", f"{self.symbols_polled_each_minute}")
+        for name, rows in self.rows.items():
+            table.add_row(name.lower(), f"{rows:,} rows")
+        table.add_row("rows twice", f"{self.doubled_rows:,}")
+        table.add_row("vendor's bars missing", f"{self.bars_missing:,}")
+        for rule, count in sorted(self.alerts_by_rule.items()):
+            found, missed = self.labels_found.get(rule, 0), self.labels_missed.get(rule, 0)
+            table.add_row(rule, f"{count:,} alerts; labelled: {found} found, {missed} missed")
+        table.add_row("live alerts", f"{self.live_alerts:,}")
+        table.add_row("alerts notified", f"{self.alerts_notified:,}")
+        table.add_row("dbt tests", f"{self.dbt_tests_passed} passed, {self.dbt_tests_failed} failed")
+        if self.latency_p50 is not None:
+            table.add_row("bar close to alert", f"p50 {self.latency_p50:.1f} s, p95 {self.latency_p95:.1f} s")
+        return table
+
+
+def summarise(demo: Demo) -> Summary:
+    environment = demo.stack.environment
+    everything = broker.read(demo.kafka, {(broker.ALERTS, p): None for p in demo.partitions}, limit=10_000_000)
+    alerts = [(message, wire.decode(message.value)) for message in everything.messages]
+    live = [(m, a) for m, a in alerts if a.source == "live" and a.bar_close_ms > demo.live_from_ms]
+    summary = Summary(
+        alerts_by_rule=dict(Counter(alert.rule for _, alert in alerts)),
+        live_alerts=len(live),
+        alerts_notified=_notified(environment),
+    )
+    with snowflake.connector.connect(**warehouse_arguments(environment)) as connection:
+        cursor = connection.cursor()
+        summary.rows = {table: _one(cursor, f"select count(*) from {table}") for table in TABLES}
+        raw = [table for table in TABLES if table.startswith("RAW.")]
+        summary.doubled_rows = sum(_one(cursor, f"select count(*) - count(distinct event_id) from {t}") for t in raw)
+        summary.bars_missing = len(_vendor_minutes(demo) - _landed_minutes(cursor))
+    summary.minutes_polled, summary.symbols_polled_each_minute = _polled(demo)
+    summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(demo)
+    summary.labels_found, summary.labels_missed = _labels(demo, [alert for _, alert in alerts])
+    waits = sorted((message.timestamp_ms - alert.bar_close_ms) / 1000 for message, alert in live)
+    if len(waits) > 1:
+        cuts = quantiles(waits, n=20, method="inclusive")
+        summary.latency_p50, summary.latency_p95 = cuts[9], cuts[18]
+    return summary
+
+
+def _polled(demo: Demo) -> tuple[int, int]:
+    """Live minutes whose run succeeded, and the fewest symbols that one of them polled."""
+    runs = demo.airflow.runs("ingest_market_data", state="success")
+    counts = []
+    for run in runs:
+        polls = [
+            task for task in demo.airflow.tasks("ingest_market_data", run["dag_run_id"]) if task["task_id"] == "poll"
+        ]
+        counts.append(sum(task["state"] == "success" for task in polls))
+    return len(counts), min(counts, default=0)
+
+
+def _dbt_tests(demo: Demo) -> tuple[int, int]:
+    """Data tests of the last build, passed and not passed, from dbt's own results."""
+    results = json.loads(Path(demo.stack.environment["DBT_DOCS_DIR"], "run_results.json").read_text())["results"]
+    states = [result["status"] for result in results if result["unique_id"].startswith("test.")]
+    return states.count("pass"), len(states) - states.count("pass")
+
+
+def _one(cursor: SnowflakeCursor, query: str) -> int:
+    return cursor.execute(query).fetchone()[0]
+
+
+def _landed_minutes(cursor: SnowflakeCursor) -> set[tuple[str, int]]:
+    cursor.execute(
+        "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
+        "where payload:timespan::varchar = 'minute'"
+    )
+    return set(cursor.fetchall())
+
+
+def _vendor_minutes(demo: Demo) -> set[tuple[str, int]]:
+    """Symbol and start of every usable minute bar that the vendor has for the demo's time, asked for anew."""
+    environment = demo.stack.environment
+    polygon = Polygon(environment["POLYGON_API_KEY"], environment["POLYGON_BASE_URL"])
+    symbols = environment["AIRFLOW_VAR_WATCHLIST"].split(",") if "AIRFLOW_VAR_WATCHLIST" in environment else []
+    answers = (polygon.bars(symbol, "minute", demo.covered_from_ms, demo.covered_to_ms) for symbol in symbols)
+    records = (record for answer in answers for record in normalise.bars(answer, source="backfill"))
+    return {(record.symbol, record.ts_ms) for record in records if isinstance(record, Bar)}
+
+
+def warehouse_arguments(environment: dict[str, str]) -> dict:
+    """Connector arguments from the SNOWFLAKE_* environment."""
+    names = ("account", "user", "password", "host", "port", "warehouse", "role", "database")
+    given = {name: environment.get(f"SNOWFLAKE_{name.upper()}") for name in names}
+    return {name: value for name, value in given.items() if value}
+
+
+def _notified(environment: dict[str, str]) -> int:
+    given = json.loads(environment["AIRFLOW_CONN_SURVEILLANCE_DB"])
+    names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
+    with (
+        closing(psycopg2.connect(**{name: given[key] for key, name in names.items()})) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("select count(*) from alerts")
+        return cursor.fetchone()[0]
+
+
+def _labels(demo: Demo, alerts: list[Alert]) -> tuple[dict[str, int], dict[str, int]]:
+    """Labelled anomalies by kind: found (an alert of that rule in the window), and missed though the demo saw it all."""
+    if demo.stack.market.mode == "vendor":  # nobody labels the real market
+        return {}, {}
+    environment = demo.stack.environment
+    answer = httpx.get(
+        f"{environment['POLYGON_BASE_URL']}/simulator/labels",
+        headers={"Authorization": f"Bearer {environment['POLYGON_API_KEY']}"},
+        timeout=30,
+    ).raise_for_status()
+    times: dict[tuple[str, str], list[int]] = {}
+    for alert in alerts:
+        times.setdefault((alert.rule, alert.symbol), []).append(alert.ts_ms)
+    found, missed = Counter(), Counter()
+    for label in answer.json()["labels"]:
+        kind, start, end = label["kind"], label["start_ms"], label["end_ms"]
+        # Silence and broken bars are seen by live polls only; a gap needs the session before, so "later than" the start.
+        seen_from = demo.live_from_ms if kind in WATERMARK_RULES else demo.covered_from_ms
+        if any(start <= ts <= end for ts in times.get((kind, label["symbol"]), ())):
+            found[kind] += 1
+        elif seen_from < start and end <= demo.covered_to_ms:
+            missed[kind] += 1
+    kinds = {*found, *missed}
+    return {kind: found[kind] for kind in kinds}, {kind: missed[kind] for kind in kinds}

@@ -1,0 +1,168 @@
+"""supervisord: keeps the components running, writes their logs, stops them in reverse order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from .errors import StackError
+
+if TYPE_CHECKING:
+    from .components import Component
+
+SOCKET_PATH_LIMIT = 100
+START_SECONDS = 60
+
+
+class Supervisor:
+    """The supervisord of one state folder, running or not."""
+
+    def __init__(self, state: Path):
+        self.config, self.logs = state / "supervisord.conf", state / "logs"
+        self._state, self._socket = state, _socket(state)
+
+    @property
+    def rpc(self) -> Any:
+        """supervisord's XML-RPC interface; a fresh proxy, because one that has met an error stays unusable."""
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def running(self) -> bool:
+        """Whether supervisord is there, be it on its way out."""
+        try:
+            self.rpc.getState()
+        except Fault as fault:
+            return fault.faultCode == Faults.SHUTDOWN_STATE
+        except OSError:
+            return False
+        return True
+
+    def states(self) -> list[dict]:
+        """State, description and log of every component; empty while or after supervisord stops."""
+        try:
+            return self.rpc.getAllProcessInfo()
+        except (Fault, OSError):
+            return []
+
+    def start(self, components: list[Component], environment: Mapping[str, str]) -> None:
+        """Start supervisord itself; the components wait until they are asked for.
+
+        Raises:
+            StackError: it did not come up.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(self._config(components))
+        # In a session of its own: Ctrl-C in the terminal must reach us alone, so that we can stop in order.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(self.config)],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.logs / "supervisord.err").open("w"),
+            start_new_session=True,
+            cwd=environment["PYTHONPATH"],
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.running():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise StackError(f"supervisord did not start; see {self.logs}/supervisord.err and supervisord.log")
+            time.sleep(0.1)
+
+    def launch(self, name: str) -> None:
+        """Start one component without waiting for it.
+
+        Raises:
+            StackError: its program cannot be run.
+        """
+        try:
+            self.rpc.startProcess(name, False)
+        except Fault as error:
+            raise StackError(f"{name} cannot be started: {error.faultString}") from error
+
+    def info(self, name: str) -> dict:
+        """State, process id and start time (epoch seconds) of a component."""
+        return self.rpc.getProcessInfo(name)
+
+    def stop(self, limit_seconds: float = 180) -> None:
+        """Stop all components in reverse order, then supervisord.
+
+        Raises:
+            StackError: it is still there after ``limit_seconds``.
+        """
+        pid = int((self._state / "supervisord.pid").read_text())
+        with suppress(Fault):  # when it is stopping already
+            self.rpc.shutdown()
+        try:
+            psutil.Process(pid).wait(limit_seconds)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired as error:
+            raise StackError(
+                f"supervisord (process {pid}) has not stopped after {limit_seconds:.0f} s; kill it"
+            ) from error
+        self._socket.unlink(missing_ok=True)
+
+    def tail(self, name: str, lines: int = 15) -> str:
+        """The end of a component's log."""
+        log = self.logs / f"{name}.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+
+    def _config(self, components: list[Component]) -> str:
+        general = f"""[unix_http_server]
+file={self._socket}
+chmod=0700
+
+[supervisord]
+logfile={self.logs}/supervisord.log
+pidfile={self._state}/supervisord.pid
+childlogdir={self.logs}
+{_as_root()}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+        return general + "".join(self._program(order, item) for order, item in enumerate(components))
+
+    def _program(self, order: int, component: Component) -> str:
+        command = shlex.join(component.command).replace("%", "%%")
+        return f"""
+[program:{component.name}]
+command={command}
+priority={order}
+autostart=false
+autorestart=true
+startsecs=1
+startretries=3
+stopsignal={component.stop_signal}
+stopwaitsecs={component.stop_seconds}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={self.logs}/{component.name}.log
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=1
+{f"user={component.user}" if component.user else ""}
+"""
+
+
+def _as_root() -> str:
+    return "user=root\n" if os.geteuid() == 0 else ""
+
+
+def _socket(state: Path) -> Path:
+    """A unix socket's path has a hard limit that a deep folder can exceed."""
+    path = state / "supervisor.sock"
+    if len(str(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    return Path(tempfile.gettempdir()) / f"surveillance-{hashlib.sha256(str(state).encode()).hexdigest()[:12]}.sock"

@@ -1,0 +1,41 @@
+"""What a session has to remember beyond fakesnow's connection object."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fakesnow.fakes import FakeSnowflakeConnection as Connection
+
+Key = tuple[str | None, str | None, str]
+"""(database, schema, name) of a table or view, as stored."""
+
+
+@dataclass
+class SessionState:
+    """One per session, held on its connection.
+
+    Attributes:
+        lock: a session runs one statement at a time, as in Snowflake.
+        last_used: monotonic seconds of the last statement or heartbeat.
+        temporary: logical key -> (private name, "TABLE" or "VIEW").
+        transaction: "aborted" means rolled back already, waiting for the client to notice.
+        begun: DuckDB's transaction has begun; its snapshot waits for the first statement after BEGIN.
+        ending: the statement that runs now is COMMIT or ROLLBACK.
+        seen: the lock table's sequence number when the transaction took its snapshot.
+    """
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    last_used: float = field(default_factory=time.monotonic)
+    query_tag: str = ""
+    temporary: dict[Key, tuple[str, str]] = field(default_factory=dict)
+    transaction: Literal["none", "open", "aborted"] = "none"
+    begun: bool = False
+    ending: bool = False
+    seen: int = 0
+
+
+def state_of(connection: Connection) -> SessionState:
+    return connection.__dict__.setdefault("session_state", SessionState())

@@ -1,0 +1,1 @@
+"""Where the domain meets Airflow: connections, sensors, triggers, callbacks, timetables, assets and the page."""

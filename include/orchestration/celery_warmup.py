@@ -1,0 +1,98 @@
+"""Makes a Celery task cost a tenth: import once before the pool forks, and do not idle after a task has ended.
+
+Used with ``AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS=include.orchestration.celery_warmup.CELERY_CONFIG``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from contextlib import suppress
+from typing import Any
+
+from airflow import __version__ as airflow_version
+from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.signals import import_modules, worker_process_init
+
+LOG = logging.getLogger(__name__)
+CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG}
+
+# What Airflow's task runner and our DAG files import; otherwise every task process imports it again.
+NEEDED = (
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.definitions.mappedoperator",
+    "airflow.dag_processing.bundles.manager",
+    "airflow.dag_processing.dagbag",
+    "airflow.providers.standard.decorators.python",
+    "include.orchestration.dag_defaults",
+    "include.orchestration.sensors",
+    "include.orchestration.connections",
+    "include.surveillance.broker",
+    "include.surveillance.detection.microbatch",
+    "include.surveillance.normalise",
+    "include.surveillance.polygon",
+    "include.surveillance.sessions",
+)
+# Slow to import and used by few tasks: worth having, not worth a worker that does not start.
+USEFUL = (
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.snowflake.hooks.snowflake",
+    "cosmos",
+    "dbt.cli.main",
+    "dbt.adapters.snowflake",
+    "include.orchestration.dbt_render",
+    "include.surveillance.warehouse",
+    "snowflake.connector",
+)
+
+# The supervisor's private method was read and measured in these versions only.
+PATCHED_AIRFLOW = ("3.3.2",)
+REAP_SECONDS = 0.01
+
+
+@import_modules.connect
+def preload(**_: Any) -> None:
+    """In the worker's main process, before it forks."""
+    for name in NEEDED:
+        importlib.import_module(name)
+    for name in USEFUL:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
+    _load_calendar()
+    from airflow import sdk
+    from airflow.sdk.listener import get_listener_manager
+
+    get_listener_manager()  # loads the plugins, which each task process would do again
+    for name in sdk.__all__:
+        with suppress(AttributeError):  # a listed name that is a module, not an attribute, is imported all the same
+            getattr(sdk, name)
+
+
+def _load_calendar() -> None:
+    """Twenty years of sessions take half a second to build, in every detection otherwise."""
+    from include.surveillance.sessions import Sessions
+    from include.surveillance.settings import Settings
+
+    settings = Settings.from_env()
+    Sessions(settings.market_calendar, settings.market_shift_ms)
+
+
+@worker_process_init.connect
+def reap_at_once(**_: Any) -> None:
+    """A task process that has closed its sockets is waited for in milliseconds instead of 5 s."""
+    if airflow_version not in PATCHED_AIRFLOW:
+        LOG.warning("Airflow %s: supervisor left as it is, tasks may hold a slot 5 s longer", airflow_version)
+        return
+    from airflow.sdk.execution_time.supervisor import WatchedSubprocess
+
+    original = WatchedSubprocess._service_subprocess
+
+    def service_subprocess(self: WatchedSubprocess, max_wait_time: float, *args: Any, **kwargs: Any) -> int | None:
+        if not self._open_sockets:
+            max_wait_time = min(max_wait_time, REAP_SECONDS)
+        return original(self, max_wait_time, *args, **kwargs)
+
+    WatchedSubprocess._service_subprocess = service_subprocess

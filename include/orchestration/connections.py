@@ -1,0 +1,76 @@
+"""Airflow connections -> what the domain's functions take. The only place that knows the connection ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from include.surveillance.polygon import Polygon
+
+POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
+
+
+def polygon() -> Polygon:
+    """The vendor's client: host is the base URL, password the API key."""
+    from include.surveillance.polygon import Polygon
+
+    connection = _get(POLYGON)
+    return Polygon(connection.password, connection.host)
+
+
+def kafka() -> dict[str, Any]:
+    """The librdkafka client configuration in the connection's extra.
+
+    Raises:
+        ConfigurationError: no ``bootstrap.servers``.
+    """
+    from include.surveillance.errors import ConfigurationError
+
+    client = _get(KAFKA).extra_dejson
+    if not client.get("bootstrap.servers"):
+        raise ConfigurationError(f"connection {KAFKA} has no bootstrap.servers in its extra; add host:port")
+    return client
+
+
+@contextmanager
+def warehouse() -> Iterator[Any]:
+    """An open connection to the warehouse, closed on leaving."""
+    from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+
+    with closing(SnowflakeHook(snowflake_conn_id=WAREHOUSE).get_conn()) as connection:
+        yield connection
+
+
+@contextmanager
+def application_database() -> Iterator[Any]:
+    """An open connection to the application's database: one transaction, committed on leaving without an error."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    with closing(PostgresHook(postgres_conn_id=APPLICATION).get_conn()) as connection, connection:
+        yield connection
+
+
+def exists(conn_id: str) -> bool:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        Connection.get(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _get(conn_id: str) -> Any:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from include.surveillance.errors import ConfigurationError
+
+    try:
+        return Connection.get(conn_id)
+    except AirflowNotFoundException as error:
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        raise ConfigurationError(f"connection {conn_id} is not defined; set {variable} or add it in Airflow") from error

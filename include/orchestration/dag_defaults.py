@@ -1,0 +1,80 @@
+"""What all DAGs share: owner, retries, callbacks, deadline, tags and pools."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, RetryDecision, RetryPolicy
+
+from include.orchestration.callbacks import report_deadline, report_run_failure, report_task_failure
+from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorError
+
+OWNER = "market-surveillance"
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Tag(StrEnum):
+    """The stage of a DAG and how urgent its failure is: tier_1 at once, tier_2 within the day."""
+
+    INGEST = "ingest"
+    DETECT = "detect"
+    NOTIFY = "notify"
+    LAND = "land"
+    MODEL = "model"
+    BACKFILL = "backfill"
+    QUALITY = "quality"
+    PLATFORM = "platform"
+    TIER_1 = "tier_1"
+    TIER_2 = "tier_2"
+
+
+class Pool(StrEnum):
+    """Pools of airflow_settings.yaml."""
+
+    POLYGON = "polygon"
+    BACKFILL = "backfill"
+    WAREHOUSE = "warehouse"
+
+
+class RetryWhatMayHelp(RetryPolicy):
+    """A wrong key or setting fails at once; a rate limit is retried when the vendor says; the rest as usual."""
+
+    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+        if isinstance(exception, ConfigurationError | VendorError):
+            return RetryDecision.fail(f"retrying does not help: {exception}")
+        if isinstance(exception, RateLimitedError) and exception.retry_after:
+            return RetryDecision.retry(timedelta(seconds=exception.retry_after), "rate limited")
+        return RetryDecision.default()
+
+
+def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any) -> dict[str, Any]:
+    """Keyword arguments for ``DAG``.
+
+    Args:
+        deadline: how long a run may take from being queued until somebody is told.
+        retries: of each task, with 10 s, 20 s, ... between them.
+        task_arguments: more default arguments for the tasks, e.g. ``pool``.
+    """
+    return {
+        "start_date": START,
+        "catchup": False,
+        "default_args": {
+            "owner": OWNER,
+            "retries": retries,
+            "retry_delay": timedelta(seconds=10),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=5),
+            "retry_policy": RetryWhatMayHelp(),
+            "on_failure_callback": report_task_failure,
+            **task_arguments,
+        },
+        "on_failure_callback": report_run_failure,
+        "deadline": DeadlineAlert(
+            name="not done in time",
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=deadline,
+            callback=AsyncCallback(report_deadline, kwargs={"allowed": str(deadline)}),
+        ),
+    }

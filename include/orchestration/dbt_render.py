@@ -1,0 +1,87 @@
+"""dbt's graph as Airflow tasks: one task per dbt node and one for its data tests, drawn from the manifest.
+
+The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task waits in the triggerer for
+the outcome of its own node. That costs one start of dbt a run instead of one per node.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import airflow  # noqa: F401 - cosmos imported first leaves Airflow half imported
+from cosmos import (
+    DbtTaskGroup,
+    ExecutionConfig,
+    ExecutionMode,
+    InvocationMode,
+    LoadMode,
+    ProfileConfig,
+    ProjectConfig,
+    RenderConfig,
+    TestBehavior,
+)
+from cosmos.profiles import SnowflakeUserPasswordProfileMapping
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+MANIFEST = PROJECT / "target" / "manifest.json"
+
+# Credentials are those of the Airflow connection, read when a task runs.
+PROFILE = ProfileConfig(
+    profile_name="market",
+    target_name="snowflake",
+    profile_mapping=SnowflakeUserPasswordProfileMapping(
+        conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}
+    ),
+)
+
+
+def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
+    """The whole dbt project as a task group; call it inside a DAG.
+
+    Cosmos copies the project to a temporary folder for each run, so dbt writes nothing into the project's own.
+
+    Raises:
+        CosmosValueError: the manifest is missing; ``dbt parse`` makes it.
+    """
+    return DbtTaskGroup(
+        group_id=group_id,
+        project_config=ProjectConfig(
+            dbt_project_path=PROJECT,
+            manifest_path=MANIFEST,
+            install_dbt_deps=False,
+            # unit tests prove the code, not the data: they belong to CI
+            env_vars={"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"},
+        ),
+        profile_config=PROFILE,
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.AFTER_EACH,
+            emit_datasets=False,
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.WATCHER,
+            invocation_mode=InvocationMode.DBT_RUNNER,
+            setup_operator_args={"callback": publish, "callback_args": {"names": ["run_results.json"]}},
+        ),
+        # the next run repeats the build; a retried task would start a dbt of its own for its one node
+        operator_args={"append_env": True, "retries": 0},
+    )
+
+
+def publish(project: str, names: Iterable[str], **_: Any) -> None:
+    """Copy files out of dbt's target folder to the one named by DBT_DOCS_DIR, or nowhere when that is not set.
+
+    Each file appears whole or not at all; one that dbt died too early to write is left as it was.
+    """
+    if not (folder := os.environ.get("DBT_DOCS_DIR")):
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (written := Path(project, "target", name)).exists():
+            unfinished = Path(folder, f".{name}")
+            shutil.copyfile(written, unfinished)
+            unfinished.replace(Path(folder, name))

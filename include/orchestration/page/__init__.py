@@ -1,0 +1,1 @@
+"""The page "Market surveillance": the newest alerts, straight from the application's database."""

@@ -1,0 +1,68 @@
+"""The page's server: one HTML file, its style and script, and the alerts as JSON. Every route needs a login."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from fastapi import Depends, FastAPI, Query, Response
+
+from include.orchestration import notifications
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+MOST_ALERTS = 500
+
+app = FastAPI(
+    title="Market surveillance",
+    dependencies=[Depends(requires_access_view(AccessView.WEBSITE))],
+    # The generated documentation pages would be open to everybody and load scripts from elsewhere.
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+)
+
+
+@app.get("/")
+def page() -> Response:
+    return _file("page.html", "text/html")
+
+
+@app.get("/page.css")
+def style() -> Response:
+    return _file("page.css", "text/css")
+
+
+@app.get("/page.js")
+def script() -> Response:
+    return _file("page.js", "text/javascript")
+
+
+@app.get("/api/alerts")
+def alerts(
+    response: Response,
+    symbol: Annotated[str | None, Query(max_length=20)] = None,
+    rule: Annotated[str | None, Query(max_length=40)] = None,
+    severity: Literal["low", "medium", "high", "critical"] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ALERTS)] = 200,
+) -> dict[str, Any]:
+    """The newest alerts and the counts per rule that match; times are bar starts, aware UTC."""
+    response.headers.update(HEADERS)
+    wanted_symbol = symbol.strip().upper() if symbol else None
+    filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
+    newest, counts = notifications.newest(filters, limit)
+    return {"alerts": newest, "counts": counts}
+
+
+def _file(name: str, media_type: str) -> Response:
+    return Response((HERE / name).read_text(), media_type=media_type, headers=HEADERS)

@@ -1,0 +1,23 @@
+create table if not exists alerts (
+    alert_id text primary key,
+    rule text not null,
+    symbol text not null,
+    timespan text not null,
+    bar_at timestamptz not null,
+    severity text not null,
+    score double precision not null,
+    direction text not null,
+    value double precision not null,
+    threshold double precision not null,
+    baseline double precision,
+    session_phase text not null,
+    session_date text not null,
+    data_age_ms bigint not null,
+    source text not null,
+    explanation text not null,
+    event_ids text[] not null,
+    first_seen_at timestamptz not null default now(),
+    last_seen_at timestamptz not null default now(),
+    notification text not null default 'pending',
+    notified_at timestamptz
+)

@@ -1,0 +1,1 @@
+select max(updated_at) from raw.kafka_offsets

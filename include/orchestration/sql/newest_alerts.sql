@@ -1,0 +1,12 @@
+select
+    alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
+    session_phase, data_age_ms, source, explanation, notification, first_seen_at
+from alerts
+where
+    (%(symbol)s::text is null or symbol = %(symbol)s)
+    and (%(rule)s::text is null or rule = %(rule)s)
+    and (%(severity)s::text is null or severity = %(severity)s)
+    and (%(since)s::timestamptz is null or bar_at >= %(since)s)
+    and (%(until)s::timestamptz is null or bar_at < %(until)s)
+order by bar_at desc, score desc
+limit %(limit)s

@@ -1,0 +1,120 @@
+"""A schedule that follows the market: one run per step of every session, shortly after the step's end."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pendulum
+from airflow.exceptions import AirflowTimetableInvalid
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+
+if TYPE_CHECKING:
+    from include.surveillance.sessions import Sessions
+
+
+class MarketSessionTimetable(Timetable):
+    """Data intervals of ``step_seconds`` from each session's open to its close; nothing while it is closed.
+
+    Args:
+        calendar: a name of ``exchange_calendars``, or ``24/7`` for a market that never closes.
+        shift_ms: how far recorded sessions lie in the past; the calendar moves with them.
+        step_seconds: length of a data interval.
+        delay_seconds: how long after an interval's end its run starts, so that the vendor has the bar.
+
+    Without catch-up a run that is late by more than a step starts at the newest complete interval: polling asks
+    for everything since its last success, so a missed interval needs no run of its own.
+    """
+
+    def __init__(self, calendar: str = "XNYS", shift_ms: int = 0, step_seconds: int = 60, delay_seconds: int = 0):
+        self.calendar, self.shift_ms = calendar, shift_ms
+        self.step_seconds, self.delay_seconds = step_seconds, delay_seconds
+        self.description = f"Every {step_seconds} s while {calendar} is open"
+
+    @property
+    def summary(self) -> str:
+        return f"{self.calendar} every {self.step_seconds} s"
+
+    def serialize(self) -> dict[str, Any]:
+        return {
+            "calendar": self.calendar,
+            "shift_ms": self.shift_ms,
+            "step_seconds": self.step_seconds,
+            "delay_seconds": self.delay_seconds,
+        }
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> MarketSessionTimetable:
+        return cls(**data)
+
+    def validate(self) -> None:
+        if self.step_seconds <= 0 or self.delay_seconds < 0:
+            raise AirflowTimetableInvalid(
+                f"step_seconds={self.step_seconds} must be positive and delay_seconds={self.delay_seconds} not negative"
+            )
+
+    def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
+        """The newest interval that is complete at ``run_after``, whether or not the market is open."""
+        end_ms = _ms(run_after) // self._step_ms * self._step_ms
+        return DataInterval(_at(end_ms - self._step_ms), _at(end_ms))
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        earliest_ms = None if restriction.earliest is None else _ms(restriction.earliest)
+        if last_automated_data_interval:
+            earliest_ms = max(_ms(last_automated_data_interval.end), earliest_ms or 0)
+        if earliest_ms is None:
+            return None
+        if not restriction.catchup:
+            due_ms = _ms(pendulum.now("UTC")) - self.delay_seconds * 1_000
+            if (newest := self._newest_complete(due_ms)) is not None:
+                earliest_ms = max(earliest_ms, newest)
+        start_ms = self._first_from(earliest_ms)
+        if start_ms is None or (restriction.latest and start_ms > _ms(restriction.latest)):
+            return None
+        end_ms = start_ms + self._step_ms
+        return DagRunInfo(_at(end_ms + self.delay_seconds * 1_000), DataInterval(_at(start_ms), _at(end_ms)))
+
+    @property
+    def _step_ms(self) -> int:
+        return self.step_seconds * 1_000
+
+    def _first_from(self, ts_ms: int) -> int | None:
+        """Start of the first interval that starts at or after ``ts_ms``; None past the calendar's last session."""
+        sessions = _sessions(self.calendar, self.shift_ms)
+        session = sessions.at_or_before(ts_ms) or sessions.following(ts_ms)
+        while session:
+            steps = max(0, -((session.open_ms - ts_ms) // self._step_ms))
+            start_ms = session.open_ms + steps * self._step_ms
+            if start_ms + self._step_ms <= session.close_ms:
+                return start_ms
+            session = sessions.following(session.open_ms)
+        return None
+
+    def _newest_complete(self, ts_ms: int) -> int | None:
+        """Start of the last interval that had ended by ``ts_ms``; None before the calendar's first."""
+        sessions = _sessions(self.calendar, self.shift_ms)
+        session = sessions.at_or_before(ts_ms)
+        while session:
+            steps = (min(ts_ms, session.close_ms) - session.open_ms) // self._step_ms
+            if steps:
+                return session.open_ms + (steps - 1) * self._step_ms
+            session = sessions.at_or_before(session.open_ms - 1)
+        return None
+
+
+@cache
+def _sessions(calendar: str, shift_ms: int) -> Sessions:
+    # Every component imports this module with the plugins; pandas and the calendar load on the first question.
+    from include.surveillance.sessions import Sessions
+
+    return Sessions(calendar, shift_ms)
+
+
+def _ms(moment: pendulum.DateTime) -> int:
+    return round(moment.timestamp() * 1_000)
+
+
+def _at(ts_ms: int) -> pendulum.DateTime:
+    return pendulum.from_timestamp(ts_ms / 1_000)

@@ -1,0 +1,64 @@
+"""Command line of the simulator."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from include.surveillance.errors import ConfigurationError
+
+from .market import Market, replay_market, synthetic_market
+from .server import create_app
+
+
+def run(
+    port: Annotated[int, typer.Option(help="TCP port.")],
+    host: Annotated[str, typer.Option(help="Address to bind; loopback unless --allow-remote.")] = "127.0.0.1",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same market.")] = 1,
+    calendar: Annotated[str, typer.Option(help="Sessions of the generated market: 24/7 or XNYS.")] = "24/7",
+    symbols: Annotated[int, typer.Option(help="Instruments of the generated market.")] = 24,
+    replay: Annotated[Path | None, typer.Option(help="Parquet or CSV of minute bars to replay on XNYS.")] = None,
+    shift_ms: Annotated[int, typer.Option(help="Milliseconds from recorded time to now, whole minutes.")] = 0,
+    publish_delay_seconds: Annotated[float, typer.Option(min=0, help="From a minute's close to its bar.")] = 1.0,
+    calls_per_minute: Annotated[int, typer.Option(min=0, help="Answer 429 beyond this; 0 for no limit.")] = 0,
+    allow_remote: Annotated[bool, typer.Option(help="Bind beyond loopback, inside a container.")] = False,
+    api_key: Annotated[str, typer.Option(envvar="SIMULATOR_API_KEY", show_default=False)] = "",
+) -> None:
+    """Serves Polygon's REST API from a generated market or from recorded bars."""
+    try:
+        _check(host, allow_remote, api_key)
+        market = _market(seed, calendar, symbols, replay, shift_ms, round(publish_delay_seconds * 1000))
+    except ConfigurationError as error:
+        typer.echo(f"polygon simulator: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"polygon simulator: {market.mode} market, {len(market.instruments)} symbols, http://{host}:{port}")
+    uvicorn.run(create_app(market, api_key, calls_per_minute), host=host, port=port, log_level="warning")
+
+
+def _check(host: str, allow_remote: bool, api_key: str) -> None:
+    if not api_key:
+        raise ConfigurationError("no API key; set SIMULATOR_API_KEY to the key that clients shall send")
+    loopback = host == "localhost"
+    if not loopback:
+        try:
+            loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            raise ConfigurationError(f"host {host!r} is not an IP address; use 127.0.0.1") from None
+    if not loopback and not allow_remote:
+        raise ConfigurationError(f"{host} is reachable from outside; use 127.0.0.1 or add --allow-remote")
+
+
+def _market(seed: int, calendar: str, symbols: int, replay: Path | None, shift_ms: int, delay_ms: int) -> Market:
+    if replay is not None:
+        return replay_market(seed, replay, shift_ms, delay_ms=delay_ms)
+    if shift_ms:
+        raise ConfigurationError("--shift-ms moves recorded bars; it needs --replay")
+    return synthetic_market(seed, calendar, symbols, delay_ms=delay_ms)
+
+
+if __name__ == "__main__":
+    typer.run(run)

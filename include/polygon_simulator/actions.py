@@ -1,0 +1,82 @@
+"""Corporate actions of the generated instruments: splits that the bars show, and quarterly dividends."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from zlib import crc32
+
+from .market import DAY_MS, Market
+
+HISTORY_DAYS, NOTICE_DAYS, QUARTER_DAYS = 730, 14, 91
+
+
+def splits(market: Market) -> list[dict[str, Any]]:
+    """Splits of the last two years and the coming two weeks, newest first, in the vendor's older shape."""
+    now = market.clock()
+    found = []
+    session = market.sessions.at_or_before(now - HISTORY_DAYS * DAY_MS)
+    while (following := market.sessions.following(session.open_ms)) and following.open_ms < now + NOTICE_DAYS * DAY_MS:
+        for symbol, source in market.sources.items():
+            before, after = source.share_factor(symbol, session), source.share_factor(symbol, following)
+            if before != after:
+                new, old = (int(factor / min(before, after)) for factor in (before, after))
+                found.append(
+                    {
+                        "id": _identity("split", symbol, market.day(following)),
+                        "ticker": symbol,
+                        "execution_date": market.day(following),
+                        "split_from": old,
+                        "split_to": new,
+                    }
+                )
+        session = following
+    return found[::-1]
+
+
+def dividends(market: Market) -> list[dict[str, Any]]:
+    """Quarterly cash dividends of the last two years and the coming two weeks, in the vendor's older shape."""
+    last = date.fromisoformat(market.today()) + timedelta(days=NOTICE_DAYS)
+    found = []
+    for instrument in market.instruments.values():
+        if not instrument.price or instrument.thin:
+            continue
+        latest = last - timedelta(days=(last.toordinal() + crc32(instrument.symbol.encode())) % QUARTER_DAYS)
+        for quarter in range(HISTORY_DAYS // QUARTER_DAYS):
+            day = latest - timedelta(days=QUARTER_DAYS * quarter)
+            found.append(
+                {
+                    "id": _identity("dividend", instrument.symbol, day.isoformat()),
+                    "ticker": instrument.symbol,
+                    "cash_amount": round(instrument.price * 0.004, 2),
+                    "currency": "USD",
+                    "declaration_date": (day - timedelta(days=21)).isoformat(),
+                    "dividend_type": "CD",
+                    "ex_dividend_date": day.isoformat(),
+                    "frequency": 4,
+                    "pay_date": (day + timedelta(days=14)).isoformat(),
+                    "record_date": day.isoformat(),
+                }
+            )
+    return sorted(found, key=lambda item: (item["ex_dividend_date"], item["ticker"]), reverse=True)
+
+
+def as_stocks_split(item: dict[str, Any]) -> dict[str, Any]:
+    """The newer shape of a split."""
+    factor = item["split_from"] / item["split_to"]
+    kind = "forward_split" if factor < 1 else "reverse_split"
+    return item | {"adjustment_type": kind, "historical_adjustment_factor": factor}
+
+
+def as_stocks_dividend(item: dict[str, Any]) -> dict[str, Any]:
+    """The newer shape of a dividend."""
+    renamed = {key: value for key, value in item.items() if key != "dividend_type"}
+    return renamed | {
+        "distribution_type": "recurring",
+        "historical_adjustment_factor": 0.996,
+        "split_adjusted_cash_amount": item["cash_amount"],
+    }
+
+
+def _identity(kind: str, symbol: str, day: str) -> str:
+    return f"E{crc32(f'{kind}|{symbol}|{day}'.encode()):08x}{crc32(f'{day}|{symbol}'.encode()):08x}"

@@ -1,0 +1,141 @@
+"""Answers and refusals in the vendor's shape, and the moments that a request can name."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from fastapi import Request, Response
+
+
+class RefusedError(Exception):
+    """An answer other than 200, with the vendor's body."""
+
+    def __init__(self, code: int, status: str, text: str, headers: dict[str, str] | None = None):
+        super().__init__(text)
+        # The vendor says "error" for an ERROR and "message" for everything else.
+        key = "error" if status == "ERROR" else "message"
+        self.response = answer({"status": status, "request_id": request_id(), key: text}, code, headers)
+
+
+def bad_request(text: str) -> RefusedError:
+    return RefusedError(400, "ERROR", text)
+
+
+def request_id() -> str:
+    return uuid.uuid4().hex
+
+
+def answer(body: Any, code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), code, headers, media_type="application/json")
+
+
+def cursor(**state: object) -> str:
+    return base64.urlsafe_b64encode(urlencode(state).encode()).decode().rstrip("=")
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """Query parameters, those of a cursor included."""
+    found = dict(request.query_params)
+    if packed := found.pop("cursor", ""):
+        try:
+            text = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+        except ValueError:
+            raise bad_request("Invalid cursor") from None
+        found |= dict(parse_qsl(text))
+    return found
+
+
+def whole_number(found: Mapping[str, str], name: str, default: int, maximum: int) -> int:
+    """An integer parameter in 1..maximum.
+
+    Raises:
+        RefusedError: anything else, as the vendor refuses it.
+    """
+    text = found.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= maximum:
+        raise bad_request(f"'{name}' must be a whole number between 1 and {maximum}, but was '{text}'")
+    return int(text)
+
+
+def moment(text: str, zone: tzinfo, *, end_of_day: bool = False) -> int:
+    """A date, an RFC 3339 time or an epoch in s, ms, us or ns -> UTC epoch milliseconds.
+
+    Raises:
+        RefusedError: none of these.
+    """
+    if text.isascii() and text.lstrip("-").isdigit():
+        value = int(text)
+        # The client sends datetimes as nanoseconds; tell the units apart by magnitude.
+        for digits, per_ms in ((17, 1_000_000), (14, 1_000)):
+            if len(text) >= digits:
+                return value // per_ms
+        return value
+    try:
+        if len(text) == len("2024-01-31"):
+            day = date.fromisoformat(text) + timedelta(days=end_of_day)
+            return int(datetime.combine(day, datetime.min.time(), zone).timestamp() * 1000) - end_of_day
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise bad_request(f"Could not parse the time '{text}'; use YYYY-MM-DD or a timestamp in milliseconds") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def listing(request: Request, items: list[dict[str, Any]], *, sort: str, order: str, count: bool = True) -> Response:
+    """One page of a reference list: filtered, sorted, cut at ``limit``, with the way to the next page."""
+    found = parameters(request)
+    limit = whole_number(found, "limit", 10, 1000)
+    field = found.get("sort", sort)
+    ascending = found.get("order", order).startswith("asc")
+    kept = [item for item in items if _matches(item, found)]
+    kept.sort(key=lambda item: (str(item.get(field, "")), str(item["ticker"])), reverse=not ascending)
+    offset = int(found.get("offset", "0"))
+    page = kept[offset : offset + limit]
+    body: dict[str, Any] = {"results": page, "status": "OK", "request_id": request_id()}
+    if count:
+        body["count"] = len(page)
+    if offset + limit < len(kept):
+        state = {key: value for key, value in found.items() if key not in ("offset", "apiKey")}
+        body["next_url"] = f"{address(request)}?cursor={cursor(**state, offset=offset + limit)}"
+    return answer(body)
+
+
+def address(request: Request) -> str:
+    return str(request.url.replace(query=None))
+
+
+_COMPARE = {
+    "": lambda value, bound: value == bound,
+    "gt": lambda value, bound: value > bound,
+    "gte": lambda value, bound: value >= bound,
+    "lt": lambda value, bound: value < bound,
+    "lte": lambda value, bound: value <= bound,
+    "any_of": lambda value, bound: value in bound.split(","),
+}
+
+
+def _matches(item: dict[str, Any], found: Mapping[str, str]) -> bool:
+    for name, bound in found.items():
+        field, _, operator = name.partition(".")
+        if field not in item or operator not in _COMPARE:
+            continue
+        value = item[field]
+        if isinstance(value, (bool, str)):
+            value = str(value).lower() if isinstance(value, bool) else value
+        else:
+            bound = _number(name, bound)
+        if not _COMPARE[operator](value, bound):
+            return False
+    return True
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise bad_request(f"'{name}' must be a number, but was '{text}'") from None

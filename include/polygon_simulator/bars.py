@@ -1,0 +1,86 @@
+"""Columns of bars and what is made of them: longer bars and JSON rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of one symbol in time order, one array per column, named as on the wire.
+
+    ``t`` is the bar's start in UTC epoch milliseconds; ``vw`` and ``n`` are NaN when unknown.
+    """
+
+    t: np.ndarray
+    o: np.ndarray
+    h: np.ndarray
+    l: np.ndarray  # noqa: E741 - the vendor's name
+    c: np.ndarray
+    v: np.ndarray
+    vw: np.ndarray
+    n: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def take(self, index: Any) -> Bars:
+        return Bars(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def between(self, start_ms: int, end_ms: int) -> Bars:
+        """Bars that start in [start_ms, end_ms)."""
+        return self.take(slice(*np.searchsorted(self.t, (start_ms, end_ms))))
+
+    def grouped(self, keys: np.ndarray, starts: np.ndarray | None = None) -> Bars:
+        """One bar per run of equal ``keys``; ``starts`` overrides the start of each."""
+        if not len(self):
+            return self
+        first = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+        last = np.r_[first[1:], len(self)] - 1
+        volume = np.add.reduceat(self.v, first)
+        turnover = np.add.reduceat(self.vw * self.v, first)
+        return Bars(
+            t=self.t[first] if starts is None else starts,
+            o=self.o[first],
+            h=np.maximum.reduceat(self.h, first),
+            l=np.minimum.reduceat(self.l, first),
+            c=self.c[last],
+            v=np.round(volume, 6),
+            vw=np.round(np.divide(turnover, volume, out=np.full_like(volume, np.nan), where=volume > 0), 4),
+            n=np.add.reduceat(self.n, first),
+        )
+
+    def scaled(self, price: float) -> Bars:
+        """The same trades in shares that are worth ``price`` times as much."""
+        if price == 1.0:
+            return self
+        prices = {name: np.round(getattr(self, name) * price, 4) for name in ("o", "h", "l", "c", "vw")}
+        # Whole shares stay whole.
+        volume = np.where(self.v % 1 == 0, np.ceil(self.v / price), np.round(self.v / price, 6))
+        return Bars(t=self.t, v=volume, n=self.n, **prices)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The bars as the vendor's JSON objects; unknown ``vw`` and ``n`` are absent."""
+        columns = (self.v, self.vw, self.o, self.c, self.h, self.l, self.t, self.n)
+        found = []
+        for v, vw, o, c, h, low, t, n in zip(*(column.tolist() for column in columns), strict=True):
+            row = {"v": v, "vw": vw, "o": o, "c": c, "h": h, "l": low, "t": t, "n": n}
+            if vw != vw:
+                del row["vw"]
+            if n != n:
+                del row["n"]
+            else:
+                row["n"] = int(n)
+            found.append(row)
+        return found
+
+
+def concatenate(parts: list[Bars]) -> Bars:
+    if not parts:
+        return Bars(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(7)))
+    return Bars(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Bars)))

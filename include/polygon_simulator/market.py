@@ -1,0 +1,158 @@
+"""The market as the vendor's customer sees it: what has been published by now, and how it is cut into bars."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from include.surveillance.sessions import NEW_YORK, Session, Sessions
+
+from .anomalies import Plan
+from .bars import MINUTE_MS, Bars
+from .replay import RecordedSource
+from .synthetic import SyntheticSource
+from .universe import CANARIES, Instrument, generated, recorded
+
+DAY_MS = 86_400_000
+
+
+def wall_clock() -> int:
+    """Now in UTC epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Source(Protocol):
+    """Where minute bars come from, in shares that ``share_factor`` converts to those of a session."""
+
+    def minutes(self, symbol: str, session: Session) -> Bars: ...
+    def breakages(self, symbol: str, session: Session) -> dict[int, str]: ...
+    def share_factor(self, symbol: str, session: Session) -> float: ...
+
+
+@dataclass(frozen=True)
+class Market:
+    """Instruments, their bars and the clock that decides what is visible.
+
+    A bar is visible once its minute has closed and ``delay_ms`` have passed.
+    """
+
+    mode: str
+    seed: int
+    sessions: Sessions
+    instruments: dict[str, Instrument]
+    sources: dict[str, Source]
+    plan: Plan
+    clock: Callable[[], int] = wall_clock
+    delay_ms: int = 1000
+    first_ms: int = 0
+    last_ms: int | None = None  # a recording ends
+
+    @property
+    def zone(self) -> ZoneInfo | Any:
+        """Where days begin: New York, or UTC in the market that never closes."""
+        return UTC if self.sessions.calendar == "24/7" else NEW_YORK
+
+    def day_start(self, session: Session) -> int:
+        """Local midnight before the session, moved in time with it."""
+        midnight = datetime.combine(date.fromisoformat(session.date), datetime.min.time(), self.zone)
+        return int(midnight.timestamp() * 1000) + self.sessions.shift_ms
+
+    def day(self, session: Session) -> str:
+        """The date on which the session runs by the server's clock."""
+        return datetime.fromtimestamp(session.open_ms / 1000, self.zone).date().isoformat()
+
+    def today(self) -> str:
+        return datetime.fromtimestamp(self.clock() / 1000, self.zone).date().isoformat()
+
+    def sessions_between(self, start_ms: int, end_ms: int) -> Iterator[Session]:
+        """Sessions of this market that overlap [start_ms, end_ms), oldest first."""
+        end_ms = min(end_ms, self.clock())
+        if self.last_ms is not None:
+            end_ms = min(end_ms, self.last_ms + 1)
+        start_ms = max(start_ms, self.first_ms)
+        session = self.sessions.at_or_before(start_ms) or self.sessions.following(start_ms)
+        while session and session.open_ms < end_ms:
+            if session.close_ms > start_ms:
+                yield session
+            session = self.sessions.following(session.open_ms)
+
+    def latest_sessions(self, count: int) -> list[Session]:
+        """The latest ``count`` sessions that have opened by now, newest first."""
+        edge = self.clock() if self.last_ms is None else min(self.clock(), self.last_ms)
+        return [s for s in reversed(self.sessions.recent(count, edge)) if s.close_ms > self.first_ms]
+
+    def minutes(self, symbol: str, session: Session, adjusted: bool = True) -> Bars:
+        """The session's visible minute bars, unbroken."""
+        source = self.sources[symbol]
+        known = source.minutes(symbol, session).between(0, self.clock() - self.delay_ms - MINUTE_MS + 1)
+        basis = self.sessions.at_or_before(self.clock()) if adjusted else session
+        return known.scaled(source.share_factor(symbol, basis))
+
+    def session_bar(self, symbol: str, session: Session, adjusted: bool = True) -> Bars:
+        """The session's visible minutes as one bar that starts at its local midnight; empty before the first trade."""
+        minutes = self.minutes(symbol, session, adjusted)
+        return minutes.grouped(np.zeros(len(minutes)), np.array([self.day_start(session)], dtype=np.int64))
+
+    def labels(self, start_ms: int, end_ms: int) -> list[dict[str, object]]:
+        """Labels whose window touches [start_ms, end_ms] and has begun."""
+        end_ms = min(end_ms, self.clock())
+        if self.last_ms is not None:
+            end_ms = min(end_ms, self.last_ms)
+        found = [
+            anomaly.label(session)
+            for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1)
+            for anomaly in self.plan.session(session)
+        ]
+        touching = [label for label in found if label["start_ms"] <= end_ms and label["end_ms"] >= start_ms]
+        return sorted(touching, key=lambda label: (label["start_ms"], label["symbol"]))
+
+
+def synthetic_market(seed: int, calendar: str, symbols: int, **options: Any) -> Market:
+    """A generated market on the sessions of ``calendar``.
+
+    Raises:
+        ConfigurationError: unknown calendar, or a number of symbols that the market does not have.
+    """
+    sessions, instruments = Sessions(calendar), generated(symbols)
+    plan = Plan(seed, tuple(instrument.symbol for instrument in instruments if not instrument.thin))
+    source = SyntheticSource(seed, instruments, sessions, plan, splits=True)
+    return Market(
+        mode="synthetic",
+        seed=seed,
+        sessions=sessions,
+        instruments={instrument.symbol: instrument for instrument in instruments},
+        sources={instrument.symbol: source for instrument in instruments},
+        plan=plan,
+        **options,
+    )
+
+
+def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Market:
+    """Recorded bars on XNYS, moved by ``shift_ms``, and canaries that carry the labelled anomalies.
+
+    Raises:
+        ConfigurationError: the file cannot be replayed.
+    """
+    sessions, recording = Sessions("XNYS", shift_ms), RecordedSource(path, shift_ms)
+    first = sessions.at_or_before(recording.first_ms)
+    plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), first_date=first.date)
+    canaries = SyntheticSource(seed, CANARIES, sessions, plan, splits=False)
+    instruments = (*recorded(recording.symbols), *CANARIES)
+    return Market(
+        mode="replay",
+        seed=seed,
+        sessions=sessions,
+        instruments={instrument.symbol: instrument for instrument in instruments},
+        sources=dict.fromkeys(recording.symbols, recording) | {canary.symbol: canaries for canary in CANARIES},
+        plan=plan,
+        first_ms=first.open_ms,
+        last_ms=sessions.at_or_before(recording.last_ms).close_ms - 1,
+        **options,
+    )

@@ -1,0 +1,160 @@
+"""Aggregates, grouped daily, previous close and snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from include.surveillance.sessions import Session
+
+from .answers import RefusedError, address, answer, bad_request, cursor, moment, parameters, request_id, whole_number
+from .bars import MINUTE_MS
+from .market import Market
+from .paging import SPANS, Query, read_page
+
+MAX_LIMIT, DEFAULT_LIMIT = 50_000, 5_000
+NOT_YET = "Your plan doesn't include this data timeframe. Please upgrade your plan."
+
+
+def bars_router(market: Market) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v2/aggs/ticker/{ticker}/range/{multiplier}/{span}/{start}/{end}")
+    def aggregates(request: Request, ticker: str, multiplier: str, span: str, start: str, end: str) -> Response:
+        found = parameters(request)
+        query = _query(market, found, ticker, multiplier, span, start, end)
+        page = read_page(market, query)
+        body: dict[str, Any] = {
+            "ticker": ticker,
+            "queryCount": page.base,
+            "resultsCount": len(page.rows),
+            "adjusted": query.adjusted,
+        }
+        if page.rows:
+            body["results"] = page.rows
+        body |= {"status": "OK", "request_id": request_id(), "count": len(page.rows)}
+        if page.following:
+            body["next_url"] = _next_url(request, page.following)
+        return answer(body)
+
+    @router.get("/v2/aggs/grouped/locale/us/market/stocks/{day}")
+    def grouped(request: Request, day: str) -> Response:
+        adjusted = _flag(parameters(request), "adjusted")
+        start, end = (moment(day, market.zone, end_of_day=last) for last in (False, True))
+        if start > market.clock():
+            raise RefusedError(403, "NOT_AUTHORIZED", NOT_YET)
+        rows = []
+        for session in market.sessions_between(start, end + 1):
+            if market.day(session) == day:
+                rows += _closing(market, market.instruments, session, adjusted)
+        return _windows(rows, adjusted)
+
+    @router.get("/v2/aggs/ticker/{ticker}/prev")
+    def previous(request: Request, ticker: str) -> Response:
+        adjusted = _flag(parameters(request), "adjusted")
+        session = _previous_session(market)
+        rows = _closing(market, [ticker], session, adjusted) if session and ticker in market.sources else []
+        return _windows(rows, adjusted, ticker=ticker)
+
+    @router.get("/v2/snapshot/locale/us/markets/stocks/tickers")
+    def snapshots(request: Request) -> Response:
+        wanted = [ticker for ticker in parameters(request).get("tickers", "").split(",") if ticker]
+        known = [ticker for ticker in wanted or market.instruments if ticker in market.instruments]
+        tickers = [_snapshot(market, ticker) for ticker in known]
+        return answer({"count": len(tickers), "status": "OK", "tickers": tickers})
+
+    @router.get("/v2/snapshot/locale/us/markets/stocks/tickers/{ticker}")
+    def snapshot(ticker: str) -> Response:
+        if ticker not in market.instruments:
+            raise RefusedError(404, "NOT_FOUND", f"NotFound: ticker {ticker} has no snapshot")
+        return answer({"request_id": request_id(), "status": "OK", "ticker": _snapshot(market, ticker)})
+
+    return router
+
+
+def _query(
+    market: Market, found: dict[str, str], ticker: str, multiplier: str, span: str, start: str, end: str
+) -> Query:
+    if span not in SPANS:
+        raise bad_request(f"'{span}' is not a timespan of this server; use one of {', '.join(SPANS)}")
+    start_ms, end_ms = moment(start, market.zone), moment(end, market.zone, end_of_day=True)
+    if end_ms < start_ms:
+        raise bad_request("The parameter 'to' cannot be a time that occurs before 'from'")
+    if start_ms > market.clock():
+        raise RefusedError(403, "NOT_AUTHORIZED", NOT_YET)
+    sort = found.get("sort", "asc")
+    if sort not in ("asc", "desc"):
+        raise bad_request(f"'sort' must be asc or desc, but was '{sort}'")
+    return Query(
+        symbol=ticker,
+        multiplier=whole_number({"multiplier": multiplier}, "multiplier", 1, 10_000),
+        span=span,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        ascending=sort == "asc",
+        adjusted=_flag(found, "adjusted"),
+        limit=whole_number(found, "limit", DEFAULT_LIMIT, MAX_LIMIT),
+    )
+
+
+def _flag(found: dict[str, str], name: str) -> bool:
+    return found.get(name, "true").lower() != "false"
+
+
+def _next_url(request: Request, query: Query) -> str:
+    """The parameters beside the path travel in the cursor."""
+    head = address(request).rsplit("/", 2)[0]
+    packed = cursor(adjusted=str(query.adjusted).lower(), limit=query.limit, sort="asc" if query.ascending else "desc")
+    return f"{head}/{query.start_ms}/{query.end_ms}?cursor={packed}"
+
+
+def _previous_session(market: Market) -> Session | None:
+    """The latest session that is over."""
+    over = market.clock() - market.delay_ms
+    return next((session for session in market.latest_sessions(2) if session.close_ms <= over), None)
+
+
+def _closing(market: Market, tickers: Any, session: Session, adjusted: bool) -> list[dict[str, Any]]:
+    """Session bars whose ``t`` is the session's close, as the vendor stamps them here."""
+    rows = []
+    for ticker in tickers:
+        for row in market.session_bar(ticker, session, adjusted).rows():
+            rows.append({"T": ticker} | row | {"t": session.close_ms})
+    return rows
+
+
+def _windows(rows: list[dict[str, Any]], adjusted: bool, **extra: str) -> Response:
+    body: dict[str, Any] = {**extra, "queryCount": len(rows), "resultsCount": len(rows), "adjusted": adjusted}
+    if rows:
+        body["results"] = rows
+    return answer(body | {"status": "OK", "request_id": request_id(), "count": len(rows)})
+
+
+def _snapshot(market: Market, ticker: str) -> dict[str, Any]:
+    zero = dict.fromkeys(("c", "h", "l", "o", "v", "vw"), 0)
+    sessions = market.latest_sessions(2)
+    days = [_only(market.session_bar(ticker, session), zero) for session in sessions] + [zero, zero]
+    today, before = days[0], days[1]
+    minutes = market.minutes(ticker, sessions[0]) if sessions else None
+    last = minutes.take(slice(-1, None)).rows() if minutes is not None else []
+    minute = last[0] if last else zero | {"t": 0, "n": 0}
+    price = today["c"] or before["c"]
+    change = price - before["c"] if today["c"] else 0.0
+    at_ns = (minute["t"] + MINUTE_MS - 1) * 1_000_000
+    return {
+        "day": today,
+        "lastQuote": {"P": round(price * 1.0002, 4), "S": 2, "p": round(price * 0.9998, 4), "s": 3, "t": at_ns},
+        "lastTrade": {"c": [14, 41], "i": str(minute["t"]), "p": price, "s": 100, "t": at_ns, "x": 4},
+        "min": minute | {"av": today["v"]},
+        "prevDay": before,
+        "ticker": ticker,
+        "todaysChange": round(change, 4),
+        "todaysChangePerc": round(100 * change / before["c"], 4) if before["c"] else 0.0,
+        "updated": at_ns,
+    }
+
+
+def _only(bar: Any, default: dict[str, Any]) -> dict[str, Any]:
+    rows = bar.rows()
+    return {key: value for key, value in rows[0].items() if key in default} if rows else default

@@ -1,0 +1,145 @@
+"""Tickers, corporate actions, news and market status."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from . import actions
+from .answers import RefusedError, address, answer, cursor, listing, moment, parameters, request_id, whole_number
+from .market import DAY_MS, Market
+from .newsroom import Newsroom
+from .status import market_now, upcoming_holidays
+from .universe import Instrument
+
+NEWS_HISTORY_MS = 30 * DAY_MS
+TICKERS, DETAILS = "/v3/reference/tickers", "/v3/reference/tickers/{ticker}"
+
+
+def reference_router(market: Market) -> APIRouter:
+    router = APIRouter()
+    newsroom = Newsroom(market)
+
+    @router.get(TICKERS)
+    def tickers(request: Request) -> Response:
+        items = [_listed(instrument, market) for instrument in market.instruments.values()]
+        return listing(request, items, sort="ticker", order="asc")
+
+    @router.get(DETAILS)
+    def details(ticker: str) -> Response:
+        if ticker not in market.instruments:
+            raise RefusedError(404, "NOT_FOUND", "Ticker not found.")
+        return answer({"results": _detailed(market.instruments[ticker]), "status": "OK", "request_id": request_id()})
+
+    @router.get("/v3/reference/splits")
+    def splits(request: Request) -> Response:
+        return listing(request, actions.splits(market), sort="execution_date", order="desc", count=False)
+
+    @router.get("/v3/reference/dividends")
+    def dividends(request: Request) -> Response:
+        return listing(request, actions.dividends(market), sort="ex_dividend_date", order="desc", count=False)
+
+    @router.get("/stocks/v1/splits")
+    def stocks_splits(request: Request) -> Response:
+        items = [actions.as_stocks_split(item) for item in actions.splits(market)]
+        return listing(request, items, sort="execution_date", order="desc", count=False)
+
+    @router.get("/stocks/v1/dividends")
+    def stocks_dividends(request: Request) -> Response:
+        items = [actions.as_stocks_dividend(item) for item in actions.dividends(market)]
+        return listing(request, items, sort="ex_dividend_date", order="desc", count=False)
+
+    @router.get("/v2/reference/news")
+    def news(request: Request) -> Response:
+        return _news(request, market, newsroom)
+
+    @router.get("/v1/marketstatus/now")
+    def status_now() -> Response:
+        return answer(market_now(market))
+
+    @router.get("/v1/marketstatus/upcoming")
+    def status_upcoming() -> Response:
+        return answer(upcoming_holidays(market))
+
+    return router
+
+
+def _listed(instrument: Instrument, market: Market) -> dict[str, Any]:
+    return {
+        "ticker": instrument.symbol,
+        "name": instrument.name,
+        "market": "stocks",
+        "locale": "us",
+        "primary_exchange": instrument.exchange,
+        "type": instrument.type,
+        "active": True,
+        "currency_name": "usd",
+        "cik": instrument.cik,
+        "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
+        "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
+        "last_updated_utc": f"{market.today()}T00:00:00Z",
+    }
+
+
+def _detailed(instrument: Instrument) -> dict[str, Any]:
+    shares = round(instrument.daily_volume * 150)
+    return {
+        "ticker": instrument.symbol,
+        "name": instrument.name,
+        "market": "stocks",
+        "locale": "us",
+        "primary_exchange": instrument.exchange,
+        "type": instrument.type,
+        "active": True,
+        "currency_name": "usd",
+        "cik": instrument.cik,
+        "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
+        "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
+        "market_cap": round(shares * instrument.price),
+        "phone_number": "(212) 555-0100",
+        "address": {"address1": "1 SIMULATION SQUARE", "city": "NEW YORK", "state": "NY", "postal_code": "10004"},
+        "description": f"{instrument.name}, as listed in the simulated market.",
+        "sic_code": "6770",
+        "sic_description": instrument.sector.upper(),
+        "ticker_root": instrument.symbol,
+        "homepage_url": "https://issuer.example",
+        "total_employees": 1000,
+        "list_date": "2000-01-03",
+        "branding": {"logo_url": "https://issuer.example/logo.svg", "icon_url": "https://issuer.example/icon.png"},
+        "share_class_shares_outstanding": shares,
+        "weighted_shares_outstanding": shares,
+    }
+
+
+def _news(request: Request, market: Market, newsroom: Newsroom) -> Response:
+    found = parameters(request)
+    limit = whole_number(found, "limit", 10, 1000)
+    start, end = _published(found, market)
+    articles = newsroom.articles(start, end)
+    if ticker := found.get("ticker"):
+        articles = [article for article in articles if ticker in article["tickers"]]
+    if not found.get("order", "desc").startswith("asc"):
+        articles.reverse()
+    offset = int(found.get("offset", "0"))
+    page = articles[offset : offset + limit]
+    body = {"results": page, "status": "OK", "request_id": request_id(), "count": len(page)}
+    if offset + limit < len(articles):
+        # Both ends are pinned, so that an article that appears between two pages moves none of the others.
+        kept = {key: value for key, value in found.items() if key in ("ticker", "order", "sort")}
+        pinned = {"published_utc.gte": start, "published_utc.lte": end}
+        body["next_url"] = f"{address(request)}?cursor={cursor(**kept, **pinned, limit=limit, offset=offset + limit)}"
+    return answer(body)
+
+
+def _published(found: dict[str, str], market: Market) -> tuple[int, int]:
+    """The bounds of ``published_utc``, both inclusive."""
+    visible = market.clock() - market.delay_ms
+    bounds = {name.partition(".")[2]: text for name, text in found.items() if name.startswith("published_utc")}
+    at = {operator: moment(text, UTC) for operator, text in bounds.items()}
+    if "" in at:
+        return at[""], moment(bounds[""], UTC, end_of_day=True)
+    start = max(at.get("gte", 0), at.get("gt", -1) + 1)
+    end = min(at.get("lte", visible), at.get("lt", visible + 1) - 1, visible)
+    return start or end - NEWS_HISTORY_MS, end

@@ -1,0 +1,10 @@
+-- payload stays text until the MERGE: a JSON string loaded straight into a VARIANT would stay a string there.
+create or replace temporary table raw.incoming (
+    target varchar,
+    event_id varchar,
+    payload varchar,
+    kafka_topic varchar,
+    kafka_partition int,
+    kafka_offset int,
+    kafka_timestamp timestamp_ntz
+)

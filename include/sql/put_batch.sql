@@ -1,0 +1,1 @@
+put 'file://{file}' @raw.landing auto_compress=false

@@ -1,0 +1,115 @@
+"""How every Kafka client of the platform is configured, and its errors as one sentence each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
+
+from ..errors import BrokerError
+
+LOG = logging.getLogger(__name__)
+
+Kafka = Mapping[str, Any]
+Position = tuple[str, int]  # topic, partition
+
+TIMEOUT_SECONDS = 15.0
+LARGEST_MESSAGE = 16 * 1024 * 1024
+
+_FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+_UNREACHABLE = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)
+_TOPIC_MISSING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+# A group's coordinator moves or loads, or a transaction that holds its offsets is just being completed.
+_PASSING = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+)
+
+patiently = retry(
+    retry=retry_if_exception(lambda error: isinstance(error, KafkaException) and error.args[0].code() in _PASSING),
+    wait=wait_fixed(0.1),
+    stop=stop_after_delay(TIMEOUT_SECONDS),
+    reraise=True,
+)
+
+
+def new_producer(kafka: Kafka, **settings: Any) -> Producer:
+    return Producer(
+        {
+            **_shared(kafka),
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",
+            "compression.type": "zstd",
+            "linger.ms": 5,
+            "message.max.bytes": LARGEST_MESSAGE,
+            "delivery.timeout.ms": 30_000,
+            # Without a callback a fatal error is raised in the middle of other callbacks; the calls report it too.
+            "error_cb": _log,
+            **settings,
+        },
+        logger=LOG,
+    )
+
+
+def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
+    return Consumer(
+        {
+            **_shared(kafka),
+            "group.id": group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            # The end of a partition is announced after one empty fetch; the default makes each read wait 0.5 s.
+            "fetch.wait.max.ms": 20,
+            **settings,
+        },
+        logger=LOG,
+    )
+
+
+def _shared(kafka: Kafka) -> dict[str, Any]:
+    """The connection's settings without those that belong to a group member."""
+    kept = {name: value for name, value in kafka.items() if not name.startswith(("group.", "enable.auto.", "auto."))}
+    # Level 4 would say after each transaction that the next one had to wait for its markers.
+    return {"log_level": 3} | kept
+
+
+def _log(error: KafkaError) -> None:
+    LOG.debug("Kafka client: %s", error.str())
+
+
+def partitions_at(offsets: Mapping[Position, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+
+
+def key_text(key: bytes | str | None) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else key or ""
+
+
+@contextmanager
+def clear(kafka: Kafka, doing: str) -> Iterator[None]:
+    """librdkafka's errors as one sentence each."""
+    try:
+        yield
+    except KafkaException as error:
+        cause: KafkaError = error.args[0]
+        servers = kafka.get("bootstrap.servers", "(no bootstrap.servers)")
+        if cause.code() in _FENCED:
+            message = "another process has taken over; nothing of this batch was stored"
+        elif cause.code() in _UNREACHABLE:
+            message = (
+                f"Kafka at {servers} does not answer ({cause.str()}); start it or correct connection kafka_default"
+            )
+        elif cause.code() in _TOPIC_MISSING:
+            message = f"a topic is missing ({cause.str()}); run DAG bootstrap_platform"
+        else:
+            message = f"{cause.name()}: {cause.str()}"
+        raise BrokerError(f"{doing}: {message}") from error

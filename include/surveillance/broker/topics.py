@@ -1,0 +1,126 @@
+"""The topics: their names, how long Kafka keeps them, which record travels on which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from ..errors import BrokerError, ConfigurationError
+from ..models import Alert, Bar, Instrument, Metric, NewsItem, Record, Reject, Split, Watermark
+from .client import LARGEST_MESSAGE, LOG, TIMEOUT_SECONDS, Kafka, clear, new_consumer
+
+BARS = "polygon.bars.raw"
+NEWS = "polygon.news.raw"
+REFERENCE = "polygon.reference.raw"
+REJECTED = "polygon.rejected"
+ALERTS = "market.alerts"
+METRICS = "market.metrics"
+DETECTOR_STATE = "market.detector.state"
+BASELINES = "market.baselines"
+
+DAY_MS = 86_400_000
+
+_TOPIC_OF: dict[type[Record], str] = {
+    Bar: BARS,
+    Watermark: BARS,
+    NewsItem: NEWS,
+    Instrument: REFERENCE,
+    Split: BASELINES,
+    Reject: REJECTED,
+    Metric: METRICS,
+    Alert: ALERTS,
+}
+
+
+class TopicSpec(NamedTuple):
+    """A topic and how long Kafka keeps it; a compacted one keeps the newest message of each key for ever."""
+
+    name: str
+    retention_days: int | None
+
+    @property
+    def config(self) -> dict[str, str]:
+        config = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(LARGEST_MESSAGE)}
+        if self.retention_days is None:
+            # Snapshots replace each other every few seconds: small segments let the cleaner keep up.
+            return config | {
+                "cleanup.policy": "compact",
+                "min.cleanable.dirty.ratio": "0.1",
+                "segment.bytes": str(64 * 1024 * 1024),
+                "segment.ms": "600000",
+                "delete.retention.ms": "3600000",
+            }
+        return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * DAY_MS)}
+
+
+TOPICS = (
+    TopicSpec(BARS, 7),
+    TopicSpec(NEWS, 7),
+    TopicSpec(REFERENCE, 30),
+    TopicSpec(REJECTED, 30),
+    TopicSpec(ALERTS, 30),
+    TopicSpec(METRICS, 7),
+    TopicSpec(DETECTOR_STATE, None),
+    TopicSpec(BASELINES, None),
+)
+
+
+def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
+    """Create the topics that do not exist yet and return their names.
+
+    Raises:
+        ConfigurationError: a topic exists with another number of partitions.
+        BrokerError: Kafka cannot be reached or refuses.
+    """
+    admin = AdminClient(dict(kafka), logger=LOG)
+    with clear(kafka, "list topics"):
+        existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+    missing = [spec for spec in TOPICS if spec.name not in existing]
+    created = []
+    for name, future in (_create(admin, missing, partitions) if missing else {}).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            # Two bootstraps at the same moment are welcome to race.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise BrokerError(f"Kafka did not create topic {name}: {error.args[0].str()}") from error
+    with clear(kafka, "create topics"):
+        _await(kafka, [TopicPartition(name, partition) for name in created for partition in range(partitions)])
+    for spec in TOPICS:
+        if spec.name in existing and (found := len(existing[spec.name].partitions)) != partitions:
+            raise ConfigurationError(
+                f"topic {spec.name} has {found} partitions, KAFKA_PARTITIONS says {partitions}; a symbol would move to "
+                f"another partition than its history, so set KAFKA_PARTITIONS={found} or start from empty topics"
+            )
+    return created
+
+
+def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> dict:
+    # Replication factor -1 is the broker's default: 1 on one machine, more in production.
+    topics = [
+        NewTopic(spec.name, num_partitions=partitions, replication_factor=-1, config=spec.config) for spec in specs
+    ]
+    return admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS, request_timeout=TIMEOUT_SECONDS)
+
+
+@retry(
+    retry=retry_if_exception_type(KafkaException),
+    wait=wait_fixed(0.1),
+    stop=stop_after_delay(TIMEOUT_SECONDS),
+    reraise=True,
+)
+def _await(kafka: Kafka, places: Sequence[TopicPartition]) -> None:
+    """Kafka answers a creation before the partitions can be read."""
+    with new_consumer(kafka, "bootstrap") as consumer:
+        for place in places:
+            consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS, cached=False)
+
+
+def topic_of(record: Record) -> str:
+    """The topic that a record travels on."""
+    return _TOPIC_OF[type(record)]

@@ -1,0 +1,1 @@
+"""detect: bars, news and watermarks in log order + parameters + state -> metrics, alerts, new state."""

@@ -1,0 +1,36 @@
+"""How numbers and times read in an explanation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_SPANS = {"minute": "minute", "5minute": "5 minutes", "15minute": "15 minutes", "hour": "hour"}
+
+
+def clock(ts_ms: int) -> str:
+    """``14:31 UTC``."""
+    return f"{datetime.fromtimestamp(ts_ms / 1000, UTC):%H:%M} UTC"
+
+
+def during(timespan: str, ts_ms: int, session_date: str = "") -> str:
+    """``in the minute from 14:31 UTC``; ``on 2019-02-14`` for a day bar."""
+    return f"on {session_date}" if timespan == "day" else f"in the {_SPANS[timespan]} from {clock(ts_ms)}"
+
+
+def until(timespan: str, ts_ms: int, session_date: str) -> str:
+    """``up to the minute from 14:31 UTC``."""
+    return f"up to {session_date}" if timespan == "day" else f"up to the {_SPANS[timespan]} from {clock(ts_ms)}"
+
+
+def shares(volume: float) -> str:
+    return f"{volume:,.0f}" if volume >= 100 else f"{volume:,.2f}".rstrip("0").rstrip(".")
+
+
+def price(value: float) -> str:
+    """At least two decimals, at most four: a level and a price just beyond it must not read the same."""
+    whole, decimals = f"{value:,.4f}".split(".")
+    return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}"
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    return f"{100 * fraction:,.{digits}f} %"

@@ -1,0 +1,224 @@
+"""Normalise: the vendor's JSON -> records. What cannot be used becomes a Reject with its reason and raw bytes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Collection, Iterator
+from datetime import date
+from functools import partial
+from typing import Any, TypeVar
+
+from .fields import (
+    Fields,
+    UnusableError,
+    integer,
+    is_unicode,
+    moment,
+    optional_text,
+    parse_object,
+    price,
+    shares,
+    text,
+    wrong,
+)
+from .models import SPAN_MS, Bar, Instrument, NewsItem, Reject, Source, Split, Watermark
+from .polygon import Payload
+
+T = TypeVar("T")
+MINUTE_MS, HOUR_MS = SPAN_MS["minute"], SPAN_MS["hour"]
+SENTIMENTS = ("positive", "neutral", "negative")
+
+
+def bars(payload: Payload, *, source: Source) -> list[Bar | Reject | Watermark]:
+    """Bars in time order, then rejects, then one Watermark that says what was asked and what came.
+
+    Bars that end after ``to_ms`` are left out and not rejected: they still grow, and the next poll asks for them.
+    Of two bars with one start the later in the payload counts.
+    """
+    (symbol,), timespan = payload.symbols, payload.timespan
+    about = {"symbol": symbol, "timespan": timespan, "source": source, "polled_ms": payload.polled_ms}
+    kept: dict[int, tuple[bytes, Bar]] = {}
+    rejects = []
+    for raw, made in _each(payload, partial(_bar, payload=payload, about=about)):
+        if isinstance(made, UnusableError):
+            rejects.append(_reject(raw, made, **about))
+        elif made.close_ms <= payload.to_ms:
+            if made.ts_ms in kept:
+                earlier_raw, earlier = kept[made.ts_ms]
+                reason = "duplicate bar" if earlier == made else "duplicate bar with other values"
+                rejects.append(_reject(earlier_raw, UnusableError(reason, f"t {made.ts_ms} came again"), **about))
+            kept[made.ts_ms] = raw, made
+    watermark = Watermark(
+        from_ms=payload.from_ms,
+        as_of_ms=payload.to_ms,
+        bars=len(kept),
+        rejected=len(rejects),
+        reject_reasons=tuple(sorted({reject.reason for reject in rejects})),
+        status=payload.status,
+        **about,
+    )
+    return [*(kept[ts_ms][1] for ts_ms in sorted(kept)), *rejects, watermark]
+
+
+def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
+    """One item per article and watched ticker, in the vendor's order; an article about nothing watched is no item.
+
+    An insight that cannot be used is rejected, and its item kept with an unknown sentiment.
+    """
+    about = {"source": source, "polled_ms": payload.polled_ms}
+    found: list[NewsItem | Reject] = []
+    for raw, made in _each(payload, partial(_articles, watched=frozenset(watchlist), about=about)):
+        if isinstance(made, UnusableError):
+            found.append(_reject(raw, made, **about))
+        else:
+            items, unusable = made
+            found += items
+            found += (_reject(raw, error, **about) for error in unusable)
+    return found
+
+
+def instruments(payload: Payload) -> list[Instrument | Reject]:
+    """The instruments asked for; one that the vendor does not know is a Reject."""
+    about = {"polled_ms": payload.polled_ms}
+    found: list[Instrument | Reject] = []
+    for raw, made in _each(payload, partial(_instrument, about=about)):
+        if isinstance(made, UnusableError):
+            found.append(_reject(raw, made, **about))
+        elif made.symbol in payload.symbols:
+            found.append(made)
+    unknown = set(payload.symbols) - {made.symbol for made in found if isinstance(made, Instrument)}
+    missing = UnusableError("unknown ticker", "asked for and not among the vendor's active tickers")
+    return found + [_reject(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
+
+
+def splits(payload: Payload) -> list[Split | Reject]:
+    """Every split, watched or not: the list is short."""
+    return [
+        _reject(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
+        for raw, made in _each(payload, _split)
+    ]
+
+
+def _each(payload: Payload, make: Callable[[Fields], T]) -> Iterator[tuple[bytes, T | UnusableError]]:
+    for raw in payload.results:
+        try:
+            yield raw, make(parse_object(raw))
+        except UnusableError as error:
+            yield raw, error
+
+
+def _reject(raw: bytes, error: UnusableError, **about: Any) -> Reject:
+    reason, detail = error.args
+    try:
+        text, encoding = raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(raw).decode(), "base64"
+    return Reject(stage="normalise", reason=reason, detail=detail, raw=text, encoding=encoding, **about)
+
+
+# --- one result each
+
+
+def _bar(fields: Fields, *, payload: Payload, about: Fields) -> Bar:
+    ts_ms = _start(fields, payload)
+    prices = {name: price(fields, name[0]) for name in ("open", "high", "low", "close")}
+    low, high = prices["low"], prices["high"]
+    if high < low:
+        raise UnusableError("high below low", f"high {high}, low {low}")
+    for name in ("open", "close"):
+        if not low <= prices[name] <= high:
+            raise UnusableError(f"{name} outside low-high", f"{name} {prices[name]}, low {low}, high {high}")
+    return Bar(
+        ts_ms=ts_ms,
+        **prices,
+        volume=shares(fields),
+        vwap=None if fields.get("vw") is None else price(fields, "vw"),
+        trades=None if fields.get("n") is None else integer(fields, "n"),
+        delayed=payload.status == "DELAYED",
+        **about,
+    )
+
+
+def _start(fields: Fields, payload: Payload) -> int:
+    ts_ms, span = integer(fields, "t"), SPAN_MS[payload.timespan]
+    if ts_ms > payload.polled_ms:
+        raise UnusableError("future stamp", f"t {ts_ms} is after the poll at {payload.polled_ms}")
+    # A day starts at its market's midnight, and a day with a clock change is longer by an hour.
+    grid, slack = (MINUTE_MS, HOUR_MS) if payload.timespan == "day" else (span, 0)
+    if ts_ms % grid:
+        raise UnusableError("off the grid", f"t {ts_ms} is no start of a {payload.timespan} bar")
+    if not payload.from_ms - span - slack < ts_ms < payload.to_ms + span:
+        raise UnusableError("outside the asked range", f"t {ts_ms}, asked [{payload.from_ms}, {payload.to_ms})")
+    return ts_ms
+
+
+def _articles(fields: Fields, *, watched: Collection[str], about: Fields) -> tuple[list[NewsItem], list[UnusableError]]:
+    tickers = fields.get("tickers")
+    if not isinstance(tickers, list) or not all(isinstance(ticker, str) for ticker in tickers):
+        raise wrong("tickers", tickers, "a list of tickers")
+    symbols = [symbol for symbol in dict.fromkeys(tickers) if symbol in watched]
+    if not symbols:
+        return [], []
+    published_ms = moment(fields, "published_utc")
+    if published_ms > about["polled_ms"] + MINUTE_MS:
+        raise UnusableError("future stamp", f"published {published_ms} is after the poll at {about['polled_ms']}")
+    publisher = fields.get("publisher")
+    article = {
+        "article_id": text(fields, "id"),
+        "published_ms": published_ms,
+        "title": text(fields, "title"),
+        "url": optional_text(fields, "article_url") or "",
+        "publisher": (optional_text(publisher, "name") if isinstance(publisher, dict) else None) or "",
+        "tickers": tuple(ticker for ticker in tickers if is_unicode(ticker)),
+    }
+    insights, unusable = _insights(fields.get("insights"), symbols)
+    return [NewsItem(symbol=symbol, **article, **insights.get(symbol, {}), **about) for symbol in symbols], unusable
+
+
+def _insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], list[UnusableError]]:
+    """Sentiment and reasoning by ticker; no insights at all is usual and no error."""
+    found: dict[str, Fields] = {}
+    unusable = []
+    if given is not None and not isinstance(given, list):
+        return {}, [wrong("insights", given, "a list")]
+    for insight in given or ():
+        if not isinstance(insight, dict):
+            unusable.append(wrong("insight", insight, "an object"))
+        elif insight.get("ticker") in symbols:
+            sentiment = insight.get("sentiment")
+            if sentiment in SENTIMENTS:
+                reasoning = insight.get("sentiment_reasoning")
+                found[insight["ticker"]] = {
+                    "sentiment": sentiment,
+                    "reasoning": reasoning if isinstance(reasoning, str) and is_unicode(reasoning) else None,
+                }
+            else:
+                unusable.append(wrong("sentiment", sentiment, f"one of {', '.join(SENTIMENTS)}"))
+    return found, unusable
+
+
+def _instrument(fields: Fields, *, about: Fields) -> Instrument:
+    optional = ("type", "primary_exchange", "cik", "composite_figi", "share_class_figi")
+    return Instrument(
+        symbol=text(fields, "ticker"),
+        name=text(fields, "name"),
+        market=optional_text(fields, "market") or "stocks",
+        currency=optional_text(fields, "currency_name"),
+        active=fields.get("active", True) is not False,
+        **{name: optional_text(fields, name) for name in optional},
+        **about,
+    )
+
+
+def _split(fields: Fields) -> Split:
+    day = text(fields, "execution_date")
+    try:
+        execution_date = date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise wrong("execution_date", day, "YYYY-MM-DD") from None
+    return Split(
+        symbol=text(fields, "ticker"),
+        execution_date=execution_date,
+        split_from=price(fields, "split_from"),
+        split_to=price(fields, "split_to"),
+    )

@@ -1,0 +1,1 @@
+from tests.airflow_home import airflow_database as airflow_database

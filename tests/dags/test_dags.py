@@ -1,0 +1,180 @@
+"""Every DAG file: it loads without any setting, holds what an operator needs, and stays a table of contents."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.orchestration.callbacks import report_run_failure, report_task_failure
+from include.orchestration.dag_defaults import OWNER, Pool, RetryWhatMayHelp, Tag
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "dags").glob("*.py"))
+DAG_IDS = {
+    "backfill_market_data",
+    "bootstrap_platform",
+    "build_marts",
+    "check_quality",
+    "detect_anomalies",
+    "ingest_market_data",
+    "ingest_reference",
+    "land_raw",
+    "maintain_platform",
+    "notify_alerts",
+}
+STRUCTURE = {
+    "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll": set(), "poll_news": set()},
+    "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
+    "check_quality": {name: set() for name in ("feeds", "detection", "landing", "notification", "rejects")},
+    "detect_anomalies": {"detect": set()},
+    "ingest_market_data": {"watchlist": {"poll"}, "poll": set(), "poll_news": set()},
+    "ingest_reference": {"instruments": set(), "splits": set()},
+    "land_raw": {"land": set()},
+    "maintain_platform": {"metadata": {"logs"}, "logs": set()},
+    "notify_alerts": {"notify": set()},
+}
+SCHEDULES = {
+    "backfill_market_data": "None",
+    "bootstrap_platform": "None",
+    "build_marts": "0:15:00",
+    "check_quality": "XNYS every 300 s",
+    "detect_anomalies": "@continuous",
+    "ingest_market_data": "XNYS every 60 s",
+    "ingest_reference": "0 8 * * *",
+    "land_raw": "0:01:00",
+    "maintain_platform": "30 5 * * *",
+    "notify_alerts": "@continuous",
+}
+
+
+@pytest.fixture(scope="session")
+def bag():
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=str(ROOT / "dags"))
+
+
+@pytest.fixture(params=sorted(DAG_IDS))
+def dag(request, bag):
+    return bag.dags[request.param]
+
+
+def test_exactly_these_dags_and_no_import_error(bag):
+    assert bag.import_errors == {}
+    assert set(bag.dags) == DAG_IDS
+    assert {path.stem for path in FILES} == DAG_IDS
+
+
+def test_tags_are_a_stage_and_a_tier(dag):
+    assert dag.tags <= set(Tag)
+    assert len(dag.tags & {Tag.TIER_1, Tag.TIER_2}) == 1
+    assert len(dag.tags) == 2
+
+
+def test_runbook_is_shown(dag):
+    assert dag.doc_md.strip().startswith(f"# {dag.dag_id}")
+    assert "**When it fails**" in dag.doc_md
+
+
+def test_failure_and_lateness_are_told(dag):
+    assert dag.on_failure_callback == report_run_failure
+    (deadline,) = dag.deadline
+    assert deadline.callback.path == "include.orchestration.callbacks.report_deadline"
+    assert deadline.interval.total_seconds() > 0
+    for task in dag.tasks:
+        callbacks = task.on_failure_callback
+        assert report_task_failure in (callbacks if isinstance(callbacks, list) else [callbacks]), task.task_id
+
+
+def test_owner_retries_and_pool(dag):
+    assert dag.catchup is False
+    assert dag.max_active_runs <= 3
+    for task in dag.tasks:
+        assert task.owner == OWNER
+        assert isinstance(task.retry_policy, RetryWhatMayHelp), task.task_id
+        assert isinstance(task.retries, int), task.task_id
+        assert task.pool in {*Pool, "default_pool"}
+
+
+@pytest.mark.parametrize("dag_id", sorted(SCHEDULES))
+def test_schedule(bag, dag_id):
+    from airflow.serialization.encoders import coerce_to_core_timetable
+
+    assert coerce_to_core_timetable(bag.dags[dag_id].timetable).summary == SCHEDULES[dag_id]
+
+
+@pytest.mark.parametrize("dag_id", sorted(STRUCTURE))
+def test_structure(bag, dag_id):
+    dag = bag.dags[dag_id]
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == STRUCTURE[dag_id]
+
+
+def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
+    dag = bag.dags["build_marts"]
+    tasks = {task.task_id for task in dag.tasks}
+    for model in ("stg_bars", "stg_alerts", "dim_instruments", "fact_intraday_metrics", "fact_alerts"):
+        assert any(model in task for task in tasks), model
+    assert dag.get_task("docs").downstream_task_ids == set()
+    assert dag.get_task("docs").upstream_task_ids
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "template"),
+    [
+        ("ingest_market_data", "poll", "symbol"),
+        ("backfill_market_data", "poll", "chunk"),
+        ("detect_anomalies", "detect", "partition"),
+        ("land_raw", "land", "topic"),
+    ],
+)
+def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
+    assert template in bag.dags[dag_id].get_task(task_id).map_index_template
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_is_a_table_of_contents(path):
+    assert len(path.read_text().splitlines()) <= 120
+    tree = ast.parse(path.read_text())
+    imported = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    allowed = {"airflow.sdk", "datetime", "include.surveillance.settings"}
+    assert {name for name in imported - allowed if not name.startswith("include.orchestration.")} == set()
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not calls & {"open", "Variable.get", "Connection.get", "os.getenv", "datetime.now"}
+
+
+PARSE = """
+import socket, sqlite3, sys
+def refuse(*arguments): raise AssertionError(f"a connection to {arguments[1:]} while parsing")
+socket.socket.connect = refuse
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(dag_folder=sys.argv[1])
+heavy = {"pandas", "snowflake.connector", "confluent_kafka", "exchange_calendars", "polygon"} & set(sys.modules)
+print(sorted(bag.dags), bag.import_errors, sorted(heavy), sep="\\n")
+"""
+
+
+def test_parsing_needs_no_environment_no_network_and_no_heavy_import(tmp_path):
+    needed = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    needed |= {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "DO_NOT_TRACK": "1",
+    }
+    # Drawing dbt's graph takes Cosmos, which imports most of Airflow; all others must stay light.
+    light = [path for path in FILES if path.stem != "build_marts"]
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    for path in light:
+        (folder / path.name).write_text(path.read_text())
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(folder)], env=needed, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ids, errors, heavy = done.stdout.strip().splitlines()[-3:]
+    assert ast.literal_eval(ids) == sorted(path.stem for path in light)
+    assert errors == "{}"
+    assert heavy == "[]"

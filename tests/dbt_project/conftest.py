@@ -1,0 +1,96 @@
+"""A warehouse with a database of its own, dbt pointed at it, and a way to put records into the RAW tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import snowflake.connector
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from snowflake.connector import SnowflakeConnection
+
+from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Record
+from include.surveillance.warehouse import create_tables
+from include.surveillance.wire import encode
+from tests.local_stack.warehouse.launcher import Launcher
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+TABLES = {
+    Bar: "RAW_BARS",
+    NewsItem: "RAW_NEWS",
+    Alert: "RAW_ALERTS",
+    Metric: "RAW_METRICS",
+    Instrument: "RAW_INSTRUMENTS",
+}
+REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_WAREHOUSE", "SNOWFLAKE_ROLE")
+
+
+@dataclass
+class Market:
+    """RAW tables filled by hand, and what dbt made of them."""
+
+    connection: SnowflakeConnection
+    offset: int = 0
+
+    def land(self, records: Sequence[Record], landed_at: str, published_at: str | None = None) -> None:
+        """Append records as a loader that never merges would, offsets in the order given."""
+        for record in records:
+            self.offset += 1
+            self.query(
+                f"insert into raw.{TABLES[type(record)]} "
+                "select %s, parse_json(%s), 'topic', 0, %s, %s::timestamp_ntz, %s::timestamp_ntz",
+                record.event_id,
+                encode(record).decode(),
+                self.offset,
+                published_at or landed_at,
+                landed_at,
+            )
+
+    def query(self, statement: str, *parameters: Any) -> list[tuple]:
+        return self.connection.cursor().execute(statement, parameters or None).fetchall()
+
+    def records(self, statement: str) -> list[dict[str, Any]]:
+        cursor = self.connection.cursor(snowflake.connector.DictCursor)
+        return [{name.lower(): value for name, value in row.items()} for row in cursor.execute(statement).fetchall()]
+
+
+@pytest.fixture(scope="module")
+def profile() -> Iterator[pytest.MonkeyPatch]:
+    """What the profile requires, good enough for commands that never connect."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in REQUIRED:
+            patch.setenv(name, "any")
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def dbt(profile, tmp_path_factory) -> Callable[..., dbtRunnerResult]:
+    """Run one dbt command on the project, in this process, its output in a temporary folder."""
+    scratch = tmp_path_factory.mktemp("dbt")
+    places = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", scratch / "target"]
+    places += ["--log-path", scratch / "logs", "--quiet"]
+
+    def run(*command: str) -> dbtRunnerResult:
+        return dbtRunner().invoke([*command, *map(str, places)])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def market(profile, tmp_path_factory) -> Iterator[Market]:
+    """Empty RAW tables in a database that only these tests use; dbt's profile points at it."""
+    launcher, database = Launcher(tmp_path_factory.mktemp("warehouse")).start(), f"DBT_{os.getpid()}"
+    profile.setenv("SNOWFLAKE_HOST", "127.0.0.1")
+    profile.setenv("SNOWFLAKE_PORT", str(launcher.port))
+    profile.setenv("SNOWFLAKE_DATABASE", database)
+    profile.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
+    try:
+        with launcher.connect(database=database) as connection:
+            create_tables(connection)
+            yield Market(connection)
+    finally:
+        launcher.stop()

@@ -1,0 +1,240 @@
+"""The project against the embedded warehouse: built twice over a market that changes in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from include.surveillance.models import SPAN_MS, Alert, Bar, Instrument, Metric, NewsItem
+
+FIRST_LANDING, SECOND_LANDING, THIRD_LANDING = "2024-03-08 15:00:00", "2024-03-08 18:00:00", "2024-03-11 20:00:00"
+RULES = (
+    "abnormal_volume",
+    "volatility_spike",
+    "price_breakout",
+    "price_gap",
+    "news_impact",
+    "feed_freshness",
+    "data_quality",
+)
+BEGINNING, END = datetime(1900, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - the warehouse speaks UTC without a zone
+
+
+def moment_ms(text: str) -> int:
+    """UTC wall time such as ``2024-03-08 14:30:00`` -> epoch milliseconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def bar(symbol: str, start: str, close: float = 100.0, timespan: str = "minute", **values) -> Bar:
+    low, high = min(close, 100.0) - 1, max(close, 100.0) + 1
+    prices = {"open": 100.0, "high": high, "low": low, "close": close, "volume": Decimal("10.5")}
+    return Bar(symbol=symbol, timespan=timespan, ts_ms=moment_ms(start), **(prices | values))
+
+
+def metric(of: Bar, date: str, phase: str = "regular", **values) -> Metric:
+    return Metric(
+        symbol=of.symbol, timespan=of.timespan, ts_ms=of.ts_ms, bar_event_id=of.event_id,
+        close=of.close, volume=float(of.volume), session_phase=phase, session_date=date, **values,
+    )  # fmt: skip
+
+
+def alert(rule: str, symbol: str, start: str, date: str = "2024-03-08", timespan: str = "minute", **values) -> Alert:
+    ts_ms = moment_ms(start)
+    close_ms = ts_ms + SPAN_MS[timespan]
+    fields = {
+        "rule": rule, "rule_version": 1, "parameters_version": "p1", "symbol": symbol, "timespan": timespan,
+        "ts_ms": ts_ms, "bar_close_ms": close_ms, "direction": "up", "value": 4.0, "threshold": 3.0, "score": 60.0,
+        "window_start_ms": ts_ms, "window_end_ms": close_ms, "severity": "high", "episode_start_ms": ts_ms,
+        "session_phase": "regular", "session_date": date, "data_age_ms": 2_000, "event_ids": ("e1",),
+        "explanation": "made for a test",
+    }  # fmt: skip
+    return Alert(**(fields | values))
+
+
+def instrument(symbol: str, name: str, polled_at: str) -> Instrument:
+    return Instrument(symbol=symbol, name=name, primary_exchange="XNAS", currency="USD", polled_ms=moment_ms(polled_at))
+
+
+def land_first(market) -> None:
+    """Two sessions of three symbols, one of them without reference data; a duplicate and a correction."""
+    market.land(
+        [instrument("AAPL", "Apple", "2024-03-08 13:00:00"), instrument("MSFT", "Microsoft", "2024-03-08 13:00:00")],
+        FIRST_LANDING,
+    )
+    bars = [
+        bar(symbol, f"{date} 14:{minute}:00")
+        for symbol in ("AAPL", "MSFT", "NEWC")
+        for date in ("2024-03-07", "2024-03-08")
+        for minute in (30, 31, 32)
+    ]
+    bars.append(bar("AAPL", "2024-03-07 05:00:00", timespan="day"))
+    bars.append(bars[0])  # polled again, the same values: the same event
+    bars.append(bar("AAPL", "2024-03-08 14:31:00", close=99.0))  # corrected by the vendor
+    market.land(bars, FIRST_LANDING)
+    unmeasured = bar("MSFT", "2024-03-08 14:32:00")
+    metrics = [metric(of, "2024-03-07" if of.ts_ms < moment_ms("2024-03-08") else "2024-03-08") for of in bars[:-2]]
+    market.land([m for m in metrics if m.bar_event_id != unmeasured.event_id], FIRST_LANDING)
+    alerts = [alert(rule, "AAPL", "2024-03-08 14:31:00") for rule in RULES]
+    alerts.append(alert("feed_freshness", "QUIET", "2024-03-06 15:00:00", date="2024-03-06", direction=""))
+    alerts.append(alert("price_gap", "MSFT", "2024-03-07 14:30:00", date="2024-03-07", source="backfill"))
+    market.land(alerts, FIRST_LANDING, published_at="2024-03-08 14:32:03.500")
+    story = {"symbol": "AAPL", "article_id": "n1", "published_ms": moment_ms("2024-03-08 14:25:00"), "title": "Lawsuit"}
+    market.land([NewsItem(**story), NewsItem(**story, sentiment="negative")], FIRST_LANDING)
+
+
+def land_second(market) -> None:
+    """A renaming, reference data at last, a late bar, a late metric, an old bar corrected."""
+    market.land(
+        [instrument("AAPL", "Apple Inc", "2024-03-08 16:00:00"), instrument("NEWC", "New Corp", "2024-03-08 16:00:00"),
+         instrument("MSFT", "Microsoft", "2024-03-08 16:00:00")],
+        SECOND_LANDING,
+    )  # fmt: skip
+    late, renamed = bar("MSFT", "2024-03-07 14:35:00"), bar("AAPL", "2024-03-08 16:30:00", close=102.0)
+    corrected = bar("AAPL", "2024-03-07 14:32:00", close=103.0)
+    market.land([late, renamed, corrected], SECOND_LANDING)
+    market.land(
+        [metric(late, "2024-03-07"), metric(renamed, "2024-03-08", volume_ratio=4.0),
+         metric(bar("MSFT", "2024-03-08 14:32:00"), "2024-03-08")],
+        SECOND_LANDING,
+    )  # fmt: skip
+    market.land([alert("abnormal_volume", "AAPL", "2024-03-08 16:30:00")], SECOND_LANDING)
+    # a transaction that was open while the first build read: older than the newest row of that build
+    market.land([bar("NEWC", "2024-03-08 14:20:00")], "2024-03-08 14:30:00")
+
+
+@pytest.fixture(scope="module")
+def built(market, dbt):
+    """The market after an empty build and two real ones. Every build runs every data test and unit test."""
+    for land in (lambda market: None, land_first, land_second):
+        land(market)
+        result = dbt("build")
+        assert result.success, [
+            (r.node.name, r.message) for r in result.result or [] if r.status not in ("success", "pass")
+        ]
+    return market
+
+
+def test_each_bar_is_one_row_with_the_newest_values(built):
+    rows = built.records(
+        "select symbol, close, is_measured, is_measured_on_latest_bar from analytics.fact_intraday_metrics"
+    )
+    assert len(rows) == 3 * 2 * 3 + 1 + 3
+    assert sorted(row["close"] for row in rows if row["close"] != 100.0) == [99.0, 102.0, 103.0]
+    assert [row["symbol"] for row in rows if not row["is_measured"]] == ["NEWC"]
+    assert sorted(row["close"] for row in rows if row["is_measured_on_latest_bar"] is False) == [99.0, 103.0]
+
+
+def test_incremental_equals_full_refresh(built, dbt):
+    statement = "select * from analytics.fact_intraday_metrics order by bar_id"
+    incremental = built.records(statement)
+    assert dbt("run", "--full-refresh", "--select", "fact_intraday_metrics").success
+    assert built.records(statement) == incremental
+
+
+def test_snapshot_keeps_both_names_and_no_version_for_an_unchanged_poll(built):
+    rows = built.query(
+        "select symbol, name, dbt_valid_from, dbt_valid_to "
+        "from snapshots.snap_instruments order by symbol, dbt_valid_from"
+    )
+    first, second = datetime(2024, 3, 8, 13), datetime(2024, 3, 8, 16)  # noqa: DTZ001
+    assert rows == [
+        ("AAPL", "Apple", first, second),
+        ("AAPL", "Apple Inc", second, None),
+        ("MSFT", "Microsoft", first, None),
+        ("NEWC", "New Corp", second, None),
+    ]
+
+
+def test_versions_cover_all_time_and_unknown_symbols_have_one(built):
+    rows = built.query(
+        "select symbol, name, valid_from, valid_to, is_current "
+        "from analytics.dim_instruments order by symbol, valid_from"
+    )
+    renamed = datetime(2024, 3, 8, 16)  # noqa: DTZ001
+    assert rows == [
+        ("AAPL", "Apple", BEGINNING, renamed, False),
+        ("AAPL", "Apple Inc", renamed, END, True),
+        ("MSFT", "Microsoft", BEGINNING, END, True),
+        ("NEWC", "New Corp", BEGINNING, END, True),
+        ("QUIET", "unknown", BEGINNING, END, True),
+    ]
+
+
+def test_facts_carry_the_version_of_their_time(built):
+    rows = built.query(
+        """
+        select facts.bar_start_at, instruments.name
+        from analytics.fact_alerts as facts
+        inner join analytics.dim_instruments as instruments using (instrument_key)
+        where facts.symbol = 'AAPL' and facts.rule = 'abnormal_volume'
+        order by facts.bar_start_at
+        """
+    )
+    assert [name for _, name in rows] == ["Apple", "Apple Inc"]
+
+
+def test_sessions_are_those_of_bars_and_of_silence(built):
+    rows = built.query(
+        "select to_char(session_date, 'YYYY-MM-DD'), minute_bars, symbols, is_regular "
+        "from analytics.dim_market_sessions order by session_date"
+    )
+    assert rows == [("2024-03-06", 0, 0, False), ("2024-03-07", 10, 3, True), ("2024-03-08", 10, 3, True)]
+
+
+def test_latency_runs_from_the_close_of_the_bar(built):
+    (row,) = built.records(
+        "select close_to_poll_seconds, poll_to_alert_seconds, close_to_alert_seconds, is_live "
+        "from analytics.fact_alerts where rule = 'price_breakout'"
+    )
+    assert row == {
+        "close_to_poll_seconds": 2.0, "poll_to_alert_seconds": 1.5, "close_to_alert_seconds": 3.5, "is_live": True,
+    }  # fmt: skip
+
+
+def test_reports_count_every_alert(built):
+    by_rule = dict(built.query("select rule, sum(alerts) from analytics.rpt_alerts_by_rule_and_day group by rule"))
+    assert by_rule == {**dict.fromkeys(RULES, 1), "abnormal_volume": 2, "feed_freshness": 2, "price_gap": 2}
+    latency = built.query(
+        "select close_to_alert_seconds_p50 from analytics.rpt_alerts_by_rule_and_day where live_alerts = 0"
+    )
+    assert latency == [(None,)]
+    per_symbol = built.query(
+        "select symbol, bars, volume::float, alerts from analytics.rpt_symbol_day "
+        "where session_date = '2024-03-07' or symbol = 'QUIET' order by symbol"
+    )
+    assert per_symbol == [("AAPL", 3, 31.5, 0), ("MSFT", 4, 42.0, 1), ("NEWC", 3, 31.5, 0), ("QUIET", 0, 0.0, 1)]
+
+
+def test_documentation_is_generated(built, dbt):
+    result = dbt("docs", "generate")
+    assert result.success
+    described = {node.metadata.name: len(node.columns) for node in result.result.nodes.values()}
+    assert described["FACT_ALERTS"] > 20
+
+
+def test_data_tests_fail_on_what_is_wrong(built, dbt):
+    """Runs last: it spoils the tables. Each break must be reported by the test that exists for it, and by no other."""
+    built.land([alert("price_gap", "AAPL", "2024-03-08 14:32:00")], FIRST_LANDING)  # nothing rebuilds the facts
+    built.land([bar("AAPL", "2024-03-08 14:40:00", high=1.0)], FIRST_LANDING)
+    built.land([bar("AAPL", "2024-03-11 19:50:00")], THIRD_LANDING)
+    built.query("update analytics.fact_alerts set alerted_at = '2024-03-01'::timestamp_ntz where rule = 'data_quality'")
+    built.query("update analytics.fact_alerts set bar_id = 'nowhere' where rule = 'price_breakout'")
+    built.query("update analytics.dim_instruments set valid_from = '2024-03-08 17:00:00' where name = 'Apple Inc'")
+    built.query("update analytics.fact_alerts set instrument_key = 'nobody' where symbol = 'QUIET'")
+    built.query("update analytics.fact_alerts set severity = 'terrible' where rule = 'volatility_spike'")
+    built.query("insert into analytics.rpt_symbol_day select * from analytics.rpt_symbol_day where symbol = 'QUIET'")
+    result = dbt("test", "--exclude-resource-type", "unit_test")
+    failed = {r.node.name for r in result.result if r.status == "fail"}
+    assert failed == {
+        "assert_bar_alerts_have_their_bar",
+        "assert_no_bar_violates_its_own_range",
+        "assert_every_alert_is_in_the_fact",
+        "assert_every_bar_is_in_the_fact",
+        "assert_alerts_follow_their_bar",
+        "assert_versions_do_not_overlap",
+        "relationships_fact_alerts_instrument_key__instrument_key__ref_dim_instruments_",
+        "accepted_values_fact_alerts_severity__low__medium__high__critical",
+        "unique_combination_rpt_symbol_day_symbol__session_date",
+    }

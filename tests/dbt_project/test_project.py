@@ -1,0 +1,91 @@
+"""Rules that every model keeps, read from the manifest. Nothing is connected to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+LAYERS = {
+    "staging": ("stg_", "STAGING", {"source"}),
+    "marts": ("(dim|fact)_", "ANALYTICS", {"staging", "marts", "snapshots"}),
+    "reporting": ("rpt_", "ANALYTICS", {"marts"}),
+    "snapshots": ("snap_", "SNAPSHOTS", {"staging"}),
+}
+MODELS = {
+    "stg_bars", "stg_news", "stg_alerts", "stg_metrics", "stg_instruments", "snap_instruments",
+    "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alerts",
+    "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def manifest(dbt) -> dict:
+    result = dbt("parse", "--warn-error")
+    assert result.success, result.exception
+    return result.result.to_dict()
+
+
+@pytest.fixture(scope="module")
+def models(manifest) -> dict[str, dict]:
+    found = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "snapshot")]
+    return {node["name"]: node for node in found}
+
+
+def layer_of(node: dict) -> str:
+    if node["resource_type"] == "source":
+        return "source"
+    return Path(node["original_file_path"]).parts[0 if node["resource_type"] == "snapshot" else 1]
+
+
+def test_the_models_are_these(models):
+    assert set(models) == MODELS
+
+
+def test_each_model_is_named_and_placed_by_its_layer(models):
+    for name, model in models.items():
+        prefix, schema, _ = LAYERS[layer_of(model)]
+        assert re.match(prefix, name), f"{name} does not start with {prefix}"
+        assert model["schema"] == schema, f"{name} is in schema {model['schema']}"
+
+
+def test_each_layer_reads_only_the_one_below(manifest, models):
+    nodes = manifest["nodes"] | manifest["sources"]
+    for name, model in models.items():
+        parents = {layer_of(nodes[parent]) for parent in model["depends_on"]["nodes"]}
+        allowed = LAYERS[layer_of(model)][2]
+        assert parents, f"{name} reads nothing"
+        assert parents <= allowed, f"{name} reads {parents - allowed}"
+
+
+def test_each_model_and_source_is_described(manifest, models):
+    described = [*models.values(), *manifest["sources"].values()]
+    assert [node["name"] for node in described if not node["description"].strip()] == []
+
+
+def test_each_model_has_a_tested_key(manifest, models):
+    tests = [node for node in manifest["nodes"].values() if node.get("attached_node")]
+    for name, model in models.items():
+        metadata = [test["test_metadata"] for test in tests if test["attached_node"] == model["unique_id"]]
+        unique = {test["kwargs"].get("column_name") for test in metadata if test["name"] == "unique"}
+        not_null = {test["kwargs"].get("column_name") for test in metadata if test["name"] == "not_null"}
+        combined = {column for t in metadata if t["name"] == "unique_combination" for column in t["kwargs"]["columns"]}
+        assert unique & not_null or (combined and combined <= not_null), (
+            f"{name} has no key that is unique and not null"
+        )
+
+
+def test_singular_tests_state_a_claim_and_say_what_a_row_means():
+    files = sorted((PROJECT / "tests" / "singular").glob("*.sql"))
+    assert files
+    for file in files:
+        assert file.name.startswith("assert_"), file.name
+        assert file.read_text().startswith("-- A row: "), f"{file.name} does not say what a row means"
+
+
+def test_profile_holds_no_literal_credentials():
+    profile = (PROJECT / "profiles.yml").read_text()
+    for name in ("account", "user", "password", "role", "warehouse"):
+        assert re.search(rf'^\s+{name}: "{{{{ env_var\(\'SNOWFLAKE_{name.upper()}\'\) }}}}"$', profile, re.M), name

@@ -1,0 +1,222 @@
+"""One partition's micro-batches against a real Kafka: exactly once, and the same however they are cut."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from decimal import Decimal
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from typer.testing import CliRunner
+
+from include.surveillance import broker, wire
+from include.surveillance.alerts import line
+from include.surveillance.broker import topics
+from include.surveillance.cli import app
+from include.surveillance.detection import microbatch
+from include.surveillance.detection.microbatch import detect_partition, positions_of
+from include.surveillance.errors import BrokerError
+from include.surveillance.models import Bar, NewsItem, Split, Watermark
+from include.surveillance.sessions import MINUTE_MS, Sessions
+
+OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
+SESSIONS = Sessions()
+
+
+@pytest.fixture
+def partition(kafka, monkeypatch) -> int:
+    """The one partition of topics and a group that no other test touches; bar 0 is in it."""
+    unique = uuid.uuid4().hex[:8]
+    renamed = {spec.name: f"{spec.name}.{unique}" for spec in broker.TOPICS}
+    for name, topic in list(vars(broker).items()):
+        if isinstance(topic, str) and topic in renamed:
+            monkeypatch.setattr(broker, name, renamed[topic])
+    for kind, topic in list(topics._TOPIC_OF.items()):
+        monkeypatch.setitem(topics._TOPIC_OF, kind, renamed[topic])
+    monkeypatch.setattr(microbatch, "GROUP", f"detector-{unique}")
+    new = [NewTopic(renamed[spec.name], 1, 1, config=spec.config) for spec in broker.TOPICS]
+    admin = AdminClient(kafka)
+    for future in admin.create_topics(new, operation_timeout=15).values():
+        future.result()
+    positions = {(topic, 0): None for topic in renamed.values()}
+    # Creation is answered before every request can see the topic.
+    retry(retry=retry_if_exception_type(BrokerError), wait=wait_fixed(0.1), stop=stop_after_delay(30))(broker.read)(
+        kafka, positions
+    )
+    broker.publish(kafka, [bar(0)])
+    return 0
+
+
+def bar(minute: int, volume: int = 1000, close: float = 100.0) -> Bar:
+    return Bar(
+        symbol="NVDA",
+        timespan="minute",
+        ts_ms=OPEN + minute * MINUTE_MS,
+        open=close,
+        high=max(close, 100.5),
+        low=min(close, 99.5),
+        close=close,
+        volume=Decimal(volume),
+    )
+
+
+def article(minute: int) -> NewsItem:
+    published_ms = OPEN + minute * MINUTE_MS
+    return NewsItem(symbol="NVDA", article_id="a", published_ms=published_ms, title="Recall", sentiment="negative")
+
+
+def watermark(minute: int) -> Watermark:
+    as_of_ms = OPEN + minute * MINUTE_MS
+    return Watermark(symbol="NVDA", timespan="minute", from_ms=OPEN, as_of_ms=as_of_ms, bars=1)
+
+
+def market() -> list[Bar | NewsItem | Watermark]:
+    """Bars 1 to 149 with bursts, an article and a watermark (bar 0 is there already)."""
+    quiet = [bar(i, close=100 + 0.1 * (i % 3)) for i in range(1, 149)]
+    quiet[60], quiet[100] = bar(61, 9000), bar(101, 8000, close=103.0)
+    return [*quiet[:61], article(60), *quiet[61:], bar(149, 5000, close=99.0), watermark(200)]
+
+
+def detect(kafka, partition: int, **options):
+    return detect_partition(kafka, partition, sessions=SESSIONS, **options)
+
+
+def found(kafka, partition: int, topic: str) -> list[bytes]:
+    return [message.value for message in broker.read(kafka, {(topic, partition): None}).messages]
+
+
+def outputs(kafka, partition: int) -> dict[str, list[bytes]]:
+    """All that was published; alerts and metrics sorted, since a batch writes metrics before alerts."""
+    return {topic: sorted(found(kafka, partition, topic)) for topic in published()}
+
+
+def published() -> tuple[str, ...]:
+    return broker.METRICS, broker.ALERTS, broker.REJECTED
+
+
+def snapshot(kafka, partition: int) -> bytes | None:
+    return broker.last_value(kafka, broker.DETECTOR_STATE, partition)
+
+
+def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
+    broker.publish(kafka, market())
+    summary = detect(kafka, partition)
+    assert (summary.records, summary.bars, summary.metrics) == (152, 150, 150)
+    assert summary.to_offsets == {broker.BARS: 151, broker.NEWS: 1}
+    assert not summary.rebuilt
+    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    assert summary.alerts == len(alerts)
+    assert {alert.rule for alert in alerts} >= {"abnormal_volume", "price_breakout", "news_impact", "feed_freshness"}
+    assert len(found(kafka, partition, broker.METRICS)) == 150
+    assert broker.lag(kafka, microbatch.GROUP, positions_of(partition)) == 0
+    assert detect(kafka, partition).records == 0
+    arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--partitions", "1", "--no-follow", "--last", "100"]
+    printed = CliRunner().invoke(app, arguments).output
+    assert printed.splitlines() == [line(alert) for alert in alerts]
+
+
+def test_many_small_batches_find_what_one_finds(kafka, partition):
+    """The second run starts over on the same log."""
+    broker.publish(kafka, market())
+    detect(kafka, partition)
+    whole, state = outputs(kafka, partition), snapshot(kafka, partition)
+    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    summary = detect(kafka, partition, limit=17)
+    assert summary.records == 152
+    twice = {topic: sorted(values * 2) for topic, values in whole.items()}
+    assert outputs(kafka, partition) == twice
+    assert snapshot(kafka, partition) == state
+
+
+def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exactly_once(kafka, partition, monkeypatch):
+    broker.publish(kafka, market())
+    sent = []
+
+    class Killed(BaseException):
+        """Not an Exception: nothing may catch it on the way."""
+
+    def die(self, next_offsets):
+        self.outbox.flush()
+        sent.append(dict(self.outbox.sent))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker.Transaction, "consumed", die)
+        with pytest.raises(Killed):
+            detect(kafka, partition)
+    assert sent[0][broker.METRICS] == 150  # it had all been stored
+    assert all(not values for values in outputs(kafka, partition).values())
+    assert snapshot(kafka, partition) is None
+    summary = detect(kafka, partition)
+    assert (summary.metrics, summary.rebuilt) == (150, False)
+    metrics = [wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)]
+    assert len(metrics) == len(set(metrics)) == 150
+
+
+def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, caplog):
+    records = market()
+    broker.publish(kafka, records[:-3])
+    detect(kafka, partition)
+    expected = snapshot(kafka, partition)
+    with broker.transaction(kafka, "intruder", "other") as transaction:
+        transaction.send_raw(broker.DETECTOR_STATE, b"broken", key=str(partition), partition=partition)
+    alerts = found(kafka, partition, broker.ALERTS)
+    broker.publish(kafka, records[-3:])
+    with caplog.at_level(logging.WARNING, microbatch.__name__):
+        summary = detect(kafka, partition)
+    assert summary.rebuilt
+    assert "rebuilt from the log" in caplog.text
+    assert "unreadable detector snapshot" in caplog.text
+    assert summary.metrics == 3 - 1
+    assert found(kafka, partition, broker.ALERTS)[: len(alerts)] == alerts
+    assert expected is not None
+    # The rebuilt state goes on as if nothing had happened.
+    after = snapshot(kafka, partition)
+    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    detect(kafka, partition)
+    assert snapshot(kafka, partition) == after
+
+
+def test_what_cannot_be_used_is_rejected_in_the_same_transaction(kafka, partition):
+    producer = Producer(kafka)
+    negative = wire.encode(bar(1)).replace(b'"low":99.5', b'"low":-1.0')
+    for value in (b"not json", b"\xff\xfe", negative):
+        producer.produce(broker.BARS, value=value, key="NVDA", partition=partition)
+    producer.flush(10)
+    broker.publish(kafka, [bar(2)])
+    summary = detect(kafka, partition)
+    assert (summary.records, summary.metrics, summary.rejected) == (5, 2, 3)
+    rejects = [wire.decode(raw) for raw in found(kafka, partition, broker.REJECTED)]
+    assert [(it.reason, it.encoding) for it in rejects] == [
+        ("not a surveillance record", "utf-8"),
+        ("not a surveillance record", "base64"),
+        ("price not positive", "utf-8"),
+    ]
+    assert rejects[0].raw == "not json"
+    assert f"{broker.BARS}[{partition}] offset 1" in rejects[0].detail
+
+
+def test_a_split_on_the_baselines_topic_takes_part(kafka, partition):
+    broker.publish(kafka, [Split(symbol="NVDA", execution_date="2019-02-15", split_from=1, split_to=2)])
+    broker.publish(kafka, [bar(1440, close=50.0)])
+    detect(kafka, partition)
+    assert wire.decode(found(kafka, partition, broker.METRICS)[-1]).gap == 0.0
+
+
+def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
+    """While one run works, another takes the partition over: the first fails and stores nothing."""
+    broker.publish(kafka, market())
+    consumed = broker.Transaction.consumed
+
+    def taken_over(self, next_offsets):
+        monkeypatch.setattr(broker.Transaction, "consumed", consumed)
+        assert detect(kafka, partition).metrics == 150
+        consumed(self, next_offsets)
+
+    monkeypatch.setattr(broker.Transaction, "consumed", taken_over)
+    with pytest.raises(BrokerError, match="taken over"):
+        detect(kafka, partition)
+    assert len(found(kafka, partition, broker.METRICS)) == 150

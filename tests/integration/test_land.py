@@ -1,0 +1,301 @@
+"""Landing a real Kafka in a real (embedded) warehouse: nothing lost, nothing doubled, whatever dies."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from include.surveillance import broker, warehouse, wire
+from include.surveillance.errors import BrokerError, WarehouseError
+from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
+from tests.local_stack.warehouse.launcher import Launcher
+
+PARTITIONS = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _topics(kafka):
+    broker.ensure_topics(kafka, PARTITIONS)
+
+
+@pytest.fixture(scope="module")
+def warehouse_at(tmp_path_factory):
+    """Open a session of a database in a launcher of these tests."""
+    launcher = Launcher(tmp_path_factory.mktemp("warehouse")).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
+        yield lambda database: launcher.connect(database=database)
+    launcher.stop()
+
+
+@pytest.fixture
+def database() -> str:
+    """A database of the test's own: the embedded warehouse makes it at the first connection."""
+    return f"LAND_{uuid.uuid4().hex[:8].upper()}"
+
+
+@pytest.fixture
+def connection(warehouse_at, database):
+    with closing(warehouse_at(database)) as opened:
+        warehouse.create_tables(opened)
+        yield opened
+
+
+@pytest.fixture
+def symbol() -> str:
+    """A symbol that no other test publishes."""
+    return f"T{uuid.uuid4().hex[:8].upper()}"
+
+
+def bars(symbol: str, count: int, polled_ms: int = 1) -> list[Bar]:
+    return [
+        Bar(
+            symbol=symbol,
+            timespan="minute",
+            ts_ms=1_773_063_000_000 + 60_000 * minute,
+            open=10,
+            high=11,
+            low=9,
+            close=10 + minute / 7,
+            volume=Decimal("12.5"),
+            polled_ms=polled_ms,
+        )
+        for minute in range(count)
+    ]
+
+
+def rows(connection, sql: str, **params: object) -> list[tuple]:
+    return connection.cursor().execute(sql, params).fetchall()
+
+
+def landed_bars(connection, symbol: str) -> list[dict]:
+    sql = "select payload from raw.raw_bars where payload:symbol::varchar = %(symbol)s order by event_id"
+    return [json.loads(payload) for (payload,) in rows(connection, sql, symbol=symbol)]
+
+
+def stored_offsets(connection, topic: str = broker.BARS) -> dict[int, int]:
+    sql = "select partition_id, next_offset from raw.kafka_offsets where topic = %(topic)s"
+    return dict(rows(connection, sql, topic=topic))
+
+
+def ends(kafka, topic: str = broker.BARS) -> dict[int, int]:
+    """The partitions' ends as a plain consumer sees them."""
+    with Consumer({**kafka, "group.id": "ends", "isolation.level": "read_committed"}) as consumer:
+        places = (TopicPartition(topic, partition) for partition in range(PARTITIONS))
+        return {place.partition: consumer.get_watermark_offsets(place, timeout=10)[1] for place in places}
+
+
+def as_json(records: list) -> list[dict]:
+    return sorted((json.loads(wire.encode(record)) for record in records), key=lambda record: record["event_id"])
+
+
+def test_bars_land_once_with_their_place_and_watermarks_do_not(kafka, connection, symbol):
+    published = bars(symbol, 30)
+    watermark = Watermark(symbol=symbol, timespan="minute", from_ms=0, as_of_ms=1_773_063_000_000, bars=30)
+    broker.publish(kafka, [*published, watermark])
+    now = datetime(2026, 3, 9, 14, tzinfo=UTC)
+
+    first = warehouse.land(connection, kafka, broker.BARS, clock=lambda: now)
+    again = warehouse.land(connection, kafka, broker.BARS)
+
+    assert landed_bars(connection, symbol) == as_json(published)
+    assert first.rows >= 30
+    assert (again.rows, again.batches) == (0, 0)
+    assert first.offsets == again.offsets == stored_offsets(connection) == ends(kafka)
+    assert rows(connection, "select distinct landed_at from raw.raw_bars") == [(now.replace(tzinfo=None),)]
+    places = "select kafka_partition, kafka_offset from raw.raw_bars where payload:symbol::varchar = %(symbol)s"
+    assert len(set(rows(connection, places, symbol=symbol))) == 30
+
+
+def test_each_topic_has_its_table(kafka, connection, symbol):
+    moment = {"symbol": symbol, "timespan": "minute", "ts_ms": 0}
+    session = {"session_phase": "regular", "session_date": "2026-03-09"}
+    alert = Alert(
+        rule="price_gap", rule_version=1, parameters_version="a", bar_close_ms=60_000, value=2, threshold=1,
+        window_start_ms=0, window_end_ms=0, score=50, severity="low", episode_start_ms=0, data_age_ms=0,
+        event_ids=(), explanation="it's a gap: 50 % \\ \"more\"", **moment, **session,
+    )  # fmt: skip
+    records = {
+        "RAW_BARS": bars(symbol, 1)[0],
+        "RAW_NEWS": NewsItem(symbol=symbol, article_id="a", published_ms=0, title="Zürich “naïve” 株\x00"),
+        "RAW_ALERTS": alert,
+        "RAW_METRICS": Metric(bar_event_id="b", close=1, volume=1, **moment, **session),
+        "RAW_INSTRUMENTS": Instrument(symbol=symbol, name="Test"),
+        "RAW_REJECTED": Reject(stage="normalise", reason="high below low", detail="1 < 2", raw="{}", symbol=symbol),
+    }
+    broker.publish(kafka, records.values())
+    for topic in warehouse.TABLES:
+        warehouse.land(connection, kafka, topic)
+    for table, record in records.items():
+        sql = f"select event_id, payload from raw.{table} where payload:symbol::varchar = %(symbol)s"
+        [(event_id, payload)] = rows(connection, sql, symbol=symbol)
+        assert (event_id, json.loads(payload)) == (record.event_id, json.loads(wire.encode(record)))
+
+
+@pytest.mark.parametrize("limit", [1_000, 7])
+def test_a_bar_polled_again_replaces_its_row_and_a_corrected_one_adds_a_row(kafka, connection, symbol, limit):
+    [bar] = bars(symbol, 1, polled_ms=1)
+    [again] = bars(symbol, 1, polled_ms=2)
+    corrected = Bar(**{name: getattr(bar, name) for name in ("symbol", "timespan", "ts_ms", "open", "high", "low")},
+                    close=9.5, volume=Decimal(1))  # fmt: skip
+    broker.publish(kafka, [bar, again])
+    warehouse.land(connection, kafka, broker.BARS, limit=limit)
+    assert landed_bars(connection, symbol) == as_json([again])
+    [latest] = bars(symbol, 1, polled_ms=3)
+    broker.publish(kafka, [corrected, latest])
+    warehouse.land(connection, kafka, broker.BARS, limit=limit)
+    assert landed_bars(connection, symbol) == as_json([latest, corrected])
+
+
+def test_topics_landed_at_the_same_time_do_not_disturb_each_other(kafka, warehouse_at, connection, database, symbol):
+    topics = [broker.BARS, broker.BARS, broker.METRICS, broker.NEWS]
+
+    def land(topic: str) -> None:
+        with closing(warehouse_at(database)) as session:
+            warehouse.land(session, kafka, topic, limit=100)
+
+    for minute in range(3):
+        metric = {"symbol": symbol, "timespan": "minute", "session_phase": "regular", "session_date": "2026-03-09"}
+        metrics = [Metric(ts_ms=1000 * minute + n, bar_event_id="b", close=1, volume=1, **metric) for n in range(200)]
+        broker.publish(kafka, [*bars(symbol, 200, polled_ms=minute), *metrics])
+        with ThreadPoolExecutor(len(topics)) as pool:
+            list(pool.map(land, topics))
+    assert landed_bars(connection, symbol) == as_json(bars(symbol, 200, polled_ms=2))
+    count = "select count(*), count(distinct event_id) from raw.raw_metrics where payload:symbol::varchar = %(symbol)s"
+    assert rows(connection, count, symbol=symbol) == [(600, 600)]
+    assert {topic: stored_offsets(connection, topic) for topic in topics} == {t: ends(kafka, t) for t in topics}
+
+
+def test_small_batches_land_the_same(kafka, connection, symbol):
+    published = bars(symbol, 50)
+    broker.publish(kafka, published)
+    landed = warehouse.land(connection, kafka, broker.BARS, limit=20)
+    assert landed.batches >= 3
+    assert landed_bars(connection, symbol) == as_json(published)
+    assert stored_offsets(connection) == ends(kafka)
+
+
+def test_an_aborted_transaction_is_not_landed_and_does_not_hold_up(kafka, connection, symbol):
+    kept, taken_back = bars(symbol, 2)
+    with suppress(InterruptedError), broker.transaction(kafka, f"land-{symbol}", "land-test") as ongoing:
+        ongoing.send(taken_back)
+        raise InterruptedError
+    broker.publish(kafka, [kept])
+    warehouse.land(connection, kafka, broker.BARS)
+    assert landed_bars(connection, symbol) == as_json([kept])
+    assert stored_offsets(connection) == ends(kafka)
+
+
+def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol):
+    garbage = [b"\xff\x00 no json", b'{"kind":"bar"}', b'{"kind":"alert","event_id":"x"}']
+    [good] = bars(symbol, 1)
+    with broker.transaction(kafka, f"land-{symbol}", "land-test") as ongoing:
+        for value in garbage:
+            ongoing.send_raw(broker.BARS, value, key=symbol, partition=0)
+        ongoing.send(good)
+    for _ in range(2):
+        warehouse.land(connection, kafka, broker.BARS)
+    sql = (
+        "select payload:raw::varchar, payload:encoding::varchar from raw.raw_rejected "
+        "where payload:symbol::varchar = %(symbol)s order by kafka_offset"
+    )
+    assert rows(connection, sql, symbol=symbol) == [
+        ("/wAgbm8ganNvbg==", "base64"),
+        (garbage[1].decode(), "utf-8"),
+        (garbage[2].decode(), "utf-8"),
+    ]
+    assert landed_bars(connection, symbol) == as_json([good])
+
+
+class DeathError(Exception):
+    """The process is gone."""
+
+
+class DyingConnection:
+    """A connection whose process dies at its n-th statement, before or just after the warehouse has done it."""
+
+    def __init__(self, connection, n: int, *, after: bool):
+        self.connection, self.left, self.after = connection, n, after
+
+    def cursor(self):
+        return DyingCursor(self, self.connection.cursor())
+
+
+class DyingCursor:
+    def __init__(self, owner: DyingConnection, cursor):
+        self.owner, self.cursor = owner, cursor
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cursor.close()
+
+    def execute(self, sql: str, params: object = None):
+        self.owner.left -= 1
+        if self.owner.left < 0 or (self.owner.left == 0 and not self.owner.after):
+            raise DeathError  # and nothing is sent any more, no rollback either
+        done = self.cursor.execute(sql, params)
+        if self.owner.left == 0:
+            raise DeathError
+        return done
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_that_dies_at_any_statement_loses_and_doubles_nothing(kafka, warehouse_at, database, symbol, after):
+    with closing(warehouse_at(database)) as first:
+        warehouse.create_tables(first)
+    published: list[Bar] = []
+    for statement in range(1, 30):
+        published = bars(symbol, statement, polled_ms=statement)
+        broker.publish(kafka, published)
+        died = False
+        with closing(warehouse_at(database)) as doomed:
+            try:
+                warehouse.land(DyingConnection(doomed, statement, after=after), kafka, broker.BARS)
+            except DeathError:
+                died = True
+        with closing(warehouse_at(database)) as fresh:
+            half_way = stored_offsets(fresh)
+            assert len(landed_bars(fresh, symbol)) in (statement - 1, statement)
+            assert (len(landed_bars(fresh, symbol)) == statement) == (half_way == ends(kafka))
+            warehouse.land(fresh, kafka, broker.BARS)
+            assert landed_bars(fresh, symbol) == as_json(published)
+            assert stored_offsets(fresh) == ends(kafka)
+        if not died:
+            break
+    assert not died
+    assert len(published) > 8  # it did die at each statement before
+
+
+def test_a_refusing_warehouse_is_an_error_and_stores_nothing(kafka, connection, symbol):
+    warehouse.land(connection, kafka, broker.BARS)
+    before = stored_offsets(connection)
+    broker.publish(kafka, bars(symbol, 1))
+    rows(connection, "alter table raw.raw_bars rename to raw.hidden_bars")
+    with pytest.raises(WarehouseError, match=r"land polygon\.bars\.raw: the warehouse answered .*RAW_BARS"):
+        warehouse.land(connection, kafka, broker.BARS)
+    assert stored_offsets(connection) == before
+    rows(connection, "alter table raw.hidden_bars rename to raw.raw_bars")
+    warehouse.land(connection, kafka, broker.BARS)
+    assert landed_bars(connection, symbol) == as_json(bars(symbol, 1))
+
+
+def test_a_kafka_that_does_not_answer_is_an_error(connection):
+    nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 does not answer"):
+        warehouse.land(connection, nowhere, broker.BARS)
+
+
+def test_tables_can_be_created_again_without_losing_rows(kafka, connection, symbol):
+    broker.publish(kafka, bars(symbol, 2))
+    warehouse.land(connection, kafka, broker.BARS)
+    warehouse.create_tables(connection)
+    assert len(landed_bars(connection, symbol)) == 2

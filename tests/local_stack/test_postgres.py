@@ -1,0 +1,58 @@
+"""Two databases, two owners, passwords checked, nobody in the other's database."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from include.local_stack import postgres as server
+from include.local_stack.ports import HOST
+
+PASSWORDS = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
+
+
+@pytest.fixture
+def connect(postgres_server):
+    port, credentials = postgres_server
+
+    def connect(role: str, database: str, password: str | None = None):
+        password = password or credentials[PASSWORDS[role]]
+        return psycopg2.connect(host=HOST, port=port, user=role, password=password, dbname=database)
+
+    return connect
+
+
+@pytest.mark.parametrize("role", list(PASSWORDS))
+def test_each_role_owns_its_database(connect, role):
+    with connect(role, role) as connection, connection.cursor() as cursor:
+        cursor.execute("create table made_by_owner (id int)")
+        cursor.execute("drop table made_by_owner")
+
+
+@pytest.mark.parametrize(("role", "other"), [("airflow", "surveillance"), ("surveillance", "airflow")])
+def test_no_role_enters_the_others_database(connect, role, other):
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        connect(role, other)
+
+
+def test_passwords_are_checked(connect):
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        connect("airflow", "airflow", "wrong")
+
+
+def test_creating_again_changes_nothing(postgres_server, connect):
+    server.create_databases(*postgres_server)
+    connect("airflow", "airflow").close()
+
+
+def test_no_server_is_told_from_a_server(postgres_server):
+    port, credentials = postgres_server
+    assert server.answers(port, credentials["POSTGRES_PASSWORD"])
+    assert not server.answers(1, credentials["POSTGRES_PASSWORD"])
+
+
+def test_data_lies_outside_a_folder_that_the_server_cannot_enter(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "server_user", lambda: "postgres")
+    monkeypatch.setattr(server, "_can_enter", lambda folder: False)
+    assert server.data_folder(tmp_path) == server.outside_folder(tmp_path) / "postgres"
+    assert server.outside_folder(tmp_path) != server.outside_folder(tmp_path / "other")

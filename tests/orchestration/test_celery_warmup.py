@@ -1,0 +1,69 @@
+"""The worker's warm-up: says loudly when an Airflow upgrade changes what it relies on."""
+
+import inspect
+import logging
+import subprocess
+import sys
+
+import airflow
+from airflow.sdk.execution_time.supervisor import WatchedSubprocess
+
+from include.orchestration import celery_warmup
+
+
+def test_patched_method_is_the_one_that_was_read():
+    """When this fails: read the new method, measure whether it still idles after a task, adapt PATCHED_AIRFLOW."""
+    assert airflow.__version__ in celery_warmup.PATCHED_AIRFLOW
+    source = inspect.getsource(WatchedSubprocess._service_subprocess)
+    assert list(inspect.signature(WatchedSubprocess._service_subprocess).parameters)[:2] == ["self", "max_wait_time"]
+    assert "self.selector.select(timeout=timeout)" in source
+    assert "_check_subprocess_exit" in source
+    assert "self._open_sockets" in inspect.getsource(WatchedSubprocess)
+
+
+def patched(monkeypatch, open_sockets):
+    waited = []
+    monkeypatch.setattr(
+        WatchedSubprocess, "_service_subprocess", lambda self, max_wait_time, **_: waited.append(max_wait_time)
+    )
+    celery_warmup.reap_at_once()
+
+    class Child:
+        _open_sockets = open_sockets
+
+    WatchedSubprocess._service_subprocess(Child(), max_wait_time=5.0)
+    return waited
+
+
+def test_ended_child_is_reaped_at_once(monkeypatch):
+    assert patched(monkeypatch, {}) == [celery_warmup.REAP_SECONDS]
+
+
+def test_running_child_is_waited_for_as_before(monkeypatch):
+    assert patched(monkeypatch, {"requests": 1}) == [5.0]
+
+
+def test_other_version_is_left_alone_and_said(monkeypatch, caplog):
+    monkeypatch.setattr(celery_warmup, "airflow_version", "9.9.9")
+    original = WatchedSubprocess._service_subprocess
+    with caplog.at_level(logging.WARNING):
+        celery_warmup.reap_at_once()
+    assert WatchedSubprocess._service_subprocess is original
+    assert "Airflow 9.9.9" in caplog.text
+
+
+def test_broken_optional_preload_is_logged_and_the_worker_starts(monkeypatch, caplog):
+    monkeypatch.setattr(celery_warmup, "NEEDED", ())
+    monkeypatch.setattr(celery_warmup, "USEFUL", ("no_such_module", "json"))
+    celery_warmup.preload()
+    assert "could not preload no_such_module" in caplog.text
+
+
+def test_everything_named_exists():
+    """In a process of its own: the real list, with an error in any entry making it fail."""
+    code = (
+        "import airflow, importlib; from include.orchestration.celery_warmup import NEEDED, USEFUL\n"
+        "for name in (*NEEDED, *USEFUL): importlib.import_module(name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

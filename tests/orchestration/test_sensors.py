@@ -1,0 +1,167 @@
+"""Trigger and sensors against a real Kafka: nothing is lost, nothing is held, a restart changes nothing."""
+
+import asyncio
+import json
+import time
+import uuid
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from include.orchestration.sensors import ConsumeSensor
+from include.orchestration.triggers import LagTrigger
+from include.surveillance import broker
+from include.surveillance.errors import BrokerError, ConfigurationError
+from include.surveillance.models import Watermark
+
+
+def watermark(n):
+    return Watermark(symbol="ACME", timespan="minute", from_ms=n, as_of_ms=n + 60_000, bars=1)
+
+
+@pytest.fixture
+def group(topics, monkeypatch):
+    """A group of its own at the end of topic BARS, with the connection that the code reads."""
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
+    name = f"test-{uuid.uuid4().hex}"
+    positions = [(broker.BARS, partition) for partition in range(4)]
+    broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).next_offsets)
+    return SimpleNamespace(name=name, kafka=topics, positions=positions, pairs=[list(pair) for pair in positions])
+
+
+def first_event(trigger):
+    async def ask():
+        async for event in trigger.run():
+            return event.payload
+
+    return asyncio.run(ask())
+
+
+def again(trigger):
+    """The trigger as another triggerer makes it from what is stored."""
+    path, arguments = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    assert (module, name) == (LagTrigger.__module__, "LagTrigger")
+    return LagTrigger(**json.loads(json.dumps(arguments)))
+
+
+def test_trigger_fires_on_lag_that_was_there_before(group):
+    broker.publish(group.kafka, [watermark(n) for n in range(3)])
+    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 30)) == {"lag": 3}
+
+
+def test_trigger_waits_for_lag(group):
+    async def publish_while_waiting():
+        events = LagTrigger(group.pairs, group.name, time.time() + 30).run()
+        waiting = asyncio.create_task(anext(events))
+        done, _ = await asyncio.wait([waiting], timeout=1)
+        assert not done
+        await asyncio.to_thread(broker.publish, group.kafka, [watermark(1)])
+        return (await waiting).payload
+
+    assert asyncio.run(publish_while_waiting()) == {"lag": 1}
+
+
+def test_trigger_gives_up_at_the_deadline(group):
+    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 0.3)) == {"deadline": True}
+
+
+def test_trigger_made_anew_after_a_restart_sees_the_same(group):
+    broker.publish(group.kafka, [watermark(1)])
+    trigger = LagTrigger(group.pairs, group.name, time.time() + 30)
+    assert first_event(trigger) == first_event(again(trigger)) == {"lag": 1}
+
+
+def test_triggers_do_not_hold_the_event_loop(group):
+    async def count_ticks():
+        triggers = [LagTrigger(group.pairs, group.name, time.time() + 1) for _ in range(5)]
+        waits = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
+        ticks = 0
+        while not all(wait.done() for wait in waits):
+            await asyncio.sleep(0.01)
+            ticks += 1
+        return ticks
+
+    assert asyncio.run(count_ticks()) > 20
+
+
+def test_trigger_says_when_kafka_does_not_answer(monkeypatch):
+    monkeypatch.setattr(broker.consuming, "TIMEOUT_SECONDS", 0.5)
+    connection = {"conn_type": "kafka", "extra": {"bootstrap.servers": "127.0.0.1:1"}}
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(connection))
+    with pytest.raises(BrokerError, match=r"127.0.0.1:1 does not answer"):
+        first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
+
+
+def test_missing_servers_name_the_connection(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": {}}))
+    with pytest.raises(ConfigurationError, match=r"kafka_default has no bootstrap\.servers"):
+        first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
+
+
+class Counting(ConsumeSensor):
+    """Counts and commits what it finds."""
+
+    def __init__(self, *, place, fails=0, **kwargs):
+        super().__init__(task_id="count", **kwargs)
+        self.place, self.fails = place, fails
+
+    def group(self):
+        return self.place.name
+
+    def partitions(self):
+        return self.place.positions
+
+    def handle(self):
+        if self.fails:
+            self.fails -= 1
+            raise BrokerError("the first time fails")
+        batch = broker.read(self.place.kafka, broker.committed(self.place.kafka, self.place.name, self.place.positions))
+        broker.commit(self.place.kafka, self.place.name, batch.next_offsets)
+        return {"records": len(batch.messages)}
+
+
+def context(started=None):
+    moment = time.time() if started is None else started
+    return {"dag_run": SimpleNamespace(start_date=SimpleNamespace(timestamp=lambda: moment))}
+
+
+def deferred(call):
+    with pytest.raises(TaskDeferred) as found:
+        call()
+    return found.value
+
+
+def test_sensor_handles_backlog_after_backlog_until_its_deadline(group):
+    sensor = Counting(place=group, lifetime_seconds=30)
+    run = context()
+    wait = deferred(lambda: sensor.execute(run))
+    for n in (3, 2):
+        broker.publish(group.kafka, [watermark(i) for i in range(n)])
+        event = first_event(again(wait.trigger))
+        assert event == {"lag": n}
+        wait = deferred(lambda event=event, wait=wait: getattr(sensor, wait.method_name)(run, event, **wait.kwargs))
+    assert wait.kwargs["counts"] == {"records": 5}
+    assert sensor.resume(run, {"deadline": True}, **wait.kwargs) == {"records": 5}
+
+
+def test_failed_handling_leaves_the_backlog_to_the_retry(group):
+    sensor = Counting(place=group, lifetime_seconds=30, fails=1)
+    broker.publish(group.kafka, [watermark(1)])
+    with pytest.raises(BrokerError):
+        sensor.resume(context(), {"lag": 1}, {}, time.time() + 30)
+    retry = deferred(lambda: sensor.execute(context()))
+    assert first_event(retry.trigger) == {"lag": 1}
+
+
+def test_sensor_that_cannot_move_on_waits_before_it_looks_again(group):
+    sensor = Counting(place=group, lifetime_seconds=30)
+    broker.publish(group.kafka, [watermark(1)])
+    moved = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
+    stuck = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
+    assert stuck.trigger.not_before > moved.trigger.not_before + 4
+
+
+def test_retry_after_the_deadline_ends_at_once(group):
+    assert Counting(place=group, lifetime_seconds=30).execute(context(started=time.time() - 31)) == {}

@@ -1,0 +1,129 @@
+"""The market-session timetable: every minute of every session once, and nothing outside."""
+
+import pendulum
+import pytest
+from airflow.exceptions import AirflowTimetableInvalid
+from airflow.timetables.base import DataInterval, TimeRestriction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.orchestration.timetables import MarketSessionTimetable
+from include.surveillance.sessions import Sessions
+
+CATCH_UP = TimeRestriction(earliest=pendulum.datetime(2001, 1, 1), latest=None, catchup=True)
+
+
+def intervals(timetable, start, end):
+    """All data intervals that start in [start, end), as a scheduler that is never late gets them."""
+    last, restriction, found = None, CATCH_UP._replace(earliest=start), []
+    while info := timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction):
+        if info.data_interval.start >= end:
+            return found
+        found.append(info)
+        last = info.data_interval
+    return found
+
+
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        ("2026-11-23", "14:30", "21:00"),  # winter
+        ("2026-07-01", "13:30", "20:00"),  # summer time
+        ("2026-11-27", "14:30", "18:00"),  # half day after Thanksgiving
+        ("2026-03-06", "14:30", "21:00"),  # last session before the clocks change
+        ("2026-03-09", "13:30", "20:00"),  # first one after
+    ],
+)
+def test_every_minute_of_a_session_once(day, opens, closes):
+    start = pendulum.parse(day)
+    found = intervals(MarketSessionTimetable("XNYS"), start, start.add(days=1))
+    first, last = pendulum.parse(f"{day}T{opens}"), pendulum.parse(f"{day}T{closes}")
+    expected = [first.add(minutes=n) for n in range(int((last - first).total_minutes()))]
+    assert [info.data_interval.start for info in found] == expected
+    assert all(info.data_interval.end == info.data_interval.start.add(minutes=1) for info in found)
+
+
+@pytest.mark.parametrize("day", ["2026-11-26", "2026-11-28", "2026-12-25"])
+def test_nothing_on_a_closed_day(day):
+    start = pendulum.parse(day)
+    assert intervals(MarketSessionTimetable("XNYS"), start, start.add(days=1)) == []
+
+
+def test_always_open_has_every_minute_over_midnight():
+    start = pendulum.datetime(2026, 11, 21, 23, 0)
+    found = intervals(MarketSessionTimetable("24/7"), start, start.add(hours=2))
+    assert [info.data_interval.start for info in found] == [start.add(minutes=n) for n in range(120)]
+
+
+def test_run_starts_after_the_delay():
+    start = pendulum.datetime(2026, 11, 21)
+    info = intervals(MarketSessionTimetable("24/7", delay_seconds=2), start, start.add(minutes=1))[0]
+    assert info.run_after == info.data_interval.end.add(seconds=2)
+
+
+@given(
+    st.integers(1_577_836_800, 1_796_000_000),  # seconds of 2020 to 2026
+    st.sampled_from([60, 300, 900]),
+    st.integers(-(10**11), 10**11),
+)
+def test_next_interval_follows_without_gap_or_overlap_inside_a_session(moment, step_seconds, shift_ms):
+    timetable = MarketSessionTimetable("XNYS", shift_ms, step_seconds)
+    sessions = Sessions("XNYS", shift_ms)
+    end = pendulum.from_timestamp(moment)
+    last = DataInterval(end.subtract(seconds=step_seconds), end)
+    info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=CATCH_UP)
+    start_ms, end_ms = (round(point.timestamp() * 1_000) for point in info.data_interval)
+    session = sessions.at_or_before(start_ms)
+    assert info.data_interval.start >= last.end
+    assert session.open_ms <= start_ms
+    assert end_ms <= session.close_ms
+    assert (start_ms - session.open_ms) % (step_seconds * 1_000) == 0
+    # No whole interval of this or an earlier session lies between the last one and this one.
+    last_ms = round(last.end.timestamp() * 1_000)
+    earlier = sessions.at_or_before(start_ms - 1) if start_ms == session.open_ms else session
+    skipped_from = max(last_ms, earlier.open_ms)
+    assert min(start_ms, earlier.close_ms) - skipped_from < step_seconds * 1_000
+
+
+def test_late_scheduler_goes_on_at_the_newest_complete_minute(monkeypatch):
+    now = pendulum.datetime(2026, 11, 23, 16, 0, 30)
+    monkeypatch.setattr(pendulum, "now", lambda *_: now)
+    last = DataInterval(pendulum.datetime(2026, 11, 20, 20, 59), pendulum.datetime(2026, 11, 20, 21))
+    restriction = CATCH_UP._replace(catchup=False)
+    info = MarketSessionTimetable("XNYS").next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+    assert info.data_interval.start == pendulum.datetime(2026, 11, 23, 15, 59)
+
+
+def test_scheduler_late_by_less_than_a_minute_skips_nothing(monkeypatch):
+    monkeypatch.setattr(pendulum, "now", lambda *_: pendulum.datetime(2026, 11, 23, 16, 1, 59))
+    last = DataInterval(pendulum.datetime(2026, 11, 23, 15, 59), pendulum.datetime(2026, 11, 23, 16))
+    restriction = CATCH_UP._replace(catchup=False)
+    info = MarketSessionTimetable("XNYS").next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+    assert info.data_interval.start == pendulum.datetime(2026, 11, 23, 16)
+
+
+def test_end_date_is_respected():
+    restriction = TimeRestriction(pendulum.datetime(2026, 11, 23), pendulum.datetime(2026, 11, 23, 14), catchup=True)
+    timetable = MarketSessionTimetable("XNYS")
+    assert timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction) is None
+
+
+def test_manual_run_takes_the_newest_complete_minute():
+    interval = MarketSessionTimetable("XNYS").infer_manual_data_interval(
+        run_after=pendulum.datetime(2026, 11, 22, 10, 5, 40)
+    )
+    assert interval == DataInterval(pendulum.datetime(2026, 11, 22, 10, 4), pendulum.datetime(2026, 11, 22, 10, 5))
+
+
+def test_serialises_to_the_same_schedule():
+    timetable = MarketSessionTimetable("XNYS", 86_400_000, 300, 2)
+    again = MarketSessionTimetable.deserialize(timetable.serialize())
+    assert again.serialize() == timetable.serialize()
+    assert intervals(again, pendulum.datetime(2026, 11, 24), pendulum.datetime(2026, 11, 25)) == intervals(
+        timetable, pendulum.datetime(2026, 11, 24), pendulum.datetime(2026, 11, 25)
+    )
+
+
+def test_impossible_step_is_refused():
+    with pytest.raises(AirflowTimetableInvalid, match="step_seconds=0"):
+        MarketSessionTimetable(step_seconds=0).validate()

@@ -1,0 +1,138 @@
+"""The surveillance page inside Airflow's real API server: login, filters, and nothing shown as markup."""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from include.orchestration import connections, notifications
+from include.surveillance.models import Alert
+
+PAGE = Path(notifications.__file__).parent / "page"
+ROUTES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js", "/surveillance/api/alerts"]
+HOSTILE = "<img src=x onerror=alert(1)> '; drop table alerts; --"
+
+
+def alert(symbol="ACME", rule="price_gap", severity="high", ts_ms=1_700_000_000_000, **changes):
+    fields = {
+        "rule_version": 1,
+        "parameters_version": "test",
+        "timespan": "minute",
+        "bar_close_ms": ts_ms + 60_000,
+        "value": 0.031,
+        "threshold": 0.02,
+        "window_start_ms": ts_ms,
+        "window_end_ms": ts_ms + 60_000,
+        "score": 70.0,
+        "episode_start_ms": ts_ms,
+        "session_phase": "regular",
+        "session_date": "2023-11-14",
+        "data_age_ms": 900,
+        "event_ids": ("one",),
+        "explanation": f"{symbol} opened 3.1 % above the previous close",
+    }
+    return Alert(symbol=symbol, rule=rule, severity=severity, ts_ms=ts_ms, **(fields | changes))
+
+
+@pytest.fixture(scope="session")
+def client(airflow_database):
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    with TestClient(create_app(apps="core")) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def viewer(client):
+    token = client.post("/auth/token", json={"username": "viewer", "password": "viewer"}).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def stored(postgres, monkeypatch):
+    """The application database with nothing in it but what the test stores."""
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    notifications.create_tables()
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute("truncate alerts")
+    return notifications.record
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_needs_a_login(client, route):
+    assert client.get(route).status_code == 401
+
+
+@pytest.mark.parametrize("route", ["docs", "redoc", "openapi.json"])
+def test_no_generated_documentation_is_open(client, route):
+    assert client.get(f"/surveillance/{route}").status_code == 404
+
+
+@pytest.mark.parametrize("route", ROUTES[:3])
+def test_page_is_served_and_may_load_from_its_own_host_only(client, viewer, route):
+    answer = client.get(route, headers=viewer)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert not re.search(r"https?://", answer.text)
+
+
+def test_page_is_in_the_navigation(client, viewer):
+    plugins = client.get("/api/v2/plugins", headers=viewer).json()["plugins"]
+    (page,) = [plugin for plugin in plugins if plugin["name"] == "surveillance_page"]
+    (view,) = page["external_views"]
+    assert (view["name"], view["destination"]) == ("Market surveillance", "nav")
+
+
+def test_script_never_sets_markup():
+    script = (PAGE / "page.js").read_text()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+    assert not re.search(r"<script>|\s(style|on\w+)=", (PAGE / "page.html").read_text())
+
+
+def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
+    stored([alert(ts_ms=1_700_000_000_000 + n * 60_000) for n in range(3)] + [alert("ZVZZT", "news_impact")])
+    found = client.get("/surveillance/api/alerts", headers=viewer).json()
+    assert [one["symbol"] for one in found["alerts"]] == ["ACME", "ACME", "ACME", "ZVZZT"]
+    moments = [one["bar_at"] for one in found["alerts"]]
+    assert moments == sorted(moments, reverse=True)
+    counts = {count["rule"]: (count["alerts"], count["symbols"]) for count in found["counts"]}
+    assert counts == {"price_gap": (3, 1), "news_impact": (1, 1)}
+    first = found["alerts"][0]
+    assert datetime.fromisoformat(first["bar_at"]).timestamp() * 1_000 == 1_700_000_120_000
+    assert (first["value"], first["threshold"], first["baseline"]) == (0.031, 0.02, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "symbols"),
+    [
+        ({"symbol": "zvzzt "}, ["ZVZZT"]),
+        ({"rule": "price_gap"}, ["ACME"]),
+        ({"severity": "critical"}, ["ZVZZT"]),
+        ({"since": "2023-11-14T22:13:20Z", "until": "2023-11-14T22:14:20Z"}, ["ACME"]),
+        ({"limit": 1}, ["ZVZZT"]),
+        ({"symbol": "' or 1=1"}, []),
+        ({"rule": HOSTILE[:40]}, []),
+    ],
+)
+def test_filters(client, viewer, stored, query, symbols):
+    later = 1_700_000_060_000
+    stored([alert(), alert("ZVZZT", "news_impact", "critical", later)])
+    found = client.get("/surveillance/api/alerts", params=query, headers=viewer)
+    assert found.status_code == 200
+    assert [one["symbol"] for one in found.json()["alerts"]] == symbols
+
+
+@pytest.mark.parametrize("query", [{"severity": "huge"}, {"limit": 0}, {"limit": 100_000}, {"since": "yesterday"}])
+def test_impossible_filter_is_refused(client, viewer, query):
+    assert client.get("/surveillance/api/alerts", params=query, headers=viewer).status_code == 422
+
+
+def test_hostile_text_comes_back_as_text(client, viewer, stored):
+    stored([alert(explanation=HOSTILE)])
+    answer = client.get("/surveillance/api/alerts", headers=viewer)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert json.loads(answer.text)["alerts"][0]["explanation"] == HOSTILE

@@ -1,0 +1,84 @@
+"""A simulator on a real port with a clock that the test sets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+from polygon import RESTClient
+
+from include.polygon_simulator.market import Market, synthetic_market
+from include.polygon_simulator.server import create_app
+
+KEY = "a-key-for-tests"
+MINUTE = 60_000
+NOON = 1_790_078_400_000  # 2026-09-22 12:00 UTC
+
+
+@dataclass
+class Clock:
+    now_ms: int = NOON
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@dataclass
+class Served:
+    """A running simulator and ways to talk to it."""
+
+    url: str
+    market: Market
+    clock: Clock
+    http: httpx.Client
+
+    def client(self, **options: object) -> RESTClient:
+        return RESTClient(KEY, base=self.url, **options)
+
+    def get(self, path: str, **parameters: object) -> httpx.Response:
+        return self.http.get(path, params=parameters)
+
+    def misbehave(self, kind: str, **more: object) -> None:
+        self.http.post("/simulator/misbehave", json={"kind": kind, **more}).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Served]]:
+    """Starts simulators; each stops at the end of the module."""
+    running = []
+
+    def start(market: Market, clock: Clock, calls_per_minute: int = 0) -> Served:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        config = uvicorn.Config(create_app(market, KEY, calls_per_minute), log_level="critical", lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+        running.append((server, thread, http))
+        return Served(url, market, clock, http)
+
+    yield start
+    for server, thread, http in running:
+        http.close()
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def served(serve: Callable[..., Served]) -> Served:
+    """The generated market at noon UTC."""
+    clock = Clock()
+    return serve(synthetic_market(7, "24/7", 24, clock=clock), clock)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

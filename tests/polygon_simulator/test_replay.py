@@ -1,0 +1,139 @@
+"""Recorded bars come back untouched, moved in time, beside canaries with anomalies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.polygon_simulator.market import replay_market
+from include.polygon_simulator.newsroom import Newsroom
+from include.polygon_simulator.paging import Query, read_page
+from include.surveillance.errors import ConfigurationError
+
+MINUTE, DAY = 60_000, 86_400_000
+OPEN = 1_550_068_200_000  # 2019-02-13 09:30 New York
+SHIFT = 240_010_020_000  # whole minutes, not whole hours
+KINDS = 7
+
+
+def recording(days: int = 3) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    starts = np.concatenate([OPEN + day * DAY + MINUTE * np.arange(390) for day in range(days)])
+    parts = []
+    for symbol in ("AMZN", "UGA"):
+        close = 100 + rng.standard_normal(len(starts)).cumsum() / 50
+        parts.append(
+            pd.DataFrame(
+                {
+                    "symbol": symbol,
+                    "ts_ms": starts,
+                    "open": close,
+                    "high": close + 0.05,
+                    "low": close - 0.05,
+                    "close": close,
+                    "volume": rng.integers(1, 9000, len(starts)),
+                    "vwap": np.nan,
+                    "trades": pd.array([pd.NA] * len(starts), dtype="Int64"),
+                    "timespan": "minute",
+                }
+            )
+        )
+    return pd.concat(parts).query("not (symbol == 'UGA' and ts_ms % 180000 == 0)")
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def file(request, tmp_path) -> Path:
+    path = tmp_path / f"bars.{request.param}"
+    getattr(recording(), f"to_{request.param}")(path, index=False)
+    return path
+
+
+def test_recorded_bars_are_only_moved(file):
+    frame = recording()
+    market = replay_market(1, file, SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)
+    for symbol in ("AMZN", "UGA"):
+        expected = frame[frame["symbol"] == symbol]
+        rows = pd.DataFrame(
+            read_page(market, Query(symbol, 1, "minute", OPEN + SHIFT - DAY, OPEN + SHIFT + 9 * DAY)).rows
+        )
+        assert set(rows) == {"t", "o", "h", "l", "c", "v"}  # nothing is made up for what was not recorded
+        assert (rows["t"].to_numpy() - SHIFT == expected["ts_ms"].to_numpy()).all()
+        for ours, theirs in {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume"}.items():
+            assert (rows[ours].to_numpy() == expected[theirs].to_numpy()).all()
+
+
+def test_the_clock_decides_what_is_visible_and_the_recording_ends(file):
+    now = {"ms": OPEN + SHIFT + 60 * MINUTE}
+    market = replay_market(1, file, SHIFT, clock=lambda: now["ms"])
+
+    def newest(symbol: str) -> int:
+        rows = read_page(market, Query(symbol, 1, "minute", OPEN + SHIFT - DAY, OPEN + SHIFT + 20 * DAY)).rows
+        return (rows[-1]["t"] - OPEN - SHIFT) // MINUTE
+
+    assert newest("AMZN") == 58
+    now["ms"] = OPEN + SHIFT + 15 * DAY
+    last = 2 * 1440 + 389
+    assert newest("AMZN") == last
+    assert newest("ZVZZT") == last
+    assert market.labels(now["ms"] - DAY, now["ms"]) == []
+
+
+def test_a_session_is_one_day_bar_though_it_crosses_midnight_by_the_shifted_clock(file):
+    market = replay_market(1, file, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
+    rows = read_page(market, Query("AMZN", 1, "day", OPEN + SHIFT - 2 * DAY, OPEN + SHIFT + 9 * DAY)).rows
+    volume = recording().query("symbol == 'AMZN'").groupby(lambda index: index // 390)["volume"].sum()
+    assert [row["v"] for row in rows] == volume.tolist()
+
+
+def test_canaries_carry_every_kind_and_recorded_symbols_none(file):
+    market = replay_market(1, file, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
+    labels = market.labels(OPEN + SHIFT, OPEN + SHIFT + 3 * DAY)
+    assert {label["symbol"] for label in labels} <= {"ZVZZT", "ZWZZT", "ZXZZT", "ZBZZT", "ZJZZT"}
+    for day in (1, 2):
+        opened = OPEN + SHIFT + day * DAY
+        kinds = {label["kind"] for label in labels if opened <= label["start_ms"] < opened + DAY}
+        assert len(kinds) == KINDS
+    gaps = [(label["start_ms"] - OPEN - SHIFT) // DAY for label in labels if label["kind"] == "price_gap"]
+    assert gaps == [1, 1, 2, 2]  # the first session has no close to gap from
+    for article in Newsroom(market).articles(OPEN + SHIFT, OPEN + SHIFT + 3 * DAY):
+        for insight in article.get("insights", []):
+            assert insight["ticker"].startswith("Z") or insight["sentiment"] != "negative"
+
+
+@pytest.mark.parametrize(
+    ("change", "shift", "said"),
+    [
+        (lambda frame: frame.drop(columns="volume"), 0, "no column volume"),
+        (lambda frame: frame.assign(timespan="day"), 0, "day bars"),
+        (lambda frame: frame, 1234, "whole number of minutes"),
+    ],
+)
+def test_an_unusable_recording_says_why(tmp_path, change, shift, said):
+    path = tmp_path / "bars.parquet"
+    change(recording(1)).to_parquet(path)
+    with pytest.raises(ConfigurationError, match=said):
+        replay_market(1, path, shift)
+
+
+def test_a_missing_file_says_what_to_give(tmp_path):
+    with pytest.raises(ConfigurationError, match="give a Parquet or CSV file"):
+        replay_market(1, tmp_path / "nothing.parquet", 0)
+
+
+def test_real_minutes_of_2019():
+    root = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+    path = root / "minute_2019feb.parquet"
+    if not path.is_file():
+        pytest.skip(f"no recorded bars in {root}; set SHARED_DATA")
+    market = replay_market(1, path, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
+    frame = pd.read_parquet(path)
+    assert len(market.instruments) == frame["symbol"].nunique() + 5
+    served = sum(
+        len(read_page(market, Query(symbol, 1, "minute", 0, OPEN + SHIFT + 15 * DAY, limit=50_000)).rows)
+        for symbol in frame["symbol"].unique()
+    )
+    assert served == len(frame)

@@ -1,0 +1,79 @@
+"""The files that no engine runs here, read the way Docker Compose reads them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# The innermost ${NAME}, ${NAME:-default} or ${NAME:?message}.
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rule>:[-?])?(?P<word>[^${}]*)\}")
+
+
+def dotenv(path: Path) -> dict[str, str]:
+    """The assignments of an env file."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def variables(text: str) -> dict[str, set[str]]:
+    """Each variable that a text interpolates, with the rules (``:-``, ``:?`` or none) of its uses."""
+    found: dict[str, set[str]] = {}
+    for name, rule in re.findall(r"\$\{(\w+)(:[-?])?", text.replace("$$", "")):
+        found.setdefault(name, set()).add(rule)
+    return found
+
+
+def fill(text: str, environment: dict[str, str]) -> str:
+    """A text with its variables filled in, nested ones too.
+
+    Raises:
+        LookupError: a variable without a default has no value.
+        ValueError: a dollar belongs to none of the three forms.
+    """
+
+    def value(match: re.Match) -> str:
+        name, rule, word = match.groups()
+        if known := environment.get(name):
+            return known
+        if rule != ":-":
+            raise LookupError(f"{name} is not set: {word}")
+        return word
+
+    text = text.replace("$$", "\0")
+    while text != (filled := VARIABLE.sub(value, text)):
+        text = filled
+    if "$" in text:
+        raise ValueError(f"cannot interpolate {text!r}")
+    return text.replace("\0", "$")
+
+
+def filled(node, environment: dict[str, str]):
+    """A parsed Compose file with the variables of all its strings filled in."""
+    if isinstance(node, dict):
+        return {key: filled(item, environment) for key, item in node.items()}
+    if isinstance(node, list):
+        return [filled(item, environment) for item in node]
+    return fill(node, environment) if isinstance(node, str) else node
+
+
+def strings(node) -> Iterator[str]:
+    """Every string in a parsed document, keys too."""
+    if isinstance(node, dict):
+        for key, item in node.items():
+            yield from strings(key)
+            yield from strings(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from strings(item)
+    elif isinstance(node, str):
+        yield node
+
+
+def kept_files() -> list[Path]:
+    """What is committed or would be by `git add`: neither ignored files nor deleted ones."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    output = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in output.split("\0") if name and (path := ROOT / name).is_file()]

@@ -1,0 +1,183 @@
+"""Docker and the local stack run the same programs with the same settings; only addresses and folders differ."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from include.local_stack import components, kafka, postgres
+from include.local_stack.credentials import GENERATORS, ensure_credentials
+from include.local_stack.environment import build_environment
+from include.local_stack.market import Market
+from include.local_stack.ports import HOST, Ports
+from tests.project.files import ROOT, dotenv
+
+# What a container needs besides: where to listen, and under which name it is trusted.
+FOR_CONTAINERS = ["--tls-name", "warehouse", "--host", "0.0.0.0", "--allow-remote"]
+# What a folder of a machine needs besides.
+FOR_FOLDERS = {"PATH", "PYTHONPATH", "STACK_STATE"}
+# The user's own names for what the connection polygon_default holds; containers have the connection alone.
+FOR_SHELLS = {"POLYGON_BASE_URL", "POLYGON_API_KEY"}
+# One environment serves all local components; in Docker a stand-in's secret is in its own container only.
+FOR_STAND_INS = {"SIMULATOR_API_KEY", "WAREHOUSE_PASSWORD"}
+
+
+@pytest.fixture(scope="module")
+def ports() -> Ports:
+    return Ports()
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def local_environment(state, ports) -> dict[str, str]:
+    return build_environment(state, ports, ensure_credentials(state / "secrets.env"), Market(), {})
+
+
+@pytest.fixture(scope="module")
+def local(state, ports, local_environment) -> dict[str, components.Component]:
+    known = ensure_credentials(state / "secrets.env")
+    everything = [
+        *components.services(state, ports, known, Market()),
+        *components.airflow(state, ports, local_environment),
+    ]
+    return {component.name: component for component in everything}
+
+
+def words(service: dict) -> list[str]:
+    command = service["command"]
+    return shlex.split(command) if isinstance(command, str) else command
+
+
+def arguments(command: list[str]) -> list[str]:
+    """A Python module's name and options, without the interpreter, the folders and what only containers need."""
+    given = command[command.index("-m") + 1 :]
+    folders = {"--db-path", "--tls", "--directory", "--bind"}
+    kept = [word for at, word in enumerate(given) if word not in folders and given[at - 1] not in folders]
+    return [word for word in kept if word not in FOR_CONTAINERS]
+
+
+def test_the_same_components(services, local):
+    assert set(services) - {"akhq", "airflow-init"} == set(local)
+
+
+@pytest.mark.parametrize(
+    "name", ["api-server", "scheduler", "dag-processor", "triggerer", "worker", "dbt-docs", "simulator", "warehouse"]
+)
+def test_the_same_command(services, local, name):
+    assert arguments(words(services[name])) == arguments(local[name].command)
+
+
+def test_containers_listen_beyond_loopback_only_where_compose_publishes_on_loopback(services):
+    for name in ("warehouse", "simulator"):
+        assert {"--allow-remote", "--host", "0.0.0.0"} <= set(words(services[name])), name
+        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"]), name
+
+
+def test_the_same_redis(services, local):
+    command = local["redis"].command
+    assert words(services["redis"])[1:] == command[command.index("--save") :]
+
+
+def test_the_same_database_settings(services, state):
+    ours = dict(option.split("=") for option in words(services["postgres"]) if "=" in option)
+    theirs = dict(option.split("=") for option in postgres.command(state, 1) if "=" in option)
+    assert ours == {name: theirs[name] for name in ("max_connections", "synchronous_commit")}
+
+
+def test_the_same_databases(services):
+    given = {name for name in services["postgres"]["environment"] if name.endswith("_DB_PASSWORD")}
+    assert given == set(postgres.DATABASES.values())
+
+
+def test_the_same_kafka(services, state):
+    """Every property of the local broker that is no address or folder is the container's too."""
+    properties = kafka._properties(state, 1, 2).splitlines()
+    local = dict(line.split("=", 1) for line in properties if line)
+    for name in ("listeners", "advertised.listeners", "controller.quorum.voters", "log.dirs"):
+        del local[name]
+    container = services["kafka"]["environment"]
+    assert local == {name: container.get(f"KAFKA_{name.upper().replace('.', '_')}") for name in local}
+
+
+def test_the_same_kafka_version(services):
+    names = {"": "http://maven.apache.org/POM/4.0.0"}
+    dependencies = ElementTree.parse(kafka.POM).iterfind(".//dependency", names)
+    versions = {item.findtext("artifactId", "", names): item.findtext("version", "", names) for item in dependencies}
+    assert services["kafka"]["image"] == f"apache/kafka:{versions['kafka_2.13']}"
+
+
+def test_the_same_environment_names(services, local_environment):
+    shared = set(dotenv(ROOT / "airflow.env.example"))
+    local = set(local_environment) - shared - FOR_FOLDERS - FOR_SHELLS - FOR_STAND_INS
+    assert set(services["worker"]["environment"]) == local
+
+
+def test_the_stand_ins_find_their_secret_under_the_same_name(services, local_environment):
+    given = set(services["simulator"]["environment"]) | set(services["warehouse"]["environment"])
+    assert given >= FOR_STAND_INS
+    assert given <= set(local_environment)
+
+
+def test_settings_of_airflow_live_in_one_place(services):
+    """Compose's `environment` would silently win over airflow.env, the file that a person edits."""
+    twice = set(services["worker"]["environment"]) & set(dotenv(ROOT / "airflow.env.example"))
+    assert not twice, f"both in docker-compose.yml and in airflow.env.example: {sorted(twice)}"
+
+
+def test_the_executor_is_celery():
+    assert dotenv(ROOT / "airflow.env.example")["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+
+
+def test_the_same_secrets(secret_names):
+    assert secret_names == set(GENERATORS)
+
+
+def test_the_same_connections_but_for_addresses(services, local_environment):
+    def without_addresses(environment: dict[str, str]) -> dict[str, dict]:
+        found = {}
+        for name, value in environment.items():
+            if name.startswith("AIRFLOW_CONN_"):
+                connection = json.loads(value)
+                extra = connection.get("extra", {})
+                for field in (connection, extra):
+                    for key in {"host", "port", "password", "bootstrap.servers"} & set(field):
+                        field[key] = "set"
+                found[name] = connection
+        return found
+
+    assert without_addresses(services["worker"]["environment"]) == without_addresses(local_environment)
+
+
+def test_the_same_market(services, local_environment):
+    names = ("MARKET_CALENDAR", "MARKET_SHIFT_MS", "POLL_CALENDAR", "KAFKA_PARTITIONS", "AIRFLOW_VAR_WATCHLIST")
+    container = services["worker"]["environment"]
+    assert {name: container[name] for name in names} == {name: local_environment[name] for name in names}
+
+
+def test_one_jwt_secret_one_fernet_key(airflow_services):
+    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY"):
+        values = {service["environment"][name] for service in airflow_services.values()}
+        assert len(values) == 1, name
+        assert values != {""}, name
+
+
+def test_init_does_what_the_local_stack_does_before_airflow_starts(services):
+    script = services["airflow-init"]["command"][-1]
+    assert "python -m airflow db migrate\n" in script
+    assert "python -m include.orchestration.apply_settings\n" in script
+    assert 'printf \'{"%s": "%s"}\' "$AIRFLOW_ADMIN_USER" "$AIRFLOW_ADMIN_PASSWORD"' in script
+
+
+def test_addresses_agree_with_the_default_ports(services, ports):
+    for name, port in {"postgres": 5432, "kafka": 9092, "warehouse": 18821, "simulator": 18090}.items():
+        assert services[name]["ports"] == [f"{HOST}:{getattr(ports, name)}:{port}"]
+    assert services["api-server"]["ports"] == [f"{HOST}:{ports.airflow}:8080"]
+    assert services["dbt-docs"]["ports"] == [f"{HOST}:{ports.dbt_docs}:8081"]

@@ -1,0 +1,113 @@
+"""requirements.txt names what the code imports; requirements.lock pins all of it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.project.files import ROOT
+
+CODE = ("dags", "include", "plugins")
+OWN = {"include", *CODE}
+
+
+def requirements(path: Path) -> list[Requirement]:
+    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    return [Requirement(line) for line in lines if line]
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Distribution -> its one exact version.
+
+    Raises:
+        AssertionError: a requirement is not pinned by a single ``==``.
+    """
+    found = {}
+    for requirement in requirements(path):
+        (specifier,) = requirement.specifier or [None]
+        assert specifier is not None, f"{requirement} has no version"
+        assert specifier.operator == "==", f"{requirement} is not pinned"
+        assert "*" not in specifier.version, f"{requirement} is not one version"
+        found[canonicalize_name(requirement.name)] = specifier.version
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports absolutely, in functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+def third_party() -> dict[str, set[str]]:
+    """Module -> the files that import it."""
+    found: dict[str, set[str]] = {}
+    for folder in CODE:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for module in imports(path):
+                if module.split(".")[0] not in OWN | set(sys.stdlib_module_names):
+                    found.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def distributions_of(module: str, known: dict[str, list[str]]) -> set[str]:
+    """The distributions that may bring a module; Airflow's providers share one top-level package."""
+    parts = module.split(".")
+    if parts[:2] == ["airflow", "providers"]:
+        return {f"apache-airflow-providers-{'-'.join(parts[2:end])}" for end in (3, 4)}
+    if parts[0] == "airflow":
+        return {"apache-airflow"}
+    return {canonicalize_name(name) for name in known.get(parts[0], [])}
+
+
+@pytest.fixture(scope="module")
+def direct() -> dict[str, str]:
+    return pins(ROOT / "requirements.txt")
+
+
+@pytest.fixture(scope="module")
+def locked() -> dict[str, str]:
+    return pins(ROOT / "requirements.lock")
+
+
+def test_every_import_is_a_direct_requirement(direct):
+    known = packages_distributions()
+    used = third_party()
+    assert len(used) > 20, "the scan found hardly any import; it looks in the wrong folders"
+    missing = {
+        module: sorted(files) for module, files in used.items() if not distributions_of(module, known) & set(direct)
+    }
+    assert not missing, f"imported, but not in requirements.txt: {missing}"
+
+
+def test_every_direct_requirement_has_the_same_version_in_the_lock(direct, locked):
+    both = direct | pins(ROOT / "tests" / "requirements.txt")
+    assert both
+    different = {name: (version, locked.get(name)) for name, version in both.items() if locked.get(name) != version}
+    assert not different, f"wanted and locked differ, run `make lock`: {different}"
+
+
+def test_the_lock_reaches_below_the_direct_requirements(direct, locked):
+    assert len(locked) > 2 * len(direct)
+
+
+def test_every_group_says_why_it_is_there():
+    groups = (ROOT / "requirements.txt").read_text().strip().split("\n\n")
+    assert len(groups) > 3
+    for group in groups:
+        assert group.startswith("# "), f"a group without a comment: {group.splitlines()[0]}"
+
+
+def test_no_requirement_needs_a_private_index_or_a_local_path():
+    for path in (ROOT / "requirements.txt", ROOT / "requirements.lock", ROOT / "tests" / "requirements.txt"):
+        assert not re.search(r"^\s*(-|\.|.*://)", re.sub(r"#.*", "", path.read_text()), re.MULTILINE), path.name

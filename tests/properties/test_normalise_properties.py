@@ -1,0 +1,179 @@
+"""Whatever the vendor sends is a record or a reject, nothing is lost, and everything can be published."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.surveillance import normalise, wire
+from include.surveillance.models import SPAN_MS, Bar, Instrument, NewsItem, Reject, Split, Watermark
+from include.surveillance.polygon import Payload
+
+MINUTE = 60_000
+START, END = 1_550_154_600_000, 1_550_154_600_000 + 60 * MINUTE
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["NaN", "1e400", "\ud800"]),
+)
+garbage = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def nearly(fields: dict[str, st.SearchStrategy]) -> st.SearchStrategy[dict]:
+    """Objects with the right names, mostly plausible values, and now and then anything at all."""
+    optional = {name: plausible | garbage for name, plausible in fields.items()}
+    return st.fixed_dictionaries({}, optional=optional) | st.fixed_dictionaries(fields)
+
+
+prices = st.floats(0.01, 1e6)
+starts = st.integers(-2, 62).map(lambda minute: START + minute * MINUTE)
+bars = nearly(
+    {
+        "t": starts,
+        "o": prices,
+        "h": prices,
+        "l": prices,
+        "c": prices,
+        "v": st.floats(0, 1e9),
+        "vw": prices,
+        "n": st.integers(),
+    }
+)
+good_bars = st.builds(
+    lambda t, low, a, b, c, v: {"t": t, "l": low, "o": low + a, "c": low + b, "h": low + max(a, b) + c, "v": v},
+    starts, prices, prices, prices, prices, st.integers(0, 10**9),
+)  # fmt: skip
+tickers = st.lists(st.sampled_from(["AAPL", "MSFT", "XYZ"]), max_size=3)
+insights = st.lists(
+    nearly({"ticker": st.sampled_from(["AAPL", "XYZ"]), "sentiment": st.sampled_from(["positive", "bad"])}) | garbage,
+    max_size=3,
+)
+articles = nearly(
+    {
+        "id": st.text(min_size=1, max_size=5),
+        "title": st.text(min_size=1, max_size=5),
+        "published_utc": st.datetimes().map(lambda at: f"{at.isoformat()}Z"),
+        "tickers": tickers,
+        "insights": insights,
+        "publisher": nearly({"name": st.text(max_size=5)}),
+    }
+)
+instruments = nearly({"ticker": st.sampled_from(["AAPL", "XYZ"]), "name": st.text(min_size=1), "active": st.booleans()})
+splits = nearly(
+    {"ticker": st.text(min_size=1), "execution_date": st.dates().map(str), "split_from": prices, "split_to": prices}
+)
+
+
+def texts(results: st.SearchStrategy) -> st.SearchStrategy[list[bytes]]:
+    return st.lists(
+        (results | garbage).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20), max_size=8
+    )
+
+
+def payload(results: list[bytes], timespan: str = "minute", polled_ms: int = END + 1_000) -> Payload:
+    asked = {"symbols": ("AAPL",), "timespan": timespan, "from_ms": START, "to_ms": END, "polled_ms": polled_ms}
+    return Payload(results=tuple(results), **asked)
+
+
+def publishable(records: list) -> None:
+    for record in records:
+        assert wire.decode(wire.encode(record)) == record
+
+
+@given(texts(bars | good_bars), st.sampled_from(["minute", "5minute", "hour", "day"]))
+def test_every_bar_is_kept_rejected_or_still_growing(results, timespan):
+    *found, watermark = normalise.bars(payload(results, timespan), source="live")
+    kinds = Counter(type(record) for record in found)
+    growing = len(results) - kinds[Bar] - kinds[Reject]
+
+    publishable([*found, watermark])
+    assert isinstance(watermark, Watermark)
+    assert (watermark.bars, watermark.rejected) == (kinds[Bar], kinds[Reject])
+    assert 0 <= growing <= sum(can_grow(raw, timespan) for raw in results)
+    kept = [record for record in found if isinstance(record, Bar)]
+    assert [bar.ts_ms for bar in kept] == sorted({bar.ts_ms for bar in kept})
+    for bar in kept:
+        assert bar.close_ms <= END
+        assert 0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high < float("inf")
+        assert 0 <= bar.volume <= 10**15
+
+
+def can_grow(raw: bytes, timespan: str) -> bool:
+    try:
+        return json.loads(raw)["t"] + SPAN_MS[timespan] > END
+    except (ValueError, TypeError, KeyError, IndexError):
+        return False
+
+
+@given(st.lists(good_bars, max_size=8, unique_by=lambda bar: bar["t"]))
+def test_good_bars_are_never_rejected(given_bars):
+    inside = [bar for bar in given_bars if START <= bar["t"] < END]
+    found = normalise.bars(payload([json.dumps(bar).encode() for bar in inside]), source="live")
+    assert [bar.ts_ms for bar in found[:-1]] == sorted(bar["t"] for bar in inside)
+    assert [bar.open for bar in found[:-1]] == [bar["o"] for bar in sorted(inside, key=lambda bar: bar["t"])]
+
+
+@given(texts(bars))
+def test_a_reject_carries_what_came(results):
+    found = normalise.bars(payload(results), source="live")
+    unread = Counter(result.decode() for result in results if _decodes(result))
+    rejected = Counter(record.raw for record in found if isinstance(record, Reject) and record.encoding == "utf-8")
+    assert rejected <= unread
+
+
+def _decodes(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@given(articles | garbage)
+def test_a_watched_article_is_an_item_for_each_ticker_or_a_reject(article):
+    found = normalise.news(payload([json.dumps(article).encode()], polled_ms=2**50), ["AAPL", "MSFT"], source="live")
+    publishable(found)
+    items = [record.symbol for record in found if isinstance(record, NewsItem)]
+    named = article.get("tickers") if isinstance(article, dict) else None
+    if not isinstance(named, list) or not all(isinstance(ticker, str) for ticker in named):
+        assert [type(record) for record in found] == [Reject]
+    elif watched := {"AAPL", "MSFT"} & set(named):
+        assert sorted(items) == sorted(watched) or [type(record) for record in found] == [Reject]
+    else:
+        assert found == []
+
+
+@given(texts(articles))
+def test_articles_do_not_disturb_each_other(results):
+    def of(*chosen):
+        return normalise.news(payload(chosen, polled_ms=2**50), ["AAPL", "MSFT"], source="live")
+
+    assert of(*results) == [record for result in results for record in of(result)]
+
+
+@given(texts(instruments))
+def test_an_instrument_asked_for_is_found_or_named_as_missing(results):
+    found = normalise.instruments(payload(results))
+    publishable(found)
+    known = any(isinstance(record, Instrument) for record in found)
+    missing = [record for record in found if isinstance(record, Reject) and record.reason == "unknown ticker"]
+    assert known != bool(missing)
+
+
+@given(texts(splits))
+def test_every_split_is_a_record_or_a_reject(results):
+    found = normalise.splits(payload(results))
+    publishable(found)
+    assert len(found) == len(results)
+    assert all(isinstance(record, Split | Reject) for record in found)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import ROOT, Settings
+
+
+def test_every_setting_has_a_default():
+    assert Settings.from_env({}) == Settings()
+
+
+def test_every_setting_comes_from_the_variable_of_its_name():
+    given = {
+        "MARKET_CALENDAR": "XLON",
+        "MARKET_SHIFT_MS": "-120000",
+        "POLL_CALENDAR": "24/7",
+        "KAFKA_PARTITIONS": "7",
+        "POLL_OVERLAP_MINUTES": "20",
+        "POLL_DELAY_SECONDS": "3",
+        "CATCHUP_DAYS": "2",
+        "WATCHLIST_FILE": "/tmp/list.txt",
+        "DETECT_LIFETIME_SECONDS": "60",
+        "LAND_EVERY_SECONDS": "30",
+        "MARTS_EVERY_MINUTES": "5",
+    }
+    settings = Settings.from_env(given)
+    assert {field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)} == given
+
+
+def test_polling_follows_the_market_unless_told_otherwise():
+    assert Settings.from_env({"MARKET_CALENDAR": "24/7"}).poll_calendar == "24/7"
+
+
+def test_an_empty_variable_counts_as_unset():
+    assert Settings.from_env({"KAFKA_PARTITIONS": " "}).kafka_partitions == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA_PARTITIONS", "four"),
+        ("KAFKA_PARTITIONS", "0"),
+        ("POLL_DELAY_SECONDS", "60"),
+        ("POLL_OVERLAP_MINUTES", "-1"),
+        ("MARKET_SHIFT_MS", "61000"),
+        ("LAND_EVERY_SECONDS", "1.5"),
+        ("CATCHUP_DAYS", "366"),
+    ],
+)
+def test_an_unusable_value_names_its_variable(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name}={value} must"):
+        Settings.from_env({name: value})
+
+
+def test_the_process_environment_is_read(monkeypatch):
+    monkeypatch.setenv("KAFKA_PARTITIONS", "9")
+    assert Settings.from_env().kafka_partitions == 9
+
+
+def test_the_shipped_watchlist():
+    symbols = Settings().watchlist()
+    assert len(symbols) == 24
+    assert "AAPL" in symbols
+
+
+def test_given_symbols_come_before_the_file():
+    assert Settings().watchlist("MSFT, BRK.B\nAAPL MSFT # twice") == ["AAPL", "BRK.B", "MSFT"]
+
+
+@pytest.mark.parametrize("blank", [None, "", " \n"])
+def test_a_blank_list_means_the_file(tmp_path, blank):
+    path = tmp_path / "list.txt"
+    path.write_text("# ours\nKIMpL\n\nV  # cards\n")
+    assert Settings(watchlist_file=path).watchlist(blank) == ["KIMpL", "V"]
+
+
+@pytest.mark.parametrize("word", ["aapl", "AA/PL", "A$", "ABCDEFGHIJKL", "../x"])
+def test_a_word_that_is_no_ticker_is_refused(word):
+    with pytest.raises(ConfigurationError, match="not a ticker"):
+        Settings().watchlist(f"AAPL {word}")
+
+
+def test_an_empty_or_missing_file_is_refused(tmp_path):
+    path = tmp_path / "list.txt"
+    with pytest.raises(ConfigurationError, match=r"WATCHLIST_FILE=.*cannot be read"):
+        Settings(watchlist_file=path).watchlist()
+    path.write_text("# nothing\n")
+    with pytest.raises(ConfigurationError, match="no symbol"):
+        Settings(watchlist_file=path).watchlist()
+
+
+def test_a_relative_watchlist_file_lies_in_the_project():
+    assert Settings.from_env({"WATCHLIST_FILE": "mine.txt"}).watchlist_file == ROOT / "mine.txt"
+    assert (ROOT / "include" / "surveillance").is_dir()
+    assert isinstance(ROOT, Path)

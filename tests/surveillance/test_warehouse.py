@@ -1,0 +1,100 @@
+"""Messages -> rows, and the SQL files, without a warehouse. Landing itself: tests/integration/test_land.py."""
+
+import base64
+import json
+from decimal import Decimal
+
+import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.surveillance import broker, wire
+from include.surveillance.models import Bar, Instrument, Watermark
+from include.surveillance.warehouse import REJECTED_TABLE, TABLES
+from include.surveillance.warehouse.landing import SQL
+from include.surveillance.warehouse.rows import KINDS, Row, row_of, rows_of, to_table
+
+BAR = Bar(symbol="MSFT", timespan="minute", ts_ms=0, open=1, high=1, low=1, close=1, volume=Decimal(1))
+WATERMARK = Watermark(symbol="MSFT", timespan="minute", from_ms=0, as_of_ms=60_000, bars=1)
+
+
+def message(value: bytes | None, *, offset: int = 7, topic: str = broker.BARS) -> broker.Received:
+    return broker.Received(topic, 2, offset, 1_773_063_000_123, "MSFT", value)
+
+
+def test_a_bar_keeps_its_bytes_as_payload():
+    raw = wire.encode(BAR)
+    assert row_of(message(raw)) == Row("RAW_BARS", BAR.event_id, raw.decode(), broker.BARS, 2, 7, 1_773_063_000_123)
+
+
+def test_a_field_of_a_later_version_is_kept():
+    raw = wire.encode(BAR)[:-1] + b',"new_field":1}'
+    assert json.loads(row_of(message(raw)).payload)["new_field"] == 1
+
+
+def test_a_watermark_has_no_row():
+    assert row_of(message(wire.encode(WATERMARK))) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "not JSON"),
+        (None, "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not JSON"),
+        (b'{"kind":"bar","event_id":"x","note":"\xff"}', "not JSON"),
+        (b'{"kind":"bar","event_id":"x","note":"\\ud800"}', "not JSON"),
+        (b'{"kind":"bar","event_id":"x","px":1e999}', "not JSON"),
+        (b'{"kind":"bar","event_id":"x","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON"),
+        (b'{"kind":"bar"}', "no event_id"),
+        (b'{"kind":"bar","event_id":""}', "no event_id"),
+        (b'{"kind":"bar","event_id":5}', "no event_id"),
+        (b'{"event_id":"x"}', "unexpected kind"),
+        (wire.encode(Instrument(symbol="MSFT", name="Microsoft")), "unexpected kind"),
+    ],
+)
+def test_what_cannot_be_used_is_rejected_with_its_reason(raw, reason):
+    row = row_of(message(raw))
+    assert (row.target, row.event_id) == (REJECTED_TABLE, "reject|land|polygon.bars.raw|2|7")
+    assert wire.decode(row.payload.encode()).reason == reason
+
+
+@given(
+    st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda v: json.dumps(v).encode())
+)
+def test_no_bytes_are_lost_and_none_stop_the_landing(raw):
+    row = row_of(message(raw))
+    reject = wire.decode(row.payload.encode())
+    kept = base64.b64decode(reject.raw) if reject.encoding == "base64" else reject.raw.encode()
+    assert kept == raw
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 5)), max_size=20))
+def test_one_row_per_event_and_the_newest_message_wins(events):
+    messages = [
+        message(json.dumps({"kind": "bar", "event_id": event, "n": n}).encode(), offset=offset)
+        for offset, (event, n) in enumerate(events)
+    ]
+    rows = rows_of(messages)
+    assert {row.event_id: json.loads(row.payload)["n"] for row in rows} == dict(events)
+    assert len(rows) == len(dict(events))
+
+
+def test_a_table_of_rows_has_the_columns_that_the_copy_reads():
+    table = to_table(rows_of([message(wire.encode(BAR))]))
+    definition = sqlglot.parse_one((SQL / "create_incoming.sql").read_text(), read="snowflake")
+    assert table.column_names == [column.name for column in definition.this.expressions]
+    assert table["kafka_timestamp"].to_pylist() == ["2026-03-09 13:30:00.123"]
+
+
+def test_every_landed_topic_has_a_table_and_a_kind():
+    assert TABLES.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("file", sorted(SQL.glob("*.sql")), ids=lambda file: file.name)
+def test_a_sql_file_holds_one_statement(file):
+    code = [line for line in file.read_text().splitlines() if not line.startswith("--")]
+    assert any(line.strip() for line in code)
+    assert ";" not in "".join(code)  # the connector executes one statement at a time
