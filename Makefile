@@ -17,10 +17,10 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 OPTIONS = $(if $(REPLAY),--replay $(REPLAY))
 
-.PHONY: help setup lock demo up stop clean status doctor test lint fernet env
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract lint fernet env
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## make .venv and install the pinned packages
 
@@ -65,6 +65,9 @@ clean: setup ## remove all data, logs and secrets of the local stack
 test: setup ## every test, on real services
 	@$(STACK) install
 	$(BIN)/python -m pytest -c tests/pytest.ini tests
+
+warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/local_stack/warehouse
 
 lint: setup ## ruff
 	$(BIN)/ruff check .

@@ -72,4 +72,5 @@ with DAG(
         return broker.publish(connections.kafka(), normalise.news(payload, watched, source="backfill"))
 
     # News first: an article waits for the bars of its time, bars wait for articles only a while.
-    poll_news() >> poll.expand_kwargs(plan())
+    calls = plan()
+    calls >> poll_news() >> poll.expand_kwargs(calls)

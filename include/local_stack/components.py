@@ -40,7 +40,7 @@ class Component:
     limit_seconds: int = 180
     user: str | None = None
     stop_signal: str = "TERM"
-    stop_seconds: int = 15
+    stop_seconds: int = 30
 
 
 def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: Market) -> list[Component]:
@@ -77,7 +77,6 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
             lambda _: kafka.answers(bootstrap),
             address=bootstrap,
             prepare=prepare_kafka,
-            stop_seconds=30,
         ),
         Component(
             "warehouse",
@@ -87,7 +86,6 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
             ),
             lambda _: health.http(f"https://{HOST}:{ports.warehouse}/health", warehouse / "tls" / "ca-bundle.pem"),
             address=f"https://{HOST}:{ports.warehouse}",
-            stop_seconds=30,
         ),
     ]
     if market.mode != "vendor":

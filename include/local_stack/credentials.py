@@ -9,14 +9,14 @@ from pathlib import Path
 
 GENERATORS = {
     "FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-    "JWT_SECRET": lambda: secrets.token_urlsafe(64),
-    "API_SECRET_KEY": lambda: secrets.token_urlsafe(32),
-    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
-    "POSTGRES_PASSWORD": lambda: secrets.token_urlsafe(24),
-    "AIRFLOW_DB_PASSWORD": lambda: secrets.token_urlsafe(24),
-    "SURVEILLANCE_DB_PASSWORD": lambda: secrets.token_urlsafe(24),
-    "SIMULATOR_API_KEY": lambda: secrets.token_urlsafe(24),
-    "WAREHOUSE_PASSWORD": lambda: secrets.token_urlsafe(24),
+    "JWT_SECRET": lambda: secrets.token_hex(64),
+    "API_SECRET_KEY": lambda: secrets.token_hex(32),
+    "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_hex(8),
+    "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
+    "AIRFLOW_DB_PASSWORD": lambda: secrets.token_hex(24),
+    "SURVEILLANCE_DB_PASSWORD": lambda: secrets.token_hex(24),
+    "SIMULATOR_API_KEY": lambda: secrets.token_hex(24),
+    "WAREHOUSE_PASSWORD": lambda: secrets.token_hex(24),
 }
 
 

@@ -6,6 +6,7 @@ The demo only asks and looks: every bar, alert and row is made by the Airflow DA
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ def run(stack: Stack, duration: float | None) -> int:
     Args:
         duration: seconds of live minutes before the summary; None keeps running until Ctrl-C, without one.
     """
+    # The connector looks for the embedded warehouse's own CA in the environment only.
+    os.environ["REQUESTS_CA_BUNDLE"] = stack.environment["REQUESTS_CA_BUNDLE"]
     demo = Demo(stack)
     demo.prepare()
     demo.show_addresses()
@@ -42,7 +45,7 @@ def run(stack: Stack, duration: float | None) -> int:
     if duration is None:
         return 0
     summary = demo.finish()
-    console.print(summary.table())
+    console.print(summary.table(), crop=False, no_wrap=True, overflow="ignore")
     (stack.state / "summary.json").write_text(json.dumps(summary.as_dict(), indent=2))
     for failure in summary.failures():
         console.print(f"[bold red]failed:[/] {failure}")

@@ -80,15 +80,20 @@ def _connections(
         polygon = {"host": base.get("POLYGON_BASE_URL") or VENDOR, "password": base["POLYGON_API_KEY"]}
     else:
         polygon = {"host": f"http://{HOST}:{ports.simulator}", "password": credentials["SIMULATOR_API_KEY"]}
-    database = {"host": HOST, "port": ports.postgres, "schema": "surveillance", "login": "surveillance"}
+    postgres = {"conn_type": "postgres", "host": HOST, "port": ports.postgres}
     warehouse = {"conn_type": "snowflake", "login": "surveillance", "password": credentials["WAREHOUSE_PASSWORD"]}
     connections = {
         "POLYGON_DEFAULT": {"conn_type": "http", **polygon},
         "KAFKA_DEFAULT": {"conn_type": "kafka", "extra": {"bootstrap.servers": f"{HOST}:{ports.kafka}"}},
-        "SURVEILLANCE_DB": {
-            "conn_type": "postgres",
-            **database,
-            "password": credentials["SURVEILLANCE_DB_PASSWORD"],
+        **{
+            connection: {
+                **postgres,
+                "schema": role,
+                "login": role,
+                "password": credentials[f"{role.upper()}_DB_PASSWORD"],
+            }
+            # Tasks cannot reach Airflow's metadata but by a connection; pruning it needs one.
+            for connection, role in (("SURVEILLANCE_DB", "surveillance"), ("AIRFLOW_DB", "airflow"))
         },
         "SNOWFLAKE_DEFAULT": {
             **warehouse,

@@ -70,7 +70,9 @@ def _java(libs: Path) -> list[str]:
     return [
         "java",
         f"-Xmx{HEAP}",
+        # A small broker that shares few cores: no parallel collector, no costly recompilation.
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
         f"-Dlog4j2.configurationFile={HERE / 'log4j2.xml'}",
         "-cp",
         f"{libs.resolve()}/*",

@@ -183,7 +183,7 @@ def _notified(environment: dict[str, str]) -> int:
 
 
 def _labels(demo: Demo, alerts: list[Alert]) -> tuple[dict[str, int], dict[str, int]]:
-    """Labelled anomalies by kind: found (an alert of that rule in the window), and missed though the demo saw it all."""
+    """Labelled anomalies by kind: found (an alert of that rule in the window), and missed though all of it was seen."""
     if demo.stack.market.mode == "vendor":  # nobody labels the real market
         return {}, {}
     environment = demo.stack.environment
@@ -198,7 +198,7 @@ def _labels(demo: Demo, alerts: list[Alert]) -> tuple[dict[str, int], dict[str, 
     found, missed = Counter(), Counter()
     for label in answer.json()["labels"]:
         kind, start, end = label["kind"], label["start_ms"], label["end_ms"]
-        # Silence and broken bars are seen by live polls only; a gap needs the session before, so "later than" the start.
+        # Silence and broken bars are seen by live polls only; a gap needs the session before it.
         seen_from = demo.live_from_ms if kind in WATERMARK_RULES else demo.covered_from_ms
         if any(start <= ts <= end for ts in times.get((kind, label["symbol"]), ())):
             found[kind] += 1

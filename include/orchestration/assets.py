@@ -2,9 +2,7 @@
 
 from airflow.sdk import Asset
 
-BARS = Asset("market_bars")
 NEWS = Asset("market_news")
 REFERENCE = Asset("market_reference")
-ALERTS = Asset("market_alerts")
 RAW_TABLES = Asset("raw_tables")
 MARTS = Asset("marts")

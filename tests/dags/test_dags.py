@@ -26,7 +26,7 @@ DAG_IDS = {
     "notify_alerts",
 }
 STRUCTURE = {
-    "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll": set(), "poll_news": set()},
+    "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll_news": {"poll"}, "poll": set()},
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
     "check_quality": {name: set() for name in ("feeds", "detection", "landing", "notification", "rejects")},
     "detect_anomalies": {"detect": set()},

@@ -219,7 +219,7 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
     built.land([alert("price_gap", "AAPL", "2024-03-08 14:32:00")], FIRST_LANDING)  # nothing rebuilds the facts
     built.land([bar("AAPL", "2024-03-08 14:40:00", high=1.0)], FIRST_LANDING)
     built.land([bar("AAPL", "2024-03-11 19:50:00")], THIRD_LANDING)
-    built.query("update analytics.fact_alerts set alerted_at = '2024-03-01'::timestamp_ntz where rule = 'data_quality'")
+    built.query("update analytics.fact_alerts set alerted_at = '2024-03-01'::timestamp_ntz where rule = 'news_impact'")
     built.query("update analytics.fact_alerts set bar_id = 'nowhere' where rule = 'price_breakout'")
     built.query("update analytics.dim_instruments set valid_from = '2024-03-08 17:00:00' where name = 'Apple Inc'")
     built.query("update analytics.fact_alerts set instrument_key = 'nobody' where symbol = 'QUIET'")

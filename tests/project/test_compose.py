@@ -214,7 +214,13 @@ def test_connections_reach_the_services_that_the_file_defines(services):
         for name, value in environment.items()
         if name.startswith("AIRFLOW_CONN_")
     }
-    assert set(connections) == {"POLYGON_DEFAULT", "KAFKA_DEFAULT", "SNOWFLAKE_DEFAULT", "SURVEILLANCE_DB"}
+    assert set(connections) == {
+        "POLYGON_DEFAULT",
+        "KAFKA_DEFAULT",
+        "SNOWFLAKE_DEFAULT",
+        "SURVEILLANCE_DB",
+        "AIRFLOW_DB",
+    }
     assert connections["SURVEILLANCE_DB"]["host"] == "postgres"
     warehouse = connections["SNOWFLAKE_DEFAULT"]["extra"]
     assert (warehouse["host"], f"--port {warehouse['port']}") == ("warehouse", "--port 18821")
