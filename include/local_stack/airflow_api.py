@@ -31,11 +31,12 @@ class AirflowApi:
             raise SurveillanceError(f"Airflow refused the sign-in of {self._credentials['username']!r}: {answer.text}")
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def _call(self, method: str, path: str, **kwargs) -> dict:
-        answer = self._http.request(method, API + path, **kwargs)
+    def _call(self, method: str, path: str, *, root: str = API, **kwargs) -> dict:
+        path = root + path
+        answer = self._http.request(method, path, **kwargs)
         if answer.status_code == 401:
             self._sign_in()
-            answer = self._http.request(method, API + path, **kwargs)
+            answer = self._http.request(method, path, **kwargs)
         if answer.status_code >= 400:
             raise SurveillanceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
         return answer.json() if answer.content else {}
@@ -71,6 +72,10 @@ class AirflowApi:
             found += page["task_instances"]
             if len(found) >= page["total_entries"] or not page["task_instances"]:
                 return found
+
+    def shown_alerts(self) -> int:
+        """How many alerts the page Market surveillance counts."""
+        return sum(row["alerts"] for row in self._call("GET", "/api/alerts", root="/surveillance")["counts"])
 
     def wait(
         self, dag_id: str, run_id: str, timeout: float, progress: Callable[[list[dict]], None] | None = None

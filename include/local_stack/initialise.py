@@ -25,7 +25,7 @@ def initialise(environment: Mapping[str, str], logs: Path) -> None:
     with ThreadPoolExecutor() as pool:
         steps = [pool.submit(_airflow, environment, logs / "init.log")]
         if manifest_is_old():
-            steps.append(pool.submit(_dbt_parse, environment, logs / "dbt-parse.log"))
+            steps.append(pool.submit(parse_dbt, environment, logs / "dbt-parse.log"))
     for step in steps:
         step.result()
 
@@ -47,7 +47,12 @@ def _airflow(environment: Mapping[str, str], log: Path) -> None:
     _run([sys.executable, "-m", "include.orchestration.apply_settings"], environment, log)
 
 
-def _dbt_parse(environment: Mapping[str, str], log: Path) -> None:
+def parse_dbt(environment: Mapping[str, str], log: Path) -> None:
+    """Write the manifest; dbt wants the SNOWFLAKE_* variables to be set, to whatever.
+
+    Raises:
+        StackError: the project has a mistake; the message carries the end of the log.
+    """
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     _run([str(Path(sys.executable).parent / "dbt"), "parse", *folders], environment, log)
 

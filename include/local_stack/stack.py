@@ -10,6 +10,8 @@ from types import TracebackType
 
 from rich.console import Console
 
+from include.surveillance.polygon import Polygon
+
 from . import components, postgres
 from .components import Component
 from .credentials import ensure_credentials
@@ -55,11 +57,15 @@ class Stack:
         Raises:
             MissingPrerequisiteError: a program is missing and cannot be installed from here.
             PortInUseError: another program has a port that a component needs.
+            VendorError: the vendor refuses the user's API key.
+            VendorUnavailableError: the vendor cannot be reached.
             StackError: the stack is running already, or a component does not become healthy.
         """
         if self.supervisor.running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
         ensure_prerequisites(self.console.print)
+        if self.market.mode == "vendor":
+            Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
         services = components.services(self.state, self.ports, self.credentials, self.market)
         airflow = components.airflow(self.state, self.ports, self.environment)
         self._check_ports()

@@ -51,6 +51,8 @@ class Summary:
     dbt_tests_passed: int = 0
     dbt_tests_failed: int = 0
     alerts_notified: int = 0
+    alerts_shown: int = 0
+    docs_shown: bool = False
     latency_p50: float | None = None
     latency_p95: float | None = None
 
@@ -65,6 +67,8 @@ class Summary:
             f"land: {self.doubled_rows} rows are there twice": self.doubled_rows == 0,
             f"land: {self.bars_missing} minute bars of the vendor did not arrive": self.bars_missing == 0,
             "notify: no alert reached the application database": self.alerts_notified > 0,
+            "show: Airflow's page shows no alert": self.alerts_shown > 0,
+            "show: dbt's documentation is not there": self.docs_shown,
             "model: no dbt test passed": self.dbt_tests_passed > 0,
             f"model: {self.dbt_tests_failed} dbt tests failed": self.dbt_tests_failed == 0,
         }
@@ -91,6 +95,7 @@ class Summary:
             table.add_row(rule, f"{count:,} alerts; labelled: {found} found, {missed} missed")
         table.add_row("live alerts", f"{self.live_alerts:,}")
         table.add_row("alerts notified", f"{self.alerts_notified:,}")
+        table.add_row("alerts on Airflow's page", f"{self.alerts_shown:,}")
         table.add_row("dbt tests", f"{self.dbt_tests_passed} passed, {self.dbt_tests_failed} failed")
         if self.latency_p50 is not None:
             table.add_row("bar close to alert", f"p50 {self.latency_p50:.1f} s, p95 {self.latency_p95:.1f} s")
@@ -106,6 +111,8 @@ def summarise(demo: Demo) -> Summary:
         alerts_by_rule=dict(Counter(alert.rule for _, alert in alerts)),
         live_alerts=len(live),
         alerts_notified=_notified(environment),
+        alerts_shown=demo.airflow.shown_alerts(),
+        docs_shown=httpx.get(demo.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
     )
     with snowflake.connector.connect(**warehouse_arguments(environment)) as connection:
         cursor = connection.cursor()

@@ -8,8 +8,8 @@ from urllib3.exceptions import InvalidHeader
 
 from .errors import RateLimitedError, SurveillanceError, VendorError, VendorUnavailableError
 
-FIX_KEY = "put a valid key into the password of connection polygon_default (AIRFLOW_CONN_POLYGON_DEFAULT)"
-FIX_URL = "correct the host of connection polygon_default (AIRFLOW_CONN_POLYGON_DEFAULT) or the network"
+FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
+FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
 
 
 def refusal(response: BaseHTTPResponse) -> SurveillanceError:
