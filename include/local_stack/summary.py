@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from include.local_stack.demo import Demo
 
 MINIMUM_SYMBOLS = 20
+PROMPT_MS = 60_000
 WATERMARK_RULES = {"feed_freshness", "data_quality"}
 TABLES = (
     "RAW.RAW_BARS",
@@ -106,7 +107,7 @@ def summarise(demo: Demo) -> Summary:
     environment = demo.stack.environment
     everything = broker.read(demo.kafka, {(broker.ALERTS, p): None for p in demo.partitions}, limit=10_000_000)
     alerts = [(message, wire.decode(message.value)) for message in everything.messages]
-    live = [(m, a) for m, a in alerts if a.source == "live" and a.bar_close_ms > demo.live_from_ms]
+    live = [(message, alert) for message, alert in alerts if alert.source == "live"]
     summary = Summary(
         alerts_by_rule=dict(Counter(alert.rule for _, alert in alerts)),
         live_alerts=len(live),
@@ -123,7 +124,9 @@ def summarise(demo: Demo) -> Summary:
     summary.minutes_polled, summary.symbols_polled_each_minute = _polled(demo)
     summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(demo)
     summary.labels_found, summary.labels_missed = _labels(demo, [alert for _, alert in alerts])
-    waits = sorted((message.timestamp_ms - alert.bar_close_ms) / 1000 for message, alert in live)
+    # Bars fetched late, after a pause of the demo, say nothing about the path's own latency.
+    prompt = [(message, alert) for message, alert in live if alert.data_age_ms <= PROMPT_MS]
+    waits = [(message.timestamp_ms - alert.bar_close_ms) / 1000 for message, alert in prompt]
     if len(waits) > 1:
         cuts = quantiles(waits, n=20, method="inclusive")
         summary.latency_p50, summary.latency_p95 = cuts[9], cuts[18]

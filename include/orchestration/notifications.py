@@ -6,7 +6,6 @@ before anybody is told: a channel that is down delays the message, never the rec
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -74,7 +73,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     A crash before the commit repeats the read, which changes no row and tells nobody twice.
     """
     from include.surveillance import broker, wire
-    from include.surveillance.models import Alert, Reject
+    from include.surveillance.models import Alert
 
     batch = broker.read(kafka, broker.committed(kafka, GROUP, partitions))
     alerts, rejects = [], []
@@ -85,10 +84,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
                 raise wire.WireError(f"a {type(record).__name__} on topic {message.topic}")
             alerts.append(record)
         except wire.WireError as error:
-            raw = base64.b64encode(message.value or b"").decode()
-            rejects.append(
-                Reject(stage="consume", reason="not an alert", detail=str(error), raw=raw, encoding="base64")
-            )
+            rejects.append(message.rejected("consume", "not an alert", str(error)))
     counts = notify(alerts) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)

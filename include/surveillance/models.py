@@ -5,6 +5,7 @@ Times ending in ``_ms`` are UTC epoch milliseconds; a bar is keyed by its START.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from decimal import Decimal
 from typing import Literal
@@ -184,6 +185,14 @@ class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
 
     def identity(self) -> str:
         return f"reject|{self.stage}|{self.symbol}|{digest(self.reason, self.raw)}"
+
+    @classmethod
+    def of(cls, received: bytes, **about: object) -> Reject:
+        """From the bytes as received: kept as text where they are text."""
+        try:
+            return cls(raw=received.decode(), encoding="utf-8", **about)
+        except UnicodeDecodeError:
+            return cls(raw=base64.b64encode(received).decode(), encoding="base64", **about)
 
 
 class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 from functools import partial
@@ -109,11 +108,7 @@ def _each(payload: Payload, make: Callable[[Fields], T]) -> Iterator[tuple[bytes
 
 def _reject(raw: bytes, error: UnusableError, **about: Any) -> Reject:
     reason, detail = error.args
-    try:
-        text, encoding = raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = base64.b64encode(raw).decode(), "base64"
-    return Reject(stage="normalise", reason=reason, detail=detail, raw=text, encoding=encoding, **about)
+    return Reject.of(raw, stage="normalise", reason=reason, detail=detail, **about)
 
 
 # --- one result each

@@ -23,7 +23,7 @@ RULES = {
     "feed_freshness",
     "data_quality",
 }
-LIVE_SECONDS = 180
+LIVE_SECONDS = 120
 RECORDED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "minute_2019feb.parquet"
 
 

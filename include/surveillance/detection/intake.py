@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 from .. import broker, wire
@@ -39,28 +38,10 @@ def decode(messages: Iterable[Received]) -> tuple[list[Bar | Watermark | NewsIte
         try:
             record = wire.decode(message.value)
         except wire.WireError as error:
-            rejects.append(_reject(message, "not a surveillance record", str(error)))
+            rejects.append(message.rejected("consume", "not a surveillance record", str(error)))
             continue
         if reason := objection(record):
-            rejects.append(_reject(message, reason, str(record)))
+            rejects.append(message.rejected("consume", reason, str(record)))
         else:
             records.append(record)
     return records, rejects
-
-
-def _reject(message: Received, reason: str, detail: str) -> Reject:
-    value = message.value or b""
-    try:
-        raw, encoding = value.decode(), "utf-8"
-    except UnicodeDecodeError:
-        raw, encoding = base64.b64encode(value).decode(), "base64"
-    place = f"{message.topic}[{message.partition}] offset {message.offset}"
-    return Reject(
-        stage="consume",
-        reason=reason,
-        detail=f"{place}: {detail}",
-        raw=raw,
-        encoding=encoding,
-        symbol=message.key or None,
-        polled_ms=message.timestamp_ms,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -10,7 +9,6 @@ import msgspec
 import pyarrow as pa
 
 from .. import broker, wire
-from ..models import Reject
 
 REJECTED_TABLE = "RAW_REJECTED"
 
@@ -82,23 +80,9 @@ def to_table(rows: list[Row]) -> pa.Table:
 
 
 def _rejected(message: broker.Received, reason: str, detail: str) -> Row:
-    raw = message.value or b""
-    try:
-        text, encoding = raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = base64.b64encode(raw).decode(), "base64"
-    place = f"{message.topic}|{message.partition}|{message.offset}"
-    reject = Reject(
-        event_id=f"reject|land|{place}",
-        stage="land",
-        reason=reason,
-        detail=f"{detail} at {place}",
-        raw=text,
-        encoding=encoding,
-        symbol=message.key or None,
-        polled_ms=message.timestamp_ms,
-    )
-    return _row(message, REJECTED_TABLE, reject.event_id, wire.encode(reject).decode())
+    event_id = f"reject|land|{message.topic}|{message.partition}|{message.offset}"
+    reject = message.rejected("land", reason, detail, event_id)
+    return _row(message, REJECTED_TABLE, event_id, wire.encode(reject).decode())
 
 
 def _row(message: broker.Received, target: str, event_id: str, payload: str) -> Row:
