@@ -26,7 +26,8 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.QUALITY, Tag.TIER_1],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(minutes=10), retries=0),
+    # A platform that has just started gets a minute for its first poll before anybody is told.
+    **dag_defaults(deadline=timedelta(minutes=10), retries=3),
 ):
 
     @task
