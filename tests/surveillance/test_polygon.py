@@ -279,7 +279,7 @@ def test_an_unreachable_port_is_one_line_that_says_what_to_do(vendor, waits):
         reserved.bind(("127.0.0.1", 0))
         polygon = Polygon(KEY, f"http://127.0.0.1:{reserved.getsockname()[1]}")
         with pytest.raises(
-            VendorUnavailableError, match=r"is not reachable: .*; correct the host of .*polygon_default"
+            VendorUnavailableError, match=r"is not reachable: .*; correct POLYGON_BASE_URL, .*polygon_default"
         ):
             polygon.check()
     assert waits == [], "a check answers at once"
