@@ -44,7 +44,7 @@ def demo(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "include.local_stack", "demo", *replay, *arguments]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environment: dict[str, str], kafka: dict):
     # Started without an end, interrupted at its first live alert.
     with subprocess.Popen(demo(), env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
