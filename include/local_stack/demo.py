@@ -45,7 +45,7 @@ def run(stack: Stack, duration: float | None) -> int:
     if duration is None:
         return 0
     summary = demo.finish()
-    console.print(summary.table(), crop=False, no_wrap=True, overflow="ignore")
+    console.print(summary.table(), crop=False)
     (stack.state / "summary.json").write_text(json.dumps(summary.as_dict(), indent=2))
     for failure in summary.failures():
         console.print(f"[bold red]failed:[/] {failure}")

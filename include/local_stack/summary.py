@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MINIMUM_SYMBOLS = 20
 PROMPT_MS = 60_000
+TABLE_WIDTH = 100  # wide enough for every row, whatever a pipe or a narrow window says
 WATERMARK_RULES = {"feed_freshness", "data_quality"}
 TABLES = (
     "RAW.RAW_BARS",
@@ -84,7 +85,7 @@ class Summary:
         return {**asdict(self), "failures": self.failures()}
 
     def table(self) -> Table:
-        table = Table(title="Demo summary", title_justify="left", show_header=False)
+        table = Table(title="Demo summary", title_justify="left", show_header=False, width=TABLE_WIDTH)
         table.add_row("minutes polled live", f"{self.minutes_polled}")
         table.add_row("symbols polled each minute", f"{self.symbols_polled_each_minute}")
         for name, rows in self.rows.items():
