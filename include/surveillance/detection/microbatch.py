@@ -60,10 +60,10 @@ def detect_partition(
     if not broker.lag(kafka, GROUP, positions):
         return summary
     engine = Engine(parameters or Parameters(), sessions, read_splits(kafka))
-    while True:
-        _detect_batch(kafka, partition, engine, history, limit, summary)
-        if not broker.lag(kafka, GROUP, positions):
-            return summary
+    # A batch that does not move on would be repeated for ever; whoever called may look again later.
+    while _detect_batch(kafka, partition, engine, history, limit, summary) and broker.lag(kafka, GROUP, positions):
+        pass
+    return summary
 
 
 def positions_of(partition: int) -> list[Position]:
@@ -79,7 +79,8 @@ def read_splits(kafka: Kafka) -> list[Split]:
 
 def _detect_batch(
     kafka: Kafka, partition: int, engine: Engine, history: Form, limit: int, summary: BatchSummary
-) -> None:
+) -> bool:
+    """One transaction; whether any offset moved."""
     with broker.transaction(kafka, f"detector-{partition}", GROUP) as transaction:
         state, rebuilt = _load(kafka, partition, engine, history, limit)
         start: dict[Position, int | None] = {
@@ -104,6 +105,7 @@ def _detect_batch(
     summary.duplicates += detection.counts["duplicate"]
     summary.late += detection.counts["late"] + detection.counts["stale"] + detection.counts["corrected"]
     summary.rejected += len(rejects)
+    return any(batch.next_offsets[position] != offset for position, offset in start.items())
 
 
 def _load(kafka: Kafka, partition: int, engine: Engine, history: Form, limit: int) -> tuple[State, bool]:
