@@ -220,3 +220,13 @@ def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
     with pytest.raises(BrokerError, match="taken over"):
         detect(kafka, partition)
     assert len(found(kafka, partition, broker.METRICS)) == 150
+
+
+def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monkeypatch):
+    def read_nothing(kafka, start, limit):
+        return broker.Batch([], {position: offset or 0 for position, offset in start.items()})
+
+    with monkeypatch.context() as broken:
+        broken.setattr(microbatch.intake, "read", read_nothing)
+        assert detect(kafka, partition).records == 0
+    assert detect(kafka, partition).bars == 1
