@@ -39,7 +39,9 @@ class AirflowApi:
             answer = self._http.request(method, path, **kwargs)
         if answer.status_code >= 400:
             raise SurveillanceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
-        return answer.json() if answer.content else {}
+        if not answer.headers.get("content-type", "").startswith("application/json"):
+            raise SurveillanceError(f"Airflow has no {path}: its plugins did not load; api-server.log says why")
+        return answer.json()
 
     def dag_ids(self) -> set[str]:
         return {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}

@@ -28,9 +28,6 @@ TABLES = {
     Metric: "RAW_METRICS",
     Instrument: "RAW_INSTRUMENTS",
 }
-# dbt leaves connections to the warehouse open. The connector closes them when Python exits, when neither the warehouse
-# nor dbt's log is there any more: nothing that a reader of the test report should see.
-atexit.register(setattr, logging, "raiseExceptions", False)
 REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_WAREHOUSE", "SNOWFLAKE_ROLE")
 
 
@@ -99,3 +96,6 @@ def market(profile, tmp_path_factory) -> Iterator[Market]:
             yield Market(connection)
     finally:
         launcher.stop()
+        # dbt leaves connections open; the connector closes them when Python exits, when neither the warehouse nor
+        # dbt's log is there any more. Registered after theirs, so that it comes before them.
+        atexit.register(setattr, logging, "raiseExceptions", False)
