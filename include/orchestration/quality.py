@@ -81,7 +81,7 @@ def landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> float:
 
 
 def rejects(since: datetime, limit: int = 100) -> int:
-    """How many records were rejected since then.
+    """How many different records live polls rejected since then; a backfill may bring up old ones at will.
 
     Raises:
         QualityError: more than ``limit``; the message names the most frequent reason.
@@ -89,11 +89,13 @@ def rejects(since: datetime, limit: int = 100) -> int:
     from include.surveillance import broker
     from include.surveillance.models import Reject
 
-    recent = [
-        record.reason
+    # By id: each poll's overlap rejects the same bar again.
+    different = {
+        record.event_id: record.reason
         for record in _tail(broker.REJECTED)
-        if isinstance(record, Reject) and record.polled_ms >= since.timestamp() * 1_000
-    ]
+        if isinstance(record, Reject) and record.source == "live" and record.polled_ms >= since.timestamp() * 1_000
+    }
+    recent = list(different.values())
     if len(recent) > limit:
         reason, count = Counter(recent).most_common(1)[0]
         raise QualityError(
