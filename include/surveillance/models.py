@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
+import zlib
 from decimal import Decimal
+from math import nan
 from typing import Literal
 
 from msgspec import Struct
@@ -28,6 +31,13 @@ SPAN_MS: dict[Timespan, int] = {
 def digest(*parts: object) -> str:
     """Eight hex digits that change when any part changes."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=4).hexdigest()
+
+
+def bar_revision(
+    open_: float, high: float, low: float, close: float, volume: float, vwap: float = nan, trades: float = nan
+) -> int:
+    """32 bits that change when any value of a bar does; NaN stands for what the vendor left out."""
+    return zlib.crc32(struct.pack("<7d", open_, high, low, close, volume, vwap, trades))
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -68,8 +78,9 @@ class Bar(Record, frozen=True, kw_only=True, tag="bar", tag_field="kind"):
 
     def __post_init__(self) -> None:
         if not self.revision:
-            values = (self.open, self.high, self.low, self.close, self.volume.normalize(), self.vwap, self.trades)
-            force_setattr(self, "revision", digest(*values))
+            vwap, trades = nan if self.vwap is None else self.vwap, nan if self.trades is None else float(self.trades)
+            bits = bar_revision(self.open, self.high, self.low, self.close, float(self.volume), vwap, trades)
+            force_setattr(self, "revision", f"{bits:08x}")
         super().__post_init__()
 
     def identity(self) -> str:
@@ -170,6 +181,71 @@ class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
         return f"split|{self.symbol}|{self.execution_date}"
 
 
+class Dividend(Record, frozen=True, kw_only=True, tag="dividend", tag_field="kind"):
+    """One cash dividend: who holds the share at the close before ``ex_date`` gets ``cash_amount`` per share."""
+
+    symbol: str
+    ex_date: str  # YYYY-MM-DD, New York
+    cash_amount: float  # in the shares of ex_date
+    currency: str = "USD"
+
+    def identity(self) -> str:
+        return f"dividend|{self.symbol}|{self.ex_date}"
+
+
+class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_field="kind"):
+    """From ``date`` on the instrument trades as ``new_symbol``, and ``symbol`` is silent for good."""
+
+    symbol: str
+    new_symbol: str
+    date: str  # YYYY-MM-DD, New York
+
+    def identity(self) -> str:
+        return f"ticker_change|{self.symbol}|{self.date}"
+
+
+class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"):
+    """What is usual for one symbol at one timespan: the baseline of the robust rules, built from earlier sessions.
+
+    A bar is judged by the newest profile whose ``effective_ms`` is at or before its start. Lists have one value per
+    slot of the session (``slots.slot_count``): single bars after the open and before the close, groups between.
+    """
+
+    symbol: str
+    timespan: Timespan
+    effective_ms: int
+    first_date: str  # sessions that it was built from
+    last_date: str
+    sessions: int
+    volume_level: list[float]  # median of ln(1 + shares of the last five minutes)
+    volume_scale: list[float]  # robust standard deviation of the same, less the day's level
+    return_factor: list[float]  # usual size of a one-bar log return, relative to the day's
+    presence: list[float]  # share of the session's bars that exist, 0-1
+    volatility_fire: float  # quantiles of the deseasonalised deviation of returns
+    volatility_clear: float
+    range_percent: float  # average true range of a session / its close, as a fraction
+    turnover: float  # median value traded per session, in dollars
+    liquidity: Literal["liquid", "mid", "thin"]
+    asset_class: str = ""  # the vendor's type of the instrument, e.g. CS, ETF
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.revision:
+            lists = (self.volume_level, self.volume_scale, self.return_factor, self.presence)
+            numbers = (self.volatility_fire, self.volatility_clear, self.range_percent, self.turnover)
+            span = (self.first_date, self.last_date, self.sessions)
+            force_setattr(self, "revision", digest(*lists, *numbers, *span))
+        super().__post_init__()
+
+    def identity(self) -> str:
+        return f"profile|{self.symbol}|{self.timespan}|{self.effective_ms}"
+
+    @property
+    def version(self) -> str:
+        """As an alert cites it."""
+        return f"{self.last_date}|{self.revision}"
+
+
 class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
     """Something that could not be used, with the reason and the raw bytes, so that nothing is lost."""
 
@@ -212,6 +288,12 @@ class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):
     highest_high: float | None = None  # of the 20 previous present bars
     lowest_low: float | None = None
     gap: float | None = None  # only on a session's first regular bar
+    rvol: float | None = None  # shares of the last five minutes / usual ones at this time of day
+    volume_z: float | None = None  # robust z of the same, less the day's level
+    volatility_ratio: float | None = None  # deseasonalised deviation of returns / its firing quantile
+    breakout_atr: float | None = None  # distance of the close beyond the range, in average true ranges
+    gap_range: float | None = None  # gap adjusted for dividends / usual range of a day
+    profile_version: str | None = None
     session_phase: str = ""
     session_date: str = ""
     source: Source = "live"
@@ -221,11 +303,22 @@ class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):
 
 
 class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
-    """One episode of abnormal behaviour and its explanation. ``event_id`` is the alert's id."""
+    """One episode of abnormal behaviour and its explanation. ``event_id`` is the alert's id.
+
+    The same alert is published again, with a new ``status``, when its episode grows or its bars are corrected; the
+    newest message of an id is what holds.
+    """
 
     rule: str
     rule_version: int
     parameters_version: str
+    form: Literal["literal", "robust"] = "literal"
+    profile_version: str | None = None  # of the baseline that a robust form was held against
+    status: Literal["fired", "refired", "confirmed", "retracted"] = "fired"
+    firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
+    before_value: float | None = None  # confirmed and retracted: what stood before the correction
+    before_threshold: float | None = None
+    inhibited_by: str | None = None  # why nobody need be told, e.g. "bars missing before"
     symbol: str
     timespan: Timespan
     ts_ms: int  # start of the bar (or time of the watermark) that fired

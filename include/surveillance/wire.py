@@ -10,9 +10,24 @@ from typing import TypeVar
 import msgspec
 
 from .errors import SurveillanceError
-from .models import Alert, Bar, Instrument, Metric, NewsItem, Record, Reject, Split, Watermark
+from .models import (
+    Alert,
+    Bar,
+    Dividend,
+    Instrument,
+    Metric,
+    NewsItem,
+    Profile,
+    Record,
+    Reject,
+    Split,
+    TickerChange,
+    Watermark,
+)
 
-AnyRecord = Bar | Watermark | NewsItem | Instrument | Split | Reject | Metric | Alert
+AnyRecord = (
+    Bar | Watermark | NewsItem | Instrument | Split | Dividend | TickerChange | Profile | Reject | Metric | Alert
+)
 R = TypeVar("R", bound=Record)
 
 _encoder = msgspec.json.Encoder()

@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from .. import wire
 from ..errors import BrokerError
-from ..models import Record, Split
+from ..models import Record
 from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, clear, key_text, new_consumer, new_producer, partitions_at
-from .topics import topic_of
+from .topics import BASELINES, topic_of
 
 
 def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
@@ -155,6 +155,7 @@ def _abort(producer: Producer, transactional_id: str) -> None:
 
 
 def _key_of(record: Record) -> str:
-    if isinstance(record, Split):
+    # A compacted topic keeps the newest message of each key.
+    if topic_of(record) == BASELINES:
         return record.event_id
     return record.symbol or record.event_id

@@ -10,7 +10,20 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from ..errors import BrokerError, ConfigurationError
-from ..models import Alert, Bar, Instrument, Metric, NewsItem, Record, Reject, Split, Watermark
+from ..models import (
+    Alert,
+    Bar,
+    Dividend,
+    Instrument,
+    Metric,
+    NewsItem,
+    Profile,
+    Record,
+    Reject,
+    Split,
+    TickerChange,
+    Watermark,
+)
 from .client import LARGEST_MESSAGE, LOG, TIMEOUT_SECONDS, Kafka, clear, new_consumer
 
 BARS = "polygon.bars.raw"
@@ -30,6 +43,9 @@ _TOPIC_OF: dict[type[Record], str] = {
     NewsItem: NEWS,
     Instrument: REFERENCE,
     Split: BASELINES,
+    Dividend: BASELINES,
+    TickerChange: BASELINES,
+    Profile: BASELINES,
     Reject: REJECTED,
     Metric: METRICS,
     Alert: ALERTS,
@@ -58,8 +74,9 @@ class TopicSpec(NamedTuple):
 
 
 TOPICS = (
-    TopicSpec(BARS, 7),
-    TopicSpec(NEWS, 7),
+    # Profiles are built from the last 20 sessions of the log.
+    TopicSpec(BARS, 35),
+    TopicSpec(NEWS, 35),
     TopicSpec(REFERENCE, 30),
     TopicSpec(REJECTED, 30),
     TopicSpec(ALERTS, 30),
