@@ -14,6 +14,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import exchange_calendars
+import numpy as np
 import pandas as pd
 
 from .errors import ConfigurationError
@@ -51,7 +52,7 @@ class Sessions:
         self.calendar, self.shift_ms = calendar, shift_ms
         self._sessions = _load(calendar)
         self._opens = [session.open_ms for session in self._sessions]
-        self._extended = calendar == "XNYS"
+        self.extended = calendar == "XNYS"  # has a pre- and a post-market
 
     def at_or_before(self, ts_ms: int) -> Session | None:
         """The latest session that has opened by ``ts_ms``; None before the calendar's first."""
@@ -68,7 +69,7 @@ class Sessions:
         session = self.at_or_before(ts_ms)
         if session and ts_ms < session.close_ms:
             return "regular"
-        if self._extended:
+        if self.extended:
             if session and ts_ms < session.close_ms + POST_MS:
                 return "post"
             following = self.following(ts_ms)
@@ -110,6 +111,13 @@ class Sessions:
         """The ``count`` latest sessions that have opened by ``before_ms``, oldest first."""
         index = bisect_right(self._opens, before_ms - self.shift_ms)
         return [self._shifted(session) for session in self._sessions[max(0, index - count) : index]]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of every session: open and close (UTC epoch ms, shift applied) and days from 1970-01-01 to its date."""
+        opens = np.array(self._opens, dtype=np.int64) + self.shift_ms
+        closes = np.array([session.close_ms for session in self._sessions], dtype=np.int64) + self.shift_ms
+        days = np.array([session.date for session in self._sessions], dtype="datetime64[D]")
+        return opens, closes, days.astype(np.int32)
 
     def _shifted(self, session: Session) -> Session:
         if not self.shift_ms:

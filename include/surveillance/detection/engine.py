@@ -1,4 +1,4 @@
-"""One engine for live, backfill and replay: records in log order + state -> metrics, alerts, new state.
+"""One engine for live, backfill and replay: bars and what is known of them -> measures, firings, new state.
 
 Pure: no clock, no I/O. Time comes from the records, so the same records give the same output, bit for bit, however
 they are cut into batches.
@@ -6,211 +6,330 @@ they are cut into batches.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
 
 from .. import alerts as alerting
-from ..models import SPAN_MS, Alert, Bar, Metric, NewsItem, Split, Watermark
+from ..models import SPAN_MS, Profile, Record
 from ..sessions import Sessions
-from .measuring import measure
-from .parameters import Parameters
-from .placing import Place, Placing
-from .rules import Firing, WatermarkView
-from .rules.news_impact import NewsView
-from .rules.rule import times_limit
-from .series import REMEMBERED, Arrival, Article, Series, VolumeBar
-from .state import State
-from .working import Working
+from . import episodes, history
+from .actions import CorporateActions
+from .columns import COLUMNS, BarColumns, SeriesKey
+from .limits import Limits
+from .parameters import ParameterBook
+from .placing import Placing
+from .rules import LITERAL
+from .rules.rule import KINDS, BarRule, Fired
+from .running import Detection, Run
+from .scan import ProfileTable, Scan, Segments
+from .state import CONTEXT, REVISABLE, State
 
 
-@dataclass
-class Detection:
-    """What one run found.
+@dataclass(frozen=True)
+class Firings:
+    """What fired, sorted by bar and kind; one element each.
 
     Attributes:
-        metrics: one per evaluated bar.
-        alerts: one per episode that began.
-        firings: one per record and rule that fired; those of one episode share an id. Includes ``alerts``.
-        state: the input state, advanced; the input itself is unchanged.
-        counts: bars, watermarks, news, other, duplicate, corrected, late, stale.
+        index: of the bar in the scan.
+        kind: index into ``rules.rule.KINDS``.
+        form: 0 literal, 1 robust.
+        value, threshold, baseline, exceedance: as in ``rules.rule.Fired``.
+        score, severity: see ``alerts``.
+        start, count: of the episode: its first bar's start, and how many firings it has by then.
+        does: what the firing does to it, see ``episodes``.
     """
 
-    state: State
-    metrics: list[Metric] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    firings: list[Alert] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    index: np.ndarray
+    kind: np.ndarray
+    form: np.ndarray
+    value: np.ndarray
+    threshold: np.ndarray
+    baseline: np.ndarray
+    exceedance: np.ndarray
+    score: np.ndarray
+    severity: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    does: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, which: np.ndarray) -> Firings:
+        return Firings(**{name: array[which] for name, array in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one pass found. A scan also holds bars that were evaluated before, to look back on or to revise.
+
+    Attributes:
+        scan: all bars, sorted by series and time, and their measures.
+        firings: of fresh bars and of those that can still be revised.
+    """
+
+    scan: Scan
+    firings: Firings
+    profiles: Sequence[Profile]
+
+    def evaluated(self, s: int) -> np.ndarray:
+        """Positions of the bars of one series that were evaluated."""
+        return np.arange(self.scan.segments.cut[s], self.scan.segments.hi[s])
+
+    def profile_version(self, number: int) -> str | None:
+        """As alerts and metrics cite it."""
+        return self.profiles[number].version if number >= 0 else None
+
+    @cached_property
+    def fresh(self) -> np.ndarray:
+        """Positions in the scan of the bars that are new, bool."""
+        at = self.scan.segments
+        return _marked(at.fresh, at.hi, len(self.scan))
+
+    @cached_property
+    def bars(self) -> BarColumns:
+        """The new bars."""
+        return self.scan.bars.take(self.fresh)
+
+    @cached_property
+    def measures(self) -> dict[str, np.ndarray]:
+        """Of the new bars; prices and volumes in the shares of each bar's own day."""
+        scan, fresh = self.scan, self.fresh
+        found = {name: measure[fresh] for name, measure in scan.measures.items()}
+        if scan.share_factor is not None:
+            for name in ("highest_high", "lowest_low", "previous_close", "session_close", "atr"):
+                if name in found:
+                    found[name] = scan.prices_today(found[name], fresh)
+            found["volume_mean"] = scan.shares_today(found["volume_mean"], fresh)
+        return found
+
+    @cached_property
+    def fresh_firings(self) -> Firings:
+        """Of the new bars; ``index`` still refers to the scan."""
+        return self.firings.take(self.fresh[self.firings.index])
 
 
 class Engine:
-    """The rules with their parameters, the market's sessions and the splits known.
+    """The rules with their parameters, the market's sessions, the corporate actions and the profiles known.
 
-    Bars are evaluated in order of their start. A bar that comes again unchanged is counted and ignored. One that comes
-    late or corrected inside the window takes its place there for the bars to come, and is counted; what was already
-    measured stays. One older than the window is counted only.
+    Args:
+        book: parameters; ``book.base.rules`` says which form raises alerts.
+        profiles: what robust rules are held against; where a series has none in force, its literal rules alert.
     """
 
-    def __init__(self, parameters: Parameters, sessions: Sessions, splits: Iterable[Split] = ()):
-        self.parameters, self.sessions = parameters, sessions
-        self.splits: dict[str, list[Split]] = {}
-        for split in sorted(splits, key=lambda split: split.execution_date):
-            self.splits.setdefault(split.symbol, []).append(split)
-        self._place = lru_cache(maxsize=1 << 16)(Placing(sessions).place)
-        self._bar_rules = (
-            parameters.abnormal_volume,
-            parameters.volatility_spike,
-            parameters.price_breakout,
-            parameters.price_gap,
-        )
-        self._watermark_rules = (parameters.feed_freshness, parameters.data_quality)
+    def __init__(
+        self,
+        book: ParameterBook,
+        sessions: Sessions,
+        actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
+        profiles: Iterable[Profile] = (),
+    ):
+        self.book, self.sessions, self.actions = book, sessions, actions
+        self.placing = Placing(sessions)
+        self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
+        self.limits = Limits(book, self.profiles)
+        self._table = ProfileTable.of(self.profiles)
+        self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
+        self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
+        for number, it in enumerate(self.profiles):
+            first, _ = self._profiles_of.get((it.symbol, it.timespan), (number, number))
+            self._profiles_of[it.symbol, it.timespan] = first, number + 1
+        base = book.base
+        self.rules: dict[str, dict[str, BarRule]] = {
+            "literal": {name: getattr(base, name) for name in LITERAL},
+            "robust": {name: getattr(base.robust, name) for name in LITERAL},
+        }
 
-    def run(self, state: State, records: Iterable[Bar | Watermark | NewsItem]) -> Detection:
+    def evaluate(self, state: State, bars: BarColumns) -> Evaluation:
+        """Advance ``state``, in place, by bars that all carry their series on.
+
+        Args:
+            bars: of each series in order of time, all later than what the state holds of it.
+        """
+        rows = np.array([state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
+        if np.any(rows[1:] < rows[:-1]):
+            order = np.argsort(rows, kind="stable")
+            bars, rows = bars.take(order), rows[order]
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        return self._pass(state, rows[first], first, np.append(first, len(rows))[1:], bars)
+
+    def run(self, state: State, records: Iterable[Record]) -> Detection:
         """Work through records in log order; ``state`` is left as it is."""
-        return _Run(self, state).consume(records)
+        return Run(self, state).consume(records)
 
+    def reconsider(self, state: State) -> Evaluation:
+        """Evaluate once more what can still be revised, and settle what no longer can; ``state`` is changed in place."""
+        rows = np.arange(len(state.keys), dtype=np.int64)
+        none = np.zeros(len(rows), np.int64)
+        return self._pass(state, rows, none, none, BarColumns.of([]))
 
-class _Run:
-    """One pass over records."""
-
-    def __init__(self, engine: Engine, state: State):
-        self.engine, self.parameters = engine, engine.parameters
-        self.working = Working(state)
-        self.found = Detection(self.working.state)
-
-    def consume(self, records: Iterable[Bar | Watermark | NewsItem]) -> Detection:
-        counts = self.found.counts
-        for record in records:
-            kind = type(record)
-            if kind is Bar:
-                counts["bars"] += 1
-                self.bar(record)
-            elif kind is Watermark:
-                counts["watermarks"] += 1
-                self.watermark(record)
-            elif kind is NewsItem:
-                counts["news"] += 1
-                self.news(record)
-            else:
-                counts["other"] += 1
-        return self.found
-
-    def bar(self, bar: Bar) -> None:
-        series, capacity = self.working.series(bar.symbol, bar.timespan), self.parameters.capacity
-        place = self.engine._place(bar.ts_ms, bar.timespan)
-        arrival = series.arrival(bar, capacity)
-        if self.parameters.session_reset and place.date_new_york != series.date:
-            if arrival is Arrival.NEW:
-                series.restart()
-                series.date = place.date_new_york
-            else:
-                arrival = Arrival.STALE
-        if arrival is not Arrival.NEW:
-            self.found.counts[arrival.value] += 1
-            if arrival in (Arrival.LATE, Arrival.CORRECTED):
-                series.amend(bar, capacity)
-                if place.regular and bar.ts_ms >= series.regular_ts:
-                    _close_regular(series, bar, place)
-            return
-        self.evaluate(series, bar, place)
-
-    def evaluate(self, series: Series, bar: Bar, place: Place) -> None:
-        view = measure(series, bar, place, self.parameters, self.engine.splits.get(bar.symbol, ()))
-        metric = view.metric
-        self.found.metrics.append(metric)
-        for rule in self.engine._bar_rules:
-            verdict = rule.evaluate(view)
-            if verdict.__class__ is Firing:
-                alert = self.fire(series, bar.symbol, bar.timespan, verdict, place)
-                if verdict.rule == "abnormal_volume":
-                    self.remember(series, bar, verdict, alert.episode_start_ms)
-        if metric.return_std is not None:
-            series.history.add(metric.return_std)
-        series.append(bar, metric.volume, metric.log_return, self.parameters.capacity)
-        if place.regular:
-            _close_regular(series, bar, place)
-
-    def watermark(self, watermark: Watermark) -> None:
-        known = self.working.knows(watermark.symbol, watermark.timespan)
-        series = self.working.series(watermark.symbol, watermark.timespan)
-        if watermark.source == "live":
-            if watermark.as_of_ms <= series.as_of_ms:
-                self.found.counts["duplicate"] += 1
-                return
-            series.as_of_ms = watermark.as_of_ms
-        view = WatermarkView(watermark, series if known else None, self.engine.sessions)
-        for rule in self.engine._watermark_rules:
-            verdict = rule.evaluate(view)
-            if verdict.__class__ is Firing:
-                place = self.engine._place(watermark.as_of_ms, "minute")
-                self.fire(series, watermark.symbol, watermark.timespan, verdict, place)
-
-    def news(self, item: NewsItem) -> None:
-        known = self.working.articles(item.symbol)
-        held = next((article for article in known if article.article_id == item.article_id), None)
-        if held is not None and held.event_id == item.event_id:
-            self.found.counts["duplicate"] += 1
-            return
-        if held is not None:
-            known.remove(held)
-        if item.sentiment != "negative":
-            return
-        met = held.met if held is not None else []
-        article = Article(item.article_id, item.event_id, item.published_ms, item.polled_ms, item.title, met)
-        known.append(article)
-        del known[:-REMEMBERED]
-        for timespan in SPAN_MS:
-            if self.working.knows(item.symbol, timespan):
-                series = self.working.series(item.symbol, timespan)
-                for bar in series.volume_bars:
-                    self.meet(series, item.symbol, timespan, article, bar)
-
-    def remember(self, series: Series, bar: Bar, firing: Firing, episode_start_ms: int) -> None:
-        """Keep an abnormal bar for articles to come, and let it meet those that are here."""
-        volume_bar = VolumeBar(
-            bar.ts_ms,
-            bar.event_id,
-            firing.value,
-            firing.baseline or 0.0,
-            firing.threshold,
-            times_limit(firing.value, firing.threshold),
-            episode_start_ms,
-            bar.polled_ms,
-            bar.source,
+    def profile_at(self, key: SeriesKey, ts_ms: int) -> int:
+        """Index of the profile in force for a series, -1 for none."""
+        first, last = self._profiles_of.get(key, (0, 0))
+        return (
+            first + int(np.searchsorted(self._effective[first:last], ts_ms, side="right")) - 1 if first < last else -1
         )
-        series.volume_bars.append(volume_bar)
-        del series.volume_bars[:-REMEMBERED]
-        for article in self.working.articles(bar.symbol):
-            self.meet(series, bar.symbol, bar.timespan, article, volume_bar)
 
-    def meet(self, series: Series, symbol: str, timespan: str, article: Article, bar: VolumeBar) -> None:
-        episode = f"{timespan}|{bar.episode_start_ms}"
-        if episode in article.met:
-            return
-        verdict = self.parameters.news_impact.evaluate(NewsView(symbol, timespan, article, bar))
-        if verdict.__class__ is Firing:
-            self.fire(series, symbol, timespan, verdict, self.engine._place(bar.ts_ms, timespan))
-            article.met.append(episode)
+    def _pass(self, state: State, row: np.ndarray, first: np.ndarray, last: np.ndarray, new: BarColumns) -> Evaluation:
+        scan = self._scan(state, row, first, last, new)
+        robust = bool(self.profiles)
+        for name in LITERAL:
+            self.rules["literal"][name].measure(scan)
+        for name in LITERAL if robust else ():
+            self.rules["robust"][name].measure(scan)
+        found = self._join(state, scan, self._judge(scan, robust))
+        _hold(state, scan)
+        return Evaluation(scan, found, self.profiles)
 
-    def fire(self, series: Series, symbol: str, timespan: str, firing: Firing, place: Place) -> Alert:
-        cooldown_ms = self.parameters.cooldown_bars * SPAN_MS[timespan]
-        start_ms, opened = alerting.join_episode(series.episodes, firing, cooldown_ms)
-        alert = alerting.alert(
-            firing,
-            symbol=symbol,
-            timespan=timespan,
-            episode_start_ms=start_ms,
-            phase=place.phase,
-            date=place.session_date,
-            parameters_version=self.parameters.version,
+    def _scan(self, state: State, row: np.ndarray, first: np.ndarray, last: np.ndarray, new: BarColumns) -> Scan:
+        """What the state still holds of each series, with its new bars behind."""
+        held, kept = state.held[row], state.kept[row]
+        hi = np.cumsum(held + last - first)
+        lo = hi - (held + last - first)
+        cut = lo + kept
+        segments = Segments(row, lo, cut, lo + held, np.maximum(cut, hi - REVISABLE), hi)
+        columns = {}
+        for name in COLUMNS:
+            if name != "code":
+                array = state.bars[name]
+                columns[name] = np.empty(hi[-1] if len(hi) else 0, array.dtype)
+                _gather(array, held, row, getattr(new, name), first, last, lo, columns[name])
+        keys = [state.keys[r] for r in row.tolist()]
+        bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), hi - lo), **columns)
+        places = self.placing.place(bars.ts, lo, hi, [timespan for _, timespan in keys])
+        profile = np.full(len(bars), -1, np.int32)
+        if self.profiles:
+            ranges = np.array([self._profiles_of.get(key, (0, 0)) for key in keys], dtype=np.int64).reshape(-1, 2)
+            _in_force(lo, hi, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
+        # A split takes effect with its New York date; where the market never closes, with its session.
+        factor = self._share_factor(keys, lo, hi, places.date if self.placing.by_clock else places.session)
+        symbols = [symbol for symbol, _ in keys]
+        return Scan(
+            bars=bars,
+            segments=segments,
+            places=places,
+            **{name: columns[name] if factor is None else columns[name] * factor for name in _PRICES},
+            volume=bars.volume if factor is None else bars.volume / factor,
+            share_factor=factor,
+            profile=profile,
+            profiles=self._table,
+            memory=state.memory,
+            limit=lambda form, rule, field: self.limits.of(form, rule, field, symbols, lo, hi, places.date, profile),
+            percentile=lambda scan, values, percent, least: _percentile(state, scan.segments, values, percent, least),
+            dividend=lambda segment, after, until: self.actions.dividend_between(symbols[segment], after, until),
+            span=np.array([SPAN_MS[timespan] for _, timespan in keys], dtype=np.int64),
+            by_clock=self.placing.by_clock,
+            session_reset=self.book.base.session_reset,
         )
-        self.found.firings.append(alert)
-        if opened:
-            self.found.alerts.append(alert)
-        return alert
+
+    def _share_factor(self, keys: list[SeriesKey], lo, hi, date: np.ndarray) -> np.ndarray | None:
+        split = [(s, symbol) for s, (symbol, _) in enumerate(keys) if self.actions.has_splits(symbol)]
+        if not split:
+            return None
+        factor = np.ones(len(date))
+        for s, symbol in split:
+            factor[lo[s] : hi[s]] = self.actions.share_factor(symbol, date[lo[s] : hi[s]])
+        return factor
+
+    def _judge(self, scan: Scan, robust: bool) -> list[tuple[int, Fired]]:
+        """(form, what fired) of each kind: the robust form where it applies, if robust forms alert."""
+        found: list[tuple[int, Fired]] = []
+        for name in LITERAL:
+            literal, robust_rule = self.rules["literal"][name], self.rules["robust"][name]
+            if not robust or self.book.base.rules == "literal":
+                found += [(0, fired) for fired in literal.judge(scan)]
+                continue
+            falls_back = ~robust_rule.applies(scan)
+            found += [(0, fired.take(falls_back[fired.index])) for fired in literal.judge(scan)]
+            found += [(1, fired) for fired in robust_rule.judge(scan)]
+        return found
+
+    def _join(self, state: State, scan: Scan, found: list[tuple[int, Fired]]) -> Firings:
+        index = np.concatenate([fired.index for _, fired in found])
+        kind = np.concatenate([np.full(len(fired.index), fired.kind, np.int8) for _, fired in found])
+        form = np.concatenate([np.full(len(fired.index), number, np.int8) for number, fired in found])
+        order = np.argsort(index * len(KINDS) + kind, kind="stable")
+        numbers = {
+            name: np.concatenate([getattr(fired, name) for _, fired in found])[order]
+            for name in ("value", "threshold", "baseline", "exceedance")
+        }
+        index, kind, form = index[order], kind[order], form[order]
+        score = alerting.scores(numbers["exceedance"])
+        severity = alerting.severities(score)
+        start, count, does = (np.empty(len(index), np.int64) for _ in range(3))
+        at = scan.segments
+        episodes.join(
+            *(at.row, at.cut, at.settle, at.hi, self.book.base.cooldown_bars * scan.span),
+            *(index, kind, severity, scan.bars.ts, state.episodes, start, count, does),
+        )
+        return Firings(
+            index=index, kind=kind, form=form, **numbers, score=score, severity=severity,
+            start=start, count=count, does=does,
+        )  # fmt: skip
 
 
-def _close_regular(series: Series, bar: Bar, place: Place) -> None:
-    series.regular_ts, series.regular_close = bar.ts_ms, bar.close
-    series.regular_date, series.regular_id = place.session_date, bar.event_id
+_PRICES = ("open", "high", "low", "close")
+
+
+def _percentile(state: State, at: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
+    if state.history == "sketch":
+        limits = np.empty(len(values))
+        history.sketched(
+            *(values, at.row, at.lo, at.cut, at.settle, at.hi, percent, least, state.bins, state.counts, limits)
+        )
+        return limits
+    limits = np.full(len(values), np.nan)
+    for row, cut, settle, hi in zip(at.row.tolist(), at.cut.tolist(), at.settle.tolist(), at.hi.tolist(), strict=True):
+        present = cut + np.flatnonzero(~np.isnan(values[cut:hi]))
+        found, known = np.empty(len(present)), state.values[row]
+        history.exact(np.sort(known), values[present], percent, least, found)
+        limits[present] = found
+        final = values[present[present < settle]]
+        if len(final):
+            state.values[row] = np.concatenate([known, final])
+    return limits
+
+
+def _hold(state: State, scan: Scan) -> None:
+    """Keep what can still be revised, and what its windows look back on."""
+    at = scan.segments
+    start = np.maximum(at.lo, at.settle - CONTEXT)
+    for name, array in state.bars.items():
+        _keep(array, at.row, getattr(scan.bars, name), start, at.hi)
+    state.held[at.row], state.kept[at.row] = at.hi - start, at.settle - start
+
+
+@njit(cache=True)
+def _gather(held_values, held, row, new, first, last, lo, out):
+    for s in range(len(row)):
+        n = held[s]
+        out[lo[s] : lo[s] + n] = held_values[row[s], :n]
+        out[lo[s] + n : lo[s] + n + last[s] - first[s]] = new[first[s] : last[s]]
+
+
+@njit(cache=True)
+def _keep(held_values, row, values, start, hi):
+    for s in range(len(row)):
+        held_values[row[s], : hi[s] - start[s]] = values[start[s] : hi[s]]
+
+
+@njit(cache=True)
+def _in_force(lo, hi, ts, first, last, effective, profile):
+    for s in range(len(lo)):
+        at = first[s] - 1
+        for i in range(lo[s], hi[s]):
+            while at + 1 < last[s] and effective[at + 1] <= ts[i]:
+                at += 1
+            profile[i] = at if at >= first[s] else -1
+
+
+@njit(cache=True)
+def _marked(start, stop, n):
+    marked = np.zeros(n, np.bool_)
+    for s in range(len(start)):
+        marked[start[s] : stop[s]] = True
+    return marked

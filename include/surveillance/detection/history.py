@@ -1,145 +1,157 @@
-"""A symbol's earlier values of one statistic, and their percentiles. Two forms.
+"""A series' earlier values of one statistic, and their percentile. Two forms, neither depends on batches.
 
-``exact`` keeps every value: the answer is numpy's linear percentile, memory grows with history.
-``sketch`` counts values in logarithmic bins: memory is bounded, and every value, so also every interpolated
-percentile, is within 0.5 % of the exact one. Only values more than about 28,000 times smaller than the largest are
-counted together at the low end.
+``exact`` keeps every value: the answer is numpy's linear percentile; memory grows with history.
 
-Both depend on the values alone, never on how they were cut into batches.
+``sketch`` is a DDSketch (Masson, Rim, Lee: DDSketch, VLDB 2019) over a fixed range: bin k counts the values in
+(LEAST * gamma^(k-1), LEAST * gamma^k], gamma = 1.01 / 0.99, and answers with the value that is within 1 % of all of
+them. Values below LEAST = 1e-8 count as 0, those beyond the last bin (7.6) as 7.6; a standard deviation of one-bar log
+returns lies between. So every percentile from 1e-8 to 7.6 is within 1 % of the exact one, in 4 kB per series.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import insort
-from functools import cache
-from typing import Any, Literal
+from math import ceil, log
+from typing import Literal
 
-from ddsketch.mapping import LogarithmicMapping
-from ddsketch.store import CollapsingLowestDenseStore
+import numpy as np
+from numba import njit
 
 Form = Literal["exact", "sketch"]
-RELATIVE_ACCURACY = 0.005
-BIN_LIMIT = 1024
-_MAPPING = LogarithmicMapping(RELATIVE_ACCURACY)
-_bin_value = cache(_MAPPING.value)
+RELATIVE_ACCURACY = 0.01
+LEAST = 1e-8
+BINS = 1024
+_GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
+_LOG_GAMMA = log(_GAMMA)
+VALUES = np.concatenate([[0.0], LEAST * 2 / (_GAMMA + 1) * _GAMMA ** np.arange(1, BINS)])
+"""The value that a bin answers with."""
 
 
-class History:
-    """Values >= 0 of one series; ``count`` of them so far."""
-
-    count: int
-
-    def add(self, value: float) -> None:
-        raise NotImplementedError
-
-    def at_rank(self, rank: int) -> float:
-        """The value with ``rank`` values below it in ascending order."""
-        raise NotImplementedError
-
-    def percentile(self, percent: float) -> float:
-        """Linear interpolation between the two neighbours, as numpy's default."""
-        position = percent / 100 * (self.count - 1)
-        rank = int(position)
-        lower = self.at_rank(rank)
-        upper = self.at_rank(min(rank + 1, self.count - 1))
-        return lower + (upper - lower) * (position - rank)
-
-    def copy(self) -> History:
-        return load(self.dump())
-
-    def dump(self) -> list[Any]:
-        """Plain values that ``load`` turns back into the same history."""
-        raise NotImplementedError
+@njit(cache=True)
+def bin_of(value: float) -> int:
+    """The bin that counts ``value`` >= 0."""
+    if value < LEAST:
+        return 0
+    return min(max(int(ceil(log(value / LEAST) / _LOG_GAMMA)), 1), BINS - 1)
 
 
-class ExactHistory(History):
-    """Every value, sorted."""
+@njit(cache=True)
+def sketched(values, row, lo, cut, settle, hi, percent, minimum, bins, counts, limits):
+    """Percentile of the strictly earlier values at each value; NaN while they are fewer than ``minimum``.
 
-    def __init__(self, values: array | None = None):
-        self._values = array("d") if values is None else values
-
-    @property
-    def count(self) -> int:
-        return len(self._values)
-
-    def add(self, value: float) -> None:
-        insort(self._values, value)
-
-    def at_rank(self, rank: int) -> float:
-        return self._values[rank]
-
-    def dump(self) -> list[Any]:
-        return ["exact", self._values.tobytes()]
-
-
-class SketchHistory(History):
-    """Counts per logarithmic bin, in the ddsketch library's mapping and store.
-
-    The library finds a rank by walking all bins. Here a cursor stays at the last answer and moves with it: one or two
-    bins per value instead of hundreds, and the same answer.
+    Args:
+        values: one per bar, NaN where there is none; segment s is evaluated in [cut[s], hi[s]); limits
+            before that, from lo[s], are NaN.
+        bins, counts: per row of the state, what was counted before ``cut``; afterwards, before ``settle``.
+        limits: written, one per bar.
     """
-
-    def __init__(self, zeros: int = 0, store: CollapsingLowestDenseStore | None = None):
-        self._zeros = zeros
-        self._store = CollapsingLowestDenseStore(BIN_LIMIT) if store is None else store
-        self.count = zeros + int(self._store.count)
-        self._key = int(self._store.min_key) if self._store.count else 0
-        self._below = 0  # values in bins before _key
-
-    def add(self, value: float) -> None:
-        self.count += 1
-        if value <= _MAPPING.min_possible:
-            self._zeros += 1
-            return
-        key, store = _MAPPING.key(value), self._store
-        store.add(key)
-        if store.count == 1:
-            self._key = key
-        elif key < self._key:
-            self._below += 1
-        if self._key <= store.min_key:
-            self._key, self._below = store.min_key, 0
-
-    def at_rank(self, rank: int) -> float:
-        rank -= self._zeros
-        if rank < 0:
-            return 0.0
-        bins, offset = self._store.bins, self._store.offset
-        key, below = self._key, self._below
-        while below > rank:
-            key -= 1
-            below -= bins[key - offset]
-        while below + bins[key - offset] <= rank:
-            below += bins[key - offset]
-            key += 1
-        self._key, self._below = key, below
-        return _bin_value(key)
-
-    def dump(self) -> list[Any]:
-        store = self._store
-        if not store.count:
-            return ["sketch", self._zeros, 0, 0, 0, False, []]
-        used = store.bins[store.min_key - store.offset : store.max_key - store.offset + 1]
-        layout = [len(store.bins), store.offset, store.min_key, store.is_collapsed]
-        return ["sketch", self._zeros, *layout, [int(count) for count in used]]
+    keys = np.empty(4096, np.int16)
+    for s in range(len(row)):
+        own, count = bins[row[s]], counts[row[s]]
+        limits[lo[s] : cut[s]] = np.nan
+        # ``key`` is the bin that holds the rank asked for last, ``below`` how many values lie in the bins before it.
+        key, below = 0, 0
+        if hi[s] - settle[s] > len(keys):
+            keys = np.empty(hi[s] - settle[s], np.int16)
+        for i in range(cut[s], hi[s]):
+            value, limits[i] = values[i], np.nan
+            if value == value and count >= minimum:
+                position = percent / 100.0 * (count - 1)
+                rank = int(position)
+                while below > rank:
+                    key -= 1
+                    below -= own[key]
+                while below + own[key] <= rank:
+                    below += own[key]
+                    key += 1
+                lower = VALUES[key]
+                upper = lower
+                if rank + 1 < count and below + own[key] <= rank + 1:
+                    above = key + 1
+                    while own[above] == 0:
+                        above += 1
+                    upper = VALUES[above]
+                limits[i] = lower + (upper - lower) * (position - rank)
+            added = -1
+            if value == value:
+                added = bin_of(value)
+                own[added] += 1
+                count += 1
+                below += added < key
+            if i >= settle[s]:
+                keys[i - settle[s]] = added
+        # What may still be revised is not remembered.
+        for i in range(settle[s], hi[s]):
+            if keys[i - settle[s]] >= 0:
+                own[keys[i - settle[s]]] -= 1
+                count -= 1
+        counts[row[s]] = count
 
 
-def new(form: Form) -> History:
-    return ExactHistory() if form == "exact" else SketchHistory()
+@njit(cache=True)
+def exact(settled, values, percent, minimum, limits):
+    """Percentile of ``settled`` (sorted) and the strictly earlier ``values`` at each of them; NaN while too few.
+
+    Two heaps: all values up to the rank asked for, greatest first, and the others, least first.
+    """
+    count = len(settled)
+    position = percent / 100.0 * (count - 1)
+    # A sorted array is a heap.
+    low = np.empty(count + len(values) + 1)
+    high = np.empty(count + len(values) + 1)
+    lows = min(int(position) + 1, count) if count else 0
+    for k in range(lows):
+        low[k] = settled[lows - 1 - k]
+    highs = count - lows
+    high[:highs] = settled[lows:]
+    for k in range(len(values)):
+        if count >= minimum and count > 0:
+            position = percent / 100.0 * (count - 1)
+            upper = high[0] if highs else low[0]
+            limits[k] = low[0] + (upper - low[0]) * (position - int(position))
+        else:
+            limits[k] = np.nan
+        value = values[k]
+        count += 1
+        if lows and value < low[0]:
+            _push(low, lows, value, -1.0)
+            lows += 1
+        else:
+            _push(high, highs, value, 1.0)
+            highs += 1
+        wanted = int(percent / 100.0 * (count - 1)) + 1
+        while lows < wanted:
+            _push(low, lows, _pop(high, highs, 1.0), -1.0)
+            lows, highs = lows + 1, highs - 1
+        while lows > wanted:
+            _push(high, highs, _pop(low, lows, -1.0), 1.0)
+            lows, highs = lows - 1, highs + 1
 
 
-def load(dumped: list[Any]) -> History:
-    form, *rest = dumped
-    if form == "exact":
-        values = array("d")
-        values.frombytes(rest[0])
-        return ExactHistory(values)
-    zeros, length, offset, min_key, is_collapsed, used = rest
-    store = CollapsingLowestDenseStore(BIN_LIMIT)
-    if used:
-        start = min_key - offset
-        store.bins = [0.0] * start + [float(count) for count in used] + [0.0] * (length - start - len(used))
-        store.count, store.offset, store.is_collapsed = float(sum(used)), offset, is_collapsed
-        store.min_key, store.max_key = min_key, min_key + len(used) - 1
-    return SketchHistory(zeros, store)
+@njit(cache=True)
+def _push(heap, size, value, sign):
+    at = size
+    while at > 0:
+        parent = (at - 1) >> 1
+        if sign * heap[parent] <= sign * value:
+            break
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = value
+
+
+@njit(cache=True)
+def _pop(heap, size, sign):
+    top, value, size = heap[0], heap[size - 1], size - 1
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and sign * heap[child + 1] < sign * heap[child]:
+            child += 1
+        if sign * value <= sign * heap[child]:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = value
+    return top

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 from .. import broker, wire
 from ..broker import Kafka, Position
-from ..models import Split
+from ..models import Dividend, Profile, Split, TickerChange
 from ..sessions import Sessions
 from . import intake
+from .actions import CorporateActions
 from .engine import Engine
 from .history import Form
-from .parameters import Parameters
+from .parameters import ParameterBook
 from .state import State, StateError
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def detect_partition(
     partition: int,
     *,
     sessions: Sessions,
-    parameters: Parameters | None = None,
+    book: ParameterBook | None = None,
     history: Form = "sketch",
     limit: int = 200_000,
 ) -> BatchSummary:
@@ -59,7 +60,8 @@ def detect_partition(
     positions = positions_of(partition)
     if not broker.lag(kafka, GROUP, positions):
         return summary
-    engine = Engine(parameters or Parameters(), sessions, read_splits(kafka))
+    actions, profiles = read_baselines(kafka)
+    engine = Engine(book or ParameterBook.default(), sessions, actions, profiles)
     # A batch that does not move on would be repeated for ever; whoever called may look again later.
     while _detect_batch(kafka, partition, engine, history, limit, summary) and broker.lag(kafka, GROUP, positions):
         pass
@@ -71,10 +73,15 @@ def positions_of(partition: int) -> list[Position]:
     return [(broker.BARS, partition), (broker.NEWS, partition)]
 
 
-def read_splits(kafka: Kafka) -> list[Split]:
-    """The splits known now."""
-    records = map(wire.decode, broker.read_compacted(kafka, broker.BASELINES).values())
-    return [record for record in records if isinstance(record, Split)]
+def read_baselines(kafka: Kafka) -> tuple[CorporateActions, list[Profile]]:
+    """The corporate actions and profiles known now."""
+    found: dict[type, list] = {Split: [], Dividend: [], TickerChange: [], Profile: []}
+    for raw in broker.read_compacted(kafka, broker.BASELINES).values():
+        record = wire.decode(raw)
+        if type(record) in found:
+            found[type(record)].append(record)
+    actions = CorporateActions(tuple(found[Split]), tuple(found[Dividend]), tuple(found[TickerChange]))
+    return actions, found[Profile]
 
 
 def _detect_batch(
@@ -127,7 +134,7 @@ def _load(kafka: Kafka, partition: int, engine: Engine, history: Form, limit: in
                 return state, False
             reason = f"the snapshot ({state.history}) stands at {state.offsets}"
     if not committed:
-        return State(history=history), False
+        return State(history), False
     LOG.warning(
         "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
     )
@@ -136,7 +143,7 @@ def _load(kafka: Kafka, partition: int, engine: Engine, history: Form, limit: in
 
 def _rebuild(kafka: Kafka, partition: int, engine: Engine, history: Form, until: dict[str, int], limit: int) -> State:
     """Run the log once more up to ``until``; what it finds has been published before."""
-    state, cursor = State(history=history), dict.fromkeys(positions_of(partition))
+    state, cursor = State(history), dict.fromkeys(positions_of(partition))
     while True:
         batch = intake.read(kafka, cursor, limit)
         messages = [message for message in batch.messages if message.offset < until.get(message.topic, 0)]

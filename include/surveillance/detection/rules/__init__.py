@@ -1,26 +1,19 @@
-"""The rules, one file each, in the order in which they are evaluated at a record."""
+"""The rules: of bars, each in a literal and a robust form, and of the feed."""
 
-from .abnormal_volume import AbnormalVolume
+from . import literal, robust
 from .data_quality import DataQuality
 from .feed_freshness import FeedFreshness
-from .news_impact import NewsImpact
-from .price_breakout import PriceBreakout
-from .price_gap import PriceGap
-from .rule import NOT_APPLICABLE, BarView, Firing, Rule, Verdict, WatermarkView
-from .volatility_spike import VolatilitySpike
 
-__all__ = [
-    "NOT_APPLICABLE",
-    "AbnormalVolume",
-    "BarView",
-    "DataQuality",
-    "FeedFreshness",
-    "Firing",
-    "NewsImpact",
-    "PriceBreakout",
-    "PriceGap",
-    "Rule",
-    "Verdict",
-    "VolatilitySpike",
-    "WatermarkView",
-]
+LITERAL = ("abnormal_volume", "volatility_spike", "price_breakout", "price_gap")
+"""Rules of bars, in the order in which they are measured: later ones use what earlier ones measured."""
+
+MEMORY: dict[str, str] = {
+    **literal.PriceGap.MEMORY,
+    **robust.MEMORY_OF_VOLUME,
+    **robust.VolatilitySpike.MEMORY,
+    **robust.PriceBreakout.MEMORY,
+    **robust.PriceGap.MEMORY,
+}
+"""Name -> dtype of what rules remember of a series; all start as zero."""
+
+__all__ = ["LITERAL", "MEMORY", "DataQuality", "FeedFreshness", "literal", "robust"]

@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from .. import words
-from .rule import Firing, Verdict, WatermarkView
+from .feed import Finding, Verdict, WatermarkView
 
 
 class DataQuality(Struct, frozen=True):
@@ -34,7 +34,7 @@ class DataQuality(Struct, frozen=True):
         watermark = view.watermark
         if not watermark.rejected > self.allowed:
             return None
-        return Firing(
+        return Finding(
             rule=self.name,
             version=self.version,
             ts_ms=watermark.as_of_ms,

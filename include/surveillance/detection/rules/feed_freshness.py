@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import ClassVar
 
 from msgspec import Struct, field
 
 from ...models import SPAN_MS
 from .. import words
-from .rule import NOT_APPLICABLE, Firing, Verdict, WatermarkView
+from .feed import NOT_APPLICABLE, Finding, Verdict, WatermarkView
 
 
 def _allowed() -> dict[str, float]:
@@ -16,43 +17,56 @@ def _allowed() -> dict[str, float]:
 
 
 class FeedFreshness(Struct, frozen=True):
-    """No bar for longer than allowed, counted in minutes of regular session.
+    """No bar for longer than this symbol's trading can explain, counted in minutes of regular session.
 
-    Asked at each watermark, which says up to when the vendor was asked: the minutes of regular session from the end
-    of the last bar to the watermark are more than 15 (for minute bars). Nights, weekends and holidays do not count.
+    Asked at each watermark, which says up to when the vendor was asked. The profile knows which share of the session's
+    bars the symbol usually has, p; if bars came and went by chance, b of them in a row would be missing with
+    probability (1 - p)^b. The rule fires when that is below 1 in 10,000 and at least 5 minutes are missing. Without a
+    profile it fires when more than 15 minutes (for minute bars) are missing. Nights, weekends and holidays do not count.
 
-    Example: the last minute bar ended at 14:40 and a watermark says that all up to 15:00 has been asked for: 20
-    minutes > 15, so the rule fires with value 20 and threshold 15.
+    Example: a symbol has 90 % of its minutes. The last bar ended at 14:40 and a watermark says that all up to 14:46
+    has been asked for: 6 minutes, 0.1^6 = 1 in 1,000,000, so the rule fires with value 6 and threshold 5. A symbol that
+    trades in every third minute is allowed 23 minutes.
 
-    Warm-up: not applicable before the first bar of the series, outside the regular session, and at watermarks of a
-    backfill, which asks for the past.
+    Warm-up: not applicable before the first bar of the series, outside the regular session, at watermarks of a
+    backfill, which asks for the past, and for a ticker that has been given up for another one.
     Exceedance: minutes / allowed.
 
     Attributes:
-        allowed_minutes: session minutes without a bar, per timespan.
+        allowed_minutes: session minutes without a bar, per timespan, where there is no profile.
+        chance: probability below which silence is not the symbol's own.
+        minimum_minutes: session minutes that must be missing in any case.
     """
 
     name: ClassVar[str] = "feed_freshness"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    MOST_PRESENT: ClassVar[float] = 0.99  # a symbol that never misses a bar yet may
 
     allowed_minutes: dict[str, float] = field(default_factory=_allowed)
+    chance: float = 1e-4
+    minimum_minutes: float = 5.0
 
     def evaluate(self, view: WatermarkView) -> Verdict:
-        watermark, series = view.watermark, view.series
+        watermark = view.watermark
         allowed = self.allowed_minutes.get(watermark.timespan)
-        if allowed is None or series is None or not series.ts or watermark.source != "live":
+        if allowed is None or view.last_ms is None or watermark.source != "live" or view.renamed:
             return NOT_APPLICABLE
         if view.sessions.phase(watermark.as_of_ms) != "regular":
             return NOT_APPLICABLE
-        last_end_ms = series.ts[-1] + SPAN_MS[watermark.timespan]
+        reason = f"the limit is {allowed:g}"
+        if view.profile is not None and view.profile.presence:
+            allowed, share = self._allowed(view)
+            reason = f"it usually has {share:.0%} of its bars, so {allowed:,.0f} minutes are allowed"
+        last_end_ms = view.last_ms + SPAN_MS[watermark.timespan]
         if watermark.as_of_ms - last_end_ms <= allowed * 60_000:
             return None
         minutes = view.sessions.minutes_between(last_end_ms, watermark.as_of_ms)
         if not minutes > allowed:
             return None
-        return Firing(
+        return Finding(
             rule=self.name,
             version=self.version,
+            form="literal" if view.profile is None else "robust",
             ts_ms=watermark.as_of_ms,
             close_ms=watermark.as_of_ms,
             polled_ms=watermark.polled_ms,
@@ -62,9 +76,17 @@ class FeedFreshness(Struct, frozen=True):
             window_start_ms=last_end_ms,
             window_end_ms=watermark.as_of_ms,
             exceedance=minutes / allowed,
-            event_ids=(watermark.event_id, series.ids[-1]),
+            event_ids=(watermark.event_id, view.last_id),
             explanation=(
                 f"{watermark.symbol} has had no {watermark.timespan} bar for {minutes:,.0f} session minutes up to "
-                f"{words.clock(watermark.as_of_ms)}; the limit is {allowed:g}."
+                f"{words.clock(watermark.as_of_ms)}; {reason}."
             ),
         )
+
+    def _allowed(self, view: WatermarkView) -> tuple[float, float]:
+        """Minutes that the symbol's own intensity explains, and the share of bars that it has."""
+        presence = view.profile.presence
+        share = sum(presence) / len(presence)
+        bars = log(self.chance) / log(1 - min(max(share, 1e-6), self.MOST_PRESENT))
+        minutes = bars * SPAN_MS[view.watermark.timespan] / 60_000
+        return max(minutes, self.minimum_minutes), share

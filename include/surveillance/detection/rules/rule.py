@@ -1,91 +1,110 @@
-"""What a rule is: a name, a version, its parameters, and one question asked at one record.
+"""What a rule of bars is: a name, a version, its parameters, a measure, a verdict and a sentence.
 
-A rule is a frozen struct whose fields are its parameters. It never looks at a clock and keeps no state: all it may
-know is in the view that it is handed.
+A rule is a frozen struct whose fields are its parameters. It never looks at a clock. Measuring is apart from judging:
+``measure`` writes a statistic for every bar, ``judge`` holds it against the limits. A measure that is NaN is not
+applicable (too little to go on), which differs from a bar that was looked at and did not fire.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
-from typing import ClassVar, Final, Literal, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol
 
-from msgspec import Struct
+import numpy as np
 
-from ...models import Bar, Metric, Watermark
-from ...sessions import Sessions
-from ..series import Series
+from ..scan import Scan
+
+KINDS = (
+    ("abnormal_volume", ""),
+    ("volatility_spike", ""),
+    ("price_breakout", "up"),
+    ("price_breakout", "down"),
+    ("price_gap", "up"),
+    ("price_gap", "down"),
+)
+"""Rule and direction of what can fire at a bar; a kind is an index here."""
+VOLUME, VOLATILITY, BREAKOUT_UP, BREAKOUT_DOWN, GAP_UP, GAP_DOWN = range(len(KINDS))
 
 
-class Firing(Struct, frozen=True, kw_only=True):
-    """A rule's limit was crossed at one record.
+@dataclass(frozen=True)
+class Fired:
+    """The bars at which one kind fired, in order, and per bar what an alert tells of it.
 
-    ``exceedance`` is how far, in a measure common to all rules: 1 at the limit, 2 at twice the limit, and so on;
-    each rule says how it counts.
+    ``exceedance`` is how far beyond the limit, in a measure common to all rules: 1 at the limit, 2 at twice the limit,
+    and so on; each rule says how it counts.
     """
 
-    rule: str
-    version: int
-    ts_ms: int
-    close_ms: int
-    polled_ms: int
-    source: str
-    direction: Literal["up", "down", ""] = ""
+    kind: int
+    index: np.ndarray
+    value: np.ndarray
+    threshold: np.ndarray
+    baseline: np.ndarray
+    exceedance: np.ndarray
+
+    def take(self, which: np.ndarray) -> Fired:
+        return Fired(
+            self.kind,
+            self.index[which],
+            self.value[which],
+            self.threshold[which],
+            self.baseline[which],
+            self.exceedance[which],
+        )
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One firing, with all that its sentence may need. ``at(name)`` is a measure at the bar."""
+
+    symbol: str
+    timespan: str
+    direction: Literal["up", "down", ""]
+    index: int
     value: float
     threshold: float
-    baseline: float | None = None
-    window_start_ms: int
-    window_end_ms: int
-    exceedance: float
-    event_ids: tuple[str, ...]
-    article_id: str | None = None
-    explanation: str
+    baseline: float
+    scan: Scan
+
+    def at(self, measure: str) -> float:
+        return float(self.scan.measures[measure][self.index])
+
+    @property
+    def ts_ms(self) -> int:
+        return int(self.scan.bars.ts[self.index])
+
+    @property
+    def session_date(self) -> str:
+        return self.scan.session_date(self.index)
 
 
-class _Silence(Enum):
-    NOT_APPLICABLE = "not applicable"
-
-
-NOT_APPLICABLE: Final = _Silence.NOT_APPLICABLE
-"""The rule has too little to go on. That differs from None: the rule looked and did not fire."""
-
-Verdict = Firing | None | Literal[_Silence.NOT_APPLICABLE]
-
-
-@dataclass(slots=True)
-class BarView:
-    """One bar, what was measured at it, and the series as it stood before it."""
-
-    bar: Bar
-    metric: Metric
-    series: Series
-    history_count: int  # earlier values behind metric.return_std_p95
-    adjusted_close: float | None  # previous session's last regular close, in today's shares
-
-
-@dataclass(slots=True)
-class WatermarkView:
-    """One watermark and the series as it stands; ``series`` is None before the first bar."""
-
-    watermark: Watermark
-    series: Series | None
-    sessions: Sessions
-
-
-V = TypeVar("V", contravariant=True)
-
-
-class Rule(Protocol[V]):
-    """``name`` and ``version`` identify the rule on its alerts; the version grows when the formula changes."""
+class BarRule(Protocol):
+    """``name``, ``form`` and ``version`` identify the rule on alerts; the version grows when the formula changes."""
 
     name: ClassVar[str]
+    form: ClassVar[Literal["literal", "robust"]]
     version: ClassVar[int]
+    window: int
 
-    def evaluate(self, view: V) -> Verdict:
-        """Firing when the limit is crossed, None when it is not, NOT_APPLICABLE when that cannot be said."""
+    def measure(self, scan: Scan) -> None:
+        """Write this rule's measures of every evaluated bar."""
+        ...
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        """Where the measures are beyond the limits."""
+        ...
+
+    def sentence(self, firing: Firing) -> str:
+        """One sentence in plain English."""
         ...
 
 
-def times_limit(value: float, limit: float) -> float:
+def times_limit(value: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
     """How many times the limit; infinite when the limit is zero."""
-    return value / limit if limit else float("inf")
+    with np.errstate(divide="ignore"):
+        return np.divide(value, limit)
+
+
+def pick(numbers: np.ndarray | float, index: np.ndarray) -> np.ndarray:
+    """Of one number per bar, or one for all, those at ``index``."""
+    return np.broadcast_to(numbers, index.shape) if np.ndim(numbers) == 0 else numbers[index]

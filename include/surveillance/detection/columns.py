@@ -1,0 +1,80 @@
+"""Bars as columns: what the engine computes on. One code per (symbol, timespan)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..models import Bar
+
+SeriesKey = tuple[str, str]
+"""(symbol, timespan)"""
+
+
+@dataclass(frozen=True)
+class BarColumns:
+    """Bars in the order of the log, one array element each.
+
+    Attributes:
+        keys: (symbol, timespan) of each code.
+        code: index into ``keys``, int32.
+        ts: start, UTC epoch ms, int64.
+        open, high, low, close: dollars per share, unadjusted, float64.
+        volume: shares, float64.
+        revision: ``models.bar_revision``, uint32.
+        polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
+        live: whether a live poll brought it, bool.
+    """
+
+    keys: list[SeriesKey]
+    code: np.ndarray
+    ts: np.ndarray
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    revision: np.ndarray
+    polled: np.ndarray
+    live: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def take(self, index: np.ndarray | slice) -> BarColumns:
+        """The bars at ``index``, in its order."""
+        return BarColumns(self.keys, *(getattr(self, name)[index] for name in COLUMNS))
+
+    def key(self, index: int) -> SeriesKey:
+        """(symbol, timespan) of one bar."""
+        return self.keys[self.code[index]]
+
+    def event_id(self, index: int) -> str:
+        """As ``Bar.event_id``."""
+        symbol, timespan = self.keys[self.code[index]]
+        return f"{symbol}|{timespan}|{self.ts[index]}|{self.revision[index]:08x}"
+
+    @classmethod
+    def of(cls, bars: Sequence[Bar]) -> BarColumns:
+        """From records."""
+        codes: dict[SeriesKey, int] = {}
+        code = [codes.setdefault((bar.symbol, bar.timespan), len(codes)) for bar in bars]
+        prices = np.array([(bar.open, bar.high, bar.low, bar.close) for bar in bars], dtype=float).reshape(-1, 4)
+        return cls(
+            keys=list(codes),
+            code=np.array(code, dtype=np.int32),
+            ts=np.array([bar.ts_ms for bar in bars], dtype=np.int64),
+            open=prices[:, 0].copy(),
+            high=prices[:, 1].copy(),
+            low=prices[:, 2].copy(),
+            close=prices[:, 3].copy(),
+            volume=np.array([float(bar.volume) for bar in bars], dtype=float),
+            revision=np.array([int(bar.revision, 16) for bar in bars], dtype=np.uint32),
+            polled=np.array([bar.polled_ms for bar in bars], dtype=np.int64),
+            live=np.array([bar.source == "live" for bar in bars], dtype=bool),
+        )
+
+
+COLUMNS = tuple(field.name for field in fields(BarColumns))[1:]

@@ -1,0 +1,71 @@
+"""Price breakout: a close outside the range of the bars before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from msgspec import Struct
+
+from ... import windows, words
+from ...scan import Scan
+from ..rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing, pick
+
+
+class PriceBreakout(Struct, frozen=True):
+    """The close is above the highest high, or below the lowest low, of the 20 previous bars.
+
+    The 20 are the previous bars that exist, of all hours, over session borders; the current bar is not one of them.
+    Touching the level is not a breakout. ``direction`` is up or down.
+
+    Example: the 20 previous bars reached from 100.00 to 101.00 and this one closes at 101.50: above 101.00, so the
+    rule fires up with value 101.50 and threshold 101.00.
+
+    Warm-up: not applicable before 20 previous bars. Zero variance: when all 20 bars stand at one price, any other
+    close is a breakout.
+    Exceedance: 1 + distance beyond the level / width of the range; 2 when the range has no width. In the example
+    1 + 0.50 / 1.00 = 1.5.
+
+    Attributes:
+        window: previous bars in the range.
+        buffer: share of the range's width that is tolerated beyond it; 0 is the rule as written above.
+    """
+
+    name: ClassVar[str] = "price_breakout"
+    form: ClassVar[str] = "literal"
+    version: ClassVar[int] = 1
+
+    window: int = 20
+    buffer: float = 0.0
+
+    def measure(self, scan: Scan) -> None:
+        at, highest, lowest = scan.segments, scan.blank("highest_high"), scan.blank("lowest_low")
+        windows.extremes_before(scan.high, scan.low, at.lo, at.cut, at.hi, self.window, highest, lowest)
+        if scan.session_reset:
+            for measure in (highest, lowest):
+                windows.forget_across(scan.places.date, at.cut, at.hi, self.window, measure)
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
+        buffer = scan.limit(self.form, self.name, "buffer")
+        for kind, level, sign in ((BREAKOUT_UP, highest, 1.0), (BREAKOUT_DOWN, lowest, -1.0)):
+            index = np.flatnonzero(scan.close > highest if sign > 0 else scan.close < lowest)
+            width = highest[index] - lowest[index]
+            index = index[np.abs(scan.close[index] - level[index]) > pick(buffer, index) * width]
+            width = highest[index] - lowest[index]
+            close, base, room = (
+                scan.prices_today(prices, index) for prices in (scan.close[index], level[index], width)
+            )
+            with np.errstate(divide="ignore", invalid="ignore"):
+                beyond = np.where(room > 0, np.abs(close - base) / room, 1.0)
+            limit = base + sign * pick(buffer, index) * room
+            yield Fired(kind, index, close, limit, base, 1.0 + beyond)
+
+    def sentence(self, firing: Firing) -> str:
+        side = "above the highest high" if firing.direction == "up" else "below the lowest low"
+        return (
+            f"{firing.symbol} closed at {words.price(firing.value)} "
+            f"{words.during(firing.timespan, firing.ts_ms, firing.session_date)}, {side} of the {self.window} previous "
+            f"bars ({words.price(firing.baseline)})."
+        )

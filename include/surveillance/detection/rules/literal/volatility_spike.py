@@ -1,0 +1,70 @@
+"""Volatility spike: prices move more than this symbol's almost always do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from msgspec import Struct
+
+from ... import windows, words
+from ...scan import Scan
+from ..rule import VOLATILITY, Fired, Firing, pick, times_limit
+
+
+class VolatilitySpike(Struct, frozen=True):
+    """The standard deviation of the last 20 one-bar log returns is above the 95th percentile of its earlier values.
+
+    A log return is ln(close / previous close) over bars that exist, over session borders. The standard deviation
+    divides by n - 1. The percentile is of the same symbol's strictly earlier values of this very statistic, with
+    linear interpolation between neighbours, once there are at least 100 of them.
+
+    Example: 120 earlier values have their 95th percentile at 0.00080; the last 20 returns now have a standard
+    deviation of 0.00120. 0.00120 > 0.00080, so the rule fires with value 0.00120 and threshold 0.00080.
+
+    Warm-up: the statistic needs 21 bars, the percentile 100 earlier statistics, so not applicable before bar 121.
+    Zero variance: a price that does not move has a standard deviation of 0, which counts as a value and never fires;
+    the first movement after an all-flat history is above a percentile of 0 and fires.
+    Exceedance: standard deviation / percentile.
+
+    Attributes:
+        window: returns in the standard deviation.
+        percentile: of the earlier values, in percent.
+        minimum_history: earlier values needed.
+        multiple: times the percentile that is tolerated; 1 is the rule as written above.
+    """
+
+    name: ClassVar[str] = "volatility_spike"
+    form: ClassVar[str] = "literal"
+    version: ClassVar[int] = 1
+
+    window: int = 20
+    percentile: float = 95.0
+    minimum_history: int = 100
+    multiple: float = 1.0
+
+    def measure(self, scan: Scan) -> None:
+        at, returns, deviation = scan.segments, scan.blank("log_return"), scan.blank("return_std")
+        windows.log_returns(scan.close, at.lo, at.hi, returns)
+        windows.deviations(returns, at.lo, at.cut, at.hi, self.window, deviation)
+        if scan.session_reset:
+            windows.forget_across(scan.places.date, at.cut, at.hi, self.window, deviation)
+        # The percentile's history goes on when windows restart.
+        scan.measures["return_std_p95"] = scan.percentile(scan, deviation, self.percentile, self.minimum_history)
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        deviation, percentile = scan.measures["return_std"], scan.measures["return_std_p95"]
+        multiple = scan.limit(self.form, self.name, "multiple")
+        index = np.flatnonzero(deviation > multiple * percentile)
+        value, base = deviation[index], percentile[index]
+        limit = pick(multiple, index) * base
+        yield Fired(VOLATILITY, index, value, limit, base, times_limit(value, limit))
+
+    def sentence(self, firing: Firing) -> str:
+        times = "" if firing.threshold == firing.baseline else f"{firing.threshold / firing.baseline:.3g} times "
+        return (
+            f"{firing.symbol} moved by {words.percent(firing.value, 3)} per bar (standard deviation of the last "
+            f"{self.window} returns) {words.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than "
+            f"{words.percent(firing.threshold, 3)}, {times}the {self.percentile:g}th percentile of its earlier values."
+        )

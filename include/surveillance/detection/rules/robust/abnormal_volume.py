@@ -1,0 +1,173 @@
+"""Abnormal volume: far more shares than usual at this time of day, on a day like this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import nan
+from typing import ClassVar
+
+import numpy as np
+from msgspec import Struct
+from numba import njit
+
+from ....sessions import MINUTE_MS
+from ... import words
+from ...scan import Scan
+from ..rule import VOLUME, Fired, Firing, pick
+
+WINDOW_MS = 5 * MINUTE_MS
+HALF_LIFE_MS = 40 * MINUTE_MS  # of the day's level
+PRIOR_MS = 20 * MINUTE_MS  # how much observed time the start of the day's level is worth
+CARRY = 0.7  # of the level of the session before
+CARRY_DAYS = 4  # back, at most: over a long weekend
+CLIP = 0.5  # how far one bar may pull the day's level: a burst must not become the day's level while it lasts
+LEAST_SCALE = 0.35  # below, a burst of three times would be many z, and so would be every fund rebalancing
+
+MEMORY = {
+    "volume_sum": "f8",
+    "volume_weight": "f8",
+    "volume_start": "f8",
+    "volume_at": "i8",
+    "volume_session": "i4",
+}
+"""What is remembered of each series, zero for nothing yet: the day's level as a weighted sum and its weight, where it
+started, the bar up to which it counts, and its session."""
+
+
+class AbnormalVolume(Struct, frozen=True):
+    """The last five minutes traded far more shares than is usual at this time of day, on a day like this.
+
+    x is ln(1 + shares of the last five minutes), the bar's own included; bars longer than that stand for themselves.
+    From earlier sessions the symbol's profile knows, for each time of day, the usual x (a median) and how much x
+    varies, S (1.4826 x the median absolute deviation, at least 0.35). Some days are busy as a whole: their level, a, is
+    how far x was above the usual on average earlier in the same session, recent minutes first (half-life 40 minutes),
+    starting from 0.7 times the level at the end of the session before. No bar moves the level by more than 0.5 from
+    what it was, so that a burst does not hide itself.
+
+        z = (x - usual x - a) / S          RVOL = e^(x - usual x)
+
+    The rule fires when z is greater than 4, RVOL is greater than 3, and the five minutes traded more than $10,000.
+
+    Example: at 11:00 some symbol trades 20,000 shares in five minutes on most days, S is 0.4, and today is half as
+    busy again (a = 0.41). Now it traded 160,000: RVOL 8, z = (ln 160,001 - ln 20,001 - 0.41) / 0.4 = 4.17 > 4, so it
+    fires with value 160,000, baseline about 30,000 (20,000 x 1.5) and threshold about 149,000, all in shares.
+
+    Warm-up: not applicable without a profile (three full sessions), nor outside the regular session. Early in a
+    session its level is mostly that of the session before. No dispersion (every day the same volume): S is 0.35.
+    Exceedance: z / limit.
+
+    Attributes:
+        z: how many robust standard deviations are allowed.
+        rvol: how many times the usual is allowed, however steady the symbol.
+        turnover_floor: dollars that the five minutes must trade to matter.
+    """
+
+    name: ClassVar[str] = "abnormal_volume"
+    form: ClassVar[str] = "robust"
+    version: ClassVar[int] = 1
+    window: ClassVar[int] = 5
+
+    z: float = 4.0
+    rvol: float = 3.0
+    turnover_floor: float = 10_000.0
+
+    def applies(self, scan: Scan) -> np.ndarray:
+        return scan.profile >= 0
+
+    def measure(self, scan: Scan) -> None:
+        at, places, profiles = scan.segments, scan.places, scan.profiles
+        measure(
+            # Volumes as they came: in the shares of the bar's own day, as the profile's are.
+            (scan.bars.ts, places.session, places.regular, places.slot, scan.bars.volume, scan.profile),
+            (profiles.volume_level, profiles.volume_scale),
+            (at.lo, at.cut, at.settle, at.hi, at.row, scan.span),
+            tuple(scan.memory[name] for name in MEMORY),
+            (scan.new("recent_volume"), scan.new("rvol"), scan.new("volume_z")),
+        )
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        limit, least_rvol, floor = (scan.limit(self.form, self.name, name) for name in ("z", "rvol", "turnover_floor"))
+        z, rvol, recent = (scan.measures[name] for name in ("volume_z", "rvol", "recent_volume"))
+        index = np.flatnonzero((z > limit) & (rvol > least_rvol) & (recent * scan.bars.close > floor))
+        z, rvol, recent, limit = z[index], rvol[index], recent[index], pick(limit, index)
+        scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.places.slot[index]], LEAST_SCALE)
+        expected = np.log1p(recent) - z * scale
+        threshold = np.maximum(
+            np.expm1(expected + limit * scale), pick(least_rvol, index) * (1.0 + recent) / rvol - 1.0
+        )
+        yield Fired(VOLUME, index, recent, threshold, np.expm1(expected), z / limit)
+
+    def sentence(self, firing: Firing) -> str:
+        rvol, z = firing.at("rvol"), firing.at("volume_z")
+        during = words.during(firing.timespan, firing.ts_ms, firing.session_date)
+        if firing.timespan == "minute":
+            during = f"in the five minutes to {words.clock(firing.ts_ms + MINUTE_MS)}"
+        return (
+            f"{firing.symbol} traded {words.shares(firing.value)} shares {during}, {rvol:,.1f} times the usual at this "
+            f"time of day; on a day like this {words.shares(firing.baseline)} were to be expected "
+            f"and up to {words.shares(firing.threshold)} are allowed (z {z:.1f})."
+        )
+
+
+@njit(cache=True)
+def recent_volume(ts, session, regular, volume, lo, i):
+    """Shares of the bars of the same regular session that start in (ts - 5 minutes, ts], the latest bar first."""
+    total, j = 0.0, i
+    while j >= lo and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
+        if regular[j]:
+            total += volume[j]
+        j -= 1
+    return total
+
+
+@njit(cache=True)
+def measure(bars, table, segments, memory, out):
+    """Recent shares, RVOL and z of bars [cut, hi) of every segment; memory moves on from ``cut`` to ``settle``.
+
+    Args:
+        bars: (ts, session, regular, slot, volume, profile), one per bar, sorted by series and time; ``slot`` -1 outside
+            the regular session, ``profile`` -1 for none, ``volume`` in the shares of the profile.
+        table: (level, scale), each [profile, slot].
+        segments: (lo, cut, settle, hi, row, span), one per segment; bars before ``cut`` are only looked back on, bars
+            from ``settle`` on leave nothing in memory, ``row`` is the segment's place in memory, ``span`` in ms.
+        memory: the arrays of ``MEMORY``, in its order; changed in place.
+        out: (recent shares, RVOL, z), one per bar; written, NaN where not applicable.
+    """
+    ts, session, regular, slot, volume, profile = bars
+    level, scale = table
+    lo, cut, settle, hi, row, span = segments
+    mem_sum, mem_weight, mem_start, mem_at, mem_session = memory
+    recent, rvol, z = out
+    for s in range(len(lo)):
+        r, usual_fade = row[s], 0.5 ** (span[s] / HALF_LIFE_MS)
+        total, weight, start = mem_sum[r], mem_weight[r], mem_start[r]
+        at, of = mem_at[r], mem_session[r]
+        for i in range(cut[s], hi[s]):
+            if i == settle[s]:
+                mem_sum[r], mem_weight[r], mem_start[r] = total, weight, start
+                mem_at[r], mem_session[r] = at, of
+            recent[i], rvol[i], z[i] = nan, nan, nan
+            p, slot_here = profile[i], slot[i]
+            if p < 0 or slot_here < 0 or not regular[i]:
+                continue
+            if session[i] != of:
+                # Zeros, before the first session: no level, long ago.
+                before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
+                start = CARRY * before if session[i] - of <= CARRY_DAYS else 0.0
+                total, weight, of = 0.0, 0.0, session[i]
+            else:
+                since = ts[i] - at
+                fade = usual_fade if since == span[s] else 0.5 ** (since / HALF_LIFE_MS)
+                total, weight = total * fade, weight * fade
+            at = ts[i]
+            shares = recent_volume(ts, session, regular, volume, lo[s], i)
+            above = np.log1p(shares) - level[p, slot_here]
+            today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
+            recent[i] = shares
+            rvol[i] = np.exp(above)
+            z[i] = (above - today) / max(scale[p, slot_here], LEAST_SCALE)
+            total += span[s] * min(max(above, today - CLIP), today + CLIP)
+            weight += span[s]
+        if settle[s] >= hi[s]:
+            mem_sum[r], mem_weight[r], mem_start[r] = total, weight, start
+            mem_at[r], mem_session[r] = at, of

@@ -1,0 +1,61 @@
+"""News impact, robust: bad news that is about this company, is new, and is close to a burst of trading."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import ClassVar
+
+from msgspec import Struct
+
+from ....models import SPAN_MS
+from ....sessions import MINUTE_MS
+from ..feed import NOT_APPLICABLE, Verdict
+from ..news import NewsView
+
+
+class NewsImpact(Struct, frozen=True):
+    """A negative article lies from 2 minutes after to 15 minutes before abnormal volume, and weighs enough.
+
+    Weight = e^(-distance / 10 minutes) x relevance x novelty x how far abnormal_volume is beyond its limit. Relevance
+    is 1 when the title names the ticker or the article is about it alone, else 1 / number of tickers. Novelty is 1 for
+    the first such story, 0 for one whose title repeats that of an earlier negative article about the ticker within 24
+    hours. The rule fires when the weight is greater than 0.25. Prices take about 15 minutes to absorb bad news, and
+    trading can lead an article by a little, not by much.
+
+    Example: an article about two tickers (relevance 0.5) is published at 14:28, and the minute from 14:31 fires
+    abnormal_volume at 1.6 times its limit: e^-0.3 x 0.5 x 1 x 1.6 = 0.59 > 0.25, so the rule fires at the 14:31 bar
+    with value 0.59 and threshold 0.25.
+
+    Warm-up: as abnormal_volume. Not applicable to bars of 10 minutes and longer. An article without the vendor's
+    sentiment for this ticker is unknown and does not count.
+    Exceedance: weight / limit, at most that of 5 times.
+
+    Attributes:
+        before_minutes: how long volume may lead the article.
+        after_minutes: how long volume may follow it.
+        decay_minutes: distance at which the weight falls to 1/e.
+        minimum: weight that is tolerated.
+    """
+
+    name: ClassVar[str] = "news_impact"
+    form: ClassVar[str] = "robust"
+    version: ClassVar[int] = 1
+
+    before_minutes: float = 2.0
+    after_minutes: float = 15.0
+    decay_minutes: float = 10.0
+    minimum: float = 0.25
+
+    def evaluate(self, view: NewsView) -> Verdict:
+        if SPAN_MS[view.timespan] >= 10 * MINUTE_MS:
+            return NOT_APPLICABLE
+        apart = view.apart_ms / MINUTE_MS
+        if not -self.before_minutes < apart < self.after_minutes:
+            return None
+        near, article = exp(-abs(apart) / self.decay_minutes), view.article
+        # How far volume is beyond its limit must not outweigh an article about somebody else.
+        weight = near * article.relevance * article.novel * min(view.bar.exceedance, 5.0)
+        if not weight > self.minimum:
+            return None
+        why = f" (weight {weight:.2f}, relevance {article.relevance:.2f})"
+        return view.finding(self, weight, self.minimum, min(weight / self.minimum, 5.0), why)

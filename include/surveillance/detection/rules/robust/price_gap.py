@@ -1,0 +1,98 @@
+"""Price gap, robust: the session opens further away than its usual day is wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from msgspec import Struct
+
+from ... import words
+from ...scan import Scan
+from ..literal.price_gap import previous_closes
+from ..rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+
+
+class PriceGap(Struct, frozen=True):
+    """The session opens further from the previous close than one usual day's range.
+
+    abs(ln(open of the session's first regular bar / previous session's last regular close)) / usual range > 1, and
+    the gap is at least 0.5 %. Sessions are the exchange calendar's, half-days and late opens included. The previous
+    close is adjusted for splits and lowered by cash dividends that go ex between the two sessions: neither is a gap.
+    The usual range is the average true range of the profile's last 14 sessions, as a fraction of the close.
+    ``direction`` is up or down.
+
+    Example: KO closes at 49.79 and opens at 46.76; its usual day is 1.4 % wide. ln(46.76 / 49.79) = -6.28 %, 4.5
+    ranges, so the rule fires down with value 4.5, threshold 1 and baseline 49.79.
+
+    Warm-up: not applicable on any bar but a session's first regular one, nor before one previous session; without a
+    profile the literal form holds. Zero variance: a usual range of zero is not held against, the literal form holds.
+    Exceedance: value / limit.
+
+    Attributes:
+        limit: usual ranges that are tolerated.
+        minimum: absolute log gap below which no gap counts, as a fraction.
+    """
+
+    name: ClassVar[str] = "price_gap"
+    form: ClassVar[str] = "robust"
+    version: ClassVar[int] = 1
+    MEMORY: ClassVar[dict[str, str]] = {
+        "open_session": "int32",
+        "open_close": "float64",
+        "open_ts": "int64",
+    }
+    window: ClassVar[int] = 0
+
+    limit: float = 1.0
+    minimum: float = 0.005
+
+    def applies(self, scan: Scan) -> np.ndarray:
+        return (scan.profile >= 0) & (scan.profiles.range_percent[scan.profile] > 0)
+
+    def measure(self, scan: Scan) -> None:
+        at, previous, gaps = scan.segments, scan.new("session_close"), scan.new("gap_range")
+        sessions = scan.memory["open_session"]
+        before = sessions[at.row].copy()
+        memory = [scan.memory[name] for name in self.MEMORY]
+        previous_closes(scan, scan.places.regular, scan.places.session, memory, previous, scan.new("session_ts"))
+        opening = np.flatnonzero(previous == previous)
+        if len(opening):
+            self._without_dividends(scan, opening, before, previous)
+        usual = np.where(self.applies(scan)[opening], scan.profiles.range_percent[scan.profile[opening]], np.nan)
+        gaps[opening] = np.log(scan.open[opening] / previous[opening]) / usual
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        gaps, limit = scan.measures["gap_range"], scan.limit(self.form, self.name, "limit")
+        with np.errstate(invalid="ignore"):
+            far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= scan.limit(self.form, self.name, "minimum")
+        for kind, sign in ((GAP_UP, 1.0), (GAP_DOWN, -1.0)):
+            index = np.flatnonzero((sign * gaps > limit) & far)
+            value, tolerated = np.abs(gaps[index]), pick(limit, index)
+            previous = scan.prices_today(scan.measures["session_close"][index], index)
+            yield Fired(kind, index, value, tolerated, previous, value / tolerated)
+
+    def sentence(self, firing: Firing) -> str:
+        opened = float(firing.scan.bars.open[firing.index])
+        return (
+            f"{firing.symbol} opened at {words.price(opened)} on {firing.session_date}, "
+            f"{words.percent(abs(opened / firing.baseline - 1))} "
+            f"{'above' if firing.direction == 'up' else 'below'} the previous session's last close "
+            f"({words.price(firing.baseline)}, after splits and dividends): {firing.value:.1f} of its usual daily "
+            f"ranges; the limit is {firing.threshold:g}."
+        )
+
+    @staticmethod
+    def _without_dividends(scan: Scan, opening: np.ndarray, before: np.ndarray, previous: np.ndarray) -> None:
+        """Lower the previous closes by what went ex since."""
+        segment = np.searchsorted(scan.segments.hi, opening, side="right")
+        session, regular = scan.places.session, scan.places.regular
+        for i, s in zip(opening.tolist(), segment.tolist(), strict=True):
+            last = i - 1
+            while last >= scan.segments.cut[s] and not regular[last]:
+                last -= 1
+            after = session[last] if last >= scan.segments.cut[s] else before[s]
+            if cash := scan.dividend(s, int(after), int(session[i])):
+                factor = 1.0 if scan.share_factor is None else scan.share_factor[i]
+                previous[i] -= cash * factor

@@ -1,0 +1,129 @@
+"""Volatility spike, robust: prices move more than they almost ever do at this time of day, and go on doing so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from msgspec import Struct
+from numba import njit
+
+from ... import words
+from ...scan import Scan
+from ..rule import VOLATILITY, Fired, Firing, times_limit
+
+
+class VolatilitySpike(Struct, frozen=True):
+    """For three bars in a row, returns spread wider than in 99.5 % of the symbol's earlier sessions' bars.
+
+    Each one-bar log return is divided by its usual size at that time of day, so that the open and the close, which are
+    always lively, are no spike. The statistic is the standard deviation (ddof 1) of the last 20 such returns of one
+    regular session; its limit is the 99.5th percentile of the same statistic over the sessions that the profile was
+    built from. The rule starts to fire at the third bar in a row above the limit, and goes on until the statistic is
+    below its 80th percentile: one spell is one episode, not one per wobble around the limit.
+
+    Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes stand at 0.0024, 0.0026 and
+    0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is below 0.0011.
+
+    Warm-up: not applicable before 21 regular bars of the session, outside the regular session, without a profile, and
+    at timespans with fewer than 22 bars a session; there the literal form holds. Zero variance: prices that
+    do not move have the value 0 and never fire; a profile of prices that never moved has no percentile above zero and
+    is not held against.
+    Exceedance: value / limit, at least 1 while a spell lasts.
+
+    Attributes:
+        multiple: times the profile's 99.5th percentile that is tolerated.
+        persistence: bars in a row above the limit before the rule fires.
+        window: returns in the standard deviation.
+    """
+
+    name: ClassVar[str] = "volatility_spike"
+    form: ClassVar[str] = "robust"
+    version: ClassVar[int] = 1
+    MEMORY: ClassVar[dict[str, str]] = {"spike_session": "int32", "spike_above": "int32", "spike_on": "bool"}
+
+    multiple: float = 1.0
+    persistence: int = 3
+    window: int = 20
+
+    def applies(self, scan: Scan) -> np.ndarray:
+        return (scan.profile >= 0) & (scan.profiles.volatility_fire[scan.profile] > 0)
+
+    def measure(self, scan: Scan) -> None:
+        at, deviation = scan.segments, scan.new("volatility")
+        usual_deviations(
+            at.cut, at.hi, at.lo, scan.measures["log_return"], scan.places.session, scan.places.regular,
+            scan.places.slot, scan.profile, scan.profiles.return_factor, self.window, deviation,
+        )  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scan.measures["volatility_ratio"] = deviation / self._quantile(scan, "volatility_fire")
+
+    def judge(self, scan: Scan) -> Iterable[Fired]:
+        deviation, at = scan.measures["volatility"], scan.segments
+        limit = scan.limit(self.form, self.name, "multiple") * self._quantile(scan, "volatility_fire")
+        on = np.zeros(len(scan), np.bool_)
+        memory = [scan.memory[name] for name in self.MEMORY]
+        _spells(
+            at.row, at.cut, at.settle, at.hi, scan.places.session, deviation, limit,
+            self._quantile(scan, "volatility_clear"), self.persistence, *memory, on,
+        )  # fmt: skip
+        index = np.flatnonzero(on)
+        value, tolerated = deviation[index], limit[index]
+        yield Fired(VOLATILITY, index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
+
+    def sentence(self, firing: Firing) -> str:
+        return (
+            f"{firing.symbol} moved by {words.percent(firing.value, 3)} per bar (standard deviation of the last "
+            f"{self.window} returns, each relative to its time of day) "
+            f"{words.until(firing.timespan, firing.ts_ms, firing.session_date)}; it started when {self.persistence} "
+            f"bars in a row were above {words.percent(firing.threshold, 3)}, which almost none of its usual bars are."
+        )
+
+    @staticmethod
+    def _quantile(scan: Scan, name: str) -> np.ndarray:
+        """Per bar; NaN where there is no profile or none above zero."""
+        of = getattr(scan.profiles, name)[scan.profile]
+        return np.where((scan.profile >= 0) & (of > 0), of, np.nan)
+
+
+@njit(cache=True)
+def usual_deviations(cut, hi, lo, returns, session, regular, slot, profile, factor, window, out):
+    """Standard deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
+    scaled = np.empty(window)
+    for s in range(len(cut)):
+        for i in range(max(cut[s], lo[s] + window), hi[s]):
+            p = profile[i]
+            if p < 0 or not regular[i] or not regular[i - window] or session[i - window] != session[i]:
+                continue
+            total = 0.0
+            for j in range(window):
+                k = i - window + 1 + j
+                scaled[j] = returns[k] / factor[p, slot[k]]
+                total += scaled[j]
+            mean, squares = total / window, 0.0
+            for j in range(window):
+                squares += (scaled[j] - mean) ** 2
+            out[i] = np.sqrt(squares / (window - 1))
+
+
+@njit(cache=True)
+def _spells(row, cut, settle, hi, session, value, limit, clear, persistence, known_session, known_above, known_on, on):
+    for s in range(len(row)):
+        r = row[s]
+        of, above, burning = known_session[r], known_above[r], known_on[r]
+        for i in range(cut[s], hi[s]):
+            if i == settle[s]:
+                known_session[r], known_above[r], known_on[r] = of, above, burning
+            if session[i] != of:
+                of, above, burning = session[i], 0, False
+            if value[i] != value[i]:
+                continue
+            above = above + 1 if value[i] > limit[i] else 0
+            if burning:
+                burning = value[i] >= clear[i]
+            else:
+                burning = above >= persistence
+            on[i] = burning
+        if settle[s] == hi[s]:
+            known_session[r], known_above[r], known_on[r] = of, above, burning

@@ -1,0 +1,174 @@
+"""Records in the order of the log -> metrics and alerts, those of bars that come late or corrected included.
+
+A late or corrected bar takes its place among the bars that can still be revised; these are evaluated once more, and
+what differs is published again under the same ids: metrics with their new values, alerts as confirmed or retracted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..models import Alert, Bar, Metric, NewsItem, Watermark
+from . import admitting, reporting
+from .columns import BarColumns
+from .joining import Joining
+from .rules.feed import WatermarkView
+from .rules.rule import VOLUME
+from .state import REVISABLE, State
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+
+@dataclass
+class Detection:
+    """What one run found.
+
+    Attributes:
+        state: the input state, advanced; the input itself is unchanged.
+        metrics: one per evaluated bar, and again for each that a late or corrected bar changed.
+        alerts: see ``Alert.status``.
+        counts: bars, watermarks, news, other, duplicate, corrected, late, stale.
+    """
+
+    state: State
+    metrics: list[Metric] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Run:
+    """One pass over records."""
+
+    def __init__(self, engine: Engine, state: State):
+        self.engine, self.state = engine, state.copy()
+        self.counts: Counter[str] = Counter()
+        # (place in the log, what was found there); sorted at the end, because bars are evaluated column by column.
+        self.metrics: list[tuple[int, Metric]] = []
+        self.alerts: list[tuple[int, int, Alert]] = []
+        self.joining = Joining(engine, self.state, self._alert)
+
+    def consume(self, records: Iterable[Bar | Watermark | NewsItem]) -> Detection:
+        kinds: dict[type, list[tuple[int, Bar | Watermark | NewsItem]]] = {Bar: [], Watermark: [], NewsItem: []}
+        for place, record in enumerate(records):
+            kinds.get(type(record), []).append((place, record))
+            self.counts[_NAMES.get(type(record), "other")] += 1
+        watched = {(watermark.symbol, watermark.timespan) for _, watermark in kinds[Watermark]}
+        latest = {key: self.state.latest(key) for key in watched}
+        arrivals = self._bars([bar for _, bar in kinds[Bar]], np.array([place for place, _ in kinds[Bar]], np.int64))
+        for place, watermark in kinds[Watermark]:
+            self._watermark(place, watermark, latest, arrivals)
+        self.joining.news(kinds[NewsItem])
+        self.counts["duplicate"] += self.joining.duplicates
+        self.metrics.sort(key=lambda found: found[0])
+        self.alerts.sort(key=lambda found: found[:2])
+        metrics, alerts = [found[-1] for found in self.metrics], [found[-1] for found in self.alerts]
+        return Detection(self.state, metrics, alerts, self.counts)
+
+    def _bars(self, bars: list[Bar], places: np.ndarray) -> dict[tuple[str, str], list[tuple[int, int, str]]]:
+        """Evaluate all; returns, per series, (place, start, event id) of the bars that carried it on."""
+        columns = BarColumns.of(bars)
+        rows = np.array([self.state.row(key) for key in columns.keys], dtype=np.int64)
+        waiting = np.argsort(columns.code, kind="stable")
+        arrivals: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+        while len(waiting):
+            code = columns.code[waiting]
+            first = np.flatnonzero(np.diff(code, prepend=-1))
+            last = np.append(first[1:], len(waiting))
+            status = np.empty(len(waiting), np.int8)
+            admitting.admit(
+                *(rows[code[first]], first, last, columns.ts[waiting], columns.revision[waiting]),
+                *(self.state.held, self.state.kept, self.state.bars["ts"], self.state.bars["revision"]),
+                *(REVISABLE, status),
+            )
+            self.counts["duplicate"] += int(np.sum(status == admitting.DUPLICATE))
+            self.counts["stale"] += int(np.sum(status == admitting.STALE))
+            new = waiting[status == admitting.NEW]
+            if len(new):
+                self._carry_on(columns.take(new), places[new])
+                for at in new.tolist():
+                    bar = bars[at]
+                    arrivals.setdefault((bar.symbol, bar.timespan), []).append(
+                        (int(places[at]), bar.ts_ms, bar.event_id)
+                    )
+            for name in ("late", "corrected"):
+                revising = waiting[status == getattr(admitting, name.upper())]
+                self.counts[name] += len(revising)
+                if len(revising):
+                    self._revise(columns.take(revising), places[revising])
+            waiting = waiting[status == admitting.WAITING]
+        return arrivals
+
+    def _carry_on(self, bars: BarColumns, places: np.ndarray) -> None:
+        found = self.engine.evaluate(self.state, bars)
+        # Fresh bars stand in the scan as they were sorted for it.
+        place = np.full(len(found.scan), -1, np.int64)
+        rows = np.array([self.state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
+        place[found.fresh] = places[np.argsort(rows, kind="stable")]
+        metrics = reporting.metrics(found, np.flatnonzero(found.fresh))
+        self.metrics += zip(place[found.fresh].tolist(), metrics, strict=True)
+        fresh = found.fresh_firings
+        for f in np.flatnonzero(fresh.does != 0).tolist():
+            self._alert(int(place[fresh.index[f]]), int(fresh.kind[f]), reporting.alert(self.engine, found, fresh, f))
+        for f in np.flatnonzero(fresh.kind == VOLUME).tolist():
+            bar = reporting.volume_bar(found, fresh, f)
+            self.joining.bar(int(place[fresh.index[f]]), found.scan.bars.key(int(fresh.index[f])), bar)
+
+    def _revise(self, bars: BarColumns, places: np.ndarray) -> None:
+        """Put one bar of each series in its place and publish what that changes."""
+        rows = np.array([self.state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
+        part = self.state.take(rows)
+        before = self.engine.reconsider(part.copy())
+        part.insert(bars)
+        after = self.engine.reconsider(part)
+        self.state.put(rows, part)
+        at = after.scan.segments
+        for s in range(len(rows)):
+            place = int(places[s])
+            was = {metric.ts_ms: metric for metric in reporting.metrics(before, before.evaluated(s))}
+            for metric in reporting.metrics(after, after.evaluated(s)):
+                if was.get(metric.ts_ms) != metric:
+                    self.metrics.append((place, metric))
+            for alert in reporting.revised(self.engine, before, after, s):
+                self._alert(place, 0, alert)
+            known = [reporting.volume_bar(after, after.firings, f) for f in reporting.volume_firings(after, s)]
+            self.joining.revised(place, bars.keys[bars.code[s]], int(after.scan.bars.ts[at.cut[s]]), known)
+
+    def _watermark(self, place: int, watermark: Watermark, latest: dict, arrivals: dict) -> None:
+        key = watermark.symbol, watermark.timespan
+        name = f"{watermark.symbol}|{watermark.timespan}"
+        if watermark.source == "live":
+            if watermark.as_of_ms <= self.state.notes.watermarks.get(name, 0):
+                self.counts["duplicate"] += 1
+                return
+            self.state.notes.watermarks[name] = watermark.as_of_ms
+        last_ms, last_id = latest[key]
+        for at, ts_ms, event_id in arrivals.get(key, ()):
+            if at < place:
+                last_ms, last_id = ts_ms, event_id
+        number = self.engine.profile_at(key, watermark.as_of_ms)
+        profile = self.engine.profiles[number] if number >= 0 else None
+        spot = self.engine.placing.spot(watermark.as_of_ms)
+        view = WatermarkView(
+            watermark=watermark,
+            last_ms=last_ms,
+            last_id=last_id,
+            profile=profile,
+            sessions=self.engine.sessions,
+            renamed=self.engine.actions.renamed(watermark.symbol, spot.date),
+        )
+        parameters = self.engine.limits.resolve(spot.date, watermark.symbol, number)
+        for order, rule in enumerate((parameters.feed_freshness, parameters.data_quality), start=10):
+            verdict = rule.evaluate(view)
+            self.joining.fire(place, order, key, verdict, profile)
+
+    def _alert(self, place: int, order: int, alert: Alert) -> None:
+        self.alerts.append((place, order, alert))
+
+
+_NAMES = {Bar: "bars", Watermark: "watermarks", NewsItem: "news"}

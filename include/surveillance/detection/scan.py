@@ -1,0 +1,135 @@
+"""One pass over bars: columns sorted by series and time, cut into segments, and what is measured on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models import Profile
+from .columns import BarColumns
+from .placing import PHASES, Places, iso_date
+
+
+@dataclass(frozen=True)
+class Segments:
+    """One element per series that is scanned, all int64 positions in the bars.
+
+    Attributes:
+        row: of the state.
+        lo, hi: the series' bars.
+        cut: first bar to evaluate; what lies before is only looked back on.
+        fresh: first bar that was not evaluated before.
+        settle: bars before it can no longer be revised; what is remembered is the situation there.
+    """
+
+    row: np.ndarray
+    lo: np.ndarray
+    cut: np.ndarray
+    fresh: np.ndarray
+    settle: np.ndarray
+    hi: np.ndarray
+
+
+@dataclass(frozen=True)
+class ProfileTable:
+    """Profiles as arrays; axis 0 is the profile, axis 1 the slot."""
+
+    volume_level: np.ndarray
+    volume_scale: np.ndarray
+    return_factor: np.ndarray
+    volatility_fire: np.ndarray
+    volatility_clear: np.ndarray
+    range_percent: np.ndarray
+
+    @classmethod
+    def of(cls, profiles: Sequence[Profile]) -> ProfileTable:
+        """Shorter lists are filled up with NaN."""
+        slots = max((len(it.volume_level) for it in profiles), default=1)
+
+        def table(name: str) -> np.ndarray:
+            found = np.full((len(profiles), slots), np.nan)
+            for row, it in zip(found, profiles, strict=True):
+                row[: len(getattr(it, name))] = getattr(it, name)
+            return found
+
+        def column(name: str) -> np.ndarray:
+            return np.array([getattr(it, name) for it in profiles], dtype=float)
+
+        return cls(
+            *(table(name) for name in ("volume_level", "volume_scale", "return_factor")),
+            *(column(name) for name in ("volatility_fire", "volatility_clear", "range_percent")),
+        )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What rules work on.
+
+    Attributes:
+        bars: as they came, unadjusted.
+        open, high, low, close, volume: the same in shares of one basis per series, so that a split is no move; equal
+            to ``bars``' where no split is known.
+        share_factor: adjusted price / price of each bar, or None where no series has a split.
+        profile: index of the profile that is in force at each bar, -1 for none.
+        memory: per row of the state, what rules remember beyond windows.
+        measures: name -> one float per bar; NaN is not applicable.
+        limit: (form, rule, field) -> a parameter, one for all bars or one per bar.
+        percentile: (scan, statistic, percent, minimum count) -> percentile of each bar's strictly earlier values.
+        dividend: (segment, after, until) -> cash per share that went ex between two session ordinals.
+        span: per segment, length of its bars in ms, int64.
+        by_clock: sessions of the literal gap go by New York's clock.
+        session_reset: windows do not reach into another New York date.
+    """
+
+    bars: BarColumns
+    segments: Segments
+    places: Places
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    share_factor: np.ndarray | None
+    profile: np.ndarray
+    profiles: ProfileTable
+    memory: dict[str, np.ndarray]
+    limit: Callable[[str, str, str], float | np.ndarray]
+    percentile: Callable[[Scan, np.ndarray, float, int], np.ndarray]
+    dividend: Callable[[int, int, int], float]
+    span: np.ndarray
+    by_clock: bool
+    session_reset: bool = False
+    measures: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    def new(self, name: str) -> np.ndarray:
+        """A measure to be written, NaN until it is."""
+        self.measures[name] = np.full(len(self), np.nan)
+        return self.measures[name]
+
+    def blank(self, name: str) -> np.ndarray:
+        """A measure of which every bar is going to be written."""
+        self.measures[name] = np.empty(len(self))
+        return self.measures[name]
+
+    def prices_today(self, prices: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Adjusted prices of the bars at ``index`` in the shares of each one's own day."""
+        return prices if self.share_factor is None else prices / self.share_factor[index]
+
+    def shares_today(self, volumes: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Adjusted volumes of the bars at ``index`` in the shares of each one's own day."""
+        return volumes if self.share_factor is None else volumes * self.share_factor[index]
+
+    def adjusts(self, index: int) -> bool:
+        """Whether a split is known up to this bar."""
+        return self.share_factor is not None and self.share_factor[index] != 1.0
+
+    def phase(self, index: int) -> str:
+        return PHASES[self.places.phase[index]]
+
+    def session_date(self, index: int) -> str:
+        return iso_date(int(self.places.session[index]))

@@ -1,0 +1,160 @@
+"""Statistics over a window of present bars, for every bar of every series at once.
+
+All take bars sorted by series and time. Segment s holds one series: its bars are [lo[s], hi[s]), those up to cut[s] are
+only there to look back on, and [cut[s], hi[s]) are evaluated. A window that would reach before lo[s] gives NaN: too
+short, never a guess, and so do bars before cut[s]. Each value depends on the bars of its own window alone, in one fixed order of operations, so it
+has the same bits however the bars were cut into batches.
+
+The inner loops run over neighbouring bars, not over the window: the compiler turns them into vector instructions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+BLOCK = 256
+
+
+@njit(cache=True)
+def log_returns(close, lo, hi, out):
+    """ln(close / previous close); NaN on a segment's first bar."""
+    for s in range(len(lo)):
+        if lo[s] < hi[s]:
+            out[lo[s]] = np.nan
+        for i in range(lo[s] + 1, hi[s]):
+            out[i] = np.log(close[i] / close[i - 1])
+
+
+@njit(cache=True)
+def means_before(values, lo, cut, hi, window, out):
+    """Mean of the ``window`` values before each bar."""
+    total = np.empty(BLOCK)
+    for s in range(len(lo)):
+        first = max(cut[s], lo[s] + window)
+        out[lo[s] : min(first, hi[s])] = np.nan
+        for base in range(first, hi[s], BLOCK):
+            n = min(BLOCK, hi[s] - base)
+            total[:n] = 0.0
+            for back in range(window, 0, -1):
+                earlier = values[base - back : base - back + n]
+                for t in range(n):
+                    total[t] += earlier[t]
+            for t in range(n):
+                out[base + t] = total[t] / window
+
+
+@njit(cache=True)
+def extremes_before(high, low, lo, cut, hi, window, highest, lowest):
+    """Highest high and lowest low of the ``window`` bars before each bar."""
+    for s in range(len(lo)):
+        first = max(cut[s], lo[s] + window)
+        highest[lo[s] : min(first, hi[s])] = np.nan
+        lowest[lo[s] : min(first, hi[s])] = np.nan
+        for base in range(first, hi[s], BLOCK):
+            n = min(BLOCK, hi[s] - base)
+            _highest(high[base - window : base + n], window, highest[base : base + n])
+            _lowest(low[base - window : base + n], window, lowest[base : base + n])
+
+
+# Widths double: the extremes of 16 bars are those of 8 and of the 8 after them. Two loops of one kind each are what
+# the compiler turns into vector instructions.
+@njit(cache=True)
+def _highest(values, window, out):
+    best, width = values.copy(), 1
+    while 2 * width <= window:
+        for t in range(len(values) - 2 * width + 1):
+            best[t] = best[t] if best[t] > best[t + width] else best[t + width]
+        width *= 2
+    for t in range(len(out)):
+        out[t] = best[t] if best[t] > best[t + window - width] else best[t + window - width]
+
+
+@njit(cache=True)
+def _lowest(values, window, out):
+    best, width = values.copy(), 1
+    while 2 * width <= window:
+        for t in range(len(values) - 2 * width + 1):
+            best[t] = best[t] if best[t] < best[t + width] else best[t + width]
+        width *= 2
+    for t in range(len(out)):
+        out[t] = best[t] if best[t] < best[t + window - width] else best[t + window - width]
+
+
+@njit(cache=True, inline="always")
+def _product(a, b):
+    """a * b and what rounding took from it (Dekker 1971)."""
+    product = a * b
+    split = 134217729.0 * a
+    a_high = split - (split - a)
+    a_low = a - a_high
+    split = 134217729.0 * b
+    b_high = split - (split - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+@njit(cache=True)
+def deviations(values, lo, cut, hi, window, out):
+    """Standard deviation (ddof 1) of the last ``window`` values, the bar's own included; NaN where one is NaN.
+
+    Sums carry what rounding takes from them along, so they are right to the last bit in almost every case: the same
+    values in another order give the same deviation, and a strict comparison of two such windows is not decided by
+    rounding.
+    """
+    total, total_rest = np.empty(BLOCK), np.empty(BLOCK)
+    squares, squares_rest = np.empty(BLOCK), np.empty(BLOCK)
+    square, square_rest = np.empty(BLOCK + window), np.empty(BLOCK + window)
+    for s in range(len(lo)):
+        first = max(cut[s], lo[s] + window)
+        out[lo[s] : min(first, hi[s])] = np.nan
+        for base in range(first, hi[s], BLOCK):
+            n = min(BLOCK, hi[s] - base)
+            for array in (total, total_rest, squares, squares_rest):
+                array[:n] = 0.0
+            start = base - window + 1
+            for t in range(n + window - 1):
+                square[t], square_rest[t] = _product(values[start + t], values[start + t])
+            for j in range(window):
+                for t in range(n):
+                    value = values[start + j + t]
+                    new = total[t] + value
+                    part = new - total[t]
+                    total_rest[t] += (total[t] - (new - part)) + (value - part)
+                    total[t] = new
+                for t in range(n):
+                    value = square[j + t]
+                    new = squares[t] + value
+                    part = new - squares[t]
+                    squares_rest[t] += ((squares[t] - (new - part)) + (value - part)) + square_rest[j + t]
+                    squares[t] = new
+            for t in range(n):
+                mean_square, mean_square_rest = _product(squares[t], np.float64(window))
+                squared, squared_rest = _product(total[t], total[t])
+                rest = (mean_square_rest + squares_rest[t] * window) - (squared_rest + 2.0 * total[t] * total_rest[t])
+                apart = (mean_square - squared) + rest
+                # Below what the sums can tell from zero, the values are all the same.
+                apart = 0.0 if apart < 1e-29 * mean_square else apart
+                out[base + t] = np.sqrt(apart / (window * (window - 1.0)))
+
+
+@njit(cache=True)
+def true_ranges_before(high, low, close, lo, cut, hi, window, out):
+    """Mean true range of the ``window`` bars before each bar."""
+    for s in range(len(lo)):
+        first = max(cut[s], lo[s] + window + 1)
+        out[lo[s] : min(first, hi[s])] = np.nan
+        for i in range(first, hi[s]):
+            total = 0.0
+            for j in range(i - window, i):
+                total += max(high[j], close[j - 1]) - min(low[j], close[j - 1])
+            out[i] = total / window
+
+
+@njit(cache=True)
+def forget_across(date, cut, hi, window, out):
+    """NaN where the window reaches into another date."""
+    for s in range(len(cut)):
+        for i in range(cut[s], hi[s]):
+            if out[i] == out[i] and date[i - window] != date[i]:
+                out[i] = np.nan
