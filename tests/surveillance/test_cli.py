@@ -89,7 +89,8 @@ def test_news_and_splits_take_part(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("header", "message"), [("symbol,ts_ms", "lacks column timespan, open"), ("", "cannot be read")]
+    ("header", "message"),
+    [("symbol,ts_ms", "lacks column timespan, open"), ("", "is empty; it needs the columns symbol")],
 )
 def test_an_unusable_file_is_one_clear_line(tmp_path, header, message):
     result = replay(tmp_path, header=header)

@@ -1,12 +1,34 @@
-"""Which records the engine can work with. What it cannot is set aside with a reason, never dropped."""
+"""Which records the engine can work with. What it cannot is set aside with a reason, never dropped.
+
+The same objections twice: of one record as it comes off the log, and of columns as a file holds them.
+"""
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite, nan
+
+import numpy as np
 
 from ..models import SPAN_MS, Bar, NewsItem, Record, Watermark
 
 LATEST_MS = 4_102_444_800_000  # the year 2100: anything beyond is a wrong unit
+
+UNKNOWN_TIMESPAN = "unknown timespan"
+TIME_OUT_OF_RANGE = "time out of range"
+PRICE_NOT_POSITIVE = "price not positive"
+INSIDE_THE_BAR = "high or low inside the bar"
+VOLUME_UNUSABLE = "volume not a number or negative"
+VWAP_INFINITE = "vwap not finite"
+
+OBJECTIONS = (
+    UNKNOWN_TIMESPAN,
+    TIME_OUT_OF_RANGE,
+    PRICE_NOT_POSITIVE,
+    INSIDE_THE_BAR,
+    VOLUME_UNUSABLE,
+    VWAP_INFINITE,
+)
+"""In the order in which they are looked for; the first is the one that is given."""
 
 
 def objection(record: Record) -> str | None:
@@ -16,17 +38,51 @@ def objection(record: Record) -> str | None:
     if not isinstance(record, Bar | Watermark):
         return f"unexpected kind {record.__struct_config__.tag}"
     if record.timespan not in SPAN_MS:
-        return "unknown timespan"
+        return UNKNOWN_TIMESPAN
     start_ms = record.ts_ms if isinstance(record, Bar) else record.as_of_ms
     if not 0 < start_ms < LATEST_MS:
-        return "time out of range"
+        return TIME_OUT_OF_RANGE
     if isinstance(record, Watermark):
         return None
     prices = (record.open, record.high, record.low, record.close)
     if not all(isfinite(price) and price > 0 for price in prices):
-        return "price not positive"
+        return PRICE_NOT_POSITIVE
     if record.high < max(prices) or record.low > min(prices):
-        return "high or low inside the bar"
-    if not record.volume.is_finite() or record.volume < 0:
-        return "volume not a number or negative"
+        return INSIDE_THE_BAR
+    # A decimal can be finite and yet too large for what the engine computes with.
+    volume = float(record.volume) if record.volume.is_finite() else nan
+    if not 0 <= volume < inf:
+        return VOLUME_UNUSABLE
+    if record.vwap in (inf, -inf):
+        return VWAP_INFINITE
     return None
+
+
+def objections(
+    known_timespan: np.ndarray,
+    ts_ms: np.ndarray,
+    open_: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray,
+    vwap: np.ndarray,
+) -> np.ndarray:
+    """Per bar the number of its objection, 1 for the first of ``OBJECTIONS``; 0 when it can be used.
+
+    Columns of one length, float64 but for ``known_timespan`` (bool); NaN stands for what is no number, and in
+    ``vwap`` for what the vendor left out.
+    """
+    with np.errstate(invalid="ignore"):
+        usable_price = np.ones(len(ts_ms), dtype=bool)
+        for price in (open_, high, low, close):
+            usable_price &= (price > 0) & (price < inf)
+        found = (
+            ~known_timespan,
+            ~((ts_ms > 0) & (ts_ms < LATEST_MS)),
+            ~usable_price,
+            (high < np.maximum(open_, close)) | (low > np.minimum(open_, close)) | (high < low),
+            ~((volume >= 0) & (volume < inf)),
+            np.isinf(vwap),
+        )
+    return np.select(found, np.arange(1, len(found) + 1, dtype=np.int16), default=np.int16(0))

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from ..models import Alert, Bar, Metric, NewsItem
-from ..sessions import Sessions
-from . import tables
-from .engine import Engine
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from .. import grouping
+from ..errors import ConfigurationError
+from ..models import Alert, NewsItem, Profile, Split
+from ..sessions import NEW_YORK, PRE_MS, Sessions
+from . import profiles as baselines
+from . import reading, reporting, side_files, writing
+from .actions import CorporateActions
+from .columns import BarColumns
+from .engine import Engine, Evaluation
 from .history import Form
-from .parameters import Parameters
+from .joining import Joining
+from .parameters import ParameterBook
+from .placing import PHASES, iso_date
+from .rules.rule import KINDS, VOLUME
 from .state import State
 
-CHUNK = 20_000
+HISTORY_MS = 45 * 86_400_000
+"""How far back bars are looked at for a profile: 20 sessions, a long holiday included."""
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay found. ``counts`` as in Detection; ``firings`` and ``episodes`` per rule."""
+    """What a replay found.
+
+    Attributes:
+        counts: rows, bars, news, duplicate, corrected.
+        firings, episodes: per rule.
+        rejected: rows per reason.
+        profiles: that were built or read.
+        events: market-wide ones.
+    """
 
     counts: Counter[str]
     firings: Counter[str]
     episodes: Counter[str]
     rejected: Counter[str]
+    profiles: int = 0
+    events: int = 0
 
 
 def replay(
@@ -33,45 +58,200 @@ def replay(
     out: Path,
     *,
     sessions: Sessions,
-    parameters: Parameters,
+    book: ParameterBook,
     history: Form = "exact",
     news: Path | None = None,
     splits: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    dividends: Path | None = None,
+    ticker_changes: Path | None = None,
+    profiles: Path | None = None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> Replay:
     """Run the engine over files and write alerts, metrics and rejected rows as Parquet into ``out``.
 
-    ``alerts.parquet`` has one row per firing bar and rule; rows of one episode share ``event_id``. Bars are taken in
-    order of their close and news in order of publication, whatever the order of the files.
+    ``book.base.rules`` decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would have
+    been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``. Bars are
+    taken in order of their start and news in order of publication, whatever the order of the files.
+
+    Args:
+        profiles: as the command ``baselines`` writes them; without it, they are built before each session from the
+            file's earlier bars, as the nightly DAG would.
 
     Raises:
         ConfigurationError: a file cannot be read or lacks a column.
     """
-    bar_records, errors = tables.read_bars(bars)
-    news_records, news_errors = tables.read_news(news) if news else ([], [])
-    split_records, split_errors = tables.read_splits(splits) if splits else ([], [])
-    errors += news_errors + split_errors
-    records = sorted([*bar_records, *news_records], key=_known_ms)
-    engine, state = Engine(parameters, sessions, split_records), State(history=history)
-    metrics: list[Metric] = []
-    firings: list[Alert] = []
-    counts: Counter[str] = Counter()
-    episodes: Counter[str] = Counter()
-    for start in range(0, len(records), CHUNK):
-        detection = engine.run(state, records[start : start + CHUNK])
-        state = detection.state
-        metrics += detection.metrics
-        firings += detection.firings
-        counts += detection.counts
-        episodes.update(alert.rule for alert in detection.alerts)
-        progress(min(start + CHUNK, len(records)), len(records))
+    progress("read", 0, 1)
+    read = reading.read_bars(bars)
+    tables = [read.rejects]
+
+    def side(path: Path | None, reader: Callable[[Path], tuple[list, pa.Table]]) -> list:
+        if path is None:
+            return []
+        records, rejects = reader(path)
+        tables.append(rejects)
+        return records
+
+    items: list[NewsItem] = side(news, side_files.read_news)
+    actions = CorporateActions(
+        splits=tuple(side(splits, side_files.read_splits)),
+        dividends=tuple(side(dividends, side_files.read_dividends)),
+        ticker_changes=tuple(side(ticker_changes, side_files.read_ticker_changes)),
+    )
+    known: Sequence[Profile] = []
+    if book.base.rules == "robust":
+        known = read_profiles(profiles) if profiles else walk_forward(read.bars, sessions, actions.splits, progress)
+    engine, state = Engine(book, sessions, actions, known), State(history)
+    progress("detect", 0, 1)
+    found = engine.evaluate(state, read.bars)
     out.mkdir(parents=True, exist_ok=True)
-    tables.write_records(out / "alerts.parquet", Alert, firings)
-    tables.write_records(out / "metrics.parquet", Metric, metrics)
-    tables.write_errors(out / "rejected.parquet", errors)
-    fired = Counter(alert.rule for alert in firings)
-    return Replay(counts, fired, episodes, Counter(error.reason for error in errors))
+    progress("write", 0, 3)
+    told, published = _news(engine, state, found, items)
+    events = 0
+    if book.base.rules == "robust":
+        alerts = _published(engine, found) + published
+        market = grouping.market_events(
+            alerts, len({symbol for symbol, _ in read.bars.keys}),
+            breadth=book.base.market_breadth, minimum=book.base.market_minimum,
+        )  # fmt: skip
+        events = len(market)
+        alerts = sorted([*alerts, *market], key=lambda it: (it.bar_close_ms, it.symbol, it.rule, it.firings))
+        writing.write_alerts(out / "alerts.parquet", alerts)
+    else:
+        writing.write_rows(out / "alerts.parquet", _rows(engine, found), [alert for alert, _ in told])
+    progress("write", 1, 3)
+    fresh, places = found.fresh, found.scan.places
+    writing.write_metrics(
+        out / "metrics.parquet",
+        found.bars,
+        {name: values for name, values in found.measures.items() if name in reporting.MEASURES},
+        phase=places.phase[fresh],
+        phases=PHASES,
+        session=places.session[fresh],
+        profile=found.scan.profile[fresh],
+        profile_versions=tuple(profile.version for profile in engine.profiles),
+        progress=lambda done, total: progress("write", 1 + done, 1 + total),
+    )
+    writing.write_rejects(out / "rejected.parquet", tables)
+    firings, episodes = _counts(found, told)
+    rejected = Counter(reason for table in tables for reason in table["reason"].to_pylist())
+    counts = read.counts | Counter(bars=len(read.bars), news=len(items))
+    return Replay(counts, firings, episodes, rejected, len(engine.profiles), events)
 
 
-def _known_ms(record: Bar | NewsItem) -> int:
-    return record.close_ms if isinstance(record, Bar) else record.published_ms
+def walk_forward(
+    bars: BarColumns,
+    sessions: Sessions,
+    splits: Iterable[Split] = (),
+    progress: Progress = lambda stage, done, total: None,
+) -> list[Profile]:
+    """Profiles as the nightly DAG would have built them: before each session of the bars, from earlier ones."""
+    if not len(bars):
+        return []
+    order = np.argsort(bars.ts, kind="stable")
+    bars = bars.take(order)
+    found: list[Profile] = []
+    opens, _, _ = sessions.arrays()
+    first, last = np.searchsorted(opens, (bars.ts[0], bars.ts[-1] + 86_400_000))
+    for number, at in enumerate(range(first, min(last + 1, len(opens)))):
+        effective_ms = effective_from(int(opens[at]), sessions)
+        start, end = np.searchsorted(bars.ts, (effective_ms - HISTORY_MS, effective_ms))
+        if end > start:
+            found += baselines.build(bars.take(slice(start, end)), sessions, effective_ms=effective_ms, splits=splits)
+        progress("baselines", number + 1, int(last - first))
+    return found
+
+
+def effective_from(open_ms: int, sessions: Sessions) -> int:
+    """From when on a profile for the session that opens at ``open_ms`` holds: its first bar of any kind."""
+    if not sessions.extended:
+        return open_ms
+    opened = datetime.fromtimestamp((open_ms - sessions.shift_ms) / 1000, NEW_YORK)
+    midnight = round(opened.replace(hour=0, minute=0).timestamp()) * 1000 + sessions.shift_ms
+    return min(midnight, open_ms - PRE_MS)
+
+
+def read_profiles(path: Path) -> list[Profile]:
+    """As the command ``baselines`` wrote them: one JSON object a line.
+
+    Raises:
+        ConfigurationError: unreadable, or a line is no profile.
+    """
+    try:
+        return [_profile_decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"profiles {path} cannot be read: {error}; write them with `baselines`") from error
+
+
+_profile_decoder = msgspec.json.Decoder(Profile)
+
+
+def _published(engine: Engine, found: Evaluation) -> list[Alert]:
+    """What would have been published of the new bars."""
+    fresh = found.fresh_firings
+    return [reporting.alert(engine, found, fresh, f) for f in np.flatnonzero(fresh.does != 0).tolist()]
+
+
+def _news(
+    engine: Engine, state: State, found: Evaluation, items: list[NewsItem]
+) -> tuple[list[tuple[Alert, bool]], list[Alert]]:
+    """Alerts of news_impact: (one of each bar that met an article, whether it opened an episode), and the published."""
+    published: list[Alert] = []
+    joining = Joining(engine, state, lambda place, order, alert: published.append(alert))
+    fresh = found.fresh_firings
+    bars = []
+    for f in np.flatnonzero(fresh.kind == VOLUME).tolist() if items else ():
+        key, bar = found.scan.bars.key(int(fresh.index[f])), reporting.volume_bar(found, fresh, f)
+        bars.append(bar)
+        # Known at its close; even places leave articles of the same moment behind it.
+        joining.bar(2 * (bar.ts_ms + reporting.SPAN_MS[key[1]]), key, bar)
+    joining.news([(2 * item.published_ms + 1, item) for item in items])
+    told = [bar.told for bar in bars if bar.told is not None]
+    return [(alert, alert.firings == 1) for alert in told], published
+
+
+def _rows(engine: Engine, found: Evaluation) -> pa.Table:
+    """One row per firing, without the ids of what it rests on: the window says which bars these are."""
+    fresh, scan = found.fresh_firings, found.scan
+    bars, index = scan.bars, fresh.index
+    symbols, timespans = ([key[part] for key in bars.keys] for part in (0, 1))
+    code = bars.code[index]
+    rules, directions = ([kind[part] for kind in KINDS] for part in (0, 1))
+    versions = [engine.rules["literal"][rule].version for rule in rules]
+    columns = {
+        "symbol": pa.array(symbols, pa.string()).take(pa.array(code)),
+        "timespan": pa.array(timespans, pa.string()).take(pa.array(code)),
+        "ts_ms": bars.ts[index],
+        "rule": pa.array(rules).take(pa.array(fresh.kind)),
+        "rule_version": np.array(versions, dtype=np.int64)[fresh.kind],
+        "form": pa.array(reporting.FORMS).take(pa.array(fresh.form)),
+        "direction": pa.array(directions).take(pa.array(fresh.kind)),
+        "value": fresh.value,
+        "threshold": fresh.threshold,
+        "baseline": fresh.baseline,
+        "score": fresh.score,
+        "severity": pa.array(reporting.SEVERITIES).take(pa.array(fresh.severity)),
+        "episode_start_ms": fresh.start,
+        "firings": fresh.count,
+        "session_phase": pa.array(PHASES).take(pa.array(scan.places.phase[index])),
+        "session_date": [iso_date(day) for day in scan.places.session[index].tolist()],
+        "parameters_version": [engine.limits.version(day) for day in scan.places.date[index].tolist()],
+        "explanation": [reporting.sentence(engine, found, fresh, f) for f in range(len(fresh))],
+    }
+    columns["event_id"] = [
+        f"{rule}|{symbol}|{timespan}|{start}|v{version}"
+        for rule, symbol, timespan, start, version in zip(
+            *(columns[name].to_pylist() for name in ("rule", "symbol", "timespan")),
+            fresh.start.tolist(), columns["rule_version"].tolist(), strict=True,
+        )
+    ]  # fmt: skip
+    return pa.table(columns)
+
+
+def _counts(found: Evaluation, told: list[tuple[Alert, bool]]) -> tuple[Counter[str], Counter[str]]:
+    fresh = found.fresh_firings
+    firings, episodes = Counter(), Counter()
+    for kind, (rule, _) in enumerate(KINDS):
+        firings[rule] += int(np.sum(fresh.kind == kind))
+        episodes[rule] += int(np.sum((fresh.kind == kind) & (fresh.count == 1)))
+    firings["news_impact"], episodes["news_impact"] = len(told), sum(opened for _, opened in told)
+    return +firings, +episodes

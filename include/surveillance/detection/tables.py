@@ -1,176 +1,141 @@
-"""Files of bars, news and splits -> records; findings -> Parquet.
+"""Files of rows -> columns with verdicts: Parquet or CSV, a batch at a time.
 
-Parquet by its ending, anything else is read as CSV. A row that cannot be used is set aside with its reason.
+A file that starts as Parquet does is read as such, anything else as CSV. A row that cannot be used is set aside with
+its reason and its text; the first reason counts. What ends the run is a file that is no table or lacks a column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
-from math import isnan
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from msgspec import inspect, structs
+import pyarrow.compute as pc
+import pyarrow.csv as pv
 
-from ..errors import ConfigurationError
-from ..models import Alert, Bar, Metric, NewsItem, Record, Split
-from .admission import objection
+from .batches import batches, clear
+from .cells import numbers, row_texts, texts
 
-R = TypeVar("R", bound=Record)
-BAR_COLUMNS = ("symbol", "timespan", "ts_ms", "open", "high", "low", "close", "volume")
-NEWS_COLUMNS = ("symbol", "article_id", "published_ms", "title", "sentiment")
-SPLIT_COLUMNS = ("ticker", "execution_date", "split_from", "split_to")
+Kind = Literal["text", "number", "whole"]
+REJECTS = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
 
 
-class RowError(NamedTuple):
-    """A row that could not be used: its number from 0, the reason, and the row as text."""
+class Field(NamedTuple):
+    """One column that is wanted; an optional one may be absent from the file and empty in a row."""
 
-    file: str
-    row: int
-    reason: str
-    raw: str
+    kind: Kind
+    optional: bool = False
 
 
-def read_bars(path: Path) -> tuple[list[Bar], list[RowError]]:
-    """Bars in the order of the file.
+TEXT, NUMBER, WHOLE = Field("text"), Field("number"), Field("whole")
+OPTIONAL_TEXT, OPTIONAL_NUMBER, OPTIONAL_WHOLE = Field("text", True), Field("number", True), Field("whole", True)
 
-    Raises:
-        ConfigurationError: the file cannot be read or lacks a column.
+
+class Columns(NamedTuple):
+    """Usable rows and the others.
+
+    Attributes:
+        values: per field a float64 array (NaN: empty), an int64 array for required whole numbers, or for text a
+            pyarrow array encoded as a dictionary (null: empty).
+        rejects: rows of ``REJECTS``; ``row`` counts the file's rows from 0, ``raw`` holds the cells as CSV.
+        rows: that the file has.
     """
-    return _read(path, BAR_COLUMNS, _bar)
+
+    values: dict[str, np.ndarray | pa.DictionaryArray]
+    rejects: pa.Table
+    rows: int
 
 
-def read_news(path: Path) -> tuple[list[NewsItem], list[RowError]]:
-    """News items; raises as ``read_bars``."""
-    return _read(path, NEWS_COLUMNS, _news)
+Check = Callable[[Mapping[str, np.ndarray | pa.DictionaryArray]], tuple[np.ndarray, tuple[str, ...]]]
+"""Columns -> per row the number of its objection (0: none), and what the numbers from 1 mean."""
 
 
-def read_splits(path: Path) -> tuple[list[Split], list[RowError]]:
-    """Splits as Polygon gives them; raises as ``read_bars``."""
-    return _read(path, SPLIT_COLUMNS, _split)
+def read_columns(path: Path, fields: Mapping[str, Field], check: Check | None = None) -> Columns:
+    """
+    Raises:
+        ConfigurationError: the file cannot be read, is empty or lacks a column.
+    """
+    required = [name for name, field in fields.items() if not field.optional]
+    parts: dict[str, list] = {name: [] for name in fields}
+    rejects: list[pa.Table] = []
+    malformed: list[pv.InvalidRow] = []
+    rows = 0
+    with clear(path):
+        for batch in batches(path, required, malformed):
+            numbers_of_rows = _row_numbers(rows, batch.num_rows, malformed)
+            values, reason, reasons = _parse(batch, fields)
+            if check:
+                found, meanings = check(values)
+                reason = np.where((reason == 0) & (found > 0), found + len(reasons), reason)
+                reasons = [*reasons, *meanings]
+            usable = reason == 0
+            for name, column in values.items():
+                parts[name].append(column.filter(pa.array(usable)) if fields[name].kind == "text" else column[usable])
+            bad = np.flatnonzero(~usable)
+            if len(bad):
+                said = pa.array(np.array(reasons, dtype=object)[reason[bad] - 1], pa.string())
+                raw = row_texts(batch.take(pa.array(bad)))
+                rejects.append(_rejects(path, numbers_of_rows[bad], said, raw))
+            rows += batch.num_rows
+    if malformed:
+        places = np.array([row.number - 2 for row in malformed], dtype=np.int64)
+        said = pa.array(["wrong number of fields"] * len(malformed))
+        rejects.append(_rejects(path, places, said, pa.array([row.text for row in malformed])))
+    table = pa.concat_tables([REJECTS.empty_table(), *rejects]).sort_by("row")
+    values = {name: _joined(parts.pop(name), field) for name, field in fields.items()}
+    return Columns(values, table, rows + len(malformed))
 
 
-def write_records(path: Path, kind: type[Alert] | type[Metric], records: Iterable[Record]) -> None:
-    """One row per record, one column per field."""
-    rows = [structs.asdict(record) for record in records]
-    pq.write_table(pa.Table.from_pylist(rows, schema=_schema(kind)), path)
+def each(column: pa.DictionaryArray, predicate: Callable[[str | None], bool]) -> np.ndarray:
+    """The predicate of every cell, asked once per distinct text."""
+    answers = np.array([*map(predicate, column.dictionary.to_pylist()), predicate(None)], dtype=bool)
+    return answers[pc.fill_null(column.indices, len(column.dictionary)).to_numpy(zero_copy_only=False)]
 
 
-def write_errors(path: Path, errors: Iterable[RowError]) -> None:
-    schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
-    pq.write_table(pa.Table.from_pylist([error._asdict() for error in errors], schema=schema), path)
+def _parse(batch: pa.Table, fields: Mapping[str, Field]) -> tuple[dict, np.ndarray, list[str]]:
+    """Columns, per row the number of its reason from 1 (0: none), and what the numbers mean."""
+    values: dict[str, np.ndarray | pa.DictionaryArray] = {}
+    reason, reasons = np.zeros(batch.num_rows, dtype=np.int16), []
+
+    def object_to(bad: np.ndarray, why: str) -> None:
+        reasons.append(why)
+        reason[bad & (reason == 0)] = len(reasons)
+
+    for name, (kind, optional) in fields.items():
+        column = batch[name].combine_chunks() if name in batch.column_names else pa.nulls(batch.num_rows)
+        if kind == "text":
+            values[name], empty, wrong = texts(column)
+            object_to(wrong if optional else wrong | empty, f"{name} is no text")
+            continue
+        numeric, empty, wrong = numbers(column)
+        object_to(wrong if optional else wrong | empty, f"{name} is no number")
+        if kind == "whole":
+            absent = empty | np.isnan(numeric) if optional else wrong | empty
+            with np.errstate(invalid="ignore"):
+                object_to(
+                    ~absent & ~(np.isfinite(numeric) & (numeric == np.floor(numeric))), f"{name} is no whole number"
+                )
+        values[name] = numeric
+    return values, reason, reasons
 
 
-def _read(path: Path, columns: tuple[str, ...], make: Callable[[dict], R]) -> tuple[list[R], list[RowError]]:
-    rows = _frame(path, columns).to_dict("records")
-    records, errors = [], []
-    for number, row in enumerate(rows):
-        try:
-            records.append(make(row))
-        except ValueError as error:
-            errors.append(RowError(path.name, number, str(error), repr(row)))
-    return records, errors
+def _row_numbers(rows: int, count: int, malformed: list[pv.InvalidRow]) -> np.ndarray:
+    """Of the file, for rows ``rows`` to ``rows + count`` of those that are well-formed."""
+    skipped = np.array([row.number - 2 for row in malformed], dtype=np.int64) - np.arange(len(malformed))
+    places = np.arange(rows, rows + count, dtype=np.int64)
+    return places + np.searchsorted(skipped, places, side="right")
 
 
-def _frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        if path.suffix in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise ConfigurationError(f"{path} lacks column {', '.join(missing)}; it has {', '.join(map(str, frame))}")
-    return frame
+def _rejects(path: Path, rows: np.ndarray, reasons: pa.Array, raw: pa.Array) -> pa.Table:
+    return pa.table([pa.array([path.name] * len(rows), pa.string()), rows, reasons, raw], schema=REJECTS)
 
 
-def _bar(row: dict[str, Any]) -> Bar:
-    bar = Bar(
-        symbol=_text(row, "symbol"),
-        timespan=_text(row, "timespan"),
-        ts_ms=_integer(row, "ts_ms"),
-        open=_number(row, "open"),
-        high=_number(row, "high"),
-        low=_number(row, "low"),
-        close=_number(row, "close"),
-        volume=_decimal(row, "volume"),
-        vwap=None if _absent(row.get("vwap")) else _number(row, "vwap"),
-        trades=None if _absent(row.get("trades")) else _integer(row, "trades"),
-        source="backfill",
-    )
-    if reason := objection(bar):
-        raise ValueError(reason)
-    return bar
-
-
-def _news(row: dict[str, Any]) -> NewsItem:
-    sentiment = None if _absent(row["sentiment"]) else row["sentiment"]
-    if sentiment not in (None, "positive", "neutral", "negative"):
-        raise ValueError("sentiment is none of positive, neutral, negative")
-    return NewsItem(
-        symbol=_text(row, "symbol"),
-        article_id=_text(row, "article_id"),
-        published_ms=_integer(row, "published_ms"),
-        title=_text(row, "title"),
-        sentiment=sentiment,
-        source="backfill",
-    )
-
-
-def _split(row: dict[str, Any]) -> Split:
-    split_from, split_to = _number(row, "split_from"), _number(row, "split_to")
-    if not (split_from > 0 and split_to > 0):
-        raise ValueError("split ratio not positive")
-    # pandas reads a date column of Parquet as a timestamp.
-    date = str(row["execution_date"])[:10]
-    return Split(symbol=_text(row, "ticker"), execution_date=date, split_from=split_from, split_to=split_to)
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value == "" or value is pd.NA or (isinstance(value, float) and isnan(value))
-
-
-def _text(row: dict[str, Any], column: str) -> str:
-    value = row[column]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{column} is no text")
-    return value
-
-
-def _number(row: dict[str, Any], column: str) -> float:
-    try:
-        return float(row[column])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{column} is no number") from error
-
-
-def _integer(row: dict[str, Any], column: str) -> int:
-    value = _number(row, column)
-    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
-        raise ValueError(f"{column} is no whole number")
-    return int(value)
-
-
-def _decimal(row: dict[str, Any], column: str) -> Decimal:
-    try:
-        return Decimal(str(row[column]))
-    except InvalidOperation as error:
-        raise ValueError(f"{column} is no number") from error
-
-
-def _schema(kind: type[Alert] | type[Metric]) -> pa.Schema:
-    return pa.schema([(field.encode_name, _arrow(field.type)) for field in inspect.type_info(kind).fields])
-
-
-def _arrow(field: inspect.Type) -> pa.DataType:
-    if isinstance(field, inspect.UnionType):  # something or None
-        field = next(member for member in field.types if not isinstance(member, inspect.NoneType))
-    if isinstance(field, inspect.VarTupleType):
-        return pa.list_(pa.string())
-    return {inspect.IntType: pa.int64(), inspect.FloatType: pa.float64()}.get(type(field), pa.string())
+def _joined(parts: list, field: Field) -> np.ndarray | pa.DictionaryArray:
+    if field.kind == "text":
+        kind = pa.dictionary(pa.int32(), pa.string())
+        joined = pa.chunked_array(parts, kind).unify_dictionaries().combine_chunks()
+        return joined if len(parts) else pa.array([], pa.string()).dictionary_encode()
+    joined = np.concatenate(parts) if parts else np.empty(0)
+    return joined.astype(np.int64) if field.kind == "whole" and not field.optional else joined
