@@ -2,8 +2,8 @@
 # check_quality
 
 Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
-records reach the warehouse, are alerts told, are unusually many records rejected? A check that fails tells at once
-(Slack, webhook or log) which stage is broken and since when.
+records reach the warehouse, are alerts told, are unusually many records rejected, why are minutes missing? A check that
+fails tells at once (Slack, webhook or log) which stage is broken and since when.
 
 **When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
 """
@@ -65,8 +65,16 @@ with DAG(
 
         return quality.rejects(get_current_context()["dag_run"].run_after - timedelta(minutes=5))
 
+    @task
+    def missing_minutes() -> dict[str, int]:
+        """Missing minute bars of the last half hour per cause: no trade, halt, provider gap, our outage, unknown."""
+        from include.orchestration import completeness
+
+        return completeness.missing_minutes(get_current_context()["dag_run"].run_after)
+
     feeds()
     detection()
     landing()
     notification()
     rejects()
+    missing_minutes()

@@ -1,13 +1,13 @@
 """
 # ingest_reference
 
-Once a day before the market opens: reference data of the watched instruments and all stock splits of the last months,
-announced ones included. Detection needs splits so that a split is no price gap.
+Once a day before the market opens: reference data of the watched instruments, and all stock splits and cash dividends
+of the last months, announced ones included. Detection needs them so that a split or an ex-date is no price gap.
 
 **In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`.
 
-**When it fails**: detection goes on with the splits known so far. *unknown ticker* in `polygon.rejected`: correct the
-watchlist.
+**When it fails**: detection goes on with the splits and dividends known so far. *unknown ticker* in `polygon.rejected`:
+correct the watchlist.
 """
 
 from datetime import timedelta
@@ -17,7 +17,7 @@ from airflow.sdk import DAG, get_current_context, task
 from include.orchestration.assets import REFERENCE
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 
-SPLITS_SINCE = timedelta(days=400)
+SINCE = timedelta(days=400)
 
 with DAG(
     "ingest_reference",
@@ -43,9 +43,20 @@ with DAG(
         from include.orchestration import connections
         from include.surveillance import broker, normalise
 
-        since = get_current_context()["dag_run"].run_after - SPLITS_SINCE
+        since = get_current_context()["dag_run"].run_after - SINCE
         payload = connections.polygon().splits(f"{since:%Y-%m-%d}")
         return broker.publish(connections.kafka(), normalise.splits(payload))
 
+    @task
+    def dividends() -> dict[str, int]:
+        """Cash dividends of all tickers."""
+        from include.orchestration import connections
+        from include.surveillance import broker, normalise
+
+        since = get_current_context()["dag_run"].run_after - SINCE
+        payload = connections.polygon().dividends(f"{since:%Y-%m-%d}")
+        return broker.publish(connections.kafka(), normalise.dividends(payload))
+
     instruments()
     splits()
+    dividends()

@@ -6,12 +6,13 @@ before anybody is told: a channel that is down delays the message, never the rec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.orchestration import channels, connections
+from include.orchestration import channels, connections, polling
+from include.orchestration.bulletin import Bulletin, Told
 
 if TYPE_CHECKING:
     from include.surveillance.models import Alert
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 GROUP = "notifier"
 SQL = Path(__file__).parent / "sql"
 LINES_PER_MESSAGE = 20
+# An event's minutes may begin in an earlier batch.
+LOOK_BACK_MS = 30 * 60_000
 
 
 @cache
@@ -33,38 +36,64 @@ def create_tables() -> None:
         cursor.execute(statement("create_alerts_index"))
 
 
-def record(alerts: Sequence[Alert]) -> list[Alert]:
-    """Store the alerts and return those that nobody has been told of yet."""
-    pending = {}
+def record(alerts: Iterable[Alert]) -> list[tuple[Alert, Told]]:
+    """Store the alerts, the last message of each, and say what people know of them."""
+    newest = {alert.event_id: alert for alert in alerts}
     with connections.application_database() as database, database.cursor() as cursor:
-        for alert in alerts:
+        found = []
+        for alert in newest.values():
             cursor.execute(statement("upsert_alert"), _row(alert))
-            if cursor.fetchone()[0]:
-                pending[alert.event_id] = alert
-    return list(pending.values())
+            found.append((alert, Told(*cursor.fetchone())))
+        return found
 
 
-def tell(alerts: Sequence[Alert]) -> str:
-    """One message for all of them; returns where it went, as kept in column ``notification``."""
-    lines = [f"[{alert.severity}] {alert.explanation}" for alert in alerts[:LINES_PER_MESSAGE]]
-    if len(alerts) > LINES_PER_MESSAGE:
-        lines.append(f"... and {len(alerts) - LINES_PER_MESSAGE} more on page Market surveillance")
-    return channels.send("\n".join(lines), {"alerts": [_row(alert) for alert in alerts]})
+def notify(alerts: Sequence[Alert], watched: int | None = None) -> dict[str, int]:
+    """Record every alert, tell of what is new in the live ones; counts only.
 
+    People are told once of an alert, again when its severity rises, and when it is withdrawn. What is inhibited, goes
+    on as before or belongs to a backfill is recorded and not told.
 
-def notify(alerts: Sequence[Alert]) -> dict[str, int]:
-    """Record every alert, tell of the new live ones; counts only.
-
-    Alerts of a backfill are history: recorded, not told.
+    Args:
+        watched: symbols on the watchlist; None does not look for events of the whole market.
     """
-    pending = record(alerts)
-    live = [alert for alert in pending if alert.source == "live"]
-    past = [alert for alert in pending if alert.source != "live"]
-    if live:
-        _mark(live, tell(live))
-    if past:
-        _mark(past, "not sent: backfill")
-    return {"recorded": len(alerts), "told": len(live)}
+    stored = record(alerts)
+    events = record(_events(alerts, watched)) if watched else []
+    bulletin = Bulletin.of(stored, events)
+    for reason, silent in bulletin.silent.items():
+        _mark(silent, f"not sent: {reason}")
+    if bulletin.lines:
+        sent = channels.send(_message(bulletin.lines), {"alerts": [_fields(alert) for alert in bulletin.told]})
+        _mark([alert for alert in bulletin.told if alert.status != "retracted"], sent, "fired")
+        _mark([alert for alert in bulletin.told if alert.status == "retracted"], sent, "retracted")
+    # Only now: had the message been refused, the next attempt must find them as they were.
+    for reason, covered in bulletin.covered.items():
+        _mark(covered, f"not sent: {reason}", "covered", reason)
+    return {"recorded": len(alerts), "told": len(bulletin.told)}
+
+
+def _message(lines: Sequence[str]) -> str:
+    more = len(lines) - LINES_PER_MESSAGE
+    rest = [f"... and {more} more on page Market surveillance"] if more > 0 else []
+    return "\n".join([*lines[:LINES_PER_MESSAGE], *rest])
+
+
+def _events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
+    """Events that the alerts are part of, together with what earlier batches brought of the same minutes."""
+    from include.surveillance import wire
+    from include.surveillance.detection.parameters import ParameterBook
+    from include.surveillance.grouping import RULE, market_events
+
+    starts = [alert.episode_start_ms for alert in alerts if alert.source == "live"]
+    if not starts:
+        return []
+    window = {"since_ms": min(starts) - LOOK_BACK_MS, "until_ms": max(alert.ts_ms for alert in alerts)}
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
+        standing = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
+    book = ParameterBook.default().base
+    found = market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
+    mine = {alert.event_id for alert in alerts}
+    return [event for event in found if not mine.isdisjoint(event.event_ids)]
 
 
 def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -85,7 +114,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             alerts.append(record)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
-    counts = notify(alerts) if alerts else {}
+    counts = notify(alerts, len(polling.symbols())) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
     broker.commit(kafka, GROUP, batch.next_offsets)
@@ -101,13 +130,22 @@ def newest(filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], l
         return alerts, _dicts(cursor)
 
 
-def _mark(alerts: Sequence[Alert], notification: str) -> None:
+def _mark(alerts: Sequence[Alert], notification: str, told: str | None = None, inhibited_by: str | None = None) -> None:
+    if not alerts:
+        return
+    ids = [alert.event_id for alert in alerts]
+    marks = {"notification": notification, "told": told, "inhibited_by": inhibited_by, "alert_ids": ids}
     with connections.application_database() as database, database.cursor() as cursor:
-        ids = [alert.event_id for alert in alerts]
-        cursor.execute(statement("mark_notified"), {"notification": notification, "alert_ids": ids})
+        cursor.execute(statement("mark_notified"), marks)
 
 
 def _row(alert: Alert) -> dict[str, Any]:
+    from include.surveillance import wire
+
+    return _fields(alert) | {"record": wire.encode(alert).decode()}
+
+
+def _fields(alert: Alert) -> dict[str, Any]:
     from msgspec.structs import asdict
 
     return asdict(alert) | {"event_ids": list(alert.event_ids)}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from include.orchestration import connections, notifications
+from include.orchestration import connections, notifications, recent
 from include.surveillance.errors import SurveillanceError
 
 # Per feed that is polled while the market is open: how old its newest watermark may be.
 OLDEST = {"minute": timedelta(minutes=5), "5minute": timedelta(minutes=15)}
-TAIL = 2_000  # messages per partition that hold several polls of every symbol
 
 
 class QualityError(SurveillanceError):
@@ -28,14 +26,12 @@ def feeds(now: datetime) -> dict[str, float]:
     from include.surveillance.models import Watermark
 
     newest: dict[str, int] = {}
-    for record in _tail(broker.BARS):
+    for record in recent.tail(broker.BARS):
         if isinstance(record, Watermark) and record.source == "live":
             newest[record.timespan] = max(newest.get(record.timespan, 0), record.as_of_ms)
     ages = {feed: now.timestamp() - newest.get(feed, 0) / 1_000 for feed in OLDEST}
     late = [
-        f"{feed}: newest poll is of {_utc(newest[feed])}, {ages[feed]:.0f} s ago"
-        if feed in newest
-        else f"{feed}: never"
+        f"{feed}: newest poll is of {utc(newest[feed])}, {ages[feed]:.0f} s ago" if feed in newest else f"{feed}: never"
         for feed, oldest in OLDEST.items()
         if ages[feed] > oldest.total_seconds()
     ]
@@ -92,16 +88,16 @@ def rejects(since: datetime, limit: int = 100) -> int:
     # By id: each poll's overlap rejects the same bar again.
     different = {
         record.event_id: record.reason
-        for record in _tail(broker.REJECTED)
+        for record in recent.tail(broker.REJECTED)
         if isinstance(record, Reject) and record.source == "live" and record.polled_ms >= since.timestamp() * 1_000
     }
-    recent = list(different.values())
-    if len(recent) > limit:
-        reason, count = Counter(recent).most_common(1)[0]
+    reasons = list(different.values())
+    if len(reasons) > limit:
+        reason, count = Counter(reasons).most_common(1)[0]
         raise QualityError(
-            f"{len(recent)} records rejected since {since:%H:%M} UTC, {count} for {reason!r} (allowed {limit})"
+            f"{len(reasons)} records rejected since {since:%H:%M} UTC, {count} for {reason!r} (allowed {limit})"
         )
-    return len(recent)
+    return len(reasons)
 
 
 def notification(now: datetime, allowed: timedelta = timedelta(minutes=10)) -> int:
@@ -118,33 +114,5 @@ def notification(now: datetime, allowed: timedelta = timedelta(minutes=10)) -> i
     return pending
 
 
-def _tail(topic: str) -> list[Any]:
-    """The newest records of a topic; what cannot be decoded is rejected elsewhere and counted there."""
-    from include.surveillance import broker, wire
-
-    kafka = connections.kafka()
-    records = []
-    for message in broker.read(kafka, _near_the_end(kafka, topic)).messages:
-        try:
-            records.append(wire.decode(message.value))
-        except wire.WireError:
-            continue
-    return records
-
-
-def _near_the_end(kafka: dict[str, Any], topic: str) -> dict[tuple[str, int], int]:
-    from confluent_kafka import TopicPartition
-
-    from include.surveillance.broker.client import TIMEOUT_SECONDS, clear, new_consumer
-    from include.surveillance.settings import Settings
-
-    starts = {}
-    with clear(kafka, f"find the end of {topic}"), new_consumer(kafka, "reader") as consumer:
-        for partition in range(Settings.from_env().kafka_partitions):
-            low, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), TIMEOUT_SECONDS, cached=False)
-            starts[topic, partition] = max(low, end - TAIL)
-    return starts
-
-
-def _utc(ts_ms: float) -> str:
+def utc(ts_ms: float) -> str:
     return f"{datetime.fromtimestamp(ts_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"

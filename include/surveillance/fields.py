@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -104,3 +104,11 @@ def moment(fields: Fields, name: str) -> int:
         return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         raise wrong(name, stamp, "an RFC 3339 time") from None
+
+
+def day(fields: Fields, name: str) -> str:
+    stamp = text(fields, name)
+    try:
+        return date.fromisoformat(stamp).isoformat()
+    except ValueError:
+        raise wrong(name, stamp, "YYYY-MM-DD") from None

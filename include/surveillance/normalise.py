@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from datetime import date
+from dataclasses import replace
 from functools import partial
+from math import fsum
 from typing import Any, TypeVar
 
 from .fields import (
     Fields,
     UnusableError,
+    day,
     integer,
     is_unicode,
     moment,
@@ -20,7 +22,7 @@ from .fields import (
     text,
     wrong,
 )
-from .models import SPAN_MS, Bar, Instrument, NewsItem, Reject, Source, Split, Watermark
+from .models import SPAN_MS, Bar, Dividend, Instrument, NewsItem, Reject, Source, Split, Watermark
 from .polygon import Payload
 
 T = TypeVar("T")
@@ -96,6 +98,29 @@ def splits(payload: Payload) -> list[Split | Reject]:
         _reject(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
         for raw, made in _each(payload, _split)
     ]
+
+
+def dividends(payload: Payload) -> list[Dividend | Reject]:
+    """One record per ticker and ex-date, watched or not: a regular and a special dividend of one day are added up.
+
+    Of dividends of one day in several currencies those in dollars count, else those of the first currency.
+    """
+    rejects: list[Dividend | Reject] = []
+    days: dict[tuple[str, str], list[Dividend]] = {}
+    # A result that comes again, as on the border of two pages, is the same dividend and not another one.
+    for raw, made in _each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _dividend):
+        if isinstance(made, UnusableError):
+            rejects.append(_reject(raw, made, polled_ms=payload.polled_ms))
+        else:
+            days.setdefault((made.symbol, made.ex_date), []).append(made)
+    return [_added_up(found) for found in days.values()] + rejects
+
+
+def _added_up(found: list[Dividend]) -> Dividend:
+    currencies = [dividend.currency for dividend in found]
+    currency = "USD" if "USD" in currencies else currencies[0]
+    cash = fsum(dividend.cash_amount for dividend in found if dividend.currency == currency)
+    return Dividend(symbol=found[0].symbol, ex_date=found[0].ex_date, cash_amount=cash, currency=currency)
 
 
 def _each(payload: Payload, make: Callable[[Fields], T]) -> Iterator[tuple[bytes, T | UnusableError]]:
@@ -206,14 +231,18 @@ def _instrument(fields: Fields, *, about: Fields) -> Instrument:
 
 
 def _split(fields: Fields) -> Split:
-    day = text(fields, "execution_date")
-    try:
-        execution_date = date.fromisoformat(day).isoformat()
-    except ValueError:
-        raise wrong("execution_date", day, "YYYY-MM-DD") from None
     return Split(
         symbol=text(fields, "ticker"),
-        execution_date=execution_date,
+        execution_date=day(fields, "execution_date"),
         split_from=price(fields, "split_from"),
         split_to=price(fields, "split_to"),
+    )
+
+
+def _dividend(fields: Fields) -> Dividend:
+    return Dividend(
+        symbol=text(fields, "ticker"),
+        ex_date=day(fields, "ex_dividend_date"),
+        cash_amount=price(fields, "cash_amount"),
+        currency=(optional_text(fields, "currency") or "USD").upper(),
     )

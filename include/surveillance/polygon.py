@@ -159,6 +159,18 @@ class Polygon:
         )
         return self._payload(ask)
 
+    def dividends(self, since_date: str) -> Payload:
+        """Cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
+        ask = partial(
+            self._client.list_dividends,
+            ex_dividend_date_gte=since_date,
+            sort="ex_dividend_date",
+            order="asc",
+            limit=ITEMS_PER_PAGE,
+            raw=True,
+        )
+        return self._payload(ask)
+
     def _payload(self, ask: Callable[[], BaseHTTPResponse], **question) -> Payload:
         pages = list(self._pages(ask))
         return Payload(

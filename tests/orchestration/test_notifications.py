@@ -114,6 +114,117 @@ def test_many_alerts_are_one_message(database, told):
     assert message.endswith("and 5 more on page Market surveillance")
 
 
+# --- what is told of an alert as it goes on
+
+
+def crowd(count, **changes):
+    return [alert(f"S{number}", **changes) for number in range(count)]
+
+
+def test_an_episode_that_goes_on_is_told_again_only_when_it_gets_worse(database, told):
+    again = {"status": "refired", "ts_ms": 1_700_000_120_000}
+    notifications.notify([alert()])
+    assert notifications.notify([alert(firings=2, **again)])["told"] == 0
+    assert notifications.notify([alert(firings=2, severity="medium", **again)])["told"] == 0
+    assert notifications.notify([alert(firings=3, severity="critical", **again)])["told"] == 1
+    assert notifications.notify([alert(firings=4, severity="critical", **again)])["told"] == 0
+    assert told == [f"[{how}] {alert().explanation}" for how in ("high", "critical, was high")]
+    assert rows("status, firings, severity") == [("refired", 4, "critical")]
+
+
+def test_a_rise_that_could_not_be_told_is_told_later(database, told):
+    notifications.notify([alert()])
+    told.broken = True
+    with pytest.raises(ConnectionError):
+        notifications.notify([alert(severity="critical", status="refired")])
+    told.broken = False
+    assert notifications.notify([alert(severity="critical", status="refired")])["told"] == 1
+
+
+def test_a_retraction_is_told_once_to_whom_was_told(database, told):
+    gone = {"status": "retracted", "before_value": 0.031, "before_threshold": 0.02, "value": 0.001}
+    notifications.notify([alert()])
+    assert [notifications.notify([alert(**gone)])["told"] for _ in range(2)] == [1, 0]
+    assert told[1:] == [f"withdrawn: {alert().explanation}"]
+    assert rows("status, value, before_value, before_threshold") == [("retracted", 0.001, 0.031, 0.02)]
+    # Corrected back: news once more.
+    assert notifications.notify([alert()])["told"] == 1
+
+
+def test_a_retraction_of_what_nobody_was_told_is_not_told(database, told):
+    assert notifications.notify([alert(), alert(status="retracted")]) == {"recorded": 2, "told": 0}
+    assert (told, rows()) == ([], [(alert().event_id, "not sent: retracted")])
+
+
+def test_a_confirmation_is_recorded_and_not_told(database, told):
+    notifications.notify([alert()])
+    assert notifications.notify([alert(status="confirmed", value=0.03, before_value=0.031)])["told"] == 0
+    assert rows("status, value, before_value") == [("confirmed", 0.03, 0.031)]
+
+
+def test_an_inhibited_alert_is_recorded_and_told_when_nothing_inhibits_it_any_more(database, told):
+    assert notifications.notify([alert(inhibited_by="bars missing before")])["told"] == 0
+    assert rows("inhibited_by, notification") == [("bars missing before", "not sent: bars missing before")]
+    assert notifications.notify([alert(status="refired", firings=2)])["told"] == 1
+    assert rows("inhibited_by, notification") == [(None, "slack")]
+
+
+def test_one_symbol_is_one_line_led_by_its_highest_score(database, told):
+    breakout = {"rule": "price_breakout", "direction": "up", "explanation": "ACME closed above its range"}
+    counts = notifications.notify([alert(), alert(score=95.0, severity="critical", **breakout), alert("ZVZZT")])
+    assert counts["told"] == 3
+    assert told == [
+        "[critical] ACME closed above its range (also price_gap)\n[high] ZVZZT opened 3.1 % above the previous close"
+    ]
+    assert [notification for _, notification in rows()] == ["slack"] * 3
+
+
+def test_a_move_of_the_whole_market_is_one_line(database, told):
+    assert notifications.notify(crowd(40), watched=500)["told"] == 1
+    (message,) = told
+    assert message.splitlines() == [
+        "[medium] 40 of 500 symbols fired price_gap in the minute from 22:13 UTC, led by S0, S1 and S10."
+    ]
+    found = {row[0]: row[1:] for row in rows("symbol, rule, inhibited_by, notification")}
+    assert found.pop("MARKET") == ("market_event", None, "slack")
+    assert {row[1].partition("|")[0] for row in found.values()} == {"market event market_event"}
+    # The same episodes going on, one more name in the same minute, and the event going on are no news.
+    again = crowd(41, status="refired", firings=2, ts_ms=1_700_000_120_000)
+    assert notifications.notify(again, watched=500)["told"] == 0
+    assert len(told) == 1
+
+
+def test_an_event_is_seen_across_batches(database, told):
+    first, second = crowd(20), [alert(f"T{number}") for number in range(20)]
+    assert notifications.notify(first, watched=500)["told"] == 20
+    assert notifications.notify(second, watched=500)["told"] == 1
+    assert "40 of 500 symbols" in told[1]
+
+
+def test_a_name_that_the_market_covers_stays_covered_when_it_gets_worse(database, told):
+    notifications.notify(crowd(40), watched=500)
+    worse = alert("S7", status="refired", firings=2, severity="critical", ts_ms=1_700_000_120_000)
+    notifications.notify([worse], watched=500)
+    assert told[1:] == []
+    assert ("S7", "critical", "covered") in rows("symbol, severity, told_status")
+
+
+def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeypatch, told):
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    earlier = notifications.statement("create_alerts").partition(";")[0]
+    with connections.application_database() as connection, connection.cursor() as cursor:
+        cursor.execute(f"drop table if exists alerts; {earlier}")
+        cursor.execute(
+            "insert into alerts values (%(id)s, 'price_gap', 'ACME', 'minute', now(), 'high', 70, '', 0.03, 0.02, null,"
+            " 'regular', '2023-11-14', 900, 'live', 'said', '{}', now(), now(), 'slack', now())",
+            {"id": alert().event_id},
+        )
+    notifications.create_tables()
+    notifications.create_tables()
+    assert rows("form, status, firings, told_status, told_severity") == [("literal", "fired", 1, "fired", "high")]
+    assert notifications.notify([alert(status="refired", firings=2)])["told"] == 0
+
+
 @pytest.fixture
 def backlog(topics, monkeypatch):
     """Topic ALERTS with a group of its own that stands at its end."""

@@ -105,6 +105,21 @@ def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
     assert (first["value"], first["threshold"], first["baseline"]) == (0.031, 0.02, None)
 
 
+def test_an_alert_says_its_form_its_status_and_what_stood_before(client, viewer, stored):
+    stored([alert(form="robust", profile_version="2023-11-13|abc", status="refired", firings=4)])
+    stored([alert("ZVZZT", status="retracted", before_value=0.04, before_threshold=0.02)])
+    found = {one["symbol"]: one for one in client.get("/surveillance/api/alerts", headers=viewer).json()["alerts"]}
+    live, gone = found["ACME"], found["ZVZZT"]
+    assert (live["form"], live["status"], live["firings"]) == ("robust", "refired", 4)
+    assert (live["profile_version"], live["before_value"], live["inhibited_by"]) == ("2023-11-13|abc", None, None)
+    assert (gone["form"], gone["status"], gone["before_value"], gone["before_threshold"]) == (
+        "literal",
+        "retracted",
+        0.04,
+        0.02,
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "symbols"),
     [

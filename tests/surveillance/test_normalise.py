@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.surveillance import normalise
-from include.surveillance.models import Bar, Instrument, NewsItem, Reject, Split, Watermark
+from include.surveillance.models import Bar, Dividend, Instrument, NewsItem, Reject, Split, Watermark
 from include.surveillance.polygon import Payload
 
 MINUTE = 60_000
@@ -306,6 +306,29 @@ def test_splits():
     assert (bad_date.reason, bad_ratio.reason) == ("execution_date unusable", "price not positive")
 
 
+def test_dividends():
+    good = {"ticker": "AAPL", "ex_dividend_date": "2026-02-06", "cash_amount": 0.26, "currency": "usd"}
+    dividend, bad_date, bad_cash = normalise.dividends(
+        payload(good, good | {"ex_dividend_date": None}, good | {"cash_amount": -1})
+    )
+    assert dividend == Dividend(symbol="AAPL", ex_date="2026-02-06", cash_amount=0.26)
+    assert (bad_date.reason, bad_cash.reason) == ("ex_dividend_date missing", "price not positive")
+
+
+def test_dividends_of_one_day_are_one_record_whose_cash_is_added_up():
+    regular = {"ticker": "AAPL", "ex_dividend_date": "2026-02-06", "cash_amount": 0.25, "dividend_type": "CD"}
+    special = regular | {"cash_amount": 10.5, "dividend_type": "SC"}
+    abroad = regular | {"cash_amount": 3, "currency": "CAD"}
+    other = regular | {"ticker": "MSFT"}
+    found = normalise.dividends(payload(abroad, regular, special, regular, other))
+    assert [(dividend.symbol, dividend.cash_amount, dividend.currency) for dividend in found] == [
+        ("AAPL", 10.75, "USD"),
+        ("MSFT", 0.25, "USD"),
+    ]
+    (alone,) = normalise.dividends(payload(abroad))
+    assert (alone.cash_amount, alone.currency) == (3.0, "CAD")
+
+
 # --- what the vendor really sent
 
 
@@ -347,3 +370,10 @@ def test_recorded_instruments_and_splits():
     found = normalise.instruments(replace(tickers, symbols=tuple(names)))
     assert [record.symbol for record in found] == names
     assert all(isinstance(record, Split) for record in normalise.splits(recorded("v3_reference_splits.json")))
+
+
+@needs_recorded
+def test_recorded_dividends():
+    found = normalise.dividends(recorded("v3_reference_dividends.json"))
+    assert len(found) == len(recorded("v3_reference_dividends.json").results) == 10
+    assert found[0] == Dividend(symbol="CSSEN", ex_date="2025-06-12", cash_amount=0.59375)

@@ -134,6 +134,14 @@ def test_splits_are_asked_for_from_a_date(vendor, polygon):
     assert vendor.query()["execution_date.gte"] == "2026-01-02"
 
 
+def test_dividends_are_asked_for_from_a_date(vendor, polygon):
+    vendor.answers(page())
+    polygon.dividends("2026-01-02")
+    assert vendor.asked[0].path.startswith("/v3/reference/dividends?")
+    asked = vendor.query()
+    assert (asked["ex_dividend_date.gte"], asked["sort"], asked["order"]) == ("2026-01-02", "ex_dividend_date", "asc")
+
+
 def test_check_is_one_question(vendor, polygon):
     vendor.answers(Answer({"market": "open"}))
     polygon.check()
@@ -347,6 +355,12 @@ def test_news_instruments_and_splits_are_usable(simulator):
     news = normalise.news(polygon.news(NOON - 6 * 60 * MINUTE, NOON), symbols, source="live")
     assert {type(item).__name__ for item in news} == {"NewsItem"}
     assert all(type(split).__name__ == "Split" for split in normalise.splits(polygon.splits("2020-01-01")))
+
+
+def test_dividends_are_usable_and_those_asked_for(simulator):
+    found = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"))
+    assert {type(dividend).__name__ for dividend in found} == {"Dividend"}
+    assert min(dividend.ex_date for dividend in found) >= "2026-06-01"
 
 
 def test_a_wrong_key_is_refused(simulator):

@@ -33,6 +33,8 @@ function alertRow(alert) {
     element("td", `${severity} ${Math.round(alert.score)}`, `severity ${severity}`),
     element("td", alert.symbol, "symbol"),
     element("td", `${alert.rule}${direction}`),
+    element("td", alert.form, "quiet"),
+    element("td", alert.firings > 1 ? `${alert.status} ×${alert.firings}` : alert.status, "quiet"),
     element("td", number(alert.value), "number"),
     element("td", number(alert.threshold), "number"),
     element("td", number(alert.baseline), "number"),
@@ -40,6 +42,10 @@ function alertRow(alert) {
     element("td", alert.notification, "quiet"),
   );
   row.title = `${alert.alert_id}\n${alert.timespan}, ${alert.session_phase}, data ${alert.data_age_ms} ms old, ${alert.source}`;
+  if (alert.status === "retracted") row.className = "retracted";
+  if (alert.before_value !== null) row.title += `\nbefore the correction: ${number(alert.before_value)} against ${number(alert.before_threshold)}`;
+  if (alert.profile_version) row.title += `\nbaseline ${alert.profile_version}`;
+  if (alert.inhibited_by) row.title += `\nnot told: ${alert.inhibited_by}`;
   return row;
 }
 
@@ -77,7 +83,7 @@ async function load() {
     rows.replaceChildren(...found.alerts.map(alertRow));
     if (!found.alerts.length) {
       const cell = element("td", "No alert matches.", "empty");
-      cell.colSpan = 9;
+      cell.colSpan = 11;
       const row = document.createElement("tr");
       row.append(cell);
       rows.append(row);

@@ -20,4 +20,21 @@ create table if not exists alerts (
     last_seen_at timestamptz not null default now(),
     notification text not null default 'pending',
     notified_at timestamptz
-)
+);
+
+alter table alerts
+add column if not exists form text not null default 'literal',
+add column if not exists status text not null default 'fired',
+add column if not exists firings integer not null default 1,
+add column if not exists before_value double precision,
+add column if not exists before_threshold double precision,
+add column if not exists inhibited_by text,
+add column if not exists profile_version text,
+-- As published, for whoever needs more than the columns.
+add column if not exists record json,
+-- What people have last been told of the alert: null is nothing, covered is an event of the market instead of it.
+add column if not exists told_status text,
+add column if not exists told_severity text;
+
+update alerts set told_status = 'fired', told_severity = severity
+where told_status is null and notified_at is not null and notification not like 'not sent%';

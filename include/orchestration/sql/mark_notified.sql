@@ -1,3 +1,8 @@
 update alerts
-set notification = %(notification)s, notified_at = now()
+set
+    notification = %(notification)s,
+    notified_at = now(),
+    told_status = coalesce(%(told)s, told_status),
+    told_severity = case when %(told)s::text is null then told_severity else severity end,
+    inhibited_by = coalesce(%(inhibited_by)s, inhibited_by)
 where alert_id = any(%(alert_ids)s)

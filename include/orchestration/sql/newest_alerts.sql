@@ -1,6 +1,7 @@
 select
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
-    session_phase, data_age_ms, source, explanation, notification, first_seen_at
+    session_phase, data_age_ms, source, explanation, notification, first_seen_at,
+    form, status, firings, before_value, before_threshold, inhibited_by, profile_version
 from alerts
 where
     (%(symbol)s::text is null or symbol = %(symbol)s)

@@ -1,10 +1,13 @@
 insert into alerts (
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
-    session_phase, session_date, data_age_ms, source, explanation, event_ids
+    session_phase, session_date, data_age_ms, source, explanation, event_ids,
+    form, status, firings, before_value, before_threshold, inhibited_by, profile_version, record
 ) values (
     %(event_id)s, %(rule)s, %(symbol)s, %(timespan)s, to_timestamp(%(ts_ms)s / 1000.0), %(severity)s, %(score)s,
     %(direction)s, %(value)s, %(threshold)s, %(baseline)s, %(session_phase)s, %(session_date)s, %(data_age_ms)s,
-    %(source)s, %(explanation)s, %(event_ids)s
+    %(source)s, %(explanation)s, %(event_ids)s,
+    %(form)s, %(status)s, %(firings)s, %(before_value)s, %(before_threshold)s, %(inhibited_by)s, %(profile_version)s,
+    %(record)s
 )
 on conflict (alert_id) do update set
     bar_at = excluded.bar_at,
@@ -20,5 +23,14 @@ on conflict (alert_id) do update set
     source = excluded.source,
     explanation = excluded.explanation,
     event_ids = excluded.event_ids,
+    form = excluded.form,
+    status = excluded.status,
+    firings = excluded.firings,
+    before_value = excluded.before_value,
+    before_threshold = excluded.before_threshold,
+    -- An alert that an event of the market covers stays so while its episode goes on.
+    inhibited_by = coalesce(excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end),
+    profile_version = excluded.profile_version,
+    record = excluded.record,
     last_seen_at = now()
-returning notified_at is null as is_pending
+returning told_status, told_severity

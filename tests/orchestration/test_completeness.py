@@ -1,0 +1,73 @@
+"""Missing minutes are counted by cause and told once when they are somebody's fault."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.orchestration import completeness
+from include.orchestration.quality import QualityError
+from include.surveillance import broker
+from include.surveillance.detection.slots import slot_count
+from include.surveillance.models import Bar, Profile, Watermark
+
+MINUTE = 60_000
+
+
+def profile(symbol):
+    flat = [1.0] * slot_count("minute", 1440)
+    lists = {name: flat for name in ("volume_level", "volume_scale", "return_factor", "presence")}
+    numbers = {name: 1.0 for name in ("volatility_fire", "volatility_clear", "range_percent", "turnover")}
+    about = {"first_date": "2026-01-01", "last_date": "2026-01-29", "sessions": 20, "liquidity": "liquid"}
+    return Profile(symbol=symbol, timespan="minute", effective_ms=0, **about, **lists, **numbers)
+
+
+@pytest.fixture
+def polls(topics, monkeypatch):
+    """Publish what polls brought in the last 40 minutes; minutes count back from the end of what is looked at."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    end_ms = round((now - completeness.SETTLING).timestamp() * 1_000)
+    monkeypatch.setenv("MARKET_CALENDAR", "24/7")
+    monkeypatch.setattr(completeness.connections, "kafka", lambda: topics)
+
+    def polls(name: str, without=(), unasked=(), source="live") -> datetime:
+        symbols = [f"{name}{number}" for number in range(4)]
+        monkeypatch.setenv("AIRFLOW_VAR_WATCHLIST", " ".join(symbols))
+        records = [profile(symbol) for symbol in symbols]
+        for symbol in symbols:
+            for back in range(40, 0, -1):
+                ts_ms = end_ms - back * MINUTE
+                about = {"symbol": symbol, "timespan": "minute", "source": source}
+                if back not in {*without, *unasked}:
+                    records.append(Bar(ts_ms=ts_ms, open=1, high=1, low=1, close=1, volume=1, **about))
+                if back not in unasked:
+                    records.append(Watermark(from_ms=ts_ms, as_of_ms=ts_ms + MINUTE, bars=1, **about))
+        broker.publish(topics, records)
+        return now
+
+    return polls
+
+
+def test_nothing_missing_is_all_zero(polls):
+    assert set(completeness.missing_minutes(polls("FULL")).values()) == {0}
+
+
+def test_minutes_that_the_provider_left_out_are_told(polls):
+    with pytest.raises(QualityError, match=r"sent no bars of 4 symbols \(GAP0, GAP1, GAP2, GAP3\) between"):
+        completeness.missing_minutes(polls("GAP", without=(3,)))
+
+
+def test_minutes_that_nobody_asked_for_are_told(polls):
+    with pytest.raises(QualityError, match=r"nobody asked for the bars of 4 symbols .*ingest_market_data"):
+        completeness.missing_minutes(polls("OUT", unasked=(1, 2)))
+
+
+def test_what_the_check_before_has_told_is_counted_and_not_told_again(polls):
+    counts = completeness.missing_minutes(polls("OLD", without=(20, 21), unasked=(10,)))
+    assert counts == {"no trade": 0, "halt": 0, "provider gap": 8, "our outage": 4, "unknown": 0}
+
+
+def test_records_of_a_backfill_and_of_symbols_that_are_not_watched_do_not_count(polls):
+    polls("NOBODY", without=(3,))
+    assert set(completeness.missing_minutes(polls("PAST", without=(3,), source="backfill")).values()) == {0}
