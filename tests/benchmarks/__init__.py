@@ -1,0 +1,1 @@
+"""How fast detection is, on this machine: ``python -m tests.benchmarks``."""
