@@ -17,7 +17,19 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 OPTIONS = $(if $(REPLAY),--replay $(REPLAY))
 
+# What the commands of surveillance work on; ARGS is passed on as it is.
+BARS ?=
+OUT ?= out
+LABELS ?=
+BUDGET ?= 0.5
+PARAMS_A ?= include/surveillance/parameters.yaml
+PARAMS_B ?=
+ID ?=
+ARGS ?=
+SURVEILLANCE = $(BIN)/python -m include.surveillance
+
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract lint fernet env
+.PHONY: replay calibrate whatif evaluate explain baselines bench recall
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -65,6 +77,30 @@ clean: setup ## remove all data, logs and secrets of the local stack
 test: setup ## every test, on real services
 	@$(STACK) install
 	$(BIN)/python -m pytest -c tests/pytest.ini tests
+
+replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
+	@$(SURVEILLANCE) replay --bars $(BARS) --out $(OUT) $(ARGS)
+
+calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.parquet [BUDGET=0.5] [OUT=out]
+	@$(SURVEILLANCE) calibrate --bars $(BARS) --budget $(BUDGET) --out $(OUT) $(ARGS)
+
+whatif: setup ## two sets of parameters on the same bars: make whatif BARS=bars.parquet PARAMS_B=mine.yaml [OUT=out]
+	@$(SURVEILLANCE) whatif --bars $(BARS) --params $(PARAMS_A) --params $(PARAMS_B) --out $(OUT) $(ARGS)
+
+evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
+	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars $(BARS)) $(ARGS)
+
+explain: setup ## one alert from its inputs again: make explain ID='...' BARS=bars.parquet [OUT=out] | ARGS="--kafka host:port"
+	@$(SURVEILLANCE) explain '$(ID)' $(if $(BARS),--bars $(BARS) --alerts $(OUT)/alerts.parquet) $(ARGS)
+
+baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
+	@$(SURVEILLANCE) baselines --bars $(BARS) --out $(OUT) $(ARGS)
+
+bench: setup ## speed of detection, with a pandas baseline in the same run; writes docs/benchmarks
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+recall: setup ## bursts found at an equal budget, literal against robust; writes docs/benchmarks
+	$(BIN)/python -m tests.benchmarks.recall $(ARGS)
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/local_stack/warehouse

@@ -148,6 +148,8 @@ def _inject(anomaly: Anomaly, rng: np.random.Generator, returns: np.ndarray, sig
     size = anomaly.minutes
     if anomaly.kind == "price_breakout":
         returns[at] = anomaly.sign * sigma[at] * rng.uniform(2.2, 3.0, size)
+        # Who leaves a range takes volume along.
+        volume[at] = np.floor(volume[at] * 2.2)
     elif anomaly.kind == "volatility_spike":
         returns[anomaly.minute - CALM["volatility_spike"] : anomaly.minute] *= 0.5
         signs = rng.permutation(np.resize([-1.0, 1.0], size))

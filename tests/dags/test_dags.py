@@ -28,7 +28,9 @@ DAG_IDS = {
 STRUCTURE = {
     "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll_news": {"poll"}, "poll": set()},
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
-    "check_quality": {name: set() for name in ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")},
+    "check_quality": dict.fromkeys(
+        ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes"), set()
+    ),
     "detect_anomalies": {"detect": set()},
     "ingest_market_data": {"watchlist": {"poll"}, "poll": set(), "poll_news": set()},
     "ingest_reference": {"instruments": set(), "splits": set(), "dividends": set()},

@@ -162,7 +162,7 @@ class Engine:
         return Run(self, state).consume(records)
 
     def reconsider(self, state: State) -> Evaluation:
-        """Evaluate once more what can still be revised, and settle what no longer can; ``state`` is changed in place."""
+        """Evaluate once more what can still be revised, settle what no longer can; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
         return self._pass(state, rows, none, none, BarColumns.of([]))

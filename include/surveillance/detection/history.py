@@ -31,7 +31,7 @@ def bin_of(value: float) -> int:
     """The bin that counts ``value`` >= 0."""
     if value < LEAST:
         return 0
-    return min(max(int(ceil(log(value / LEAST) / _LOG_GAMMA)), 1), BINS - 1)
+    return min(max(int(ceil(log(value / LEAST) / _LOG_GAMMA)), 1), BINS - 1)  # noqa: RUF046 - compiled, it is a float
 
 
 @njit(cache=True)

@@ -120,14 +120,18 @@ class Joining:
     def _revise(self, place: int, key: SeriesKey, since_ms: int, now: list[VolumeBar]) -> None:
         name = "|".join(key)
         known = self.state.notes.volume_bars.get(name, [])
-        told = {bar.ts_ms: bar.told for bar in known}
+        told = {bar.ts_ms: bar.told for bar in known if bar.told is not None}
         standing = {bar.ts_ms for bar in now}
-        for bar in known:
-            if bar.ts_ms >= since_ms and bar.told is not None and bar.ts_ms not in standing:
-                self._withdraw(place, key, bar.told)
+        withdrawn = {
+            alert.episode_start_ms
+            for ts_ms, alert in told.items()
+            if ts_ms >= since_ms and ts_ms not in standing and self._withdraw(place, key, alert)
+        }
         kept = [bar for bar in known if bar.ts_ms < since_ms]
         for bar in now:
-            bar.told = told.get(bar.ts_ms)
+            alert = told.get(bar.ts_ms)
+            # With its episode taken back, what a later bar has to do with news is told anew.
+            bar.told = None if alert is not None and alert.episode_start_ms in withdrawn else alert
         self.state.notes.volume_bars.pop(name, None)
         if kept or now:
             self.state.notes.volume_bars[name] = [*kept, *now][-REMEMBERED:]
@@ -135,16 +139,17 @@ class Joining:
             for article in self.state.notes.articles.get(key[0], ()):
                 self._meet(place, key, article, bar)
 
-    def _withdraw(self, place: int, key: SeriesKey, told: Alert) -> None:
-        """The volume was not abnormal after all: neither is what it had to do with news."""
+    def _withdraw(self, place: int, key: SeriesKey, told: Alert) -> bool:
+        """The volume was not abnormal after all: neither is what it had to do with news; whether that was told."""
         name = f"{key[0]}|{key[1]}|news_impact"
         episode = self.state.notes.episodes.get(name)
         if told.episode_start_ms != told.ts_ms:
-            return
+            return False
         if episode is not None and episode.start_ms == told.ts_ms:
             del self.state.notes.episodes[name]
         then = {"before_value": told.value, "before_threshold": told.threshold}
         self.tell(place, NEWS_ORDER, replace(told, status="retracted", **then))
+        return True
 
 
 def _relevance(item: NewsItem) -> float:

@@ -70,8 +70,8 @@ def replay(
     """Run the engine over files and write alerts, metrics and rejected rows as Parquet into ``out``.
 
     ``book.base.rules`` decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would have
-    been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``. Bars are
-    taken in order of their start and news in order of publication, whatever the order of the files.
+    been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``. Bars
+    are taken in order of their start and news in order of publication, whatever the order of the files.
 
     Args:
         profiles: as the command ``baselines`` writes them; without it, they are built before each session from the

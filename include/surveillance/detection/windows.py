@@ -2,8 +2,8 @@
 
 All take bars sorted by series and time. Segment s holds one series: its bars are [lo[s], hi[s]), those up to cut[s] are
 only there to look back on, and [cut[s], hi[s]) are evaluated. A window that would reach before lo[s] gives NaN: too
-short, never a guess, and so do bars before cut[s]. Each value depends on the bars of its own window alone, in one fixed order of operations, so it
-has the same bits however the bars were cut into batches.
+short, never a guess; so do bars before cut[s]. Each value depends on the bars of its own window alone, in one fixed
+order of operations, so it has the same bits however the bars were cut into batches.
 
 The inner loops run over neighbouring bars, not over the window: the compiler turns them into vector instructions.
 """

@@ -22,7 +22,8 @@ class FeedFreshness(Struct, frozen=True):
     Asked at each watermark, which says up to when the vendor was asked. The profile knows which share of the session's
     bars the symbol usually has, p; if bars came and went by chance, b of them in a row would be missing with
     probability (1 - p)^b. The rule fires when that is below 1 in 10,000 and at least 5 minutes are missing. Without a
-    profile it fires when more than 15 minutes (for minute bars) are missing. Nights, weekends and holidays do not count.
+    profile it fires when more than 15 minutes (for minute bars) are missing. Nights, weekends and holidays do not
+    count.
 
     Example: a symbol has 90 % of its minutes. The last bar ended at 14:40 and a watermark says that all up to 14:46
     has been asked for: 6 minutes, 0.1^6 = 1 in 1,000,000, so the rule fires with value 6 and threshold 5. A symbol that

@@ -10,6 +10,7 @@ from msgspec import Struct
 from numba import njit
 
 from ... import windows, words
+from ...placing import DAY_MS
 from ...scan import Scan
 from ..rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
 
@@ -27,8 +28,9 @@ class PriceBreakout(Struct, frozen=True):
     volume fires up with value 101.30, threshold 101.20 and baseline 101.00. Closes at 101.50 and 101.80 are silent;
     after one at 100.90 the rule is armed again.
 
-    Warm-up: not applicable before 20 previous bars, outside the regular session, or without a profile; there the
-    literal form holds. Zero variance: an ATR below 0.01 % of the price counts as that much.
+    Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, outside the regular session,
+    or without a profile; there the literal form holds. Zero variance: an ATR below 0.01 % of the price counts as that
+    much.
     Exceedance: distance beyond the range / buffer, at most 4, when the buffer is not zero; else 1 + distance in ATR.
 
     Attributes:
@@ -68,6 +70,9 @@ class PriceBreakout(Struct, frozen=True):
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
         buffer = np.broadcast_to(scan.limit(self.form, self.name, "buffer"), len(scan))
         lively = scan.measures["rvol"] >= scan.limit(self.form, self.name, "minimum_rvol")
+        # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
+        opening = np.diff(scan.places.session, prepend=-1) != 0
+        lively &= ~opening | np.repeat(scan.span == DAY_MS, at.hi - at.lo)
         fired = np.zeros(len(scan), np.int8)
         memory = [scan.memory[name] for name in self.MEMORY]
         _events(

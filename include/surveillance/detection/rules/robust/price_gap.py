@@ -65,8 +65,8 @@ class PriceGap(Struct, frozen=True):
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         gaps, limit = scan.measures["gap_range"], scan.limit(self.form, self.name, "limit")
-        with np.errstate(invalid="ignore"):
-            far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= scan.limit(self.form, self.name, "minimum")
+        least = scan.limit(self.form, self.name, "minimum")
+        far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= least
         for kind, sign in ((GAP_UP, 1.0), (GAP_DOWN, -1.0)):
             index = np.flatnonzero((sign * gaps > limit) & far)
             value, tolerated = np.abs(gaps[index]), pick(limit, index)

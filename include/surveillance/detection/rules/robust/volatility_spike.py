@@ -120,10 +120,7 @@ def _spells(row, cut, settle, hi, session, value, limit, clear, persistence, kno
             if value[i] != value[i]:
                 continue
             above = above + 1 if value[i] > limit[i] else 0
-            if burning:
-                burning = value[i] >= clear[i]
-            else:
-                burning = above >= persistence
+            burning = value[i] >= clear[i] if burning else above >= persistence
             on[i] = burning
         if settle[s] == hi[s]:
             known_session[r], known_above[r], known_on[r] = of, above, burning
