@@ -150,12 +150,11 @@ class Engine:
         Args:
             bars: of each series in order of time, all later than what the state holds of it.
         """
-        rows = np.array([state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
-        if np.any(rows[1:] < rows[:-1]):
-            order = np.argsort(rows, kind="stable")
-            bars, rows = bars.take(order), rows[order]
-        first = np.flatnonzero(np.diff(rows, prepend=-1))
-        return self._pass(state, rows[first], first, np.append(first, len(rows))[1:], bars)
+        rows = state.rows_of(bars.keys)
+        order, first = _by_series(bars.code, len(bars.keys))
+        present = np.flatnonzero(np.diff(first))
+        present = present[np.argsort(rows[present], kind="stable")]
+        return self._pass(state, rows[present], first[present], first[present + 1], bars, order)
 
     def run(self, state: State, records: Iterable[Record]) -> Detection:
         """Work through records in log order; ``state`` is left as it is."""
@@ -165,7 +164,7 @@ class Engine:
         """Evaluate once more what can still be revised, settle what no longer can; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
-        return self._pass(state, rows, none, none, BarColumns.of([]))
+        return self._pass(state, rows, none, none, BarColumns.of([]), none[:0])
 
     def profile_at(self, key: SeriesKey, ts_ms: int) -> int:
         """Index of the profile in force for a series, -1 for none."""
@@ -174,8 +173,8 @@ class Engine:
             first + int(np.searchsorted(self._effective[first:last], ts_ms, side="right")) - 1 if first < last else -1
         )
 
-    def _pass(self, state: State, row: np.ndarray, first: np.ndarray, last: np.ndarray, new: BarColumns) -> Evaluation:
-        scan = self._scan(state, row, first, last, new)
+    def _pass(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Evaluation:
+        scan = self._scan(state, row, first, last, new, order)
         robust = bool(self.profiles)
         for name in LITERAL:
             self.rules["literal"][name].measure(scan)
@@ -185,8 +184,8 @@ class Engine:
         _hold(state, scan)
         return Evaluation(scan, found, self.profiles)
 
-    def _scan(self, state: State, row: np.ndarray, first: np.ndarray, last: np.ndarray, new: BarColumns) -> Scan:
-        """What the state still holds of each series, with its new bars behind."""
+    def _scan(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Scan:
+        """What the state still holds of each series, with its new bars, ``new`` at ``order[first:last]``, behind."""
         held, kept = state.held[row], state.kept[row]
         hi = np.cumsum(held + last - first)
         lo = hi - (held + last - first)
@@ -197,7 +196,7 @@ class Engine:
             if name != "code":
                 array = state.bars[name]
                 columns[name] = np.empty(hi[-1] if len(hi) else 0, array.dtype)
-                _gather(array, held, row, getattr(new, name), first, last, lo, columns[name])
+                _gather(array, held, row, getattr(new, name), order, first, last, lo, columns[name])
         keys = [state.keys[r] for r in row.tolist()]
         bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), hi - lo), **columns)
         places = self.placing.place(bars.ts, lo, hi, [timespan for _, timespan in keys])
@@ -304,11 +303,27 @@ def _hold(state: State, scan: Scan) -> None:
 
 
 @njit(cache=True)
-def _gather(held_values, held, row, new, first, last, lo, out):
+def _by_series(code, count):
+    """The order that brings together the bars of each code, and where each code's begin; bars keep their order."""
+    first = np.zeros(count + 1, np.int64)
+    for c in code:
+        first[c + 1] += 1
+    for c in range(count):
+        first[c + 1] += first[c]
+    order, at = np.empty(len(code), np.int64), first[:-1].copy()
+    for i in range(len(code)):
+        order[at[code[i]]] = i
+        at[code[i]] += 1
+    return order, first
+
+
+@njit(cache=True)
+def _gather(held_values, held, row, new, order, first, last, lo, out):
     for s in range(len(row)):
         n = held[s]
         out[lo[s] : lo[s] + n] = held_values[row[s], :n]
-        out[lo[s] + n : lo[s] + n + last[s] - first[s]] = new[first[s] : last[s]]
+        for k in range(first[s], last[s]):
+            out[lo[s] + n + k - first[s]] = new[order[k]]
 
 
 @njit(cache=True)

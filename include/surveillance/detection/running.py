@@ -73,7 +73,7 @@ class Run:
     def _bars(self, bars: list[Bar], places: np.ndarray) -> dict[tuple[str, str], list[tuple[int, int, str]]]:
         """Evaluate all; returns, per series, (place, start, event id) of the bars that carried it on."""
         columns = BarColumns.of(bars)
-        rows = np.array([self.state.row(key) for key in columns.keys], dtype=np.int64)
+        rows = self.state.rows_of(columns.keys)
         waiting = np.argsort(columns.code, kind="stable")
         arrivals: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
         while len(waiting):
@@ -108,7 +108,7 @@ class Run:
         found = self.engine.evaluate(self.state, bars)
         # Fresh bars stand in the scan as they were sorted for it.
         place = np.full(len(found.scan), -1, np.int64)
-        rows = np.array([self.state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
+        rows = self.state.rows_of(bars.keys)[bars.code]
         place[found.fresh] = places[np.argsort(rows, kind="stable")]
         metrics = reporting.metrics(found, np.flatnonzero(found.fresh))
         self.metrics += zip(place[found.fresh].tolist(), metrics, strict=True)
@@ -121,7 +121,7 @@ class Run:
 
     def _revise(self, bars: BarColumns, places: np.ndarray) -> None:
         """Put one bar of each series in its place and publish what that changes."""
-        rows = np.array([self.state.row(key) for key in bars.keys], dtype=np.int64)[bars.code]
+        rows = self.state.rows_of(bars.keys)[bars.code]
         part = self.state.take(rows)
         before = self.engine.reconsider(part.copy())
         part.insert(bars)

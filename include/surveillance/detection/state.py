@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -61,6 +63,11 @@ class State:
         self.rows: dict[SeriesKey, int] = {}
         self.notes = Notes()
         self._allocate(0)
+
+    def rows_of(self, keys: Sequence[SeriesKey]) -> np.ndarray:
+        """The row of each series, new ones for those that are not known, int64."""
+        known = self.rows
+        return np.array([known[key] if key in known else self.row(key) for key in keys], dtype=np.int64)
 
     def row(self, key: SeriesKey) -> int:
         """The series' row; a new one when it is not known."""
