@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts import line
-from include.surveillance.broker import topics
+from include.surveillance.broker import producing, topics
 from include.surveillance.cli import app
 from include.surveillance.detection import microbatch
 from include.surveillance.detection.microbatch import detect_partition, positions_of
 from include.surveillance.errors import BrokerError
-from include.surveillance.models import Bar, NewsItem, Split, Watermark
+from include.surveillance.models import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
+from tests.surveillance.detection.market import profile
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
 SESSIONS = Sessions()
@@ -31,9 +32,10 @@ def partition(kafka, monkeypatch) -> int:
     """The one partition of topics and a group that no other test touches; bar 0 is in it."""
     unique = uuid.uuid4().hex[:8]
     renamed = {spec.name: f"{spec.name}.{unique}" for spec in broker.TOPICS}
-    for name, topic in list(vars(broker).items()):
-        if isinstance(topic, str) and topic in renamed:
-            monkeypatch.setattr(broker, name, renamed[topic])
+    for module in (broker, producing):
+        for name, topic in list(vars(module).items()):
+            if isinstance(topic, str) and topic in renamed:
+                monkeypatch.setattr(module, name, renamed[topic])
     for kind, topic in list(topics._TOPIC_OF.items()):
         monkeypatch.setitem(topics._TOPIC_OF, kind, renamed[topic])
     monkeypatch.setattr(microbatch, "GROUP", f"detector-{unique}")
@@ -204,6 +206,35 @@ def test_a_split_on_the_baselines_topic_takes_part(kafka, partition):
     broker.publish(kafka, [bar(1440, close=50.0)])
     detect(kafka, partition)
     assert wire.decode(found(kafka, partition, broker.METRICS)[-1]).gap == 0.0
+
+
+def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, partition):
+    usual = profile()
+    dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0)
+    renamed = TickerChange(symbol="AMD", new_symbol="AMDX", date="2019-02-15")
+    broker.publish(kafka, [profile(sessions=3), dividend, renamed, usual])
+    actions, profiles = microbatch.read_baselines(kafka)
+    assert profiles == [usual], "the newer of two with one id"
+    assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
+    broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
+    detect(kafka, partition)
+    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    assert [(it.rule, it.form, it.profile_version) for it in alerts] == [("abnormal_volume", "robust", usual.version)]
+
+
+def test_a_correction_is_told_under_the_id_that_was(kafka, partition):
+    broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
+    for volume in (9000, 9500, 1000):
+        broker.publish(kafka, [bar(20, volume)])
+        summary = detect(kafka, partition)
+        assert (summary.alerts, summary.late) == (1, 0 if volume == 9000 else 1)
+    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    assert [(it.status, it.before_value) for it in alerts] == [
+        ("fired", None),
+        ("confirmed", 9000),
+        ("retracted", 9500),
+    ]
+    assert len({it.event_id for it in alerts}) == 1
 
 
 def test_a_zombie_is_fenced(kafka, partition, monkeypatch):

@@ -1,29 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from include.surveillance.alerts import join_episode, line, score, severity
-from include.surveillance.detection.rules import Firing
+from include.surveillance.alerts import SEVERITIES, line, scores, severities
 from include.surveillance.models import Alert
-
-
-def firing(ts_ms: int, direction: str = "") -> Firing:
-    return Firing(
-        rule="abnormal_volume",
-        version=1,
-        ts_ms=ts_ms,
-        close_ms=ts_ms + 60_000,
-        polled_ms=0,
-        source="live",
-        direction=direction,
-        value=1.0,
-        threshold=1.0,
-        window_start_ms=0,
-        window_end_ms=ts_ms,
-        exceedance=1.0,
-        event_ids=(),
-        explanation="",
-    )
 
 
 @pytest.mark.parametrize(
@@ -38,32 +19,23 @@ def firing(ts_ms: int, direction: str = "") -> Firing:
     ],
 )
 def test_score_is_fifty_at_the_limit_and_saturates(exceedance, points, name):
-    assert score(exceedance) == points
-    assert severity(points) == name
+    (score,) = scores(np.array([exceedance]))
+    assert score == points
+    assert SEVERITIES[severities(np.array([score]))[0]] == name
 
 
-def test_an_episode_lasts_as_long_as_firings_come_within_the_cooldown():
-    episodes = {}
-    joined = [join_episode(episodes, firing(ts), 100) for ts in (1000, 1100, 1200, 1301)]
-    assert joined == [(1000, True), (1000, False), (1000, False), (1301, True)]
-    assert episodes["abnormal_volume|"].firings == 1
+def test_a_severity_begins_at_its_floor():
+    points = np.array([0.0, 59.9, 60.0, 74.9, 75.0, 89.9, 90.0, 100.0])
+    names = [SEVERITIES[index] for index in severities(points)]
+    assert names == ["low", "low", "medium", "medium", "high", "high", "critical", "critical"]
 
 
-def test_a_firing_for_a_time_before_the_episode_stands_alone():
-    episodes = {}
-    join_episode(episodes, firing(1000), 100)
-    assert join_episode(episodes, firing(950), 100) == (1000, False)
-    assert join_episode(episodes, firing(500), 100) == (500, True)
-    assert join_episode(episodes, firing(1050), 100) == (1000, False)
+def test_nothing_found_scores_nothing():
+    assert len(severities(scores(np.empty(0)))) == 0
 
 
-def test_directions_do_not_share_an_episode():
-    episodes = {}
-    assert [join_episode(episodes, firing(1000, way), 100)[1] for way in ("up", "down", "up")] == [True, True, False]
-
-
-def test_an_alert_reads_as_one_line():
-    alert = Alert(
+def alert(**over) -> Alert:
+    return Alert(
         rule="price_breakout",
         rule_version=1,
         parameters_version="x",
@@ -84,5 +56,14 @@ def test_an_alert_reads_as_one_line():
         data_age_ms=0,
         event_ids=(),
         explanation="NVDA closed high.",
+        **over,
     )
-    assert line(alert) == "2019-02-14 14:31:00Z HIGH     NVDA   price_breakout up: NVDA closed high."
+
+
+def test_an_alert_reads_as_one_line():
+    assert line(alert()) == "2019-02-14 14:31:00Z HIGH     NVDA   price_breakout up: NVDA closed high."
+
+
+@pytest.mark.parametrize("status", ["refired", "confirmed", "retracted"])
+def test_what_is_told_again_says_why(status):
+    assert line(alert(status=status)).endswith(f"price_breakout up: [{status}] NVDA closed high.")

@@ -4,7 +4,21 @@ from decimal import Decimal
 
 import pytest
 
-from include.surveillance.models import SPAN_MS, Bar, Instrument, NewsItem, Record, Reject, Split, Watermark, digest
+from include.surveillance.models import (
+    SPAN_MS,
+    Alert,
+    Bar,
+    Dividend,
+    Instrument,
+    NewsItem,
+    Profile,
+    Record,
+    Reject,
+    Split,
+    TickerChange,
+    Watermark,
+    digest,
+)
 
 BAR = {"symbol": "A", "timespan": "minute", "ts_ms": 60_000, "open": 1, "high": 2, "low": 1, "close": 2}
 
@@ -57,6 +71,94 @@ def test_reference_data_is_the_same_until_it_changes():
     assert Instrument(symbol="A", name="a").event_id != Instrument(symbol="A", name="a", active=False).event_id
     split = {"symbol": "A", "execution_date": "2026-01-02", "split_from": 1}
     assert Split(**split, split_to=2).event_id == Split(**split, split_to=3).event_id, "a correction replaces"
+
+
+def test_a_corporate_action_is_one_for_each_symbol_and_day():
+    def dividend(**changes) -> str:
+        return Dividend(**{"symbol": "A", "ex_date": "2026-01-02", "cash_amount": 1} | changes).event_id
+
+    def change(new_symbol: str) -> str:
+        return TickerChange(symbol="A", date="2026-01-02", new_symbol=new_symbol).event_id
+
+    assert dividend() == dividend(cash_amount=2) != dividend(ex_date="2026-01-05")
+    assert change("B") == change("C")
+    ids = {dividend(), change("B"), Split(symbol="A", execution_date="2026-01-02", split_from=1, split_to=2).event_id}
+    assert len(ids) == 3
+
+
+def profile(**changes) -> Profile:
+    given = {
+        "symbol": "A",
+        "timespan": "minute",
+        "effective_ms": 60_000,
+        "first_date": "2026-01-02",
+        "last_date": "2026-01-30",
+        "sessions": 20,
+        "volume_level": [8.0],
+        "volume_scale": [0.4],
+        "return_factor": [1.0],
+        "presence": [0.9],
+        "volatility_fire": 0.002,
+        "volatility_clear": 0.001,
+        "range_percent": 0.02,
+        "turnover": 1e6,
+        "liquidity": "mid",
+    }
+    return Profile(**given | changes)
+
+
+def test_a_profile_built_again_replaces_the_one_for_that_moment_under_another_version():
+    assert profile().event_id == profile(volume_level=[9.0]).event_id != profile(effective_ms=120_000).event_id
+    assert profile().version == profile().version == f"2026-01-30|{profile().revision}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"volume_level": [9.0]},
+        {"volume_scale": [0.5]},
+        {"return_factor": [2.0]},
+        {"presence": [0.8]},
+        {"volatility_fire": 0.003},
+        {"volatility_clear": 0.002},
+        {"range_percent": 0.03},
+        {"turnover": 2e6},
+        {"sessions": 19},
+        {"first_date": "2026-01-05"},
+    ],
+)
+def test_a_profile_of_other_values_is_another_version(changes):
+    assert profile(**changes).version != profile().version
+
+
+def test_an_alert_is_one_for_each_episode_whatever_becomes_of_it():
+    def alert(**changes) -> str:
+        given = {
+            "rule": "price_gap",
+            "rule_version": 1,
+            "parameters_version": "x",
+            "symbol": "A",
+            "timespan": "minute",
+            "ts_ms": 60_000,
+            "bar_close_ms": 120_000,
+            "value": 1.0,
+            "threshold": 1.0,
+            "window_start_ms": 0,
+            "window_end_ms": 0,
+            "score": 50.0,
+            "severity": "low",
+            "episode_start_ms": 60_000,
+            "session_phase": "regular",
+            "session_date": "2026-01-02",
+            "data_age_ms": 0,
+            "event_ids": (),
+            "explanation": "",
+        }
+        return Alert(**given | changes).event_id
+
+    assert alert() == alert(status="refired", firings=2, ts_ms=180_000, value=2.0, form="robust")
+    assert alert() == alert(status="retracted", before_value=1.0, before_threshold=1.0)
+    assert len({alert(), alert(episode_start_ms=0), alert(timespan="hour"), alert(rule_version=2)}) == 4
 
 
 def test_the_same_bytes_rejected_twice_are_one_reject():

@@ -23,6 +23,8 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "POLL_DELAY_SECONDS": "3",
         "CATCHUP_DAYS": "2",
         "WATCHLIST_FILE": "/tmp/list.txt",
+        "PARAMETERS_FILE": "/tmp/parameters.yaml",
+        "REPORTS_FOLDER": "/tmp/reports",
         "DETECT_LIFETIME_SECONDS": "60",
         "LAND_EVERY_SECONDS": "30",
         "MARTS_EVERY_MINUTES": "5",

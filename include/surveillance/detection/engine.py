@@ -133,6 +133,7 @@ class Engine:
         self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
         self.limits = Limits(book, self.profiles)
         self._table = ProfileTable.of(self.profiles)
+        self._profile_factor = np.array([self._factor_of(it) for it in self.profiles])
         self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
         self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
         for number, it in enumerate(self.profiles):
@@ -214,6 +215,7 @@ class Engine:
             **{name: columns[name] if factor is None else columns[name] * factor for name in _PRICES},
             volume=bars.volume if factor is None else bars.volume / factor,
             share_factor=factor,
+            profile_factor=self._profile_factor,
             profile=profile,
             profiles=self._table,
             memory=state.memory,
@@ -224,6 +226,13 @@ class Engine:
             by_clock=self.placing.by_clock,
             session_reset=self.book.base.session_reset,
         )
+
+    def _factor_of(self, profile: Profile) -> float:
+        if not self.actions.has_splits(profile.symbol):
+            return 1.0
+        spot = self.placing.spot(profile.effective_ms, profile.timespan)
+        date = spot.date if self.placing.by_clock else spot.session
+        return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
 
     def _share_factor(self, keys: list[SeriesKey], lo, hi, date: np.ndarray) -> np.ndarray | None:
         split = [(s, symbol) for s, (symbol, _) in enumerate(keys) if self.actions.has_splits(symbol)]

@@ -72,6 +72,7 @@ class Scan:
         open, high, low, close, volume: the same in shares of one basis per series, so that a split is no move; equal
             to ``bars``' where no split is known.
         share_factor: adjusted price / price of each bar, or None where no series has a split.
+        profile_factor: the same on the day from which each profile holds.
         profile: index of the profile that is in force at each bar, -1 for none.
         memory: per row of the state, what rules remember beyond windows.
         measures: name -> one float per bar; NaN is not applicable.
@@ -92,6 +93,7 @@ class Scan:
     close: np.ndarray
     volume: np.ndarray
     share_factor: np.ndarray | None
+    profile_factor: np.ndarray
     profile: np.ndarray
     profiles: ProfileTable
     memory: dict[str, np.ndarray]
@@ -123,6 +125,12 @@ class Scan:
     def shares_today(self, volumes: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Adjusted volumes of the bars at ``index`` in the shares of each one's own day."""
         return volumes if self.share_factor is None else volumes * self.share_factor[index]
+
+    def shares_of_profile(self) -> np.ndarray | None:
+        """Shares of each bar's profile that one share of its day is: not 1 where a split has come between them."""
+        if self.share_factor is None:
+            return None
+        return np.where(self.profile >= 0, self.profile_factor[self.profile] / self.share_factor, 1.0)
 
     def adjusts(self, index: int) -> bool:
         """Whether a split is known up to this bar."""

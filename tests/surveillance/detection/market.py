@@ -1,4 +1,4 @@
-"""A small market for the tests of detection: one symbol, bars by the minute from an open, and a profile made by hand."""
+"""A small market for the tests of detection: bars by the minute from an open, and a profile made by hand."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def fired(bars: Sequence[Bar], rule: str | None = None, state: State | None = No
     """(rule, direction, start) of every single firing of bars that come in order."""
     found = engine(**given).evaluate(state or State("exact"), BarColumns.of(bars))
     firings = found.fresh_firings
-    named = [(*KINDS[kind], int(found.scan.bars.ts[index])) for kind, index in zip(firings.kind, firings.index, strict=True)]
+    starts = found.scan.bars.ts[firings.index].tolist()
+    named = [(*KINDS[kind], start) for kind, start in zip(firings.kind, starts, strict=True)]
     return [one for one in named if rule in (None, one[0])]
 
 

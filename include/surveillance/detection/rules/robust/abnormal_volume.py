@@ -76,14 +76,18 @@ class AbnormalVolume(Struct, frozen=True):
 
     def measure(self, scan: Scan) -> None:
         at, places, profiles = scan.segments, scan.places, scan.profiles
+        shares = scan.shares_of_profile()
+        volume = scan.bars.volume if shares is None else scan.bars.volume * shares
+        recent = scan.new("recent_volume")
         measure(
-            # Volumes as they came: in the shares of the bar's own day, as the profile's are.
-            (scan.bars.ts, places.session, places.regular, places.slot, scan.bars.volume, scan.profile),
+            (scan.bars.ts, places.session, places.regular, places.slot, volume, scan.profile),
             (profiles.volume_level, profiles.volume_scale),
             (at.lo, at.cut, at.settle, at.hi, at.row, scan.span),
             tuple(scan.memory[name] for name in MEMORY),
-            (scan.new("recent_volume"), scan.new("rvol"), scan.new("volume_z")),
+            (recent, scan.new("rvol"), scan.new("volume_z")),
         )
+        if shares is not None:
+            recent /= shares
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         limit, least_rvol, floor = (scan.limit(self.form, self.name, name) for name in ("z", "rvol", "turnover_floor"))

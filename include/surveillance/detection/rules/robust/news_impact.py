@@ -39,7 +39,7 @@ class NewsImpact(Struct, frozen=True):
 
     name: ClassVar[str] = "news_impact"
     form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # as the literal form: an alert may change its form, not its id
 
     before_minutes: float = 2.0
     after_minutes: float = 15.0

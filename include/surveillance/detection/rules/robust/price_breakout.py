@@ -28,8 +28,8 @@ class PriceBreakout(Struct, frozen=True):
     volume fires up with value 101.30, threshold 101.20 and baseline 101.00. Closes at 101.50 and 101.80 are silent;
     after one at 100.90 the rule is armed again.
 
-    Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, outside the regular session,
-    or without a profile; there the literal form holds. Zero variance: an ATR below 0.01 % of the price counts as that
+    Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, and outside the regular
+    session. Without a profile the literal form holds. Zero variance: an ATR below 0.01 % of the price counts as that
     much.
     Exceedance: distance beyond the range / buffer, at most 4, when the buffer is not zero; else 1 + distance in ATR.
 

@@ -26,10 +26,9 @@ class VolatilitySpike(Struct, frozen=True):
     Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes stand at 0.0024, 0.0026 and
     0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is below 0.0011.
 
-    Warm-up: not applicable before 21 regular bars of the session, outside the regular session, without a profile, and
-    at timespans with fewer than 22 bars a session; there the literal form holds. Zero variance: prices that
-    do not move have the value 0 and never fire; a profile of prices that never moved has no percentile above zero and
-    is not held against.
+    Warm-up: not applicable before 21 regular bars of the session, and outside it. Without a profile, and at timespans
+    with fewer than 22 bars a session, the literal form holds. Zero variance: prices that do not move have the value 0
+    and never fire; a profile of prices that never moved has no percentile above zero and is not held against.
     Exceedance: value / limit, at least 1 while a spell lasts.
 
     Attributes:

@@ -1,0 +1,179 @@
+"""Negative articles and bars of abnormal volume: whom they belong to, whichever comes first."""
+
+from __future__ import annotations
+
+from math import exp
+
+import pytest
+
+from include.surveillance.models import NewsItem
+from tests.surveillance.detection.market import OPEN, alerts, at, bar, calm, minutes, news, profile, run
+
+
+def burst(minute: int = 20, volume: float = 9000):
+    return bar(minute, volume=volume)
+
+
+def impact(records, *statuses, **given):
+    return alerts(run([*calm(), *records], **given), "news_impact", *statuses)
+
+
+class TestLiteral:
+    @pytest.mark.parametrize("apart", [-9.99, -1, 0, 5, 9.99])
+    @pytest.mark.parametrize("news_arrives_first", [True, False])
+    def test_within_ten_minutes_in_any_order(self, apart, news_arrives_first):
+        late = [news(20 + apart), burst()]
+        (alert,) = impact(late if news_arrives_first else reversed(late))
+        assert (alert.ts_ms, alert.article_id, alert.value) == (at(20), "a1", 9000)
+        assert alert.event_ids == (burst().event_id, news(20 + apart).event_id)
+        assert (alert.window_start_ms, alert.window_end_ms) == (
+            min(at(20), at(20 + apart)),
+            max(at(20), at(20 + apart)),
+        )
+
+    @pytest.mark.parametrize("item", [news(10), news(30), news(20, sentiment="neutral"), news(20, sentiment=None)])
+    def test_not_when_apart_or_not_negative(self, item):
+        assert not impact([item, burst()])
+        assert not impact([burst(), item])
+
+    def test_each_bar_once_with_the_first_article_that_it_meets(self):
+        (alert,) = impact([news(19), burst(20), news(21, "a2"), news(19)])
+        assert alert.article_id == "a1"
+
+    def test_bars_in_a_row_are_one_episode(self):
+        found = impact([news(19), burst(20), burst(21), burst(22, 90_000)])
+        assert [(it.status, it.firings) for it in found] == [("fired", 1), ("refired", 2), ("refired", 3)]
+        assert {it.event_id for it in found} == {f"news_impact|NVDA|minute|{at(20)}|v2"}
+
+    def test_a_late_article_meets_every_bar_of_its_time(self):
+        found = impact([burst(20), burst(21), news(22)])
+        assert minutes(found) == [20, 21]
+        assert {it.episode_start_ms for it in found} == {at(20)}
+
+    def test_sentiment_that_comes_later_counts(self):
+        assert len(impact([news(20, sentiment=None), burst(), news(20)])) == 1
+
+    def test_sentiment_that_is_taken_back_counts_no_more(self):
+        assert not impact([news(20), news(20, sentiment="neutral"), burst()])
+
+    def test_other_symbols_news_does_not_count(self):
+        other = NewsItem(symbol="AMD", article_id="x", published_ms=at(20), title="t", sentiment="negative")
+        assert not impact([other, burst()])
+
+    def test_what_an_alert_says(self):
+        (alert,) = impact([news(17.5), burst()])
+        assert alert.explanation == (
+            "NVDA traded 9,000 shares in the minute from 14:50 UTC, abnormal volume, 2.5 minutes after negative "
+            'news: "Recall".'
+        )
+
+    def test_a_late_arrival_is_said(self):
+        (alert,) = impact([burst(), news(22, polled_ms=at(51))])
+        assert "2.0 minutes before negative news (which arrived 30 minutes after the bar): " in alert.explanation
+        assert alert.data_age_ms == 30 * 60_000
+        (alert,) = impact([burst(), news(22, polled_ms=at(23))])
+        assert "arrived" not in alert.explanation
+
+    def test_bars_of_ten_minutes_and_longer_cannot_place_their_volume(self):
+        quarter = {"timespan": "15minute"}
+        records = [*calm(**quarter), bar(20, volume=9000, **quarter)]
+        assert alerts(run(records), "abnormal_volume")
+        assert not alerts(run([*records, news(20 * 15)]), "news_impact")
+
+    def test_an_article_repeated_is_a_duplicate(self):
+        detection = run([news(1), news(1)])
+        assert detection.counts["duplicate"] == 1
+
+
+class TestRobust:
+    """With 5,000 shares in five minutes usual, a minute of 46,000 makes 50,000 of five: z 5.8 of 4 allowed."""
+
+    @staticmethod
+    def exceedance(**over) -> float:
+        detection = run([*calm(), burst(20, 46_000)], profiles=[profile(**over)])
+        return detection.metrics[-1].volume_z / 4
+
+    @staticmethod
+    def impact(*records, **given):
+        return impact([*records], profiles=[profile()], **given)
+
+    def test_the_weight_by_hand(self):
+        (alert,) = self.impact(news(17), burst(20, 46_000))
+        weight = exp(-0.3) * self.exceedance()
+        assert (alert.form, alert.profile_version) == ("robust", profile().version)
+        assert (alert.value, alert.threshold) == (pytest.approx(weight), 0.25)
+        assert alert.explanation.endswith(f'negative news: "Recall" (weight {weight:.2f}, relevance 1.00).')
+
+    @pytest.mark.parametrize(("apart", "expected"), [(-1.99, 1), (-2, 0), (0, 1), (14.99, 1), (15, 0)])
+    def test_volume_may_lead_by_two_minutes_and_follow_for_fifteen(self, apart, expected):
+        assert len(self.impact(news(20 - apart), burst(20, 460_000))) == expected
+        assert len(self.impact(burst(20, 460_000), news(20 - apart))) == expected
+
+    def test_distance_decays(self):
+        near, far = (self.impact(news(20 - apart), burst(20, 46_000))[0].value for apart in (0, 10))
+        assert far == pytest.approx(near * exp(-1))
+
+    @pytest.mark.parametrize(
+        ("title", "tickers", "relevance"),
+        [
+            ("Chip makers fall", ("NVDA",), 1.0),
+            ("Chip makers fall", ("NVDA", "AMD"), 0.5),
+            ("Why NVDA fell", ("NVDA", "AMD", "INTC", "TSM"), 1.0),
+            ("NVDAX is a fund", ("NVDA", "AMD", "INTC", "TSM"), 0.25),
+        ],
+    )
+    def test_relevance(self, title, tickers, relevance):
+        (alert,) = self.impact(news(20, title=title, tickers=tickers), burst(20, 46_000))
+        assert alert.value == pytest.approx(relevance * self.exceedance())
+
+    def test_an_article_about_many_does_not_weigh_enough(self):
+        many = tuple(f"T{number}" for number in range(10))
+        assert not self.impact(news(20, title="Market wrap", tickers=many), burst(20, 46_000))
+        assert not self.impact(news(20, title="Market wrap", tickers=(*many, *many)), burst(20, 9e9)), "at most 5 times"
+
+    def test_a_story_that_was_told_before_is_no_news(self):
+        story = "Maker of chips recalls all of its chips"
+        told = news(-200, "a0", title=story)
+        assert self.impact(news(19, title=story), burst(20, 46_000))
+        assert not self.impact(told, news(19, title=story), burst(20, 46_000))
+        assert not self.impact(told, news(19, title=f"{story} now"), burst(20, 46_000))
+        assert self.impact(told, news(19, title="Regulator sues maker of chips"), burst(20, 46_000))
+
+    def test_a_day_later_it_is_news_again(self):
+        told = news(19 - 1440, "a0")
+        assert self.impact(told, news(19), burst(20, 46_000))
+
+    def test_a_bar_that_fired_literally_meets_news_literally(self):
+        later = profile(effective_ms=OPEN + 10**10)
+        (alert,) = impact([news(11), burst()], profiles=[later])
+        assert (alert.form, alert.profile_version) == ("literal", None)
+
+
+def test_volume_that_is_taken_back_takes_its_news_back():
+    detection = run([*calm(), news(19), burst(), bar(20, volume=1001)])
+    fired, retracted = alerts(detection, "news_impact")
+    assert (fired.status, retracted.status) == ("fired", "retracted")
+    assert retracted.event_id == fired.event_id
+    assert (retracted.before_value, retracted.before_threshold) == (9000, 3000)
+    assert not detection.state.notes.episodes
+
+
+def test_a_burst_that_comes_as_a_correction_meets_the_news():
+    detection = run([*calm(21), news(19), burst(20)])
+    assert detection.counts["corrected"] == 1
+    (alert,) = alerts(detection, "news_impact")
+    assert (alert.ts_ms, alert.status) == (at(20), "fired")
+
+
+def test_a_corrected_burst_does_not_tell_its_news_twice():
+    detection = run([*calm(), news(19), burst(20, 9000), burst(20, 9500)])
+    assert [it.status for it in alerts(detection, "abnormal_volume")] == ["fired", "confirmed"]
+    assert [it.status for it in alerts(detection, "news_impact")] == ["fired"]
+
+
+def test_when_the_first_bar_of_an_episode_is_taken_back_the_next_one_tells_its_news():
+    detection = run([*calm(), news(19), burst(20), burst(21), bar(20, volume=1001)])
+    standing = {it.event_id: it for it in alerts(detection, "news_impact")}
+    assert [(it.ts_ms, it.status) for it in standing.values()] == [(at(20), "retracted"), (at(21), "fired")]
+    at_once = run([*calm(), news(19), bar(20, volume=1001), burst(21)])
+    assert detection.state.notes.episodes == at_once.state.notes.episodes
