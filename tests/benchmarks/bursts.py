@@ -1,0 +1,149 @@
+"""How many injected bursts of volume each form of the rule finds when all may raise equally many alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, nan
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from include.polygon_simulator.injection import inject_bursts
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.engine import Engine, Evaluation
+from include.surveillance.detection.parameters import Form, ParameterBook
+from include.surveillance.detection.replay import walk_forward
+from include.surveillance.detection.state import State
+from include.surveillance.sessions import Sessions
+from include.surveillance.sweeping import Episodes, Statistic, statistic
+
+from .market import columns
+
+RULE = "abnormal_volume"
+PER_SYMBOL_DAY = 2
+LAST_MS = 1 << 42
+FORMS: dict[str, tuple[Form, bool]] = {
+    "robust": ("robust", False),
+    "literal": ("literal", False),
+    "literal, session reset": ("literal", True),
+}
+"""Method -> the rule's form, and whether windows restart each day."""
+RVOL = "RVOL alone"
+METHODS = ("robust", RVOL, "literal", "literal, session reset")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Bars sorted by series and time, and what each method holds against its threshold.
+
+    Attributes:
+        judged: bars of symbol-days that have a profile, bool; every method is held to these, -inf elsewhere.
+        statistics: method -> its statistic per bar.
+        symbol_days: how many are judged.
+        slot: time of day, 0 for a session's first bar.
+    """
+
+    bars: BarColumns
+    judged: np.ndarray
+    statistics: dict[str, Statistic]
+    symbol_days: int
+    slot: np.ndarray
+
+    def episodes(self, method: str) -> Episodes:
+        return Episodes(self.bars, self.statistics[method], ParameterBook.default().base.cooldown_bars)
+
+    def times_above(self, method: str, threshold: float) -> dict[str, int]:
+        """How many bars exceed a threshold, by where in the session they are."""
+        slot, last = self.slot[self.statistics[method].value > threshold], self.slot.max()
+        at_open, at_close = int(np.sum(slot == 0)), int(np.sum(slot == last))
+        return {"first bar": at_open, "last bar": at_close, "between": len(slot) - at_open - at_close}
+
+
+class Bursts(NamedTuple):
+    """Injected bursts on judged symbol-days: one row each of ``seed, multiple`` and the greatest statistic of every
+    method in it."""
+
+    quiet: Scored
+    found: pd.DataFrame
+
+
+def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
+    """The engine over all bars, each session against profiles of the sessions before it."""
+    given, book = columns(bars.sort_values(["symbol", "ts_ms"])), ParameterBook.default()
+    robust = Engine(book.with_(rules="robust"), sessions, profiles=walk_forward(given, sessions))
+    found = robust.evaluate(State("sketch"), given)
+    judged = found.scan.profile >= 0
+    days = found.bars.code.astype(np.int64)[judged] << 32 | found.scan.places.session[judged].astype(np.int64)
+    statistics = {RVOL: _rvol(found, book.base.robust.abnormal_volume.turnover_floor)}
+    for method, (form, reset) in FORMS.items():
+        evaluation = found
+        if reset:
+            # Without profiles: a restart concerns the windows of the literal rules alone.
+            engine = Engine(book.with_(rules="literal", session_reset=True), sessions)
+            evaluation = engine.evaluate(State("sketch"), given)
+        of_form = book.base.robust if form == "robust" else book.base
+        statistics[method] = statistic(RULE, form, of_form, evaluation.bars, evaluation.measures)
+    statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}
+    return Scored(found.bars, judged, statistics, len(np.unique(days)), found.scan.places.slot)
+
+
+def _rvol(found: Evaluation, turnover_floor: float) -> Statistic:
+    """Recent volume over the usual at this time of day: the robust form without the day's level and the dispersion."""
+    rvol, turnover = found.measures["rvol"], found.measures["recent_volume"] * found.bars.close
+    return Statistic(np.where(turnover > turnover_floor, rvol, -inf), np.zeros(len(rvol), dtype=bool))
+
+
+def measure(bars: pd.DataFrame, sessions: Sessions, *, seeds: Sequence[int], multiples: Iterable[float]) -> Bursts:
+    """Inject bursts of each multiple alone with each seed, and score every copy as if it had been recorded so."""
+    quiet, tables = score(bars, sessions), []
+    for seed in seeds:
+        for multiple in multiples:
+            injected, labels = inject_bursts(bars, seed=seed, per_symbol_day=PER_SYMBOL_DAY, multiples=(multiple,))
+            found = score(injected, sessions)
+            code = {symbol: number for number, (symbol, _) in enumerate(found.bars.keys)}
+            place, series = (
+                found.bars.code.astype(np.int64) * LAST_MS + found.bars.ts,
+                labels["symbol"].map(code).to_numpy(np.int64),
+            )
+            first = np.searchsorted(place, series * LAST_MS + labels["start_ms"].to_numpy())
+            last = np.searchsorted(place, series * LAST_MS + labels["end_ms"].to_numpy(), side="right")
+            first, last = first[found.judged[first]], last[found.judged[first]]
+            tables.append(
+                pd.DataFrame(
+                    {"seed": seed, "multiple": multiple}
+                    | {
+                        method: [one.value[a:b].max() for a, b in zip(first, last, strict=True)]
+                        for method, one in found.statistics.items()
+                    }
+                )
+            )
+    return Bursts(quiet, pd.concat(tables, ignore_index=True))
+
+
+def threshold(markets: Sequence[Scored], method: str, budget: float) -> float:
+    """The smallest value of the statistic from which on none raises more than ``budget`` episodes per symbol-day."""
+    affordable = budget * sum(market.symbol_days for market in markets)
+    episodes = [market.episodes(method) for market in markets]
+    values = np.concatenate([market.statistics[method].value for market in markets])
+    chosen = nan
+    for value in np.unique(values[np.isfinite(values)])[::-1]:
+        if sum(one.count(value) for one in episodes) > affordable:
+            break
+        chosen = float(value)
+    return chosen
+
+
+def own_thresholds(files: Mapping[str, Bursts], budget: float) -> dict[str, dict[str, float]]:
+    """File -> method -> threshold."""
+    return {name: {method: threshold([one.quiet], method, budget) for method in METHODS} for name, one in files.items()}
+
+
+def hits(files: Mapping[str, Bursts], thresholds: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """One row per burst: ``file, seed, multiple`` and per method whether it exceeds the file's threshold."""
+    tables = [
+        one.found.assign(file=name, **{method: one.found[method] > thresholds[name][method] for method in METHODS})
+        for name, one in files.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
