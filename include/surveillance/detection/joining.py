@@ -107,15 +107,18 @@ class Joining:
             self._meet(place, key, article, bar)
 
     def _meet(self, place: int, key: SeriesKey, article: Article, bar: VolumeBar) -> None:
-        if bar.told is not None:
-            return
+        if bar.told is None:
+            verdict, profile = self._together(key, article, bar)
+            bar.told = self.fire(place, NEWS_ORDER, key, verdict, profile)
+
+    def _together(self, key: SeriesKey, article: Article, bar: VolumeBar) -> tuple[Verdict, Profile | None]:
+        """What the rule says of the two, and the profile that it went by."""
         number = self.engine.profile_at(key, bar.ts_ms)
         spot = self.engine.placing.spot(bar.ts_ms)
         parameters = self.engine.limits.resolve(spot.date, key[0], number)
         rule = (parameters.robust if bar.form == "robust" else parameters).news_impact
         profile = self.engine.profiles[number] if bar.form == "robust" and number >= 0 else None
-        alert = self.fire(place, NEWS_ORDER, key, rule.evaluate(NewsView(*key, article, bar)), profile)
-        bar.told = alert
+        return rule.evaluate(NewsView(*key, article, bar)), profile
 
     def _revise(self, place: int, key: SeriesKey, since_ms: int, now: list[VolumeBar]) -> None:
         name = "|".join(key)
@@ -131,13 +134,39 @@ class Joining:
         for bar in now:
             alert = told.get(bar.ts_ms)
             # With its episode taken back, what a later bar has to do with news is told anew.
-            bar.told = None if alert is not None and alert.episode_start_ms in withdrawn else alert
+            if alert is not None and alert.episode_start_ms not in withdrawn:
+                bar.told = self._confirmed(place, key, bar, alert)
         self.state.notes.volume_bars.pop(name, None)
         if kept or now:
             self.state.notes.volume_bars[name] = [*kept, *now][-REMEMBERED:]
         for bar in now:
             for article in self.state.notes.articles.get(key[0], ()):
                 self._meet(place, key, article, bar)
+
+    def _confirmed(self, place: int, key: SeriesKey, bar: VolumeBar, told: Alert) -> Alert:
+        """What was told of a bar, with the values that it has now."""
+        articles = self.state.notes.articles.get(key[0], ())
+        article = next((article for article in articles if article.article_id == told.article_id), None)
+        verdict = self._together(key, article, bar)[0] if article is not None else None
+        if not isinstance(verdict, Finding) or (verdict.value, verdict.threshold) == (told.value, told.threshold):
+            return told
+        points = alerting.scores(np.array([verdict.exceedance]))
+        now = replace(
+            told,
+            value=verdict.value,
+            threshold=verdict.threshold,
+            baseline=verdict.baseline,
+            score=float(points[0]),
+            severity=alerting.SEVERITIES[int(alerting.severities(points)[0])],
+            event_ids=verdict.event_ids,
+            explanation=verdict.explanation,
+            status="confirmed",
+            before_value=told.value,
+            before_threshold=told.threshold,
+        )
+        if told.episode_start_ms == told.ts_ms:
+            self.tell(place, NEWS_ORDER, now)
+        return now
 
     def _withdraw(self, place: int, key: SeriesKey, told: Alert) -> bool:
         """The volume was not abnormal after all: neither is what it had to do with news; whether that was told."""

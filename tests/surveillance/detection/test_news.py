@@ -165,10 +165,13 @@ def test_a_burst_that_comes_as_a_correction_meets_the_news():
     assert (alert.ts_ms, alert.status) == (at(20), "fired")
 
 
-def test_a_corrected_burst_does_not_tell_its_news_twice():
+def test_a_corrected_burst_confirms_its_news_and_tells_it_once():
     detection = run([*calm(), news(19), burst(20, 9000), burst(20, 9500)])
     assert [it.status for it in alerts(detection, "abnormal_volume")] == ["fired", "confirmed"]
-    assert [it.status for it in alerts(detection, "news_impact")] == ["fired"]
+    fired, confirmed = alerts(detection, "news_impact")
+    assert (fired.status, fired.value) == ("fired", 9000)
+    assert (confirmed.status, confirmed.value, confirmed.before_value) == ("confirmed", 9500, 9000)
+    assert confirmed.event_id == fired.event_id
 
 
 def test_when_the_first_bar_of_an_episode_is_taken_back_the_next_one_tells_its_news():
