@@ -15,7 +15,7 @@ import pandas as pd
 import typer
 
 from . import machine, measuring, report
-from .market import Market, recorded, repeated, table
+from .market import Market, by_series, recorded, repeated, table
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_BARS = 4_000_000
@@ -49,8 +49,10 @@ def main(
         markets = {"invented minutes": Market(1000).bars(ENGINE_BARS // 1000)}
         markets |= {} if real is None else {"recorded, repeated": repeated(real, ENGINE_BARS // 2)}
         for name, bars in markets.items():
+            orders = {"file": by_series(bars), "log": bars}
             for history in ("exact", "sketch"):
-                found["engine"][f"{name}, {history}"] = measuring.engine_rate(bars, history)
+                for order, ordered in orders.items():
+                    found["engine"][f"{name}, {history}, {order}"] = measuring.engine_rate(ordered, history)
     if Part.pandas in parts:
         samples = {"invented minutes": table(Market(100).bars(PANDAS_BARS // 100))}
         samples |= {} if real is None else {"recorded": real}

@@ -17,11 +17,10 @@ from include.surveillance.detection.parameters import Form, ParameterBook
 from include.surveillance.detection.replay import walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
-from include.surveillance.sweeping import Episodes, Statistic, statistic
 
+from .counting import Episodes, Statistic, literal_volume, robust_volume
 from .market import columns
 
-RULE = "abnormal_volume"
 PER_SYMBOL_DAY = 2
 LAST_MS = 1 << 42
 FORMS: dict[str, tuple[Form, bool]] = {
@@ -83,8 +82,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
             # Without profiles: a restart concerns the windows of the literal rules alone.
             engine = Engine(book.with_(rules="literal", session_reset=True), sessions)
             evaluation = engine.evaluate(State("sketch"), given)
-        of_form = book.base.robust if form == "robust" else book.base
-        statistics[method] = statistic(RULE, form, of_form, evaluation.bars, evaluation.measures)
+        statistics[method] = robust_volume(found, book.base) if form == "robust" else literal_volume(evaluation)
     statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}
     return Scored(found.bars, judged, statistics, len(np.unique(days)), found.scan.places.slot)
 

@@ -111,6 +111,11 @@ def table(bars: BarColumns) -> pd.DataFrame:
     return pd.DataFrame(about | named)
 
 
+def by_series(bars: BarColumns) -> BarColumns:
+    """One series after the other, each in order of time, as files are read."""
+    return bars.take(np.argsort(bars.code, kind="stable"))
+
+
 def pieces(bars: BarColumns, chunk: int) -> list[BarColumns]:
     """Consecutive parts of at most ``chunk`` bars."""
     return [bars.take(slice(start, start + chunk)) for start in range(0, len(bars), chunk)]

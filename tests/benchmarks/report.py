@@ -15,13 +15,14 @@ def markdown(found: dict[str, Any]) -> str:
         f"{it['date']}, {where}, load at the start {it['load_at_start']}.",
         f"Python {it['python']}, " + ", ".join(f"{name} {it[name]}" for name in ("numpy", "numba", "pandas")) + ".",
         "All literal rules of bars together. Repeat with `make bench`.",
+        "Order: one series after the other, as files are read, or all series minute by minute, as the log brings them.",
     ]
     if "engine" in found:
         rows = [
             (name, f"{row['bars']:,}", f"{row['series']:,}", f"{row['bars_per_s'] / 1e6:.2f}")
             for name, row in found["engine"].items()
         ]
-        lines += _table("Engine", ("bars, history", "bars", "series", "million bars/s"), rows)
+        lines += _table("Engine", ("bars, history, order", "bars", "series", "million bars/s"), rows)
     if "pandas" in found:
         rows = [
             (

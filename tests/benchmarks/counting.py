@@ -1,0 +1,62 @@
+"""What the volume rules hold against their threshold, and how many episodes any threshold would make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.engine import Evaluation
+from include.surveillance.detection.parameters import Parameters
+from include.surveillance.models import SPAN_MS
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What a rule holds against its threshold, per bar: it fires where the value is greater. -inf: cannot fire.
+
+    ``side`` parts the episodes of the two directions; zeros where the rule has one.
+    """
+
+    value: np.ndarray
+    side: np.ndarray
+
+
+def literal_volume(found: Evaluation) -> Statistic:
+    """Volume over the mean of the bars before."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _one_sided(found.bars.volume / found.measures["volume_mean"])
+
+
+def robust_volume(found: Evaluation, parameters: Parameters) -> Statistic:
+    """z, where the rule's other conditions hold."""
+    rule, measures = parameters.robust.abnormal_volume, found.measures
+    allowed = (measures["rvol"] > rule.rvol) & (measures["recent_volume"] * found.bars.close > rule.turnover_floor)
+    return _one_sided(np.where(allowed, measures["volume_z"], -inf))
+
+
+class Episodes:
+    """Counts the episodes that any threshold would make: firings of one side at most a cooldown apart are one."""
+
+    def __init__(self, bars: BarColumns, found: Statistic, cooldown_bars: int):
+        spans = np.array([SPAN_MS[timespan] for _, timespan in bars.keys], dtype=np.int64)
+        # Stable, so that bars stay in order within a series and side.
+        order = np.argsort(bars.code.astype(np.int64) * 2 + found.side, kind="stable")
+        order = order[found.value[order] > -inf]
+        self._value, self._ts = found.value[order], bars.ts[order]
+        self._series = bars.code[order].astype(np.int64) * 2 + found.side[order]
+        self._apart = spans[bars.code[order]] * cooldown_bars
+
+    def count(self, threshold: float) -> int:
+        fires = np.flatnonzero(self._value > threshold)
+        if not len(fires):
+            return 0
+        ts, series = self._ts[fires], self._series[fires]
+        starts = (series[1:] != series[:-1]) | (ts[1:] - ts[:-1] > self._apart[fires[1:]])
+        return 1 + int(np.count_nonzero(starts))
+
+
+def _one_sided(value: np.ndarray) -> Statistic:
+    return Statistic(np.where(np.isnan(value), -inf, value), np.zeros(len(value), dtype=bool))
