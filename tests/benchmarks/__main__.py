@@ -47,7 +47,9 @@ def main(
     if Part.engine in parts:
         found["engine"] = {}
         markets = {"invented minutes": Market(1000).bars(ENGINE_BARS // 1000)}
-        markets |= {} if real is None else {"recorded, repeated": repeated(real, ENGINE_BARS // 2)}
+        if real is not None:
+            markets["recorded minutes, repeated"] = repeated(real[real["timespan"] == "minute"], ENGINE_BARS // 2)
+            markets["recorded, all kinds, repeated"] = repeated(real, ENGINE_BARS // 2)
         for name, bars in markets.items():
             orders = {"file": by_series(bars), "log": bars}
             for history in ("exact", "sketch"):

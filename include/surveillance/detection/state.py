@@ -67,6 +67,8 @@ class State:
     def rows_of(self, keys: Sequence[SeriesKey]) -> np.ndarray:
         """The row of each series, new ones for those that are not known, int64."""
         known = self.rows
+        if (needed := len(known) + sum(key not in known for key in keys)) > len(self.held):
+            self._grow(max(needed, 2 * len(self.held)))
         return np.array([known[key] if key in known else self.row(key) for key in keys], dtype=np.int64)
 
     def row(self, key: SeriesKey) -> int:
