@@ -15,7 +15,7 @@ COPY requirements.lock ./
 RUN uv pip install --system --no-cache --compile-bytecode --requirement requirements.lock
 
 # Named volumes take the owner of the folder that they cover.
-RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/tls state/warehouse
+RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/reports state/tls state/warehouse
 
 USER astro
 ENV PYTHONPATH=/usr/local/airflow
@@ -24,6 +24,9 @@ COPY --chown=astro:0 dbt_project dbt_project
 COPY --chown=astro:0 include include
 COPY --chown=astro:0 plugins plugins
 COPY --chown=astro:0 dags dags
+
+# Detection's kernels, compiled once here instead of in the first minute of every new container.
+RUN python -m include.surveillance.detection.warming
 
 # Cosmos draws the dbt task graph from the manifest. Parsing connects to nothing, so every name will do.
 RUN SNOWFLAKE_ACCOUNT=none SNOWFLAKE_USER=none SNOWFLAKE_PASSWORD=none SNOWFLAKE_WAREHOUSE=none SNOWFLAKE_ROLE=none \

@@ -79,7 +79,12 @@ def land_first(market) -> None:
     alerts = [alert(rule, "AAPL", "2024-03-08 14:31:00") for rule in RULES]
     alerts.append(alert("feed_freshness", "QUIET", "2024-03-06 15:00:00", date="2024-03-06", direction=""))
     alerts.append(alert("price_gap", "MSFT", "2024-03-07 14:30:00", date="2024-03-07", source="backfill"))
+    profiled = {"form": "robust", "profile_version": "2024-03-06|0123abcd"}
+    alerts.append(alert("abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", firings=2, **profiled))
     market.land(alerts, FIRST_LANDING, published_at="2024-03-08 14:32:03.500")
+    corrected = {"status": "retracted", "before_value": 4.5, "before_threshold": 3.5, "inhibited_by": "bars missing"}
+    withdrawn = alert("abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", **profiled, **corrected)
+    market.land([withdrawn], FIRST_LANDING, published_at="2024-03-08 14:40:00")
     story = {"symbol": "AAPL", "article_id": "n1", "published_ms": moment_ms("2024-03-08 14:25:00"), "title": "Lawsuit"}
     market.land([NewsItem(**story), NewsItem(**story, sentiment="negative")], FIRST_LANDING)
 
@@ -95,7 +100,8 @@ def land_second(market) -> None:
     corrected = bar("AAPL", "2024-03-07 14:32:00", close=103.0)
     market.land([late, renamed, corrected], SECOND_LANDING)
     market.land(
-        [metric(late, "2024-03-07"), metric(renamed, "2024-03-08", volume_ratio=4.0),
+        [metric(late, "2024-03-07"), metric(renamed, "2024-03-08", volume_ratio=4.0, rvol=2.5, volume_z=4.25,
+         volatility_ratio=1.5, breakout_atr=-0.5, gap_range=0.75, profile_version="2024-03-07|0123abcd"),
          metric(bar("MSFT", "2024-03-08 14:32:00"), "2024-03-08")],
         SECOND_LANDING,
     )  # fmt: skip
@@ -193,7 +199,38 @@ def test_latency_runs_from_the_close_of_the_bar(built):
     }  # fmt: skip
 
 
-def test_reports_count_every_alert(built):
+def test_a_fact_says_its_form_and_what_a_correction_changed(built):
+    rows = built.records(
+        "select form, profile_version, status, firings, before_value, before_threshold, inhibited_by "
+        "from analytics.fact_alerts where symbol = 'MSFT' and rule = 'abnormal_volume'"
+    )
+    assert rows == [
+        {"form": "robust", "profile_version": "2024-03-06|0123abcd", "status": "retracted", "firings": 1,
+         "before_value": 4.5, "before_threshold": 3.5, "inhibited_by": "bars missing"},
+    ]  # fmt: skip
+    plain = built.query(
+        "select distinct form, profile_version, status, before_value, inhibited_by "
+        "from analytics.fact_alerts where symbol = 'AAPL'"
+    )
+    assert plain == [("literal", None, "fired", None, None)]
+
+
+def test_a_bar_says_what_it_was_against_its_profile(built):
+    rows = built.query(
+        "select rvol, volume_z, volatility_ratio, breakout_atr, gap_range, profile_version "
+        "from analytics.fact_intraday_metrics where profile_version is not null"
+    )
+    assert rows == [(2.5, 4.25, 1.5, -0.5, 0.75, "2024-03-07|0123abcd")]
+
+
+def test_a_new_measure_reaches_a_fact_that_is_there_already(built, dbt):
+    built.query("alter table analytics.fact_intraday_metrics drop column gap_range")
+    assert dbt("run", "--select", "fact_intraday_metrics").success
+    assert built.query("select count(gap_range) from analytics.fact_intraday_metrics") == [(1,)]
+    assert dbt("run", "--full-refresh", "--select", "fact_intraday_metrics").success
+
+
+def test_reports_count_every_alert_that_stands(built):
     by_rule = dict(built.query("select rule, sum(alerts) from analytics.rpt_alerts_by_rule_and_day group by rule"))
     assert by_rule == {**dict.fromkeys(RULES, 1), "abnormal_volume": 2, "feed_freshness": 2, "price_gap": 2}
     latency = built.query(

@@ -1,4 +1,11 @@
-{{ config(materialized='incremental', incremental_strategy='merge', unique_key='bar_id') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='bar_id',
+        on_schema_change='append_new_columns'
+    )
+}}
 
 -- Rows land while a build runs: one whose instrument or session is younger than its dimension waits for the next.
 with joined as (
@@ -33,6 +40,12 @@ with joined as (
         metrics.highest_high,
         metrics.lowest_low,
         metrics.gap,
+        metrics.rvol,
+        metrics.volume_z,
+        metrics.volatility_ratio,
+        metrics.breakout_atr,
+        metrics.gap_range,
+        metrics.profile_version,
         metrics.bar_id is not null as is_measured,
         metrics.bar_event_id = bars.event_id as is_measured_on_latest_bar,
 

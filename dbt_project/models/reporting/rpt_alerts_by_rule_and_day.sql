@@ -2,9 +2,10 @@ with alerts as (
 
     select
         *,
-        -- the age of a backfilled bar says nothing about the platform
-        iff(is_live, close_to_alert_seconds, null) as live_seconds
+        -- the age of a backfilled or corrected bar says nothing about the platform
+        iff(is_live and status in ('fired', 'refired'), close_to_alert_seconds, null) as live_seconds
     from {{ ref('fact_alerts') }}
+    where status <> 'retracted'
 
 )
 
@@ -12,6 +13,7 @@ select
     rule,
     session_date,
     count(*) as alerts,
+    count_if(form = 'robust') as robust_alerts,
     count_if(severity in ('high', 'critical')) as severe_alerts,
     count(distinct symbol) as symbols,
     round(avg(score), 1) as mean_score,

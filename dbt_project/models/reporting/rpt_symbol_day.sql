@@ -23,6 +23,7 @@ alerts as (
         count(*) as alerts,
         max(score) as highest_score
     from {{ ref('fact_alerts') }}
+    where status <> 'retracted'
     group by symbol, session_date
 
 )

@@ -17,6 +17,10 @@ renamed as (
         -- strings
         payload:rule::varchar as rule,
         payload:parameters_version::varchar as parameters_version,
+        payload:form::varchar as form,
+        payload:profile_version::varchar as profile_version,
+        payload:status::varchar as status,
+        payload:inhibited_by::varchar as inhibited_by,
         nullif(payload:direction::varchar, '') as direction,
         payload:severity::varchar as severity,
         payload:session_phase::varchar as session_phase,
@@ -24,9 +28,12 @@ renamed as (
 
         -- numerics
         payload:rule_version::int as rule_version,
+        payload:firings::int as firings,
         payload:value::float as value,
         payload:threshold::float as threshold,
         payload:baseline::float as baseline,
+        payload:before_value::float as before_value,
+        payload:before_threshold::float as before_threshold,
         payload:score::float as score,
         payload:data_age_ms::int as data_age_ms,
 

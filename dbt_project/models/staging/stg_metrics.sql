@@ -14,6 +14,7 @@ renamed as (
 
         -- strings
         payload:session_phase::varchar as session_phase,
+        payload:profile_version::varchar as profile_version,
 
         -- numerics
         payload:volume_mean::float as volume_mean,
@@ -24,6 +25,11 @@ renamed as (
         payload:highest_high::float as highest_high,
         payload:lowest_low::float as lowest_low,
         payload:gap::float as gap,
+        payload:rvol::float as rvol,
+        payload:volume_z::float as volume_z,
+        payload:volatility_ratio::float as volatility_ratio,
+        payload:breakout_atr::float as breakout_atr,
+        payload:gap_range::float as gap_range,
 
         -- booleans
         payload:source::varchar = 'live' as is_live,
