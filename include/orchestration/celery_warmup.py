@@ -30,6 +30,7 @@ NEEDED = (
     "include.orchestration.connections",
     "include.surveillance.broker",
     "include.surveillance.detection.microbatch",
+    "include.surveillance.detection.warming",
     "include.surveillance.normalise",
     "include.surveillance.polygon",
     "include.surveillance.sessions",
@@ -61,7 +62,7 @@ def preload(**_: Any) -> None:
             importlib.import_module(name)
         except Exception:
             LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
-    _load_calendar()
+    _warm_detection()
     from airflow import sdk
     from airflow.sdk.listener import get_listener_manager
 
@@ -71,13 +72,19 @@ def preload(**_: Any) -> None:
             getattr(sdk, name)
 
 
-def _load_calendar() -> None:
-    """Twenty years of sessions take half a second to build, in every detection otherwise."""
+def _warm_detection() -> None:
+    """The calendar takes half a second to build and the kernels one to load, a minute to compile when they are new."""
+    from include.surveillance.detection.parameters import ParameterBook
+    from include.surveillance.detection.warming import warm_up
     from include.surveillance.sessions import Sessions
     from include.surveillance.settings import Settings
 
-    settings = Settings.from_env()
-    Sessions(settings.market_calendar, settings.market_shift_ms)
+    try:
+        settings = Settings.from_env()
+        sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
+        warm_up(sessions, ParameterBook.load(settings.parameters_file))
+    except Exception:
+        LOG.exception("could not warm detection up; the first task of each process starts slower or fails")
 
 
 @worker_process_init.connect

@@ -82,6 +82,7 @@ def _events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
     from include.surveillance import wire
     from include.surveillance.detection.parameters import ParameterBook
     from include.surveillance.grouping import RULE, market_events
+    from include.surveillance.settings import Settings
 
     starts = [alert.episode_start_ms for alert in alerts if alert.source == "live"]
     if not starts:
@@ -90,7 +91,7 @@ def _events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
         standing = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
-    book = ParameterBook.default().base
+    book = ParameterBook.load(Settings.from_env().parameters_file).base
     found = market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
     mine = {alert.event_id for alert in alerts}
     return [event for event in found if not mine.isdisjoint(event.event_ids)]

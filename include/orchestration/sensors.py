@@ -84,12 +84,17 @@ class DetectSensor(ConsumeSensor):
 
     def handle(self) -> dict[str, int]:
         from include.surveillance.detection import microbatch
+        from include.surveillance.detection.parameters import ParameterBook
         from include.surveillance.sessions import Sessions
         from include.surveillance.settings import Settings
 
         settings = Settings.from_env()
-        sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
-        done = microbatch.detect_partition(connections.kafka(), self.partition, sessions=sessions)
+        done = microbatch.detect_partition(
+            connections.kafka(),
+            self.partition,
+            sessions=Sessions(settings.market_calendar, settings.market_shift_ms),
+            book=ParameterBook.load(settings.parameters_file),
+        )
         return {name: getattr(done, name) for name in ("records", "bars", "metrics", "alerts", "late", "rejected")}
 
 

@@ -27,6 +27,8 @@ class Settings:
     poll_delay_seconds: int = 2  # after a minute's close, before asking for it
     catchup_days: int = 5  # how far back a poll goes after an outage
     watchlist_file: Path = ROOT / "include" / "watchlist.txt"
+    parameters_file: Path = ROOT / "include" / "surveillance" / "parameters.yaml"
+    reports_folder: Path = ROOT / ".local" / "reports"  # the page shows what tasks write: one folder for both
     detect_lifetime_seconds: int = 600  # how long one detection sensor lives
     land_every_seconds: int = 60
     marts_every_minutes: int = 15
@@ -54,6 +56,8 @@ class Settings:
             **setting("POLL_DELAY_SECONDS", _between(0, 59)),
             **setting("CATCHUP_DAYS", _between(0, 365)),
             **setting("WATCHLIST_FILE", _path),
+            **setting("PARAMETERS_FILE", _path),
+            **setting("REPORTS_FOLDER", _path),
             **setting("DETECT_LIFETIME_SECONDS", _between(5, 86_400)),
             **setting("LAND_EVERY_SECONDS", _between(5, 86_400)),
             **setting("MARTS_EVERY_MINUTES", _between(1, 24 * 60)),

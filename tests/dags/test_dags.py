@@ -1,9 +1,11 @@
 """Every DAG file: it loads without any setting, holds what an operator needs, and stays a table of contents."""
 
 import ast
+import copy
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,11 @@ FILES = sorted((ROOT / "dags").glob("*.py"))
 DAG_IDS = {
     "backfill_market_data",
     "bootstrap_platform",
+    "build_baselines",
     "build_marts",
+    "calibrate_rules",
     "check_quality",
+    "compare_parameters",
     "detect_anomalies",
     "ingest_market_data",
     "ingest_reference",
@@ -28,9 +33,12 @@ DAG_IDS = {
 STRUCTURE = {
     "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll_news": {"poll"}, "poll": set()},
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
-    "check_quality": dict.fromkeys(
-        ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes"), set()
-    ),
+    "build_baselines": {"effective": {"build"}, "build": set()},
+    "calibrate_rules": {"calibrate": set()},
+    "compare_parameters": {"compare": set()},
+    "check_quality": {
+        task: set() for task in ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")
+    },
     "detect_anomalies": {"detect": set()},
     "ingest_market_data": {"watchlist": {"poll"}, "poll": set(), "poll_news": set()},
     "ingest_reference": {"instruments": set(), "splits": set(), "dividends": set()},
@@ -41,7 +49,10 @@ STRUCTURE = {
 SCHEDULES = {
     "backfill_market_data": "None",
     "bootstrap_platform": "None",
+    "build_baselines": "0 7 * * *",
     "build_marts": "0:15:00",
+    "calibrate_rules": "None",
+    "compare_parameters": "None",
     "check_quality": "XNYS every 300 s",
     "detect_anomalies": "@continuous",
     "ingest_market_data": "XNYS every 60 s",
@@ -129,11 +140,41 @@ def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
         ("ingest_market_data", "poll", "symbol"),
         ("backfill_market_data", "poll", "chunk"),
         ("detect_anomalies", "detect", "partition"),
+        ("build_baselines", "build", "partition"),
         ("land_raw", "land", "topic"),
     ],
 )
 def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
     assert template in bag.dags[dag_id].get_task(task_id).map_index_template
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "given", "accepted"),
+    [
+        ("build_baselines", {}, True),
+        ("build_baselines", {"effective": "now"}, True),
+        ("build_baselines", {"effective": "yesterday"}, False),
+        ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "budget": 0.1}, True),
+        ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "budget": 0}, False),
+        ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "rules": "other"}, False),
+        ("calibrate_rules", {}, False),
+        ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "b": "base:\n  cooldown_bars: 5\n"}, True),
+        ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "symbols": "AAPL"}, False),
+    ],
+)
+def test_forms_take_what_can_be_used(bag, dag_id, given, accepted):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = copy.deepcopy(bag.dags[dag_id].params)
+    with nullcontext() if accepted else pytest.raises(ParamValidationError):
+        params.update(given)
+        params.validate()
+
+
+@pytest.mark.parametrize("dag_id", ["calibrate_rules", "compare_parameters"])
+def test_reports_are_linked_from_their_task(bag, dag_id):
+    (task,) = bag.dags[dag_id].tasks
+    assert [link.name for link in task.operator_extra_links] == ["Report"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -154,7 +195,8 @@ def refuse(*arguments): raise AssertionError(f"a connection to {arguments[1:]} w
 socket.socket.connect = refuse
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(dag_folder=sys.argv[1])
-heavy = {"pandas", "snowflake.connector", "confluent_kafka", "exchange_calendars", "polygon"} & set(sys.modules)
+unwanted = {"numba", "pandas", "snowflake.connector", "confluent_kafka", "exchange_calendars", "polygon"}
+heavy = unwanted & set(sys.modules)
 print(sorted(bag.dags), bag.import_errors, sorted(heavy), sep="\\n")
 """
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import airflow
+import pytest
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
 from include.orchestration import celery_warmup
@@ -57,6 +58,34 @@ def test_broken_optional_preload_is_logged_and_the_worker_starts(monkeypatch, ca
     monkeypatch.setattr(celery_warmup, "USEFUL", ("no_such_module", "json"))
     celery_warmup.preload()
     assert "could not preload no_such_module" in caplog.text
+
+
+def test_unreadable_parameters_are_logged_and_the_worker_starts(monkeypatch, caplog):
+    monkeypatch.setattr(celery_warmup, "NEEDED", ())
+    monkeypatch.setattr(celery_warmup, "USEFUL", ())
+    monkeypatch.setenv("PARAMETERS_FILE", "/nowhere.yaml")
+    celery_warmup.preload()
+    assert "could not warm detection up" in caplog.text
+    assert "/nowhere.yaml" in caplog.text
+
+
+@pytest.mark.parametrize("calendar", ["XNYS", "24/7"])
+def test_after_the_warm_up_detection_compiles_and_loads_nothing_more(calendar):
+    """In a process of its own: another run over other bars finds every kernel that it calls."""
+    code = f"""
+from numba.core import event
+from include.surveillance.detection import warming
+from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.sessions import Sessions
+sessions, book = Sessions({calendar!r}), ParameterBook.default()
+warming.warm_up(sessions, book)
+with event.install_recorder("numba:compile") as recorder:
+    warming.BARS = 90
+    warming.warm_up(sessions, book)
+assert not recorder.buffer, recorder.buffer
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_everything_named_exists():

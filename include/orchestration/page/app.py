@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
-from fastapi import Depends, FastAPI, Query, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 
 from include.orchestration import notifications
+from include.orchestration.page.reports import reports
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -48,7 +50,6 @@ def script() -> Response:
 
 @app.get("/api/alerts")
 def alerts(
-    response: Response,
     symbol: Annotated[str | None, Query(max_length=20)] = None,
     rule: Annotated[str | None, Query(max_length=40)] = None,
     severity: Literal["low", "medium", "high", "critical"] | None = None,
@@ -57,12 +58,22 @@ def alerts(
     limit: Annotated[int, Query(ge=1, le=MOST_ALERTS)] = 200,
 ) -> dict[str, Any]:
     """The newest alerts and the counts per rule that match; times are bar starts, aware UTC."""
-    response.headers.update(HEADERS)
     wanted_symbol = symbol.strip().upper() if symbol else None
     filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
     newest, counts = notifications.newest(filters, limit)
     return {"alerts": newest, "counts": counts}
 
 
+app.include_router(reports)
+
+
+@app.middleware("http")
+async def own_host_only(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Every answer may load from its own host only, and is never kept."""
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response
+
+
 def _file(name: str, media_type: str) -> Response:
-    return Response((HERE / name).read_text(), media_type=media_type, headers=HEADERS)
+    return Response((HERE / name).read_text(), media_type=media_type)

@@ -1,0 +1,52 @@
+"""
+# build_baselines
+
+What is usual for each symbol at each time of day, built from the last 20 sessions of the log: the baselines that the
+robust rules hold a bar against. Runs after each session and its profiles hold from the next one on; a symbol with fewer
+than three sessions has none, and its literal rules alert. The newest five versions of each are kept.
+
+Started by hand with *Holds from* = `now`, the profiles hold from the minute after next, e.g. after a first backfill.
+Bars that have arrived before are not judged anew. Not while a backfill brings bars of today.
+
+**In**: `polygon.bars.raw`, splits of `market.baselines`, `polygon.reference.raw`. **Out**: `market.baselines`.
+
+**When it fails**: detection goes on with the profiles of the evening before, which age slowly. Clear the red partition;
+a run that comes late moves its profiles beyond the newest bar by itself. *Another process has taken over*: two runs
+built the same partition; the older one was fenced off, no action.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, get_current_context, task
+
+from include.orchestration.dag_defaults import Tag, dag_defaults
+from include.surveillance.settings import Settings
+
+with DAG(
+    "build_baselines",
+    # 02:00 or 03:00 in New York, after the post-market and before the pre-market.
+    schedule="0 7 * * *",
+    max_active_runs=1,
+    tags=[Tag.DETECT, Tag.TIER_2],
+    params={
+        "effective": Param("next session", type="string", enum=["next session", "now"], title="Holds from"),
+    },
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(hours=2)),
+):
+
+    @task
+    def effective(params: dict) -> int:
+        """From when on the profiles hold, UTC epoch ms."""
+        from include.orchestration import baselines
+
+        return baselines.effective_ms(params["effective"], get_current_context()["dag_run"].run_after)
+
+    @task(map_index_template="partition {{ task.op_kwargs['partition'] }}")
+    def build(partition: int, effective_ms: int) -> dict[str, int]:
+        """Profiles of one partition; counts only."""
+        from include.orchestration import baselines
+
+        return baselines.build(partition, effective_ms)
+
+    build.partial(effective_ms=effective()).expand(partition=list(range(Settings.from_env().kafka_partitions)))

@@ -1,0 +1,42 @@
+"""
+# compare_parameters
+
+What if: two sets of parameters over the same bars of the log. Started by hand with the form. The report counts the
+alerts of each per rule and lists what only one of them raises. The task's button *Report* opens it. The same as
+`python -m include.surveillance whatif`.
+
+**In**: `polygon.bars.raw`, splits and dividends of `market.baselines`. **Out**: a folder of `REPORTS_FOLDER`.
+
+**When it fails**: *parameters ... cannot be read* or *... is not allowed*: the message names the entry and what is
+allowed. *The log has no bar*: it keeps 35 days.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from include.orchestration.dag_defaults import Tag, dag_defaults
+from include.orchestration.reports import CompareOperator
+
+MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
+YAML = "YAML as in include/surveillance/parameters.yaml; empty: the parameters in force"
+
+with DAG(
+    "compare_parameters",
+    schedule=None,
+    max_active_runs=1,
+    tags=[Tag.DETECT, Tag.TIER_2],
+    params={
+        "from": Param(type="string", minLength=10, title="From", description=MOMENT),
+        "to": Param(type="string", minLength=10, title="To", description=f"{MOMENT}; the date itself is included"),
+        "symbols": Param(
+            [], type="array", items={"type": "string"}, title="Symbols", description="Empty: all of the log"
+        ),
+        "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
+        "a": Param("", type="string", format="multiline", title="Parameters A", description=YAML),
+        "b": Param("", type="string", format="multiline", title="Parameters B", description=YAML),
+    },
+    doc_md=__doc__,
+    **dag_defaults(deadline=timedelta(hours=2), retries=1),
+):
+    CompareOperator(task_id="compare")

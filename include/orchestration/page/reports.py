@@ -1,0 +1,69 @@
+"""Reports of calibrations and comparisons as pages. Names in addresses are words: none can leave the folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi import Path as InPath
+from markdown_it import MarkdownIt
+
+from include.surveillance.settings import Settings
+
+TYPES = {".png": "image/png", ".yaml": "text/plain", ".parquet": "application/octet-stream"}
+Word = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
+Attachment = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,100}\.(png|yaml|parquet)$")]
+
+reports = APIRouter(prefix="/reports")
+# HTML in a report would be shown as text.
+_markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+@reports.get("/")
+def every_report() -> Response:
+    """All reports, the newest first."""
+    found = sorted(_folder().glob("*/*/*.md"), key=lambda path: path.stat().st_mtime, reverse=True)
+    lines = [
+        f"- [{path.parts[-3]} {path.parts[-2]}]({path.parts[-3]}/{path.parts[-2]}/), {_made(path)}" for path in found
+    ]
+    return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../page.css")
+
+
+@reports.get("/{dag}/{run}/")
+def report(dag: Word, run: Word) -> Response:
+    """A run's report."""
+    found = sorted((_folder() / dag / run).glob("*.md"))
+    if not found:
+        raise HTTPException(404, f"{dag} has made no report in run {run}, or it has been deleted")
+    text = found[0].read_text()
+    others = [path.name for path in sorted(found[0].parent.iterdir()) if path.suffix in TYPES]
+    files = ", ".join(f"[{name}]({name})" for name in others)
+    return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../page.css")
+
+
+@reports.get("/{dag}/{run}/{name}")
+def attachment(dag: Word, run: Word, name: Attachment) -> Response:
+    """What belongs to a report."""
+    path = _folder() / dag / run / name
+    if not path.is_file():
+        raise HTTPException(404, f"{name} is no file of this report")
+    return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+
+
+def _folder() -> Path:
+    return Settings.from_env().reports_folder
+
+
+def _made(path: Path) -> str:
+    return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _page(title: str, text: str, style: str) -> Response:
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><link rel="stylesheet" href="{style}">'
+    html = (
+        f'<!doctype html><html lang="en"><head>{head}</head><body class="report">{_markdown.render(text)}</body></html>'
+    )
+    return Response(html, media_type="text/html")

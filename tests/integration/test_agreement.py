@@ -1,0 +1,99 @@
+"""What ran live in a real Kafka against a replay of its log: the same alerts, and every difference is told."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from msgspec.structs import replace
+
+from include.local_stack import agreement
+from include.surveillance import broker, wire
+from include.surveillance.detection.microbatch import detect_partition
+from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.models import Alert
+from tests.integration.test_detect import SESSIONS, bar
+from tests.integration.test_detect import partition as partition
+from tests.surveillance.detection.market import profile
+
+BOOK = ParameterBook.default()
+
+
+def detect(kafka, partition):
+    detect_partition(kafka, partition, sessions=SESSIONS, book=BOOK)
+
+
+def compare(kafka):
+    return agreement.differences(kafka, 1, sessions=SESSIONS, book=BOOK)
+
+
+@pytest.fixture
+def ran(kafka, partition) -> list[Alert]:
+    """Two hours in batches of a few minutes, bursts and steps among them, one late and one corrected; its alerts."""
+    rng = random.Random(7)
+    minutes = [
+        bar(k, volume=round(1_000 * rng.uniform(0.8, 1.2)) * (9 if k % 37 == 36 else 1), close=100 + k // 30)
+        for k in range(1, 120)
+    ]
+    minutes[70], minutes[72] = minutes[72], minutes[70]
+    minutes.insert(90, bar(85, volume=7_000))
+    for start in range(0, len(minutes), 11):
+        broker.publish(kafka, minutes[start : start + 11])
+        detect(kafka, partition)
+    found = broker.read(kafka, {(broker.ALERTS, partition): None})
+    return [wire.decode(message.value) for message in found.messages]
+
+
+def test_a_replay_of_the_log_raises_what_ran_live(kafka, ran):
+    standing = {alert.event_id for alert in ran}
+    assert len({alert.rule for alert in ran}) > 1
+    assert compare(kafka) == (len(standing), [])
+
+
+def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_replay_too(kafka, partition):
+    rng = random.Random(11)
+    minutes = [
+        bar(k, volume=round(1_000 * rng.uniform(0.5, 1.5)) * (12 if k % 41 > 38 else 1), close=100 + k // 25)
+        for k in range(1, 200)
+    ]
+    for start in range(0, len(minutes), 9):
+        if start == 90:
+            broker.publish(kafka, [profile(effective_ms=minutes[start + 1].ts_ms)])
+        broker.publish(kafka, minutes[start : start + 9])
+        detect(kafka, partition)
+    found = broker.read(kafka, {(broker.ALERTS, partition): None})
+    alerts = [wire.decode(message.value) for message in found.messages]
+    assert {alert.form for alert in alerts} == {"literal", "robust"}
+    assert len({alert.rule for alert in alerts if alert.form == "robust"}) > 1
+    assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
+
+
+def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, partition):
+    broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
+    detect(kafka, partition)
+    assert compare(kafka) == (1, [])
+    found = broker.read(kafka, {(broker.ALERTS, partition): None})
+    grown = wire.decode(found.messages[-1].value)
+    assert (grown.status, grown.firings) == ("refired", 2)
+    broker.publish(kafka, [replace(grown, value=1.0)])
+    _, (different,) = compare(kafka)
+    assert different.startswith(f"{grown.event_id}: newest value is 1.0 live")
+
+
+def test_an_alert_that_only_one_has_and_a_field_that_differs_are_told(kafka, ran):
+    changed, *_ = ran
+    forged = replace(changed, event_id="", episode_start_ms=1)
+    broker.publish(kafka, [replace(changed, score=1.0), replace(forged, event_id=forged.identity())])
+    _, found = compare(kafka)
+    missing, different = found
+    assert missing.startswith(f"{forged.identity()}: live only")
+    assert different.startswith(f"{changed.event_id}: opened score is 1.0 live")
+
+
+def test_retracted_alerts_are_left_out(kafka, ran):
+    withdrawn = replace(ran[-1], status="retracted")
+    compared, _ = compare(kafka)
+    broker.publish(kafka, [withdrawn])
+    without, found = compare(kafka)
+    assert without == compared - 1
+    assert found == [f"{withdrawn.event_id}: replay only ({withdrawn.explanation})"]

@@ -1,0 +1,83 @@
+"""Profiles from a real log: built, published, found by detection, and old ones deleted."""
+
+from decimal import Decimal
+
+import pytest
+
+from include.surveillance import broker
+from include.surveillance.detection import building, microbatch
+from include.surveillance.models import Bar, Instrument, Split
+from include.surveillance.sessions import MINUTE_MS, Sessions
+from tests.orchestration.conftest import PARTITIONS
+
+SESSIONS = Sessions("24/7")
+DAY_MS = 1_440 * MINUTE_MS
+START = 19_800 * DAY_MS  # a midnight UTC
+SYMBOL, DAYS = "PROFILED", 4
+NOW = START + DAYS * DAY_MS
+
+
+def bar(k, volume=None):
+    shares = 1_000 + k % 7 if volume is None else volume
+    return Bar(
+        symbol=SYMBOL, timespan="minute", ts_ms=START + k * MINUTE_MS, open=10, high=11, low=9,
+        close=10 + (k % 9) / 10, volume=Decimal(shares), source="backfill",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def log(topics):
+    """Four days of minutes, one of them at first with a wrong volume; the symbol's class and a split to come."""
+    broker.publish(topics, [bar(700, volume=9_999_999), *(bar(k) for k in range(DAYS * 1_440))])
+    later = Split(symbol=SYMBOL, execution_date="2099-01-04", split_from=1, split_to=2)
+    broker.publish(topics, [Instrument(symbol=SYMBOL, name="Profiled", type="ETF"), later])
+    return topics
+
+
+def profiles(log):
+    _, found = microbatch.read_baselines(log)
+    return sorted((p for p in found if p.symbol == SYMBOL), key=lambda p: p.effective_ms)
+
+
+def build(log, effective_ms):
+    return [building.build_partition(log, p, sessions=SESSIONS, effective_ms=effective_ms) for p in range(PARTITIONS)]
+
+
+def test_detection_finds_a_profile_per_series_and_the_newest_five_only(log):
+    build(log, NOW)
+    (first,) = profiles(log)
+    assert (first.effective_ms, first.sessions, first.asset_class) == (NOW, DAYS, "ETF")
+    assert first.last_date == "2024-03-21"
+
+    build(log, NOW)  # a retry
+    assert profiles(log) == [first]
+
+    dropped = [sum(built.dropped for built in build(log, NOW + day * DAY_MS)) for day in range(1, 7)]
+    assert dropped == [0, 0, 0, 0, 1, 1]
+    assert [p.effective_ms for p in profiles(log)] == [NOW + day * DAY_MS for day in range(2, 7)]
+
+
+def test_the_last_message_of_a_bar_holds(log):
+    (partition,) = [p for p in range(PARTITIONS) if (SYMBOL, "minute") in building.read_bars(log, p, 0).keys]
+    bars = building.read_bars(log, partition, START)
+    mine = bars.take([bars.keys[code][0] == SYMBOL for code in bars.code])
+    assert len(mine) == DAYS * 1_440 + 1
+    again = [p for p in profiles(log) if p.effective_ms >= NOW]
+    assert max(max(p.volume_level) for p in again) < 10  # ln(1 + 9,999,999) is 16
+
+
+def test_a_profile_never_holds_for_bars_that_are_there_already(log):
+    broker.publish(log, [bar(DAYS * 1_440 + k) for k in range(10)])
+    held_from = NOW + 9 * MINUTE_MS + building.LEAD_MS
+    built = build(log, NOW)
+    assert held_from in {one.effective_ms for one in built}
+
+
+def test_small_reads_change_nothing(log, monkeypatch):
+    whole = [building.read_bars(log, p, START) for p in range(PARTITIONS)]
+    monkeypatch.setattr(building, "LIMIT", 777)
+    for p, expected in enumerate(whole):
+        found = building.read_bars(log, p, START)
+        assert found.keys == expected.keys
+        assert (found.ts == expected.ts).all()
+        assert (found.code == expected.code).all()
