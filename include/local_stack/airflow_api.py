@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.grouping import RULE as MARKET_RULE
 
 API = "/api/v2"
 FINISHED = {"success", "failed"}
@@ -76,8 +77,9 @@ class AirflowApi:
                 return found
 
     def shown_alerts(self) -> int:
-        """How many alerts the page Market surveillance counts."""
-        return sum(row["alerts"] for row in self._call("GET", "/api/alerts", root="/surveillance")["counts"])
+        """How many alerts the page Market surveillance counts, but for events of the whole market."""
+        counts = self._call("GET", "/api/alerts", root="/surveillance")["counts"]
+        return sum(row["alerts"] for row in counts if row["rule"] != MARKET_RULE)
 
     def wait(
         self, dag_id: str, run_id: str, timeout: float, progress: Callable[[list[dict]], None] | None = None

@@ -21,10 +21,13 @@ from include.surveillance.alerts import line
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.sessions import Sessions
 
-SESSIONS_TO_BACKFILL = 2
+# A profile takes three full sessions, so that live minutes are held against what is usual.
+SESSIONS_TO_BACKFILL = 3
 ALWAYS_ON = ("detect_anomalies", "notify_alerts")
-SCHEDULED = ("land_raw", "ingest_market_data", "ingest_reference", "check_quality", "maintain_platform", "build_marts")
-MANUAL = ("bootstrap_platform", "backfill_market_data")
+SCHEDULED = ("land_raw", "ingest_market_data", "check_quality", "maintain_platform", "build_marts")
+# Started here, before what comes after them.
+FIRST = ("bootstrap_platform", "ingest_reference", "backfill_market_data")
+BASELINES = "build_baselines"
 DRAIN_SECONDS = 300
 
 console = Console(highlight=False, soft_wrap=True)
@@ -69,19 +72,22 @@ class Demo:
         self.live_from_ms = self.covered_from_ms = self.covered_to_ms = 0
 
     def prepare(self) -> None:
-        """Bring the platform to the live minute: tables, two sessions of history, detection caught up."""
+        """Bring the platform to the live minute: tables, splits, history, detection caught up, profiles."""
         self._wait_for_dags()
-        for dag_id in (*MANUAL, *ALWAYS_ON):
+        for dag_id in (*FIRST, *ALWAYS_ON):
             self.airflow.unpause(dag_id)
         self._run("bootstrap_platform", 180)
+        # Before any bar: a split that is known later would change what has been told of earlier bars.
+        self._run("ingest_reference", 180)
         self._backfill_once()
         self._drain("detector", broker.BARS, "detection caught up")
+        self._baselines_once()
         for dag_id in SCHEDULED:
             self.airflow.unpause(dag_id)
         self.live_from_ms = _now_ms()
 
     def _wait_for_dags(self) -> None:
-        wanted, deadline = {*MANUAL, *ALWAYS_ON, *SCHEDULED}, time.monotonic() + 120
+        wanted, deadline = {*FIRST, BASELINES, *ALWAYS_ON, *SCHEDULED}, time.monotonic() + 120
         while missing := wanted - self.airflow.dag_ids():
             if errors := self.airflow.import_errors():
                 raise SurveillanceError("Airflow could not load the DAGs: " + "; ".join(errors))
@@ -99,6 +105,14 @@ class Demo:
         self.covered_from_ms = first.open_ms
         span = {"from": _iso(first.open_ms), "to": _iso(_now_ms() // 60_000 * 60_000)}
         self._run("backfill_market_data", 600, {"timespan": "minute", "news": True, **span})
+
+    def _baselines_once(self) -> None:
+        """Profiles hold from now on; what has been detected before stays as it is."""
+        runs = self.airflow.runs(BASELINES, state="success")
+        # Switched on only now: its first run by schedule starts at once, and must find the whole history.
+        self.airflow.unpause(BASELINES)
+        if not any((run["conf"] or {}).get("effective") == "now" for run in runs):
+            self._run(BASELINES, 300, {"effective": "now"})
 
     def _run(self, dag_id: str, timeout: float, conf: dict | None = None) -> None:
         started = time.monotonic()

@@ -43,6 +43,7 @@ def build_environment(
         "PYTHONPATH": str(ROOT),
         "STACK_STATE": str(state),
         "DBT_DOCS_DIR": str(state / "dbt-docs"),
+        "REPORTS_FOLDER": str(state / "reports"),
         **market.environment(),
         **_airflow(state, ports, credentials),
         **_connections(ports, credentials, market, base),

@@ -16,9 +16,14 @@ import snowflake.connector
 from rich.table import Table
 from snowflake.connector.cursor import SnowflakeCursor
 
+from include.local_stack import agreement
 from include.surveillance import broker, normalise, wire
+from include.surveillance.detection.microbatch import read_baselines
+from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.grouping import RULE as MARKET_RULE
 from include.surveillance.models import Alert, Bar
 from include.surveillance.polygon import Polygon
+from include.surveillance.settings import Settings
 
 if TYPE_CHECKING:
     from include.local_stack.demo import Demo
@@ -43,8 +48,12 @@ class Summary:
 
     minutes_polled: int = 0
     symbols_polled_each_minute: int = 0
+    profiles: int = 0
     alerts_by_rule: dict[str, int] = field(default_factory=dict)
+    alerts_by_form: dict[str, dict[str, int]] = field(default_factory=dict)
+    alerts_retracted: int = 0
     live_alerts: int = 0
+    live_robust_alerts: int = 0
     labels_found: dict[str, int] = field(default_factory=dict)
     labels_missed: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
@@ -54,6 +63,8 @@ class Summary:
     dbt_tests_failed: int = 0
     alerts_notified: int = 0
     alerts_shown: int = 0
+    alerts_replayed: int = 0
+    replay_differences: list[str] = field(default_factory=list)
     docs_shown: bool = False
     latency_p50: float | None = None
     latency_p95: float | None = None
@@ -64,8 +75,12 @@ class Summary:
             "poll: no live minute was polled": self.minutes_polled > 0,
             f"poll: fewer than {MINIMUM_SYMBOLS} symbols in a minute": self.symbols_polled_each_minute
             >= MINIMUM_SYMBOLS,
+            "detect: no profile was built": self.profiles > 0,
             "detect: no alert": bool(self.alerts_by_rule),
             "detect: no alert in the live minutes": self.live_alerts > 0,
+            "replay: no alert to compare": self.alerts_replayed > 0,
+            f"replay: {len(self.replay_differences)} differences from what ran live, first "
+            f"{self.replay_differences[:1]}": not self.replay_differences,
             f"land: {self.doubled_rows} rows are there twice": self.doubled_rows == 0,
             f"land: {self.bars_missing} minute bars of the vendor did not arrive": self.bars_missing == 0,
             "notify: no alert reached the application database": self.alerts_notified > 0,
@@ -88,14 +103,20 @@ class Summary:
         table = Table(title="Demo summary", title_justify="left", show_header=False, width=TABLE_WIDTH)
         table.add_row("minutes polled live", f"{self.minutes_polled}")
         table.add_row("symbols polled each minute", f"{self.symbols_polled_each_minute}")
+        table.add_row("profiles", f"{self.profiles:,}")
         for name, rows in self.rows.items():
             table.add_row(name.lower(), f"{rows:,} rows")
         table.add_row("rows twice", f"{self.doubled_rows:,}")
         table.add_row("vendor's bars missing", f"{self.bars_missing:,}")
         for rule, count in sorted(self.alerts_by_rule.items()):
             found, missed = self.labels_found.get(rule, 0), self.labels_missed.get(rule, 0)
-            table.add_row(rule, f"{count:,} alerts; labelled: {found} found, {missed} missed")
-        table.add_row("live alerts", f"{self.live_alerts:,}")
+            forms = ", ".join(f"{number:,} {form}" for form, number in sorted(self.alerts_by_form[rule].items()))
+            table.add_row(rule, f"{count:,} alerts ({forms}); labelled: {found} found, {missed} missed")
+        table.add_row("alerts retracted", f"{self.alerts_retracted:,}")
+        table.add_row("live alerts", f"{self.live_alerts:,}, {self.live_robust_alerts:,} of a robust form")
+        table.add_row(
+            "replayed from the log", f"{self.alerts_replayed:,} alerts, {len(self.replay_differences):,} differences"
+        )
         table.add_row("alerts notified", f"{self.alerts_notified:,}")
         table.add_row("alerts on Airflow's page", f"{self.alerts_shown:,}")
         table.add_row("dbt tests", f"{self.dbt_tests_passed} passed, {self.dbt_tests_failed} failed")
@@ -108,10 +129,23 @@ def summarise(demo: Demo) -> Summary:
     environment = demo.stack.environment
     everything = broker.read(demo.kafka, {(broker.ALERTS, p): None for p in demo.partitions}, limit=10_000_000)
     alerts = [(message, wire.decode(message.value)) for message in everything.messages]
+    newest = {alert.event_id: alert for _, alert in alerts}.values()
     live = [(message, alert) for message, alert in alerts if alert.source == "live"]
+    of_live = [alert for alert in newest if alert.source == "live"]
+    forms: dict[str, Counter[str]] = {}
+    for alert in newest:
+        forms.setdefault(alert.rule, Counter())[alert.form] += 1
+    book = ParameterBook.load(Settings.from_env(environment).parameters_file)
+    replayed, differences = agreement.differences(demo.kafka, len(demo.partitions), sessions=demo.sessions, book=book)
     summary = Summary(
-        alerts_by_rule=dict(Counter(alert.rule for _, alert in alerts)),
-        live_alerts=len(live),
+        profiles=len(read_baselines(demo.kafka)[1]),
+        alerts_by_rule=dict(Counter(alert.rule for alert in newest)),
+        alerts_by_form={rule: dict(counts) for rule, counts in forms.items()},
+        alerts_retracted=sum(alert.status == "retracted" for alert in newest),
+        live_alerts=len(of_live),
+        live_robust_alerts=sum(alert.form == "robust" for alert in of_live),
+        alerts_replayed=replayed,
+        replay_differences=differences,
         alerts_notified=_notified(environment),
         alerts_shown=demo.airflow.shown_alerts(),
         docs_shown=httpx.get(demo.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
@@ -125,8 +159,12 @@ def summarise(demo: Demo) -> Summary:
     summary.minutes_polled, summary.symbols_polled_each_minute = _polled(demo)
     summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(demo)
     summary.labels_found, summary.labels_missed = _labels(demo, [alert for _, alert in alerts])
-    # Bars fetched late, after a pause of the demo, say nothing about the path's own latency.
-    prompt = [(message, alert) for message, alert in live if alert.data_age_ms <= PROMPT_MS]
+    # Bars fetched late, after a pause of the demo, say nothing about the path's own latency; nor do corrections.
+    prompt = [
+        (message, alert)
+        for message, alert in live
+        if alert.data_age_ms <= PROMPT_MS and alert.status in ("fired", "refired")
+    ]
     waits = [(message.timestamp_ms - alert.bar_close_ms) / 1000 for message, alert in prompt]
     if len(waits) > 1:
         cuts = quantiles(waits, n=20, method="inclusive")
@@ -189,7 +227,7 @@ def _notified(environment: dict[str, str]) -> int:
         closing(psycopg2.connect(**{name: given[key] for key, name in names.items()})) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute("select count(*) from alerts")
+        cursor.execute("select count(*) from alerts where rule <> %s", (MARKET_RULE,))
         return cursor.fetchone()[0]
 
 

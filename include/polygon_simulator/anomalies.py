@@ -3,7 +3,7 @@
 Each kind has its own symbols of the day, so that no anomaly spoils another: some symbols fall silent in turn, so
 that at any time one has been silent for more than 15 minutes; the rest take market anomalies in turn, far apart
 on one symbol. Broken bars go to whoever has nothing else at that minute. Every anomaly is strong enough that the
-literal rule must fire inside its label.
+literal rule must fire inside its label; a label begins where the robust form may fire.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from include.surveillance.sessions import Session
 from .bars import MINUTE_MS
 
 SILENCE_ALLOWED = 15  # minutes without a bar before feed_freshness fires
+SILENCE_NOTICED = 5  # the same where the symbol is known never to be silent
 WARM_UP = 25  # minutes: the rules look at 20 previous bars
 QUANTILE_WARM_UP = 150  # minutes: volatility_spike also needs 100 earlier values
 SPACING = 60  # minutes between market anomalies on one symbol
@@ -104,7 +105,7 @@ def _silences(symbols: list[str], minutes: int) -> list[Anomaly]:
             symbol=symbols[turn % len(symbols)],
             minute=minute,
             minutes=length,
-            first=minute + SILENCE_ALLOWED,
+            first=minute + SILENCE_NOTICED,
             last=minute + length + 5,
             detail=f"no bars for {length} minutes",
         )
