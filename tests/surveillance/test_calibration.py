@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from math import inf, isnan, nan
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.calibration import calibrate
+from include.surveillance.calibration import Subject, calibrate, checked, falling
+from include.surveillance.calibration_report import write_proposal
+from include.surveillance.cli.recorded import load
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.parameters import Parameters
+from include.surveillance.detection.parameters import DEFAULT, ParameterBook
+from include.surveillance.detection.reporting import FORMS
+from include.surveillance.detection.rules.rule import KINDS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.models import Bar
 from include.surveillance.sessions import MINUTE_MS
-from include.surveillance.sweeping import Episodes, Statistic
+from include.surveillance.sweeping import Sweep, subjects
 from include.surveillance.whatif import compare, episodes
+from tests.benchmarks.counting import Episodes, Statistic, literal_volume, robust_volume
 
+SHARED_DATA = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FILES = ("minute_2019feb", "minute_2023jan", "minute15_2019")
+BUDGET = 0.5
 OPEN = 1_550_154_600_000
-MEASURES = ("volume_mean", "return_std", "return_std_p95", "highest_high", "lowest_low", "gap")
 
 
 def columns(minutes: list[tuple[str, int]]) -> BarColumns:
@@ -64,43 +75,171 @@ def test_episodes_are_counted_as_one_by_one(bars, threshold, cooldown):
     assert Episodes(columns([bar[:2] for bar in bars]), found, cooldown).count(threshold) == expected
 
 
-def swept(ratios: list[float], budget: float, spacing: int = 20):
-    bars = columns([("A", at * spacing) for at in range(len(ratios))])
-    measures = {name: np.full(len(bars), nan) for name in MEASURES}
-    measures["volume_mean"] = 1 / np.array(ratios)
-    session, bucket = np.zeros(len(bars), dtype=np.int32), np.zeros(len(bars), dtype=np.int8)
-    found = calibrate(bars, measures, session, bucket, form="literal", budget=budget, current={"all": Parameters()})
-    return {choice.rule: choice for choice in found}
+def search(count, values: dict[str, list[float]], budget: float, field: str = "multiple"):
+    """Calibrate subjects of one symbol-day; ``count`` is what the engine would say."""
+    given = [
+        Subject(name, "all", field, falling(np.array(of), budget), symbol_days=1, current=3.0, current_alerts=7)
+        for name, of in values.items()
+    ]
+    trials = []
+
+    def raised(thresholds):
+        trials.append(dict(thresholds))
+        return {(name, "all"): count(name, thresholds.get((name, "all"), nan), thresholds) for name in values}
+
+    return {choice.rule: choice for choice in calibrate(given, raised, budget=budget)}, trials
+
+
+def above(values):
+    return lambda name, threshold, _: sum(value > threshold for value in values)
 
 
 def test_the_smallest_threshold_that_the_budget_affords():
-    choice = swept([1.0, 2.0, 4.0, 8.0, 16.0], budget=2)["abnormal_volume"]
-    assert (choice.chosen, choice.chosen_alerts) == (pytest.approx(4.0, rel=0.01), 2)
-    assert (choice.field, choice.current, choice.current_alerts, choice.symbol_days) == ("multiple", 3.0, 3, 1)
+    values = [1.0, 2.0, 4.0, 8.0, 16.0]
+    found, trials = search(above(values), {"volume": values}, budget=2)
+    choice = found["volume"]
+    assert (choice.chosen, choice.chosen_alerts) == (4.0, 2)
+    assert (choice.field, choice.current, choice.current_alerts, choice.symbol_days) == ("multiple", 3.0, 7, 1)
+    assert choice.curve["threshold"].is_monotonic_increasing
     counts = dict(zip(choice.curve["threshold"], choice.curve["alerts"], strict=True))
-    assert (counts[0.0], counts[3.0], counts[16.0]) == (5, 3, 0)
+    assert (counts[2.0], counts[4.0]) == (3, 2)
+    assert trials[-1] == {("volume", "all"): 4.0}
 
 
-def test_a_low_threshold_that_merges_everything_into_one_episode_is_not_chosen():
-    # One minute apart all five are one episode at 0, but above 1.5 two episodes remain.
-    ratios = [2.0] + [1.0] * 30 + [2.0]
-    choice = swept(ratios, budget=1, spacing=1)["abnormal_volume"]
-    assert choice.chosen == pytest.approx(2.0, rel=0.01)
-    assert choice.chosen_alerts == 0
+def test_a_small_threshold_that_merges_everything_into_one_alert_is_not_chosen():
+    choice = search(
+        lambda name, threshold, _: 0 if threshold >= 2 else 2 if threshold >= 1.5 else 1,
+        {"volume": [1.0, 1.2, 1.4, 1.6, 2.0, 2.0]},
+        budget=1,
+    )[0]["volume"]
+    assert (choice.chosen, choice.chosen_alerts) == (2.0, 0)
 
 
-def test_what_cannot_be_judged_gets_no_proposal():
-    choices = swept([1.0, 2.0], budget=2)
-    assert isnan(choices["price_gap"].chosen)
-    assert choices["price_gap"].current_alerts == 0
-    without_mean = swept([inf, inf, inf], budget=1)["abnormal_volume"]  # a mean of zero fires at any threshold
-    assert isnan(without_mean.chosen)
+def test_the_way_down_ends_soon_after_too_much_is_raised():
+    values = np.geomspace(1, 1e100, 10_000)
+    found, _ = search(above(values), {"volume": values}, budget=10)
+    assert found["volume"].curve["alerts"].max() < 1000
+    assert found["volume"].chosen_alerts == 10
+
+
+def test_what_cannot_be_judged_or_always_fires_gets_no_proposal():
+    found, trials = search(lambda *_: 5, {"gap": [nan, 0.0, inf], "volume": [1.0, 2.0, inf]}, budget=1)
+    assert isnan(found["gap"].chosen)
+    assert found["gap"].curve.empty
+    assert isnan(found["volume"].chosen)
+    assert trials[-1] == {}
+
+
+@pytest.mark.parametrize(("field", "chosen"), [("multiple", nan), ("buffer", 0.0)])
+def test_when_every_threshold_is_affordable_only_a_buffer_becomes_0(field, chosen):
+    found, _ = search(lambda *_: 1, {"rule": [1.0, 2.0]}, budget=1, field=field)
+    assert found["rule"].chosen == pytest.approx(chosen, nan_ok=True)
+
+
+def test_what_exceeds_the_budget_only_with_all_proposals_at_once_is_raised():
+    a, b = list(range(1, 11)), np.geomspace(1e-3, 1e3, 2000)
+
+    def count(name, threshold, thresholds):
+        # The first is settled long before the second comes down far enough to add to it.
+        added = 2 * (thresholds[("b", "all")] < 1)
+        return sum(value > threshold for value in a) + added if name == "a" else 10 * (threshold < 0.02)
+
+    found, trials = search(count, {"a": a, "b": b}, budget=5)
+    assert (found["a"].chosen, found["a"].chosen_alerts) == (7.0, 5)
+    assert (found["b"].chosen, found["b"].chosen_alerts) == (0.02, 0)
+    assert trials[-1] == {("a", "all"): 7.0, ("b", "all"): 0.02}
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=60),
+    st.lists(st.integers(0, 9), min_size=7, max_size=7),
+    st.floats(0.1, 8),
+)
+def test_whatever_the_engine_says_the_choice_keeps_within_the_budget(values, wobbles, budget):
+    def count(name, threshold, _):
+        return wobbles[hash(threshold) % 7]
+
+    choice = search(count, {"rule": values}, budget)[0]["rule"]
+    curve = choice.curve.set_index("threshold")["alerts"]
+    if isnan(choice.chosen):
+        assert curve.iloc[-1] > budget or (curve <= budget).all()
+        return
+    assert (curve[curve.index >= choice.chosen] <= budget).all()
+    assert curve[curve.index < choice.chosen].iloc[-1] > budget
+    assert choice.chosen_alerts == curve[choice.chosen]
 
 
 @pytest.mark.parametrize("budget", [0, -1, nan, inf])
 def test_a_budget_must_be_above_zero(budget):
     with pytest.raises(ConfigurationError, match="the budget is"):
-        swept([1.0], budget)
+        checked(budget)
+
+
+@pytest.fixture(scope="module", params=[(file, form) for file in FILES for form in ("robust", "literal")], ids=str)
+def calibrated(request, tmp_path_factory):
+    """(form, bars and what is known of them, choices, the book as proposed) of recorded bars."""
+    file, form = request.param
+    path = SHARED_DATA / f"{file}.parquet"
+    if not path.exists():
+        pytest.skip(f"no {path}; set SHARED_DATA to the folder of sample bars")
+    recorded, book = load(path, calendar="XNYS", robust=form == "robust"), ParameterBook.default().with_(rules=form)
+    found = recorded.evaluate(book)
+    entries = yaml.safe_load(DEFAULT.read_text())["overrides"]
+    sweep = Sweep(recorded.evaluate, book, entries, effective="2019-01-01")
+    sought = list(subjects(found, book, budget=BUDGET, date="2024-01-01"))
+    # Nothing else tried is the engine as it is.
+    now = {(it.rule, it.bucket): it.current_alerts for it in sought}
+    assert {cell: count for cell, count in sweep.raised({}).items() if cell in now} == now
+    choices = calibrate(sought, sweep.raised, budget=BUDGET)
+    out = tmp_path_factory.mktemp("proposal") / "parameters.yaml"
+    write_proposal(out, DEFAULT, choices, form=form, effective="2019-01-01", rationale="A test.")
+    return form, recorded, choices, ParameterBook.load(out).with_(rules=form)
+
+
+def test_the_engine_keeps_within_the_budget_with_the_proposal(calibrated):
+    form, recorded, choices, book = calibrated
+    found = recorded.evaluate(book)
+    firings, profile = found.fresh_firings, found.scan.profile
+    counts: Counter[tuple[str, str]] = Counter()
+    # An alert is a series, a kind and a start; it belongs to the bar at which it started.
+    series, start = found.scan.bars.code[firings.index], found.scan.bars.ts[firings.index] == firings.start
+    firsts = zip(series[start], firings.kind[start], firings.start[start], strict=True)
+    for key, index, of in zip(firsts, firings.index[start], firings.form[start], strict=True):
+        if FORMS[of] == form:
+            bucket = "all" if form == "literal" else found.profiles[profile[index]].liquidity
+            counts[KINDS[key[1]][0], bucket] += 1
+    proposed = [choice for choice in choices if not isnan(choice.chosen)]
+    assert len(proposed) >= 3
+    for choice in proposed:
+        cell = (choice.rule, choice.bucket)
+        assert counts[cell] <= BUDGET * choice.symbol_days, cell
+        assert counts[cell] / choice.symbol_days == pytest.approx(choice.chosen_alerts), cell
+
+
+def test_little_is_raised_only_where_the_next_smaller_threshold_raises_too_much(calibrated):
+    _, _, choices, _ = calibrated
+    for choice in choices:
+        smaller = choice.curve[choice.curve["threshold"] < choice.chosen]
+        if not isnan(choice.chosen) and choice.chosen_alerts < BUDGET / 2 and len(smaller):
+            assert smaller["alerts"].iloc[-1] > BUDGET, (choice.rule, choice.bucket)
+
+
+def test_curves_of_a_rule_that_remembers_nothing_are_what_exceeds_each_threshold(calibrated):
+    form, recorded, choices, book = calibrated
+    found = recorded.evaluate(book)
+    statistic = literal_volume(found) if form == "literal" else robust_volume(found, book.base)
+    for choice in choices:
+        if choice.rule != "abnormal_volume":
+            continue
+        here = np.ones(len(found.bars), dtype=bool)
+        if form == "robust":
+            here = np.array([*(it.liquidity == choice.bucket for it in found.profiles), False])[found.scan.profile]
+        held = Statistic(np.where(here, statistic.value, -inf), statistic.side)
+        episodes = Episodes(found.bars, held, book.base.cooldown_bars)
+        # Symbols that change their bucket between sessions are far enough apart in time.
+        for row in choice.curve.itertuples():
+            assert row.alerts * choice.symbol_days == pytest.approx(episodes.count(row.threshold)), row
 
 
 def fired(*rows: tuple[str, int, int]) -> pd.DataFrame:
