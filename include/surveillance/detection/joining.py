@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 REMEMBERED = 32
-"""Bars of abnormal volume per series, and negative articles per symbol, that a latecomer can still meet."""
+"""Bars of abnormal volume per series that an article which comes late can still meet."""
+ARTICLES = 512
+"""Negative articles per symbol that are still to meet their bars: a backfill brings the news of weeks before its bars."""
 DAY_MS = 86_400_000
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 NEWS_ORDER = 20
@@ -94,7 +96,7 @@ class Joining:
             item.article_id, item.event_id, item.published_ms, item.polled_ms, item.title, _relevance(item),
             not any(_same_story(item, other) for other in known),
         )  # fmt: skip
-        self.state.notes.articles[item.symbol] = [*known, article][-REMEMBERED:]
+        self.state.notes.articles[item.symbol] = [*known, article][-ARTICLES:]
         for timespan in SPAN_MS:
             for bar in self.state.notes.volume_bars.get(f"{item.symbol}|{timespan}", ()):
                 self._meet(place, (item.symbol, timespan), article, bar)
@@ -103,7 +105,11 @@ class Joining:
         bars = self.state.notes.volume_bars.setdefault("|".join(key), [])
         bars.append(bar)
         del bars[:-REMEMBERED]
-        for article in self.state.notes.articles.get(key[0], ()):
+        # What is a day older than this bar has met what it could; only a repeated story is still known by it.
+        articles = self.state.notes.articles
+        if recent := [it for it in articles.pop(key[0], ()) if it.published_ms > bar.ts_ms - 2 * DAY_MS]:
+            articles[key[0]] = recent
+        for article in recent:
             self._meet(place, key, article, bar)
 
     def _meet(self, place: int, key: SeriesKey, article: Article, bar: VolumeBar) -> None:

@@ -180,3 +180,13 @@ def test_when_the_first_bar_of_an_episode_is_taken_back_the_next_one_tells_its_n
     assert [(it.ts_ms, it.status) for it in standing.values()] == [(at(20), "retracted"), (at(21), "fired")]
     at_once = run([*calm(), news(19), bar(20, volume=1001), burst(21)])
     assert detection.state.notes.episodes == at_once.state.notes.episodes
+
+
+def test_the_news_of_weeks_may_come_before_its_bars():
+    old = [news(-1440 * 15 + 100 * number, article=f"old {number}") for number in range(100)]
+    detection = run([*old, news(19), *[news(5000 + number, article=f"new {number}") for number in range(100)]])
+    detection = run([*calm(), burst()], state=detection.state)
+    (alert,) = alerts(detection, "news_impact")
+    assert alert.ts_ms == at(20)
+    # What is long past is forgotten, what is yet to come is not.
+    assert len(detection.state.notes.articles["NVDA"]) == 101
