@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REMEMBERED = 32
 """Bars of abnormal volume per series that an article which comes late can still meet."""
 ARTICLES = 512
-"""Negative articles per symbol that are still to meet their bars: a backfill brings the news of weeks before its bars."""
+"""Negative articles per symbol that are still to meet their bars: a backfill brings news of weeks before its bars."""
 DAY_MS = 86_400_000
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 NEWS_ORDER = 20
