@@ -125,7 +125,7 @@ both_rules = pytest.mark.parametrize("rules", ["literal", "robust"])
 @both_rules
 @pytest.mark.parametrize("book", BOOKS)
 @pytest.mark.parametrize("form", ["exact", "sketch"])
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(log=logs(), cuts=st.lists(st.integers(0, 150), max_size=6))
 def test_any_batching_is_one_batch_bit_for_bit(log, cuts, form, book, rules):
     whole = run(log, form=form, book=book, rules=rules)
@@ -140,7 +140,7 @@ def test_any_batching_is_one_batch_bit_for_bit(log, cuts, form, book, rules):
 
 
 @both_rules
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs(), data=st.data())
 def test_the_order_inside_a_batch_does_not_matter(log, data, rules):
     """As long as a bar comes before 20 later ones of its series: what is older is settled."""
@@ -154,7 +154,7 @@ def test_the_order_inside_a_batch_does_not_matter(log, data, rules):
 
 
 @both_rules
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs(), again=st.lists(st.tuples(st.integers(0, 140), st.integers(0, 8)), max_size=10))
 def test_a_duplicate_changes_nothing(log, again, rules):
     ordered = in_order(log)
@@ -171,7 +171,7 @@ def test_a_duplicate_changes_nothing(log, again, rules):
 
 
 @both_rules
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs(), wrong=st.lists(st.tuples(st.integers(0, 140), bars), min_size=1, max_size=5), later=later_bars)
 def test_a_revision_is_having_had_it_right_at_once(log, wrong, later, rules):
     ordered = in_order(log)
@@ -190,7 +190,7 @@ def test_a_revision_is_having_had_it_right_at_once(log, wrong, later, rules):
     assert in_the_end.state.to_bytes() == at_once.state.to_bytes()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs())
 def test_every_change_of_an_alert_says_what_stood_before(log):
     """A correction's record carries the values that were published, under the id that was."""
@@ -205,7 +205,7 @@ def test_every_change_of_an_alert_says_what_stood_before(log):
             known[alert.event_id] = alert.value, alert.threshold
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs(), power=st.integers(-3, 5))
 def test_scaling_volumes_changes_no_verdict(log, power):
     # Powers of two keep every product exact, so a comparison at the limit stays what it was.
@@ -219,7 +219,7 @@ def test_scaling_volumes_changes_no_verdict(log, power):
 
 
 @both_rules
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs(), power=st.integers(-3, 5))
 def test_scaling_prices_changes_no_verdict(log, power, rules):
     factor = 2.0**power
@@ -232,7 +232,7 @@ def test_scaling_prices_changes_no_verdict(log, power, rules):
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 2), (4, 1)])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(log=logs())
 def test_bars_with_a_split_are_as_bars_adjusted_before(log, old, new):
     ordered = in_order(log)

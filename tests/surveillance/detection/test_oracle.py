@@ -205,7 +205,7 @@ def markets(draw) -> dict[str, pd.DataFrame | None]:
     return {"bars": bars, "news": news, "splits": draw(splits_of(bars)) if draw(st.booleans()) else None}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(market=markets(), session_reset=st.booleans())
 def test_every_firing_on_invented_bars_equals_the_oracles(market, session_reset):
     inexact = ("volatility_spike",) if market["splits"] is None else tuple(RULES)
