@@ -17,9 +17,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from include.orchestration.dag_defaults import Tag, dag_defaults
-from include.orchestration.reports import CalibrateOperator
-
-MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
+from include.orchestration.reports import BARS_OF_THE_LOG, CalibrateOperator
 
 with DAG(
     "calibrate_rules",
@@ -27,12 +25,7 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.DETECT, Tag.TIER_2],
     params={
-        "from": Param(type="string", minLength=10, title="From", description=MOMENT),
-        "to": Param(type="string", minLength=10, title="To", description=f"{MOMENT}; the date itself is included"),
-        "symbols": Param(
-            [], type="array", items={"type": "string"}, title="Symbols", description="Empty: all of the log"
-        ),
-        "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
+        **BARS_OF_THE_LOG,
         "rules": Param("robust", type="string", enum=["robust", "literal"], title="Form of the rules"),
         "budget": Param(
             0.5,

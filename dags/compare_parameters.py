@@ -16,9 +16,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from include.orchestration.dag_defaults import Tag, dag_defaults
-from include.orchestration.reports import CompareOperator
+from include.orchestration.reports import BARS_OF_THE_LOG, CompareOperator
 
-MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 YAML = "YAML as in include/surveillance/parameters.yaml; empty: the parameters in force"
 
 with DAG(
@@ -27,12 +26,7 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.DETECT, Tag.TIER_2],
     params={
-        "from": Param(type="string", minLength=10, title="From", description=MOMENT),
-        "to": Param(type="string", minLength=10, title="To", description=f"{MOMENT}; the date itself is included"),
-        "symbols": Param(
-            [], type="array", items={"type": "string"}, title="Symbols", description="Empty: all of the log"
-        ),
-        "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
+        **BARS_OF_THE_LOG,
         "a": Param("", type="string", format="multiline", title="Parameters A", description=YAML),
         "b": Param("", type="string", format="multiline", title="Parameters B", description=YAML),
     },

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk import BaseOperator, BaseOperatorLink, Param
 
 from include.orchestration import connections
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from include.surveillance.detection.recording import Files
 
 PAGE = "/surveillance/reports"
+_MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
+BARS_OF_THE_LOG: dict[str, Param] = {
+    "from": Param(type="string", minLength=10, title="From", description=_MOMENT),
+    "to": Param(type="string", minLength=10, title="To", description=f"{_MOMENT}; the date itself is included"),
+    "symbols": Param([], type="array", items={"type": "string"}, title="Symbols", description="Empty: all of the log"),
+    "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
+}
+"""The part of a run's form that says which bars the report is made from."""
 
 
 def place(dag_id: str, run_id: str) -> str:

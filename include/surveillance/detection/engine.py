@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from .. import alerts as alerting
+from ..errors import ConfigurationError
 from ..models import SPAN_MS, Profile, Record
 from ..sessions import Sessions
 from . import episodes, history
@@ -98,14 +99,7 @@ class Evaluation:
     @cached_property
     def measures(self) -> dict[str, np.ndarray]:
         """Of the new bars; prices and volumes in the shares of each bar's own day."""
-        scan, fresh = self.scan, self.fresh
-        found = {name: measure[fresh] for name, measure in scan.measures.items()}
-        if scan.share_factor is not None:
-            for name in ("highest_high", "lowest_low", "previous_close", "session_close", "atr"):
-                if name in found:
-                    found[name] = scan.prices_today(found[name], fresh)
-            found["volume_mean"] = scan.shares_today(found["volume_mean"], fresh)
-        return found
+        return {name: self.scan.measured(name, self.fresh) for name in self.scan.measures}
 
     @cached_property
     def fresh_firings(self) -> Firings:
@@ -119,6 +113,9 @@ class Engine:
     Args:
         book: parameters; ``book.base.rules`` says which form raises alerts.
         profiles: what robust rules are held against; where a series has none in force, its literal rules alert.
+
+    Raises:
+        ConfigurationError: a window is longer than what a state keeps to look back on.
     """
 
     def __init__(
@@ -128,6 +125,11 @@ class Engine:
         actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
         profiles: Iterable[Profile] = (),
     ):
+        if book.base.capacity > CONTEXT:
+            raise ConfigurationError(
+                f"a window needs {book.base.capacity} bars before the current one, and {CONTEXT} are kept; set window "
+                f"to at most {CONTEXT}, of the robust price_breakout to at most {CONTEXT - 1}"
+            )
         self.book, self.sessions, self.actions = book, sessions, actions
         self.placing = Placing(sessions)
         self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))

@@ -64,7 +64,10 @@ class Parameters(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def capacity(self) -> int:
         """Bars that the longest window needs before the current one."""
-        return max(self.abnormal_volume.window, self.volatility_spike.window, self.price_breakout.window)
+        literal_rules = (self.abnormal_volume, self.volatility_spike, self.price_breakout)
+        # A true range also needs the close before it.
+        return max(*(rule.window for rule in literal_rules), self.robust.volatility_spike.window,
+                   self.robust.price_breakout.window + 1)  # fmt: skip
 
 
 class ParameterBook:

@@ -27,27 +27,14 @@ MEASURES = (
     "rvol", "volume_z", "volatility_ratio", "breakout_atr", "gap_range",
 )  # fmt: skip
 """Measures that a metric reports, by the same name."""
-_IN_PRICES, _IN_SHARES = ("highest_high", "lowest_low"), ("volume_mean",)
 HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
-
-
-def measured(scan: Scan, index: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures at ``index``, prices and volumes in the shares of each bar's own day; those never written are NaN."""
-    found = {}
-    for name in MEASURES:
-        values = scan.measures[name][index] if name in scan.measures else np.full(len(index), np.nan)
-        if name in _IN_PRICES:
-            values = scan.prices_today(values, index)
-        elif name in _IN_SHARES:
-            values = scan.shares_today(values, index)
-        found[name] = values
-    return found
 
 
 def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
     """One metric for each bar at ``index``."""
     scan, bars = found.scan, found.scan.bars
-    measures = measured(scan, index)
+    absent = np.full(len(index), np.nan)  # robust measures, where no profile is known to the engine
+    measures = {name: scan.measured(name, index) if name in scan.measures else absent for name in MEASURES}
     with np.errstate(divide="ignore", invalid="ignore"):
         measures["volume_ratio"] = np.where(
             measures["volume_mean"] > 0, bars.volume[index] / measures["volume_mean"], np.nan

@@ -11,6 +11,10 @@ from ..models import Profile
 from .columns import BarColumns
 from .placing import PHASES, Places, iso_date
 
+# Measures that rules write in the basis that splits do not move.
+PRICE_MEASURES = frozenset({"highest_high", "lowest_low", "previous_close", "session_close", "atr"})
+SHARE_MEASURES = frozenset({"volume_mean"})
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -125,6 +129,13 @@ class Scan:
     def shares_today(self, volumes: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Adjusted volumes of the bars at ``index`` in the shares of each one's own day."""
         return volumes if self.share_factor is None else volumes * self.share_factor[index]
+
+    def measured(self, name: str, index: np.ndarray) -> np.ndarray:
+        """A measure of the bars at ``index``, prices and volumes in the shares of each one's own day."""
+        values = self.measures[name][index]
+        if name in PRICE_MEASURES:
+            return self.prices_today(values, index)
+        return self.shares_today(values, index) if name in SHARE_MEASURES else values
 
     def shares_of_profile(self) -> np.ndarray | None:
         """Shares of each bar's profile that one share of its day is: not 1 where a split has come between them."""

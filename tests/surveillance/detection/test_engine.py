@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.overrides import Override
-from include.surveillance.detection.parameters import ParameterBook, Parameters
-from include.surveillance.detection.rules import robust
+from include.surveillance.detection.parameters import ParameterBook, Parameters, RobustParameters
+from include.surveillance.detection.rules import literal, robust
 from include.surveillance.detection.state import State
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.sessions import Sessions
 from tests.surveillance.detection.market import (
     DAY,
     OPEN,
@@ -191,3 +194,15 @@ def test_an_empty_batch_changes_nothing():
     detection = run([], before)
     assert (detection.metrics, detection.alerts, sum(detection.counts.values())) == ([], [], 0)
     assert detection.state.to_bytes() == before.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        Parameters(abnormal_volume=literal.AbnormalVolume(window=21)),
+        Parameters(robust=RobustParameters(price_breakout=robust.PriceBreakout(window=20))),
+    ],
+)
+def test_a_window_longer_than_what_is_kept_is_refused(parameters):
+    with pytest.raises(ConfigurationError, match="21 bars before the current one, and 20 are kept"):
+        Engine(ParameterBook(parameters), Sessions())
