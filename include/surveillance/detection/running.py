@@ -6,9 +6,11 @@ what differs is published again under the same ids: metrics with their new value
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,9 +150,9 @@ class Run:
                 return
             self.state.notes.watermarks[name] = watermark.as_of_ms
         last_ms, last_id = latest[key]
-        for at, ts_ms, event_id in arrivals.get(key, ()):
-            if at < place:
-                last_ms, last_id = ts_ms, event_id
+        arrived = arrivals.get(key, [])
+        if before := bisect_left(arrived, place, key=itemgetter(0)):
+            _, last_ms, last_id = arrived[before - 1]
         number = self.engine.profile_at(key, watermark.as_of_ms)
         profile = self.engine.profiles[number] if number >= 0 else None
         spot = self.engine.placing.spot(watermark.as_of_ms)
