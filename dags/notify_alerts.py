@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.orchestration.dag_defaults import Tag, dag_defaults
+from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import NotifySensor
 from include.surveillance.settings import Settings
 
@@ -28,6 +28,6 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.NOTIFY, Tag.TIER_1],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(seconds=settings.detect_lifetime_seconds + 300), retries=5),
+    **follower_defaults(timedelta(seconds=settings.detect_lifetime_seconds)),
 ):
     NotifySensor(task_id="notify", lifetime_seconds=settings.detect_lifetime_seconds)

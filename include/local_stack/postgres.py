@@ -80,7 +80,7 @@ def command(data: Path, port: int) -> list[str]:
         # One way in; a socket's path could also be too long.
         "unix_socket_directories": "",
         "max_connections": 200,
-        # A crash of the machine may lose the last half second, never the consistency.
+        # A crash may lose the last half second of Airflow's own state, never its consistency: tasks run again.
         "synchronous_commit": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -110,6 +110,8 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("create database {name} owner {name}").format(**names))
                 cursor.execute(sql.SQL("revoke connect on database {name} from public").format(**names))
+        # An alert that has been taken off Kafka is on the disk.
+        cursor.execute("alter role surveillance set synchronous_commit = on")
     connection.close()
 
 

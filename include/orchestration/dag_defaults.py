@@ -78,3 +78,16 @@ def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any
             callback=AsyncCallback(report_deadline, kwargs={"allowed": str(deadline)}),
         ),
     }
+
+
+def follower_defaults(lifetime: timedelta) -> dict[str, Any]:
+    """``dag_defaults`` for sensors that follow a topic for ``lifetime``.
+
+    Offsets are their only progress, so a retry costs nothing and comes soon: a partition waits for nobody.
+    """
+    return dag_defaults(
+        deadline=lifetime + timedelta(minutes=5),
+        retries=20,
+        retry_delay=timedelta(seconds=5),
+        retry_exponential_backoff=False,
+    )

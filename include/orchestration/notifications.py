@@ -56,7 +56,10 @@ def notify(alerts: Sequence[Alert], watched: int | None = None) -> dict[str, int
     Args:
         watched: symbols on the watchlist; None does not look for events of the whole market.
     """
+    from include.surveillance import failpoints
+
     stored = record(alerts)
+    failpoints.reach("notify.recorded")
     events = record(_events(alerts, watched)) if watched else []
     bulletin = Bulletin.of(stored, events)
     for reason, silent in bulletin.silent.items():
@@ -102,7 +105,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
 
     A crash before the commit repeats the read, which changes no row and tells nobody twice.
     """
-    from include.surveillance import broker, wire
+    from include.surveillance import broker, failpoints, wire
     from include.surveillance.models import Alert
 
     batch = broker.read(kafka, broker.committed(kafka, GROUP, partitions))
@@ -118,6 +121,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     counts = notify(alerts, len(polling.symbols())) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
+    failpoints.reach("notify.told")
     broker.commit(kafka, GROUP, batch.next_offsets)
     return counts | {"rejected": len(rejects)}
 

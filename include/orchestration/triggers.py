@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_fixed
 
+LOG = logging.getLogger(__name__)
 PROBE_SECONDS = 0.25
+# A broker that is restarted is waited for here, where it costs no worker; one that is gone turns the task red.
+PATIENCE_SECONDS = 120.0
 
 
 class LagTrigger(BaseTrigger):
@@ -39,11 +44,20 @@ class LagTrigger(BaseTrigger):
         return f"{__name__}.LagTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        from include.surveillance.errors import BrokerError
+
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        patiently = AsyncRetrying(
+            retry=retry_if_exception_type(BrokerError),
+            wait=wait_fixed(1),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            before_sleep=before_sleep_log(LOG, logging.WARNING),
+            reraise=True,
+        )
         probe = await asyncio.to_thread(self._open)
         try:
             while time.time() < self.until:
-                if lag := await asyncio.to_thread(probe.lag):
+                if lag := await patiently(asyncio.to_thread, probe.lag):
                     yield TriggerEvent({"lag": lag})
                     return
                 await asyncio.sleep(PROBE_SECONDS)

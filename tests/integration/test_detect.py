@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts import line
-from include.surveillance.broker import producing, topics
 from include.surveillance.cli import app
 from include.surveillance.detection import microbatch
 from include.surveillance.detection.microbatch import detect_partition, positions_of
 from include.surveillance.errors import BrokerError
 from include.surveillance.models import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
+from tests.integration.private_topics import private_topics
 from tests.surveillance.detection.market import profile
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
@@ -30,15 +30,7 @@ SESSIONS = Sessions()
 @pytest.fixture
 def partition(kafka, monkeypatch) -> int:
     """The one partition of topics and a group that no other test touches; bar 0 is in it."""
-    unique = uuid.uuid4().hex[:8]
-    renamed = {spec.name: f"{spec.name}.{unique}" for spec in broker.TOPICS}
-    for module in (broker, producing):
-        for name, topic in list(vars(module).items()):
-            if isinstance(topic, str) and topic in renamed:
-                monkeypatch.setattr(module, name, renamed[topic])
-    for kind, topic in list(topics._TOPIC_OF.items()):
-        monkeypatch.setitem(topics._TOPIC_OF, kind, renamed[topic])
-    monkeypatch.setattr(microbatch, "GROUP", f"detector-{unique}")
+    renamed = private_topics(monkeypatch, uuid.uuid4().hex[:8])
     new = [NewTopic(renamed[spec.name], 1, 1, config=spec.config) for spec in broker.TOPICS]
     admin = AdminClient(kafka)
     for future in admin.create_topics(new, operation_timeout=15).values():

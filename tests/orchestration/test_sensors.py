@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from include.orchestration import triggers
 from include.orchestration.sensors import ConsumeSensor
 from include.orchestration.triggers import LagTrigger
 from include.surveillance import broker
@@ -86,8 +87,24 @@ def test_triggers_do_not_hold_the_event_loop(group):
     assert asyncio.run(count_ticks()) > 20
 
 
+def test_trigger_waits_for_a_broker_that_is_restarted(group, monkeypatch):
+    """Without a worker and without a failed try."""
+    broker.publish(group.kafka, [watermark(1)])
+    lag, refusals = broker.LagProbe.lag, [BrokerError("not there"), BrokerError("not there yet")]
+
+    def away_at_first(probe):
+        if refusals:
+            raise refusals.pop()
+        return lag(probe)
+
+    monkeypatch.setattr(broker.LagProbe, "lag", away_at_first)
+    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 30)) == {"lag": 1}
+    assert not refusals
+
+
 def test_trigger_says_when_kafka_does_not_answer(monkeypatch):
     monkeypatch.setattr(broker.consuming, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(triggers, "PATIENCE_SECONDS", 0.1)
     connection = {"conn_type": "kafka", "extra": {"bootstrap.servers": "127.0.0.1:1"}}
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(connection))
     with pytest.raises(BrokerError, match=r"127.0.0.1:1 does not answer"):

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from .. import wire
+from .. import failpoints, wire
 from ..errors import BrokerError
 from ..models import Record
 from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, clear, key_text, new_consumer, new_producer, partitions_at
 from .topics import BASELINES, topic_of
+
+# What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
+TRANSACTION_MS = 30_000
 
 
 def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
@@ -28,7 +31,9 @@ def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
         outbox.producer.list_topics(timeout=TIMEOUT_SECONDS)
         for record in records:
             outbox.send(record)
+        failpoints.reach("publish.sent")
         outbox.flush()
+        failpoints.reach("publish.stored")
         return dict(outbox.sent)
 
 
@@ -126,18 +131,20 @@ def transaction(kafka: Kafka, transactional_id: str, group: str) -> Iterator[Tra
     Raises:
         BrokerError: Kafka refused, or another process has taken over the ``transactional_id`` (fenced).
     """
-    settings = {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000}
+    settings = {"transactional.id": transactional_id, "transaction.timeout.ms": TRANSACTION_MS}
     with clear(kafka, f"transaction {transactional_id}"), Outbox(new_producer(kafka, **settings)) as outbox:
         outbox.producer.init_transactions(TIMEOUT_SECONDS * 2)
         outbox.producer.begin_transaction()
         ongoing = Transaction(outbox, {})
         try:
             yield ongoing
+            failpoints.reach("transaction.sent")
             if ongoing.offsets:
                 with new_consumer(kafka, group) as member:
                     outbox.producer.send_offsets_to_transaction(
                         partitions_at(ongoing.offsets), member.consumer_group_metadata(), TIMEOUT_SECONDS
                     )
+            failpoints.reach("transaction.offsets_sent")
             outbox.producer.commit_transaction(TIMEOUT_SECONDS * 2)
         except BaseException as error:
             _abort(outbox.producer, transactional_id)

@@ -8,9 +8,10 @@ and rebuilt from the log.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, field
 
-from .. import broker, wire
+from .. import broker, failpoints, wire
 from ..broker import Kafka, Position
 from ..models import Dividend, Profile, Split, TickerChange
 from ..sessions import Sessions
@@ -49,9 +50,13 @@ def detect_partition(
     sessions: Sessions,
     book: ParameterBook | None = None,
     history: Form = "sketch",
-    limit: int = 200_000,
+    limit: int = 50_000,
+    seconds: float = 60.0,
 ) -> BatchSummary:
     """Work through bars and news of one partition, ``limit`` messages per topic at a time, until none is left.
+
+    After ``seconds`` no further batch is begun: a backlog of hours is worked off in several calls, each of which
+    leaves everything committed. ``limit`` bounds the memory, some 10 kB a message.
 
     Raises:
         BrokerError: Kafka refused or another process has taken the partition over; the batch left no trace.
@@ -62,9 +67,11 @@ def detect_partition(
         return summary
     actions, profiles = read_baselines(kafka)
     engine = Engine(book or ParameterBook.default(), sessions, actions, profiles)
+    until = time.monotonic() + seconds
     # A batch that does not move on would be repeated for ever; whoever called may look again later.
     while _detect_batch(kafka, partition, engine, history, limit, summary) and broker.lag(kafka, GROUP, positions):
-        pass
+        if time.monotonic() > until:
+            break
     return summary
 
 
@@ -89,18 +96,22 @@ def _detect_batch(
 ) -> bool:
     """One transaction; whether any offset moved."""
     with broker.transaction(kafka, f"detector-{partition}", GROUP) as transaction:
+        failpoints.reach("detect.begun")
         state, rebuilt = _load(kafka, partition, engine, history, limit)
         start: dict[Position, int | None] = {
             position: state.offsets.get(position[0]) for position in positions_of(partition)
         }
         batch = intake.read(kafka, start, limit)
+        failpoints.reach("detect.consumed")
         records, rejects = intake.decode(batch.messages)
         detection = engine.run(state, records)
+        failpoints.reach("detect.evaluated")
         for record in (*detection.metrics, *detection.alerts, *rejects):
             transaction.send(record, partition=partition)
         detection.state.offsets = {topic: offset for (topic, _), offset in batch.next_offsets.items()}
         transaction.send_raw(broker.DETECTOR_STATE, detection.state.to_bytes(), key=str(partition), partition=partition)
         transaction.consumed(batch.next_offsets)
+    failpoints.reach("detect.committed")
     for topic, offset in state.offsets.items():
         summary.from_offsets.setdefault(topic, offset)
     summary.to_offsets = detection.state.offsets

@@ -1,0 +1,53 @@
+"""Named places at which a process can be made to die, to prove that dying there does no harm.
+
+Off unless the environment variable ``FAIL_POINTS`` names a folder. A file in that folder with a point's name arms
+the point: the first process that reaches it takes the file away and kills itself as ``kill -9`` would.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+FOLDER = "FAIL_POINTS"
+POINTS = (
+    "publish.sent",  # the records are on their way, none is confirmed
+    "publish.stored",  # Kafka has all of them, the task has not ended
+    "detect.begun",  # the transaction is open
+    "detect.consumed",  # the batch has been read
+    "detect.evaluated",  # the rules have run
+    "transaction.sent",  # metrics, alerts and state are on their way
+    "transaction.offsets_sent",  # they and the offsets are stored, not yet visible
+    "detect.committed",  # all of it is visible, the task has not ended
+    "notify.recorded",  # the alerts are rows, nobody has been told
+    "notify.told",  # people have been told, the offsets are not committed
+    "land.read",  # the batch has been read
+    "land.staged",  # its rows are in the temporary table
+    "land.offsets_merged",  # the transaction holds the offsets
+    "land.rows_merged",  # and the rows
+    "land.committed",  # both are stored, the task has not ended
+)
+
+
+def reach(point: str) -> None:
+    """Die here, when the point is armed."""
+    if folder := os.environ.get(FOLDER):
+        assert point in POINTS, point
+        try:
+            (Path(folder) / point).unlink()  # only one of several processes succeeds
+        except FileNotFoundError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(folder: Path, point: str) -> None:
+    """The next process that reaches the point dies."""
+    if point not in POINTS:
+        raise ValueError(f"{point!r} is no fail point; there are {', '.join(POINTS)}")
+    (folder / point).touch()
+
+
+def armed(folder: Path, point: str) -> bool:
+    """Whether nobody has died at the point since it was armed."""
+    return (folder / point).exists()

@@ -1,0 +1,87 @@
+"""A process killed at any step of publishing or detecting does no harm: what follows it does everything once."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from include.surveillance import broker, failpoints, wire
+from include.surveillance.detection import intake, microbatch
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.microbatch import detect_partition
+from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.state import State
+from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
+from tests.integration.test_detect import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
+
+DETECTING = [point for point in failpoints.POINTS if point.startswith(("detect.", "transaction."))]
+AFTER_COMMIT = "detect.committed"
+
+
+def unique() -> str:
+    return microbatch.GROUP.partition("-")[2]
+
+
+@pytest.mark.parametrize("point", DETECTING)
+def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: str):  # noqa: F811
+    broker.publish(kafka, market())
+    failpoints.arm(tmp_path, point)
+    assert exit_code(detect, kafka, unique(), str(tmp_path)) == -signal.SIGKILL
+    assert not failpoints.armed(tmp_path, point)
+    # The first batch is wholly there or not at all, whoever looks.
+    seen = len(found(kafka, partition, broker.METRICS))
+    assert seen == (60 if point == AFTER_COMMIT else 0)
+
+    summary = detect_partition(kafka, partition, sessions=SESSIONS, limit=60)
+    assert not summary.rebuilt
+    assert outputs(kafka, partition) == at_once(kafka)
+    assert broker.lag(kafka, microbatch.GROUP, microbatch.positions_of(partition)) == 0
+
+
+def at_once(kafka) -> dict[str, list[bytes]]:
+    """What the rules find in the whole log, by one run without Kafka's transactions."""
+    log = intake.read(kafka, dict.fromkeys(microbatch.positions_of(0)), 10_000)
+    records, rejects = intake.decode(log.messages)
+    assert len(records) == 152
+    detection = Engine(ParameterBook.default(), SESSIONS).run(State(), records)
+    by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}
+    return {topic: sorted(map(wire.encode, records)) for topic, records in by_topic.items()}
+
+
+@pytest.mark.parametrize("point", ["publish.sent", "publish.stored"])
+def test_publishing_killed_and_repeated_has_one_effect(kafka, partition, tmp_path: Path, point: str):  # noqa: F811
+    failpoints.arm(tmp_path, point)
+    assert exit_code(publish, kafka, unique(), str(tmp_path), market()) == -signal.SIGKILL
+    assert exit_code(publish, kafka, unique(), str(tmp_path), market()) == 0
+    summary = detect_partition(kafka, partition, sessions=SESSIONS)
+    assert summary.metrics == 150
+    if point == "publish.stored":
+        assert summary.duplicates + summary.late == 149 + 1 + 1  # bars, the article and the watermark
+    bars = {wire.decode(raw).event_id for raw in found(kafka, partition, broker.BARS) if b'"kind":"bar"' in raw}
+    metrics = [wire.decode(raw).bar_event_id for raw in found(kafka, partition, broker.METRICS)]
+    assert sorted(metrics) == sorted(bars)
+
+
+def test_two_detectors_of_one_partition_fence_each_other_and_find_everything_once(kafka, partition, tmp_path):  # noqa: F811
+    broker.publish(kafka, market())
+    fenced = tmp_path / "fenced"
+    rivals = [started(detect_in_rivalry, kafka, unique(), fenced) for _ in range(2)]
+    for rival in rivals:
+        rival.join(90)
+    assert [rival.exitcode for rival in rivals] == [0, 0]
+    assert "another process has taken over" in fenced.read_text()
+    assert outputs(kafka, partition) == at_once(kafka)
+
+
+def test_an_unknown_point_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="no fail point"):
+        failpoints.arm(tmp_path, "detect.finished")
+
+
+def test_off_unless_a_folder_is_named(monkeypatch, tmp_path: Path):
+    failpoints.arm(tmp_path, "detect.begun")
+    monkeypatch.delenv(failpoints.FOLDER, raising=False)
+    failpoints.reach("detect.begun")
+    assert failpoints.armed(tmp_path, "detect.begun")
