@@ -153,6 +153,6 @@ def _module(name: str, *arguments: object) -> list[str]:
 
 
 def _redis(folder: Path, port: int) -> list[str]:
-    # Saved when it is stopped, never between: tasks that are queued then run after the next start.
-    save = ("--save", "31536000 1", "--appendonly", "no")
-    return ["redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder), *save]
+    # Every write is in the log before it is answered: queued tasks survive a kill.
+    keep = ("--save", "", "--appendonly", "yes")
+    return ["redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder), *keep]
