@@ -125,6 +125,17 @@ def test_many_small_batches_find_what_one_finds(kafka, partition):
     assert snapshot(kafka, partition) == state
 
 
+def test_a_backlog_is_worked_off_in_steps(kafka, partition):
+    """Each call leaves everything committed, and together they find what one finds."""
+    broker.publish(kafka, market())
+    steps = []
+    while (step := detect(kafka, partition, limit=50, seconds=0)).records:
+        steps.append(step)
+        assert broker.lag(kafka, microbatch.GROUP, positions_of(partition)) == 152 - sum(it.records for it in steps)
+    assert len(steps) >= 3
+    assert len({wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)}) == 150
+
+
 def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exactly_once(kafka, partition, monkeypatch):
     broker.publish(kafka, market())
     sent = []

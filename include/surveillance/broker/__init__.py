@@ -6,7 +6,18 @@ offset: transaction markers occupy offsets too.
 """
 
 from .client import Kafka, Position
-from .consuming import Batch, LagProbe, Received, commit, committed, lag, last_value, read, read_compacted
+from .consuming import (
+    Batch,
+    LagProbe,
+    Received,
+    commit,
+    committed,
+    lag,
+    last_value,
+    partitions_of,
+    read,
+    read_compacted,
+)
 from .producing import Transaction, publish, transaction
 from .topics import (
     ALERTS,
@@ -19,6 +30,7 @@ from .topics import (
     REJECTED,
     TOPICS,
     TopicSpec,
+    configure_topics,
     ensure_topics,
     topic_of,
 )
@@ -42,9 +54,11 @@ __all__ = [
     "Transaction",
     "commit",
     "committed",
+    "configure_topics",
     "ensure_topics",
     "lag",
     "last_value",
+    "partitions_of",
     "publish",
     "read",
     "read_compacted",

@@ -103,11 +103,7 @@ def last_value(kafka: Kafka, topic: str, partition: int) -> bytes | None:
 
 def read_compacted(kafka: Kafka, topic: str) -> dict[str, bytes]:
     """The newest value of every key of a compacted topic; deleted keys are absent."""
-    with clear(kafka, "read"), new_consumer(kafka, "reader") as consumer:
-        metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
-        if metadata.error:
-            raise KafkaException(metadata.error)
-    positions: dict[Position, int | None] = {(topic, partition): None for partition in metadata.partitions}
+    positions: dict[Position, int | None] = {(topic, partition): None for partition in partitions_of(kafka, topic)}
     newest: dict[str, bytes | None] = {}
     while True:
         batch = read(kafka, positions)
@@ -115,6 +111,15 @@ def read_compacted(kafka: Kafka, topic: str) -> dict[str, bytes]:
             return {key: value for key, value in newest.items() if value is not None}
         newest.update((message.key, message.value) for message in batch.messages)
         positions = dict(batch.next_offsets)
+
+
+def partitions_of(kafka: Kafka, topic: str) -> list[int]:
+    """The topic's partitions."""
+    with clear(kafka, f"list partitions of {topic}"), new_consumer(kafka, "reader") as consumer:
+        found = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
+        if found.error:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
 
 
 def committed(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, int | None]:
