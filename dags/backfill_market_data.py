@@ -55,7 +55,7 @@ with DAG(
         from include.orchestration import connections
         from include.surveillance import broker, normalise
 
-        payload = connections.polygon().bars(symbol, params["timespan"], from_ms, to_ms)
+        payload = connections.polygon(connections.PATIENT_SECONDS).bars(symbol, params["timespan"], from_ms, to_ms)
         return broker.publish(connections.kafka(), normalise.bars(payload, source="backfill"))
 
     @task(pool=Pool.BACKFILL)
@@ -67,7 +67,7 @@ with DAG(
         if not params["news"]:
             return {}
         start, end = backfill.window(params["from"], params["to"], get_current_context()["dag_run"].run_after)
-        payload = connections.polygon().news(backfill.to_ms(start), backfill.to_ms(end))
+        payload = connections.polygon(connections.PATIENT_SECONDS).news(backfill.to_ms(start), backfill.to_ms(end))
         watched = params["symbols"] or polling.symbols()
         return broker.publish(connections.kafka(), normalise.news(payload, watched, source="backfill"))
 

@@ -8,8 +8,9 @@ closes the gap. 5-minute, hour and day bars are asked for when one has closed.
 **In**: Polygon; the watchlist is the Airflow Variable `watchlist` or the file `include/watchlist.txt`.
 **Out**: `polygon.bars.raw`, `polygon.news.raw`; what cannot be used goes to `polygon.rejected` with its reason.
 
-**When it fails**: *API key* or *not entitled*: correct connection `polygon_default`; such errors are not retried. *Rate
-limit*, *not reachable*: retried; the next run asks for the same time again. Nothing needs to be cleared by hand.
+**When it fails**: *API key* or *not entitled*: correct connection `polygon_default`; *calls a minute*: watch fewer
+symbols or take a larger plan; *clock*: set the machine's. Such errors are not retried. *Rate limit*, *not reachable*:
+retried; the next run asks for the same time again. Nothing needs to be cleared by hand.
 """
 
 from datetime import timedelta
@@ -44,7 +45,9 @@ with DAG(
         from include.orchestration import polling
 
         window = polling.window_of(get_current_context(), CATCHUP)
-        return [{"symbol": symbol, **window._asdict()} for symbol in polling.symbols()]
+        symbols = polling.symbols()
+        polling.check_calls(symbols)
+        return [{"symbol": symbol, **window._asdict()} for symbol in symbols]
 
     @task(pool=Pool.POLYGON, map_index_template="{{ task.op_kwargs['symbol'] }}")
     def poll(symbol: str, since_ms: int, end_ms: int) -> dict[str, int]:

@@ -34,7 +34,7 @@ with DAG(
         from include.orchestration import connections, polling
         from include.surveillance import broker, normalise
 
-        payload = connections.polygon().instruments(polling.symbols())
+        payload = connections.polygon(connections.PATIENT_SECONDS).instruments(polling.symbols())
         return broker.publish(connections.kafka(), normalise.instruments(payload))
 
     @task
@@ -44,7 +44,7 @@ with DAG(
         from include.surveillance import broker, normalise
 
         since = get_current_context()["dag_run"].run_after - SINCE
-        payload = connections.polygon().splits(f"{since:%Y-%m-%d}")
+        payload = connections.polygon(connections.PATIENT_SECONDS).splits(f"{since:%Y-%m-%d}")
         return broker.publish(connections.kafka(), normalise.splits(payload))
 
     @task
@@ -54,7 +54,7 @@ with DAG(
         from include.surveillance import broker, normalise
 
         since = get_current_context()["dag_run"].run_after - SINCE
-        payload = connections.polygon().dividends(f"{since:%Y-%m-%d}")
+        payload = connections.polygon(connections.PATIENT_SECONDS).dividends(f"{since:%Y-%m-%d}")
         return broker.publish(connections.kafka(), normalise.dividends(payload))
 
     instruments()

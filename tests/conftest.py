@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from include.local_stack import kafka as kafka_broker
 from include.local_stack import postgres as server
@@ -72,6 +73,23 @@ def kafka(folder: Path) -> Iterator[dict[str, str]]:
         kafka_broker.command(folder / "kafka", JARS), lambda: kafka_broker.answers(bootstrap), folder / "kafka.log"
     ):
         yield {"bootstrap.servers": bootstrap}
+
+
+@pytest.fixture(scope="session")
+def redis_url(folder: Path) -> Iterator[str]:
+    """A real Redis; yields the address of its database 2."""
+    port = free_port()
+    url = f"redis://{HOST}:{port}/2"
+
+    def ready() -> bool:
+        try:
+            return redis.Redis.from_url(url).ping()
+        except redis.RedisError:
+            return False
+
+    command = ["redis-server", "--bind", HOST, "--port", str(port), "--save", "", "--dir", str(folder)]
+    with service(command, ready, folder / "redis.log"):
+        yield url
 
 
 @pytest.fixture(scope="session")

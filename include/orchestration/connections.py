@@ -10,14 +10,25 @@ if TYPE_CHECKING:
     from include.surveillance.polygon import Polygon
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
+RATE_LIMIT = "rate_limit"
+# For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
+PATIENT_SECONDS = 300.0
 
 
-def polygon() -> Polygon:
-    """The vendor's client: host is the base URL, password the API key."""
+def polygon(patience_seconds: float = 45.0) -> Polygon:
+    """The vendor's client: host is the base URL, password the API key.
+
+    With POLYGON_CALLS_PER_MINUTE all workers count their calls in the Redis of connection ``rate_limit``.
+    """
     from include.surveillance.polygon import Polygon
+    from include.surveillance.settings import Settings
 
-    connection = _get(POLYGON)
-    return Polygon(connection.password, connection.host)
+    connection, rate_limit = _get(POLYGON), None
+    if calls := Settings.from_env().polygon_calls_per_minute:
+        from include.surveillance.rate_limit import RateLimit
+
+        rate_limit = RateLimit(_get(RATE_LIMIT).get_uri(), calls, connection.password)
+    return Polygon(connection.password, connection.host, rate_limit=rate_limit, patience_seconds=patience_seconds)
 
 
 def kafka() -> dict[str, Any]:

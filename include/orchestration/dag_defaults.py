@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, RetryDecision, RetryPolicy
 
 from include.orchestration.callbacks import report_deadline, report_run_failure, report_task_failure
-from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorError
+from include.surveillance.errors import ConfigurationError, VendorError, VendorUnavailableError
 
 OWNER = "market-surveillance"
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -39,13 +39,16 @@ class Pool(StrEnum):
 
 
 class RetryWhatMayHelp(RetryPolicy):
-    """A wrong key or setting fails at once; a rate limit is retried when the vendor says; the rest as usual."""
+    """A wrong key or setting fails at once; a busy vendor is asked again when it says; the rest as usual."""
+
+    # A run that waits holds back those after it, which ask for its time, too.
+    longest = timedelta(minutes=5)
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
         if isinstance(exception, ConfigurationError | VendorError):
             return RetryDecision.fail(f"retrying does not help: {exception}")
-        if isinstance(exception, RateLimitedError) and exception.retry_after:
-            return RetryDecision.retry(timedelta(seconds=exception.retry_after), "rate limited")
+        if isinstance(exception, VendorUnavailableError) and exception.retry_after:
+            return RetryDecision.retry(min(timedelta(seconds=exception.retry_after), self.longest), str(exception))
         return RetryDecision.default()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, NamedTuple
 
 MINUTE = timedelta(minutes=1)
+POLLED = ("minute", "5minute", "hour", "day")
 
 
 class Window(NamedTuple):
@@ -43,6 +46,27 @@ def symbols() -> list[str]:
     return Settings.from_env().watchlist(Variable.get("watchlist", default=None))
 
 
+def check_calls(symbols: Sequence[str]) -> None:
+    """Whether the vendor's plan allows the calls that polling the symbols takes: all timespans, and the news.
+
+    Raises:
+        ConfigurationError: more calls than POLYGON_CALLS_PER_MINUTE.
+    """
+    from include.surveillance.errors import ConfigurationError
+    from include.surveillance.models import SPAN_MS
+    from include.surveillance.settings import Settings
+
+    allowed = Settings.from_env().polygon_calls_per_minute
+    each = sum(SPAN_MS["minute"] / SPAN_MS[timespan] for timespan in POLLED)
+    needed = ceil(each * len(symbols)) + 1
+    if allowed and needed > allowed:
+        raise ConfigurationError(
+            f"polling {len(symbols)} symbols takes {needed} calls a minute, POLYGON_CALLS_PER_MINUTE={allowed} allows "
+            f"fewer: watch at most {max(0, int((allowed - 1) / each))} symbols or take a plan with more calls; a plan "
+            "of end-of-day data can be backfilled, but not watched during the day"
+        )
+
+
 def due(window: Window) -> list[str]:
     """The timespans of which a bar has closed in the window."""
     from include.surveillance.models import SPAN_MS
@@ -50,7 +74,7 @@ def due(window: Window) -> list[str]:
 
     end = datetime.fromtimestamp(window.end_ms / 1_000, NEW_YORK)
     closed_ms = {
-        timespan: window.end_ms // SPAN_MS[timespan] * SPAN_MS[timespan] for timespan in ("minute", "5minute", "hour")
+        timespan: window.end_ms // SPAN_MS[timespan] * SPAN_MS[timespan] for timespan in POLLED if timespan != "day"
     }
     closed_ms["day"] = _ms(end.replace(hour=0, minute=0, second=0, microsecond=0))
     return [timespan for timespan, end_ms in closed_ms.items() if end_ms > window.since_ms]

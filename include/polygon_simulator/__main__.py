@@ -36,7 +36,8 @@ def run(
         typer.echo(f"polygon simulator: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"polygon simulator: {market.mode} market, {len(market.instruments)} symbols, http://{host}:{port}")
-    uvicorn.run(create_app(market, api_key, calls_per_minute), host=host, port=port, log_level="warning")
+    app = create_app(market, api_key, calls_per_minute)
+    uvicorn.run(app, host=host, port=port, log_level="warning", date_header=False)
 
 
 def _check(host: str, allow_remote: bool, api_key: str) -> None:

@@ -14,12 +14,14 @@ from fastapi import Request, Response
 
 
 class RefusedError(Exception):
-    """An answer other than 200, with the vendor's body."""
+    """A refusal with the vendor's body."""
 
-    def __init__(self, code: int, status: str, text: str, headers: dict[str, str] | None = None):
+    def __init__(
+        self, code: int, status: str, text: str, headers: dict[str, str] | None = None, key: str | None = None
+    ):
         super().__init__(text)
-        # The vendor says "error" for an ERROR and "message" for everything else.
-        key = "error" if status == "ERROR" else "message"
+        # The vendor says "error" for an ERROR and "message" for everything else; now and then it mixes them up.
+        key = key or ("error" if status == "ERROR" else "message")
         self.response = answer({"status": status, "request_id": request_id(), key: text}, code, headers)
 
 

@@ -11,10 +11,10 @@ from include.surveillance.sessions import Session
 from .answers import RefusedError, address, answer, bad_request, cursor, moment, parameters, request_id, whole_number
 from .bars import MINUTE_MS
 from .market import Market
+from .misbehaviour import NOT_YET
 from .paging import SPANS, Query, read_page
 
 MAX_LIMIT, DEFAULT_LIMIT = 50_000, 5_000
-NOT_YET = "Your plan doesn't include this data timeframe. Please upgrade your plan."
 
 
 def bars_router(market: Market) -> APIRouter:

@@ -17,11 +17,7 @@ class VendorError(SurveillanceError):
 
 
 class VendorUnavailableError(SurveillanceError):
-    """Polygon could not be reached, answered 5xx or sent an unusable body. Retrying may help."""
-
-
-class RateLimitedError(VendorUnavailableError):
-    """Polygon answered 429.
+    """Polygon could not be reached, answered 5xx or sent an unusable body. Retrying may help.
 
     Attributes:
         retry_after: seconds to wait before the next call, or None when the vendor gave none.
@@ -30,6 +26,10 @@ class RateLimitedError(VendorUnavailableError):
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimitedError(VendorUnavailableError):
+    """Polygon answered 429, or all calls that the plan allows in a minute are used."""
 
 
 class BrokerError(SurveillanceError):

@@ -25,6 +25,7 @@ class Settings:
     kafka_partitions: int = 4
     poll_overlap_minutes: int = 5  # asked again by each poll, for late and corrected bars; 20 on a delayed plan
     poll_delay_seconds: int = 2  # after a minute's close, before asking for it
+    polygon_calls_per_minute: int = 0  # of the vendor's plan, for all workers together; 0 for no limit
     catchup_days: int = 5  # how far back a poll goes after an outage
     watchlist_file: Path = ROOT / "include" / "watchlist.txt"
     parameters_file: Path = ROOT / "include" / "surveillance" / "parameters.yaml"
@@ -54,6 +55,7 @@ class Settings:
             **setting("KAFKA_PARTITIONS", _between(1, 1_000)),
             **setting("POLL_OVERLAP_MINUTES", _between(0, 24 * 60)),
             **setting("POLL_DELAY_SECONDS", _between(0, 59)),
+            **setting("POLYGON_CALLS_PER_MINUTE", _between(0, 1_000_000)),
             **setting("CATCHUP_DAYS", _between(0, 365)),
             **setting("WATCHLIST_FILE", _path),
             **setting("PARAMETERS_FILE", _path),

@@ -22,9 +22,11 @@ def test_what_retrying_cannot_mend_fails_at_once(error):
     assert str(error) in decision.reason
 
 
-def test_rate_limit_is_retried_when_the_vendor_says():
-    decision = RetryWhatMayHelp().evaluate(RateLimitedError("429", retry_after=42), 1, 3)
-    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=42))
+@pytest.mark.parametrize("error", [RateLimitedError, VendorUnavailableError])
+@pytest.mark.parametrize(("hint", "delay"), [(42, 42), (0.4, 0.4), (3600, 300)])
+def test_a_busy_vendor_is_asked_again_when_it_says_and_within_five_minutes(error, hint, delay):
+    decision = RetryWhatMayHelp().evaluate(error("429", retry_after=hint), 1, 3)
+    assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=delay))
 
 
 @pytest.mark.parametrize(

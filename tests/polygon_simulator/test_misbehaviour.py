@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from email.utils import parsedate_to_datetime
+
 import httpx
 import pytest
 from urllib3.exceptions import MaxRetryError
@@ -79,6 +82,75 @@ def test_html_with_200(served):
     answer = served.get(RANGE)
     assert answer.status_code == 200
     assert "html" in answer.headers["content-type"]
+
+
+def test_a_drip_is_right_and_comes_in_drops(served, good):
+    served.misbehave("drip", symbol="MSFT", seconds=0.001)
+    with served.http.stream("GET", RANGE) as answer:
+        drops = list(answer.iter_raw(16))
+    assert len(drops) > 100
+    assert served.get(RANGE).json()["results"] == good
+
+
+def test_endless_never_ends(served):
+    served.misbehave("endless")
+    with served.http.stream("GET", RANGE) as answer:
+        for size, _ in enumerate(answer.iter_raw(65_536)):
+            if size == 100:
+                break
+    assert size == 100
+
+
+def test_the_reason_comes_in_either_key(served):
+    for key in ("error", "message"):
+        for kind, code in (("429", 429), ("error200", 200), ("future", 403)):
+            served.misbehave(kind, key=key)
+            answer = served.get(RANGE)
+            assert answer.status_code == code
+            assert len(answer.json()[key]) > 10
+
+
+def test_lost_results_are_still_announced(served, good):
+    served.misbehave("lost_results")
+    body = served.get(RANGE).json()
+    assert "results" not in body
+    assert body["resultsCount"] == len(good)
+
+
+def test_a_chain_of_pages_ends_early_where_it_is_told_to(served):
+    served.misbehave("lost_next_url", skip=1)
+    first = served.get(RANGE, limit=20).json()
+    second = served.http.get(first["next_url"]).json()
+    assert "next_url" not in second
+    assert "next_url" in served.http.get(first["next_url"]).json()
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [("decimal_volumes", r'"v":\d+\.\d{6}'), ("scientific_volumes", r'"v":\d.*?e\+\d'), ("text_volumes", r'"v":"\d')],
+)
+def test_the_same_volumes_in_another_notation(served, good, kind, form):
+    served.misbehave(kind)
+    answer = served.get(RANGE)
+    assert re.search(form, answer.text)
+    assert [float(row["v"]) for row in answer.json()["results"]] == [row["v"] for row in good]
+
+
+def test_unknown_fields_are_added(served, good):
+    served.misbehave("unknown_fields")
+    body = served.get(RANGE).json()
+    assert set(body["results"][0]) > set(good[0])
+    assert [{name: row[name] for name in good[0]} for row in body["results"]] == good
+
+
+def test_the_vendors_clock_is_ahead_for_once(served):
+    def shown() -> float:
+        return parsedate_to_datetime(served.get(RANGE).headers["date"]).timestamp()
+
+    before = shown()
+    served.misbehave("clock", seconds=3_600)
+    assert shown() >= before + 3_600
+    assert shown() < before + 3_600
 
 
 def test_no_results(served):

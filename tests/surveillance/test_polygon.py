@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -36,7 +38,7 @@ class Answer:
 
     def send(self, handler: BaseHTTPRequestHandler) -> None:
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        handler.send_response(self.status)
+        handler.send_response_only(self.status)
         for name, value in {"Content-Length": str(self.length or len(body)), **self.headers}.items():
             handler.send_header(name, value)
         handler.end_headers()
@@ -179,9 +181,29 @@ def test_pages_are_followed_on_the_configured_host_with_the_key(vendor, polygon)
     assert vendor.asked[1].headers["Authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("next_url", [".example.org/x", "@example.org/x", "//example.org/x", "x", "/../x"])
+def test_no_next_page_leads_to_another_host(vendor, polygon, next_url):
+    vendor.answers(page({"t": 1}, next_url=next_url), page({"t": 2}))
+    assert len(polygon.news(0, 1_000).results) == 2
+    assert len(vendor.asked) == 2
+
+
+def test_a_next_page_that_is_no_address_is_an_error(vendor, polygon):
+    vendor.answers(page({"t": 1}, next_url="http://[x"))
+    with pytest.raises(VendorUnavailableError, match="next page that is none"):
+        polygon.news(0, 1_000)
+
+
+def test_a_full_page_without_a_next_one_is_asked_for_again_and_then_believed(vendor, polygon, monkeypatch):
+    monkeypatch.setattr("include.surveillance.polygon.ITEMS_PER_PAGE", 2)
+    vendor.answers(page({"t": 1}, {"t": 2}), page({"t": 1}, {"t": 2}, next_url="/x"), page({"t": 3}, {"t": 4}))
+    assert [result[-2:-1] for result in polygon.news(0, 1_000).results] == [b"1", b"2", b"3", b"4"]
+    assert len(vendor.asked) == 4
+
+
 def test_pages_that_go_round_in_circles_are_an_error(vendor, polygon):
     vendor.answers(page({"t": 1}, next_url="http://x/next?cursor=same"))
-    with pytest.raises(VendorUnavailableError, match="round in circles"):
+    with pytest.raises(VendorUnavailableError, match=r": /next\?cursor=same came twice"):
         polygon.bars("AAPL", "minute", 0, 60_000)
 
 
@@ -229,7 +251,7 @@ def test_a_rate_limit_without_a_hint_waits_a_fifth_of_a_minute(vendor, waits):
     assert waits == [13.0]
 
 
-@pytest.mark.parametrize("hint", ["3600", "never"])
+@pytest.mark.parametrize("hint", ["3600", "never", "9" * 5000])
 def test_a_rate_limit_beyond_patience_is_an_error_of_its_own(vendor, polygon, waits, hint):
     vendor.answers(busy(**{"Retry-After": hint}))
     with pytest.raises(RateLimitedError, match="429: You've exceeded") as caught:
@@ -267,6 +289,39 @@ def test_trouble_is_tried_again_and_then_an_error(vendor, polygon, waits, troubl
         polygon.bars("AAPL", "minute", 0, 60_000)
     assert len(waits) > 2
     assert waits[1] < waits[-1], "backs off"
+
+
+@pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_hint_of_nothing_is_no_leave_to_hammer(vendor, polygon, waits, hint):
+    vendor.answers(busy(**{"Retry-After": hint}), busy(**{"Retry-After": hint}), page({"t": 1}))
+    polygon.bars("AAPL", "minute", 0, 60_000)
+    assert min(waits) >= 0.5
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Sat, 99 Sep 2026 12:00:00 GMT", "Tue, 22 Sep 2026 11:59:57 GMT"])
+def test_bars_that_still_grow_by_the_vendors_clock_are_waited_for(vendor, polygon, waits, monkeypatch, date):
+    """Our clock shows two seconds after the minute; a clock that cannot be read says nothing."""
+    ours = SimpleNamespace(time=lambda: NOON / 1_000 + 2, monotonic=time.monotonic)
+    for module in ("transport", "pages"):
+        monkeypatch.setattr(f"include.surveillance.{module}.time", ours)
+    growing, whole = (
+        replace(page({"t": number}), headers={"Date": stamp})
+        for number, stamp in ((1, date), (2, formatdate(NOON / 1_000, usegmt=True)))
+    )
+    vendor.answers(growing, whole)
+    payload = polygon.bars("AAPL", "minute", NOON - MINUTE, NOON)
+    if date.startswith("Tue"):
+        assert payload.results == (b'{"t": 2}',)
+        assert waits == [2.001]
+    else:
+        assert payload.results == (b'{"t": 1}',)
+        assert waits == []
+
+    vendor.answers(replace(growing, headers={"Date": formatdate(NOON / 1_000 - 20, usegmt=True)}))
+    with pytest.raises(VendorUnavailableError, match=r"until 2026-09-22T12:00:00Z are not whole yet.*NTP") as caught:
+        polygon.bars("AAPL", "minute", NOON - MINUTE, NOON)
+    assert caught.value.retry_after == 19.001
 
 
 def test_trouble_in_the_middle_of_the_pages_never_ends_them_early(vendor, polygon):
@@ -312,7 +367,8 @@ def test_an_unusable_connection_is_a_configuration_error(key, url, said):
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[str]:
     market = synthetic_market(7, "24/7", 24, clock=lambda: NOON)
-    server = uvicorn.Server(uvicorn.Config(create_app(market, KEY), port=0, log_level="critical", lifespan="off"))
+    app = create_app(market, KEY)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

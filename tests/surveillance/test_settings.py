@@ -21,6 +21,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "KAFKA_PARTITIONS": "7",
         "POLL_OVERLAP_MINUTES": "20",
         "POLL_DELAY_SECONDS": "3",
+        "POLYGON_CALLS_PER_MINUTE": "5",
         "CATCHUP_DAYS": "2",
         "WATCHLIST_FILE": "/tmp/list.txt",
         "PARAMETERS_FILE": "/tmp/parameters.yaml",

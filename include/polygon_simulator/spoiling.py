@@ -1,0 +1,113 @@
+"""What a misbehaving vendor does to the content of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from starlette.types import Scope
+
+YEAR_MS = 364 * 86_400_000
+
+
+def spoiled(kind: str, body: bytes, scope: Scope) -> bytes:
+    """The body as an answer of this kind has it; of a kind that spoils no content, the same."""
+    if kind in ("cut", "truncated"):
+        return body[: len(body) // 2]
+    content = msgspec.json.decode(body) if kind in CHANGES else None
+    if not isinstance(content, dict):
+        return body
+    CHANGES[kind](content, scope)
+    return msgspec.json.encode(content)
+
+
+def _no_results(content: dict[str, Any], scope: Scope) -> None:
+    content.pop("results", None)
+    content.pop("next_url", None)
+    content |= {"queryCount": 0, "resultsCount": 0}
+
+
+def _lost_results(content: dict[str, Any], scope: Scope) -> None:
+    """The counts are those of results that are not there."""
+    content.pop("results", None)
+
+
+def _delayed(content: dict[str, Any], scope: Scope) -> None:
+    content["status"] = "DELAYED"
+
+
+def _lost_next_url(content: dict[str, Any], scope: Scope) -> None:
+    """The chain of pages ends early."""
+    content.pop("next_url", None)
+
+
+def _repeated_next_url(content: dict[str, Any], scope: Scope) -> None:
+    host = dict(scope["headers"]).get(b"host", b"localhost").decode()
+    content["next_url"] = f"http://{host}{scope['path']}?{scope['query_string'].decode()}"
+
+
+def _duplicates(content: dict[str, Any], scope: Scope) -> None:
+    content["results"] = [row for row in content.get("results", []) for _ in range(2)]
+
+
+def _out_of_order(content: dict[str, Any], scope: Scope) -> None:
+    content["results"] = content.get("results", [])[1::2] + content.get("results", [])[::2]
+
+
+def _other_year(content: dict[str, Any], scope: Scope) -> None:
+    rows = content.get("results", [])
+    if rows and "t" in rows[0]:
+        content["results"] = [rows[0] | {"t": rows[0]["t"] - YEAR_MS}, *rows]
+
+
+def _late(content: dict[str, Any], scope: Scope) -> None:
+    """The newest bar is missing; the next answer has it."""
+    rows = content.get("results", [])
+    newest = max((row.get("t", 0) for row in rows), default=0)
+    content["results"] = [row for row in rows if row.get("t") != newest]
+    content["resultsCount"] = len(content["results"])
+
+
+def _provisional(content: dict[str, Any], scope: Scope) -> None:
+    """The newest bar lacks a fifth of its volume; the next answer corrects it."""
+    rows = content.get("results", [])
+    newest = max((row.get("t", 0) for row in rows), default=0)
+    content["results"] = [row | {"v": round(row["v"] * 0.8, 6)} if row.get("t") == newest else row for row in rows]
+
+
+def _volumes(write: Callable[[Decimal], str]) -> Callable[[dict[str, Any], Scope], None]:
+    """The same volumes in another notation."""
+
+    def change(content: dict[str, Any], scope: Scope) -> None:
+        for row in content.get("results", []):
+            if "v" in row:
+                row["v"] = msgspec.Raw(write(Decimal(str(row["v"]))).encode())
+
+    return change
+
+
+def _unknown_fields(content: dict[str, Any], scope: Scope) -> None:
+    """Fields that the vendor has added over the years, and some that it has not."""
+    added = {"otc": False, "dv": "1.5", "decimal_volume": "1.5", "x": {"y": [None, {"z": 1e300}]}, "vendor_ms": "soon"}
+    content["results"] = [row | added for row in content.get("results", [])]
+    content |= added
+
+
+CHANGES: dict[str, Callable[[dict[str, Any], Scope], None]] = {
+    "no_results": _no_results,
+    "lost_results": _lost_results,
+    "delayed": _delayed,
+    "lost_next_url": _lost_next_url,
+    "repeated_next_url": _repeated_next_url,
+    "duplicates": _duplicates,
+    "out_of_order": _out_of_order,
+    "other_year": _other_year,
+    "late": _late,
+    "provisional": _provisional,
+    "decimal_volumes": _volumes(lambda volume: f"{volume:.6f}"),
+    "scientific_volumes": _volumes(lambda volume: f"{volume.normalize():e}"),
+    "text_volumes": _volumes(lambda volume: f'"{volume}"'),
+    "unknown_fields": _unknown_fields,
+}

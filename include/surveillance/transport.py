@@ -1,0 +1,107 @@
+"""One call to the vendor: when it may go out, how much of an answer is waited for, and whose clock is right."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Timeout
+
+from .errors import ConfigurationError, VendorUnavailableError
+from .refusals import refusal
+
+if TYPE_CHECKING:
+    from .rate_limit import RateLimit
+
+LOG = logging.getLogger(__name__)
+# urllib3 waits so long for each part of an answer; a body that comes in drops has endlessly many.
+PARTS = 3
+PART_BYTES = 65_536
+# The largest page of bars has about seven million.
+LARGEST_ANSWER_BYTES = 100_000_000
+# Clocks differ: what is worth a word, and what puts bars into the wrong minute.
+CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
+
+
+class Answer(NamedTuple):
+    """An answer with its whole body. ``vendor_ms`` is the latest that the vendor's clock can have shown, if known."""
+
+    status: int
+    headers: HTTPHeaderDict
+    data: bytes
+    vendor_ms: int | None = None
+
+
+class Transport(PoolManager):
+    """Takes the place of the official client's connections, so that status and headers of each answer are seen.
+
+    Every call raises, besides urllib3's errors:
+        VendorError, VendorUnavailableError, RateLimitedError: an answer other than 200, see ``refusals``.
+        VendorUnavailableError: the answer takes longer than three times ``timeout_seconds``, or has no end.
+        RateLimitedError: no call is free.
+        ConfigurationError: this machine's clock is off by more than a minute.
+    """
+
+    def __init__(self, *, timeout_seconds: float, rate_limit: RateLimit | None, **pool: Any):
+        timeout = Timeout(connect=timeout_seconds, read=timeout_seconds)
+        super().__init__(**pool | {"timeout": timeout, "retries": False})
+        self._answer_seconds, self._rate_limit = PARTS * timeout_seconds, rate_limit
+
+    def request(self, *args, **kwargs) -> Answer:
+        if self._rate_limit:
+            self._rate_limit.take()
+        sent, started = time.time(), time.monotonic()
+        response = super().request(*args, redirect=False, preload_content=False, **kwargs)
+        received, shown = time.time(), _date(response)
+        body = self._body(response, started + self._answer_seconds)
+        if shown:
+            _compare_clocks(shown.timestamp(), sent, received)
+        # The header is cut to the second.
+        vendor_ms = int(shown.timestamp() * 1000) + 999 if shown else None
+        answer = Answer(response.status, response.headers, body, vendor_ms)
+        if answer.status != 200:
+            raise refusal(answer)
+        return answer
+
+    def _body(self, response: BaseHTTPResponse, deadline: float) -> bytes:
+        body = bytearray()
+        while part := response.read1(PART_BYTES):
+            body += part
+            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
+                response.close()
+                raise VendorUnavailableError(
+                    f"Polygon's answer had no end after {len(body)} bytes; allowed are {self._answer_seconds:g} s and "
+                    f"{LARGEST_ANSWER_BYTES} bytes; it is worth another try later"
+                )
+        response.release_conn()
+        return bytes(body)
+
+
+def clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _date(response: BaseHTTPResponse) -> datetime | None:
+    try:
+        shown = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (ValueError, OverflowError):
+        return None
+    return shown if shown.tzinfo else shown.replace(tzinfo=UTC)
+
+
+def _compare_clocks(shown: float, sent: float, received: float) -> None:
+    """The vendor's clock showed ``shown``, cut to the second, between ``sent`` and ``received`` of ours."""
+    ahead, behind = sent - shown - 1, shown - received
+    off, how = max((ahead, "ahead of"), (behind, "behind"))
+    if off <= CLOCK_WARNING_SECONDS:
+        return
+    said = (
+        f"this machine's clock is {off:.0f} s {how} Polygon's: it shows {clock(received)}, Polygon's {clock(shown)}; "
+        "set it right, e.g. with NTP, because bars are asked for and judged by it"
+    )
+    if off > CLOCK_ERROR_SECONDS:
+        raise ConfigurationError(said)
+    LOG.warning(said)

@@ -1,0 +1,24 @@
+"""What a process of its own does: calls the vendor under a shared limit."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from include.surveillance.errors import RateLimitedError
+from include.surveillance.polygon import Polygon
+from include.surveillance.rate_limit import RateLimit
+
+KEY = "a-key-for-tests"
+
+
+def call(vendor: str, redis_url: str, allowed: int, calls: int) -> Counter[str]:
+    """How many calls were answered, held back by the limit, or refused by the vendor."""
+    polygon = Polygon(KEY, vendor, rate_limit=RateLimit(redis_url, allowed, KEY))
+    found: Counter[str] = Counter()
+    for _ in range(calls):
+        try:
+            polygon.check()
+            found["answered"] += 1
+        except RateLimitedError as error:
+            found["429" if "429" in str(error) else "held back"] += 1
+    return found
