@@ -17,6 +17,9 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 OPTIONS = $(if $(REPLAY),--replay $(REPLAY))
 
+# How long `make soak` watches the running platform.
+HOURS ?= 1
+
 # What the commands of surveillance work on; ARGS is passed on as it is.
 BARS ?=
 OUT ?= out
@@ -29,7 +32,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract lint fernet env
-.PHONY: replay calibrate whatif evaluate explain baselines bench recall
+.PHONY: replay calibrate whatif evaluate explain baselines bench recall backlog faults soak fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -101,6 +104,19 @@ bench: setup ## speed of detection, with a pandas baseline in the same run; writ
 
 recall: setup ## bursts found at an equal budget, literal against robust; writes docs/benchmarks
 	$(BIN)/python -m tests.benchmarks.recall $(ARGS)
+
+backlog: setup ## two million bars worked off in bounded memory; writes docs/benchmarks: make backlog [ARGS="--bars 200000"]
+	$(BIN)/python -m tests.benchmarks.backlog $(ARGS)
+
+soak: setup ## what the running platform takes, for hours; nothing may grow; writes docs/soak: make soak [HOURS=12] [ARGS="--marts"]
+	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+faults: setup ## the platform under faults, compared with the truth after each; writes docs/faults: make faults [ARGS="--only kafka"]
+	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]
+	FUZZ_PAYLOADS=$(or $(PAYLOADS),200000) FUZZ_SEED=$(or $(SEED),4) \
+		$(BIN)/python -m pytest -c tests/pytest.ini -o timeout=3600 tests/fuzz
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/local_stack/warehouse

@@ -8,7 +8,8 @@ one transaction, merged on `event_id`. A run that dies stores a batch wholly or 
 `RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
 
 **When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start
-it; the backlog is landed by the next run. *Table does not exist*: run `bootstrap_platform`.
+it; the next runs land the backlog, two minutes' worth each. *Table is not as expected*: run the statements that the
+message names, then `bootstrap_platform`, which adds missing tables and columns.
 """
 
 from datetime import timedelta
@@ -34,12 +35,13 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.LAND, Tag.TIER_1],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(minutes=15)),
+    # Of itself the connector would wait for a lost warehouse for ever.
+    **dag_defaults(deadline=timedelta(minutes=15), execution_timeout=timedelta(minutes=10)),
 ):
 
     @task(pool=Pool.WAREHOUSE, outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:
-        """Land one topic up to its end; counts only."""
+        """Land one topic, for two minutes at most; counts only."""
         from include.orchestration import connections
         from include.surveillance import warehouse
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 GENERATORS = {
@@ -28,6 +29,19 @@ def ensure_credentials(file: Path) -> dict[str, str]:
     if missing:
         write_secret(file, "".join(f"{name}={value}\n" for name, value in (known | missing).items()))
     return known | missing
+
+
+def leaks(folder: Path, credentials: Mapping[str, str]) -> list[str]:
+    """Where a credential stands in a file below ``folder``, as ``file: NAME``, never with its value.
+
+    Values under 12 characters are not looked for: they may stand there by accident.
+    """
+    secret = {name: value.encode() for name, value in credentials.items() if len(value) >= 12}
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        found += [f"{file.relative_to(folder)}: {name}" for name, value in secret.items() if value in content]
+    return found
 
 
 def write_secret(file: Path, text: str) -> None:

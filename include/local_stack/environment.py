@@ -102,6 +102,8 @@ def _connections(
             "extra": {**WAREHOUSE, "host": HOST, "port": ports.warehouse},
         },
     }
+    # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
+    connections["RATE_LIMIT"] = {"conn_type": "redis", "host": HOST, "port": ports.redis, "schema": "2"}
     named = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
     watchlist = market.watchlist(base)
     return {
@@ -110,6 +112,7 @@ def _connections(
         "POLYGON_BASE_URL": polygon["host"],
         "POLYGON_API_KEY": polygon["password"],
         "SIMULATOR_API_KEY": credentials["SIMULATOR_API_KEY"],
+        "POLYGON_CALLS_PER_MINUTE": base.get("POLYGON_CALLS_PER_MINUTE") or "0",
         "KAFKA_PARTITIONS": base.get("KAFKA_PARTITIONS") or "4",
     }
 
@@ -121,6 +124,7 @@ def _warehouse(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dic
         "WAREHOUSE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
         "SNOWFLAKE_USER": "surveillance",
         "SNOWFLAKE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
+        "SNOWFLAKE_PRIVATE_KEY_PATH": "",
         "SNOWFLAKE_HOST": HOST,
         "SNOWFLAKE_PORT": str(ports.warehouse),
         "REQUESTS_CA_BUNDLE": str(ensure_certificates(state / "warehouse" / "tls").bundle),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,38 @@ from cosmos import (
     RenderConfig,
     TestBehavior,
 )
-from cosmos.profiles import SnowflakeUserPasswordProfileMapping
+from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
+from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 
-# Credentials are those of the Airflow connection, read when a task runs.
+
+class ConnectionProfile(SnowflakeBaseProfileMapping):
+    """Cosmos's mapping for what the connection holds, a password or a key pair; chosen when a task runs.
+
+    Drawing the graph asks for no connection.
+    """
+
+    airflow_connection_type = dbt_profile_type = "snowflake"
+
+    @cached_property
+    def _mapping(self) -> BaseProfileMapping:
+        return get_automatic_profile_mapping(self.conn_id, self.profile_args)
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return self._mapping.profile
+
+    @property
+    def env_vars(self) -> dict[str, str]:
+        return self._mapping.env_vars
+
+
 PROFILE = ProfileConfig(
     profile_name="market",
     target_name="snowflake",
-    profile_mapping=SnowflakeUserPasswordProfileMapping(
-        conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}
-    ),
+    profile_mapping=ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}),
 )
 
 

@@ -115,6 +115,8 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             record = wire.decode(message.value)
             if not isinstance(record, Alert):
                 raise wire.WireError(f"a {type(record).__name__} on topic {message.topic}")
+            if reason := _unstorable(record):
+                raise wire.WireError(reason)
             alerts.append(record)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
@@ -124,6 +126,20 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     failpoints.reach("notify.told")
     broker.commit(kafka, GROUP, batch.next_offsets)
     return counts | {"rejected": len(rejects)}
+
+
+def _unstorable(alert: Alert) -> str | None:
+    """Why no row can hold the alert; the engine makes none such, whoever else writes to the topic may."""
+    from msgspec.structs import astuple
+
+    from include.surveillance.detection.admission import LATEST_MS
+
+    values = [*astuple(alert), *alert.event_ids]
+    if any("\0" in value for value in values if isinstance(value, str)):
+        return "a text holds the character NUL, which PostgreSQL cannot store"
+    if alert.firings >= 2**31 or any(abs(value) > LATEST_MS for value in values if isinstance(value, int)):
+        return f"a number is beyond {LATEST_MS}"
+    return None
 
 
 def newest(filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -1,3 +1,4 @@
+-- 'd': an object that names a key twice is no reason to refuse the batch; the last one counts.
 merge into raw.{table} as landed
 using (
     select event_id, payload, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp
@@ -6,7 +7,7 @@ using (
 ) as incoming
 on landed.event_id = incoming.event_id
 when matched and incoming.kafka_offset > landed.kafka_offset then update set
-    payload = parse_json(incoming.payload),
+    payload = parse_json(incoming.payload, 'd'),
     kafka_topic = incoming.kafka_topic,
     kafka_partition = incoming.kafka_partition,
     kafka_offset = incoming.kafka_offset,
@@ -16,7 +17,7 @@ when not matched then insert
     (event_id, payload, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at)
 values (
     incoming.event_id,
-    parse_json(incoming.payload),
+    parse_json(incoming.payload, 'd'),
     incoming.kafka_topic,
     incoming.kafka_partition,
     incoming.kafka_offset,

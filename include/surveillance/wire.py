@@ -50,5 +50,5 @@ def decode(raw: bytes | None) -> AnyRecord:
     """
     try:
         return _decoder.decode(raw or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a surveillance record: {error}") from error

@@ -43,7 +43,10 @@ STRUCTURE = {
     "ingest_market_data": {"watchlist": {"poll"}, "poll": set(), "poll_news": set()},
     "ingest_reference": {"instruments": set(), "splits": set(), "dividends": set()},
     "land_raw": {"land": set()},
-    "maintain_platform": {"metadata": {"logs"}, "logs": set()},
+    "maintain_platform": {
+        **{task: set() for task in ("logs", "reports", "alerts", "topics", "raw_rows", "staged_files")},
+        "metadata": {"logs"},
+    },
     "notify_alerts": {"notify": set()},
 }
 SCHEDULES = {
@@ -160,6 +163,8 @@ def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
         ("calibrate_rules", {}, False),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "b": "base:\n  cooldown_bars: 5\n"}, True),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "symbols": "AAPL"}, False),
+        ("maintain_platform", {"keep_days": 0.5, "raw_days": 0}, True),
+        ("maintain_platform", {"keep_days": 0}, False),
     ],
 )
 def test_forms_take_what_can_be_used(bag, dag_id, given, accepted):

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from include.surveillance.models import SPAN_MS, Alert, Bar, Instrument, Metric, NewsItem
+from include.surveillance.warehouse import delete_old_rows
 
 FIRST_LANDING, SECOND_LANDING, THIRD_LANDING = "2024-03-08 15:00:00", "2024-03-08 18:00:00", "2024-03-11 20:00:00"
 RULES = (
@@ -249,6 +250,33 @@ def test_documentation_is_generated(built, dbt):
     assert result.success
     described = {node.metadata.name: len(node.columns) for node in result.result.nodes.values()}
     assert described["FACT_ALERTS"] > 20
+
+
+def test_the_marts_stay_when_old_rows_leave_raw(built, dbt):
+    """Sessions and symbols of which RAW has nothing any more are still known to the facts and to the data tests."""
+    built.query(
+        "insert into analytics.dim_instruments "
+        "(instrument_key, symbol, name, is_known, valid_from, valid_to, is_current) "
+        "select 'gone', 'GONE', 'unknown', false, '1900-01-01', '9999-12-31', true"
+    )
+    counts = """
+        select 'bars', count(*), sum(close)::varchar from analytics.fact_intraday_metrics where is_measured
+        union all
+        select 'alerts', count(*), max(session_date)::varchar from analytics.fact_alerts
+        union all
+        select 'instruments', count(*), max(symbol) from analytics.dim_instruments
+        union all
+        select 'sessions', count(*), sum(minute_bars)::varchar from analytics.dim_market_sessions
+    """
+    before = sorted(built.query(counts))
+    deleted = delete_old_rows(built.connection, datetime(2024, 3, 8, 16, tzinfo=UTC))
+    assert deleted["RAW_BARS"] > 20
+    assert built.query("select count(*) from raw.raw_metrics where payload:session_date::varchar = '2024-03-07'") == [
+        (1,)
+    ]
+    result = dbt("build", "--select", "marts", "--exclude-resource-type", "unit_test")
+    assert result.success, [(r.node.name, r.message) for r in result.result if r.status not in ("success", "pass")]
+    assert sorted(built.query(counts)) == before
 
 
 def test_data_tests_fail_on_what_is_wrong(built, dbt):

@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
+from include.local_stack.credentials import ensure_credentials, leaks
+from include.local_stack.ports import HOST
 from tests.conftest import ROOT, free_port
 
 PORTS = ("AIRFLOW", "KAFKA", "KAFKA_CONTROLLER", "POSTGRES", "REDIS", "WAREHOUSE", "SIMULATOR", "DBT_DOCS")
@@ -44,6 +48,20 @@ def demo(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "include.local_stack", "demo", *replay, *arguments]
 
 
+def reachable(state: Path) -> list[str]:
+    """What the running stack listens on beyond loopback: program and address."""
+    supervisor = psutil.Process(int((state / "supervisord.pid").read_text()))
+    listening = []
+    for process in supervisor.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # tasks come and go
+            found = process.net_connections(kind="inet")
+            listening += [(process.name(), one.laddr) for one in found if one.status == psutil.CONN_LISTEN]
+    assert len(listening) >= len(PORTS)
+    return [
+        f"{name} on {place.ip}:{place.port}" for name, place in listening if place.ip not in (HOST, f"::ffff:{HOST}")
+    ]
+
+
 @pytest.mark.timeout(1800)
 def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environment: dict[str, str], kafka: dict):
     # Started without an end, interrupted at its first live alert.
@@ -53,10 +71,12 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
             seen.append(line)
             if any(rule in line for rule in RULES):
                 break
+        open_to_all = reachable(Path(environment["STACK_STATE"]))
         first.send_signal(signal.SIGINT)
         rest, _ = first.communicate(timeout=180)
     assert first.returncode == 0, "".join(seen) + rest
     assert any(rule in seen[-1] for rule in RULES), "".join(seen) + rest
+    assert open_to_all == []
 
     second = subprocess.run(
         demo("--duration", str(LIVE_SECONDS)), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
@@ -80,3 +100,9 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
     assert summary["replay_differences"] == []
     # Both runs used one history: it was fetched once.
     assert "history is there" in report
+
+    state = Path(environment["STACK_STATE"])
+    credentials = ensure_credentials(state / "secrets.env")
+    assert [found for logs in ("logs", "airflow/logs") for found in leaks(state / logs, credentials)] == []
+    # Only what prints the login for the user may say a password, and only that one.
+    assert [name for name, value in credentials.items() if value in report] in ([], ["AIRFLOW_ADMIN_PASSWORD"])

@@ -7,18 +7,20 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.surveillance import broker, failpoints
+from include.surveillance import broker, failpoints, warehouse
 from include.surveillance.detection import microbatch
 from include.surveillance.detection.microbatch import detect_partition
 from include.surveillance.errors import BrokerError
 from include.surveillance.models import Record
 from include.surveillance.sessions import Sessions
 from tests.integration.private_topics import private_topics
+from tests.local_stack.warehouse.launcher import Launcher
 
 
 def exit_code(target: Callable[..., None], *arguments: object) -> int:
@@ -59,3 +61,13 @@ def publish(kafka: dict[str, Any], own: str, folder: str, records: Sequence[Reco
     private_topics(pytest.MonkeyPatch(), own)
     os.environ[failpoints.FOLDER] = folder
     broker.publish(kafka, records)
+
+
+def land(kafka: dict[str, Any], topic: str, home: Path, port: int, database: str, folder: str) -> None:
+    """Landing in the embedded warehouse whose files are in ``home``."""
+    os.environ[failpoints.FOLDER] = folder
+    launcher = Launcher(home)
+    launcher.port = port
+    os.environ["REQUESTS_CA_BUNDLE"] = str(launcher.bundle)
+    with closing(launcher.connect(database=database)) as connection:
+        warehouse.land(connection, kafka, topic)

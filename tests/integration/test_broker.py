@@ -8,7 +8,14 @@ from decimal import Decimal
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay
 
 from include.surveillance import broker, wire
@@ -90,6 +97,19 @@ def test_state_topics_are_compacted_and_take_large_snapshots(kafka, name):
     config = admin.describe_configs([resource])[resource].result(10)
     assert config["cleanup.policy"].value == "compact"
     assert int(config["max.message.bytes"].value) == 16 * 1024 * 1024
+
+
+def test_a_topic_of_an_older_version_gets_the_retention_of_this_one(kafka):
+    admin, old = AdminClient(kafka), ConfigResource(ResourceType.TOPIC, broker.METRICS)
+    for name, value in (("retention.ms", "1000000"), ("segment.ms", "7200000")):
+        old.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
+    admin.incremental_alter_configs([old])[old].result()
+    assert broker.configure_topics(kafka) == [broker.METRICS]
+    assert broker.configure_topics(kafka) == []
+    topic = ConfigResource(ResourceType.TOPIC, broker.METRICS)
+    found = admin.describe_configs([topic])[topic].result()
+    assert found["retention.ms"].value == str(7 * 86_400_000)
+    assert found["segment.ms"].value == "7200000"  # an operator's own
 
 
 def test_unreachable_kafka_is_one_clear_line(monkeypatch):

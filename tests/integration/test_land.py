@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -12,9 +14,11 @@ from decimal import Decimal
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from include.surveillance import broker, warehouse, wire
+from include.surveillance import broker, failpoints, warehouse, wire
 from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
+from tests.integration.dying import exit_code
+from tests.integration.dying import land as land_and_die
 from tests.local_stack.warehouse.launcher import Launcher
 
 PARTITIONS = 4
@@ -26,13 +30,19 @@ def _topics(kafka):
 
 
 @pytest.fixture(scope="module")
-def warehouse_at(tmp_path_factory):
-    """Open a session of a database in a launcher of these tests."""
-    launcher = Launcher(tmp_path_factory.mktemp("warehouse")).start()
+def launcher(tmp_path_factory):
+    """A warehouse that soon gives up what a killed client has left open."""
+    running = Launcher(tmp_path_factory.mktemp("warehouse"), "--idle-transaction", "2").start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
-        yield lambda database: launcher.connect(database=database)
-    launcher.stop()
+        patch.setenv("REQUESTS_CA_BUNDLE", str(running.bundle))
+        yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def warehouse_at(launcher):
+    """Open a session of a database."""
+    return lambda database, **settings: launcher.connect(database=database, **settings)
 
 
 @pytest.fixture
@@ -174,6 +184,7 @@ def test_topics_landed_at_the_same_time_do_not_disturb_each_other(kafka, warehou
 
 
 def test_small_batches_land_the_same(kafka, connection, symbol):
+    warehouse.land(connection, kafka, broker.BARS)
     published = bars(symbol, 50)
     broker.publish(kafka, published)
     landed = warehouse.land(connection, kafka, broker.BARS, limit=20)
@@ -214,78 +225,116 @@ def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol)
     assert landed_bars(connection, symbol) == as_json([good])
 
 
-class DeathError(Exception):
-    """The process is gone."""
-
-
-class DyingConnection:
-    """A connection whose process dies at its n-th statement, before or just after the warehouse has done it."""
-
-    def __init__(self, connection, n: int, *, after: bool):
-        self.connection, self.left, self.after = connection, n, after
-
-    def cursor(self):
-        return DyingCursor(self, self.connection.cursor())
-
-
-class DyingCursor:
-    def __init__(self, owner: DyingConnection, cursor):
-        self.owner, self.cursor = owner, cursor
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cursor.close()
-
-    def execute(self, sql: str, params: object = None):
-        self.owner.left -= 1
-        if self.owner.left < 0 or (self.owner.left == 0 and not self.owner.after):
-            raise DeathError  # and nothing is sent any more, no rollback either
-        done = self.cursor.execute(sql, params)
-        if self.owner.left == 0:
-            raise DeathError
-        return done
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_run_that_dies_at_any_statement_loses_and_doubles_nothing(kafka, warehouse_at, database, symbol, after):
+@pytest.mark.parametrize("point", [point for point in failpoints.POINTS if point.startswith("land.")])
+def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, symbol, tmp_path, point):
     with closing(warehouse_at(database)) as first:
         warehouse.create_tables(first)
-    published: list[Bar] = []
-    for statement in range(1, 30):
-        published = bars(symbol, statement, polled_ms=statement)
-        broker.publish(kafka, published)
-        died = False
-        with closing(warehouse_at(database)) as doomed:
-            try:
-                warehouse.land(DyingConnection(doomed, statement, after=after), kafka, broker.BARS)
-            except DeathError:
-                died = True
-        with closing(warehouse_at(database)) as fresh:
-            half_way = stored_offsets(fresh)
-            assert len(landed_bars(fresh, symbol)) in (statement - 1, statement)
-            assert (len(landed_bars(fresh, symbol)) == statement) == (half_way == ends(kafka))
-            warehouse.land(fresh, kafka, broker.BARS)
-            assert landed_bars(fresh, symbol) == as_json(published)
-            assert stored_offsets(fresh) == ends(kafka)
-        if not died:
-            break
-    assert not died
-    assert len(published) > 8  # it did die at each statement before
+        before = warehouse.land(first, kafka, broker.BARS).offsets
+    published = bars(symbol, 30)
+    broker.publish(kafka, published)
+    failpoints.arm(tmp_path, point)
+    place = (launcher.folder, launcher.port, database)
+    assert exit_code(land_and_die, kafka, broker.BARS, *place, str(tmp_path)) == -signal.SIGKILL
+    assert not failpoints.armed(tmp_path, point)
+    with closing(warehouse_at(database)) as fresh:
+        stored = point == "land.committed"
+        assert len(landed_bars(fresh, symbol)) == (30 if stored else 0)
+        assert stored_offsets(fresh) == (ends(kafka) if stored else before)
+        warehouse.land(fresh, kafka, broker.BARS)
+        assert landed_bars(fresh, symbol) == as_json(published)
+        assert stored_offsets(fresh) == ends(kafka)
 
 
-def test_a_refusing_warehouse_is_an_error_and_stores_nothing(kafka, connection, symbol):
-    warehouse.land(connection, kafka, broker.BARS)
-    before = stored_offsets(connection)
-    broker.publish(kafka, bars(symbol, 1))
-    rows(connection, "alter table raw.raw_bars rename to raw.hidden_bars")
-    with pytest.raises(WarehouseError, match=r"land polygon\.bars\.raw: the warehouse answered .*RAW_BARS"):
+def test_a_warehouse_that_dies_is_an_error_and_a_new_connection_goes_on(
+    kafka, launcher, warehouse_at, database, symbol
+):
+    with closing(warehouse_at(database)) as first:
+        warehouse.create_tables(first)
+    broker.publish(kafka, bars(symbol, 3))
+    with closing(warehouse_at(database, network_timeout=3)) as old:
+        launcher.stop(signal.SIGKILL)
+        with pytest.raises(WarehouseError, match=r"land polygon\.bars\.raw: the warehouse answered"):
+            warehouse.land(old, kafka, broker.BARS)
+        launcher.start()
+        with pytest.raises(WarehouseError, match="401"):
+            warehouse.land(old, kafka, broker.BARS)
+    with closing(warehouse_at(database)) as fresh:
+        warehouse.land(fresh, kafka, broker.BARS)
+        assert landed_bars(fresh, symbol) == as_json(bars(symbol, 3))
+
+
+DRIFTS = {
+    "missing table": (
+        ["alter table raw.raw_bars rename to raw.hidden_bars"],
+        r"RAW\.RAW_BARS is not as expected: it does not exist",
+    ),
+    "missing column": (
+        ["alter table raw.raw_bars drop column kafka_timestamp"],
+        r"RAW\.RAW_BARS is not as expected: KAFKA_TIMESTAMP TIMESTAMP_NTZ is missing",
+    ),
+    "other type": (
+        [
+            "alter table raw.raw_bars rename column payload to text",
+            "alter table raw.raw_bars add column payload varchar",
+        ],
+        r"RAW_BARS is not as expected: PAYLOAD is VARCHAR\(\d+\) instead of VARIANT",
+    ),
+    "compulsory column": (
+        ["create or replace table raw.raw_bars as select *, '' as desk from raw.raw_bars",
+         "alter table raw.raw_bars alter column desk set not null"],
+        r"RAW_BARS is not as expected: DESK VARCHAR\(\d+\) is NOT NULL",
+    ),
+    "offsets": (
+        ["alter table raw.kafka_offsets drop column updated_at"],
+        "KAFKA_OFFSETS is not as expected: UPDATED_AT",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_table_that_has_drifted_is_named_with_what_mends_it_and_its_rows_wait(kafka, connection, symbol, drift):
+    statements, message = DRIFTS[drift]
+    before = warehouse.land(connection, kafka, broker.BARS).offsets
+    for sql in statements:
+        rows(connection, sql)
+    broker.publish(kafka, bars(symbol, 2))
+    with pytest.raises(WarehouseError, match=f"land polygon.bars.raw: .*{message}.* 35 days") as raised:
         warehouse.land(connection, kafka, broker.BARS)
     assert stored_offsets(connection) == before
-    rows(connection, "alter table raw.hidden_bars rename to raw.raw_bars")
+    for sql in re.findall("run: ([^;]+)", str(raised.value)):
+        rows(connection, sql)
+    warehouse.create_tables(connection)
     warehouse.land(connection, kafka, broker.BARS)
-    assert landed_bars(connection, symbol) == as_json(bars(symbol, 1))
+    assert landed_bars(connection, symbol) == as_json(bars(symbol, 2))
+    assert stored_offsets(connection) == ends(kafka)
+
+
+def test_messages_of_a_later_version_are_kept_whole_and_unknown_kinds_are_rejects(kafka, connection, symbol):
+    known = {"kind": "bar", "event_id": f"{symbol}|1", "symbol": symbol, "tape": {"sizes": [1, 2.5], "é": None}}
+    twice = f'{{"kind":"bar","event_id":"{symbol}|2","symbol":"X","symbol":"{symbol}"}}'
+    with broker.transaction(kafka, f"land-{symbol}", "land-test") as ongoing:
+        for value in (json.dumps(known), twice, '{"kind":"tick","event_id":"x"}'):
+            ongoing.send_raw(broker.BARS, value.encode(), key=symbol, partition=0)
+    warehouse.land(connection, kafka, broker.BARS)
+    kept = rows(
+        connection,
+        "select payload from raw.raw_bars where event_id like %(mine)s order by event_id",
+        mine=f"{symbol}|%",
+    )
+    assert [json.loads(payload) for (payload,) in kept] == [known, json.loads(twice)]
+    reasons = (
+        "select payload:reason::varchar, payload:raw::varchar from raw.raw_rejected "
+        "where payload:symbol::varchar = %(s)s"
+    )
+    assert rows(connection, reasons, s=symbol) == [("unexpected kind", '{"kind":"tick","event_id":"x"}')]
+
+
+def test_a_backlog_is_worked_off_in_several_calls(kafka, connection, symbol):
+    warehouse.land(connection, kafka, broker.BARS)
+    broker.publish(kafka, bars(symbol, 50))
+    landed = [warehouse.land(connection, kafka, broker.BARS, limit=20, seconds=0) for _ in range(4)]
+    assert [(each.rows, each.batches) for each in landed] == [(20, 1), (20, 1), (10, 1), (0, 0)]
+    assert landed_bars(connection, symbol) == as_json(bars(symbol, 50))
 
 
 def test_a_kafka_that_does_not_answer_is_an_error(connection):

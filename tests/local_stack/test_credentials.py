@@ -6,7 +6,7 @@ import stat
 
 from cryptography.fernet import Fernet
 
-from include.local_stack.credentials import GENERATORS, ensure_credentials
+from include.local_stack.credentials import GENERATORS, ensure_credentials, leaks
 from include.local_stack.env_files import fill
 
 
@@ -35,6 +35,14 @@ def test_keys_are_fit_for_their_use(tmp_path):
     known = ensure_credentials(tmp_path / "secrets.env")
     assert Fernet(known["FERNET_KEY"])
     assert len(known["JWT_SECRET"]) >= 64
+
+
+def test_a_credential_in_a_log_is_named_and_not_shown(tmp_path):
+    known = {"JWT_SECRET": "0123456789abcdef", "FERNET_KEY": "f" * 43, "SHORT": "admin"}
+    (tmp_path / "dag_id=poll").mkdir()
+    (tmp_path / "dag_id=poll" / "attempt=1.log").write_text("GET /?apiKey=0123456789abcdef by admin")
+    (tmp_path / "clean.log").write_bytes(b"\xff nothing")
+    assert leaks(tmp_path, known) == ["dag_id=poll/attempt=1.log: JWT_SECRET"]
 
 
 def test_env_files_get_secrets_where_none_are_set():

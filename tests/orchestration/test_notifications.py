@@ -268,3 +268,13 @@ def test_what_is_no_alert_is_rejected_with_its_bytes_and_holds_nothing_up(databa
     (reject,) = [wire.decode(message.value) for message in broker.read(kafka, before).messages]
     assert isinstance(reject, Reject)
     assert (reject.stage, reject.encoding) == ("consume", "base64")
+
+
+@pytest.mark.parametrize(
+    "broken", [{"explanation": "a\0b"}, {"event_ids": ("\0",)}, {"firings": 2**31}, {"data_age_ms": -(2**63)}]
+)
+def test_what_no_row_can_hold_is_rejected(database, told, backlog, broken):
+    kafka, positions = backlog
+    broker.publish(kafka, [alert(**broken), alert("ZVZZT")])
+    assert notifications.notify_backlog(kafka, positions) == {"recorded": 1, "told": 1, "rejected": 1}
+    assert broker.lag(kafka, notifications.GROUP, positions) == 0

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.orchestration.polling import Window, due, window_of
+from include.orchestration.polling import POLLED, Window, check_calls, due, window_of
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.models import SPAN_MS
 
 CATCHUP = timedelta(days=5)
@@ -89,3 +90,21 @@ def test_every_closed_bar_is_asked_for_however_runs_are_missed(first, steps):
         span = SPAN_MS[timespan]
         closed = {(timespan, ts) for ts in range(start // span * span, since, span) if start < ts + span <= since}
         assert closed <= asked
+
+
+def test_a_plan_that_cannot_be_watched_with_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setenv("POLYGON_CALLS_PER_MINUTE", "5")
+    with pytest.raises(ConfigurationError, match=r"24 symbols takes 31 calls a minute.*=5 allows.*at most 3 symbols"):
+        check_calls(["A"] * 24)
+    check_calls(["A"] * 3)
+
+
+@pytest.mark.parametrize("allowed", ["", "0", "31"])
+def test_a_plan_with_enough_calls_is_used(monkeypatch, allowed):
+    monkeypatch.setenv("POLYGON_CALLS_PER_MINUTE", allowed)
+    check_calls(["A"] * 24)
+
+
+def test_the_calls_that_are_counted_are_those_that_are_due():
+    day = window(END - timedelta(days=1), END)
+    assert tuple(due(day)) == POLLED

@@ -8,21 +8,6 @@ PNG = b"\x89PNG\r\n\x1a\n not really"
 HOSTILE = "<script>alert(1)</script> [here](javascript:alert(1))"
 
 
-@pytest.fixture(scope="module")
-def client(airflow_database):
-    from airflow.api_fastapi.app import create_app
-    from fastapi.testclient import TestClient
-
-    with TestClient(create_app(apps="core")) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def viewer(client):
-    token = client.post("/auth/token", json={"username": "viewer", "password": "viewer"}).json()["access_token"]
-    return {"Authorization": f"Bearer {token}"}
-
-
 @pytest.fixture
 def report(tmp_path, monkeypatch):
     """One report, and a file beside the folder of reports that nobody may read."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# The innermost ${NAME}, ${NAME:-default} or ${NAME:?message}.
-VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rule>:[-?])?(?P<word>[^${}]*)\}")
+# The innermost ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+what stands for it}.
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rule>:[-?+])?(?P<word>[^${}]*)\}")
 
 
 def dotenv(path: Path) -> dict[str, str]:
@@ -19,9 +19,9 @@ def dotenv(path: Path) -> dict[str, str]:
 
 
 def variables(text: str) -> dict[str, set[str]]:
-    """Each variable that a text interpolates, with the rules (``:-``, ``:?`` or none) of its uses."""
+    """Each variable that a text interpolates, with the rules (``:-``, ``:?``, ``:+`` or none) of its uses."""
     found: dict[str, set[str]] = {}
-    for name, rule in re.findall(r"\$\{(\w+)(:[-?])?", text.replace("$$", "")):
+    for name, rule in re.findall(r"\$\{(\w+)(:[-?+])?", text.replace("$$", "")):
         found.setdefault(name, set()).add(rule)
     return found
 
@@ -31,11 +31,13 @@ def fill(text: str, environment: dict[str, str]) -> str:
 
     Raises:
         LookupError: a variable without a default has no value.
-        ValueError: a dollar belongs to none of the three forms.
+        ValueError: a dollar belongs to none of these forms.
     """
 
     def value(match: re.Match) -> str:
         name, rule, word = match.groups()
+        if rule == ":+":
+            return word if environment.get(name) else ""
         if known := environment.get(name):
             return known
         if rule != ":-":

@@ -83,7 +83,13 @@ def test_pools_of_tasks_are_the_pools_that_exist(settings):
 
 
 def test_connections_are_those_that_the_code_asks_for(settings):
-    asked = {connections.POLYGON, connections.KAFKA, connections.WAREHOUSE, connections.APPLICATION}
+    asked = {
+        connections.POLYGON,
+        connections.RATE_LIMIT,
+        connections.KAFKA,
+        connections.WAREHOUSE,
+        connections.APPLICATION,
+    }
     assert {entry["conn_id"] for entry in settings["connections"]} == asked
 
 

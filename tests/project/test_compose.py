@@ -216,12 +216,14 @@ def test_connections_reach_the_services_that_the_file_defines(services):
     }
     assert set(connections) == {
         "POLYGON_DEFAULT",
+        "RATE_LIMIT",
         "KAFKA_DEFAULT",
         "SNOWFLAKE_DEFAULT",
         "SURVEILLANCE_DB",
         "AIRFLOW_DB",
     }
     assert connections["SURVEILLANCE_DB"]["host"] == "postgres"
+    assert connections["RATE_LIMIT"]["host"] == "redis"
     warehouse = connections["SNOWFLAKE_DEFAULT"]["extra"]
     assert (warehouse["host"], f"--port {warehouse['port']}") == ("warehouse", "--port 18821")
     assert f"--port {warehouse['port']}" in services["warehouse"]["command"]
@@ -252,6 +254,18 @@ def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text
     for name in real:
         if name in worker:
             assert worker[name] == real[name]
+    assert "private_key_file" not in snowflake["extra"]
+
+
+def test_a_key_pair_is_a_matter_of_env_too(compose_text, environment):
+    given = {"SNOWFLAKE_PRIVATE_KEY_PATH": "/home/me/key.p8", "SNOWFLAKE_PASSWORD": "phrase"}
+    compose = filled(yaml.safe_load(compose_text), environment | given)
+    worker = compose["services"]["worker"]
+    place = f"/run/secrets/{worker['secrets'][0]}"
+    connection = json.loads(worker["environment"]["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])
+    assert (connection["extra"]["private_key_file"], connection["password"]) == (place, "phrase")
+    assert worker["environment"]["SNOWFLAKE_PRIVATE_KEY_PATH"] == place
+    assert compose["secrets"][worker["secrets"][0]]["file"] == "/home/me/key.p8"
 
 
 def test_both_ends_of_the_stand_ins_share_their_secret(services, environment):

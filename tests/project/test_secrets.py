@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 
@@ -21,6 +22,7 @@ SHAPES = {
     "a password in an address": re.compile(r"://[\w.-]+:(?![{$<%])[^@\s/{$]{6,}@"),
 }
 TEXT = {".py", ".sql", ".yml", ".yaml", ".toml", ".md", ".txt", ".env", ".example", ".cfg", ".ini", ".json", ".xml", ""}
+SECRET_NAME = re.compile(r"(password|passwd|passphrase|secret|api_?key|token)$", re.IGNORECASE)
 # Kept with a hash per distribution or drawn as base64: long strings that are no secrets.
 EXEMPT = {"requirements.lock"}
 
@@ -73,3 +75,67 @@ def test_the_examples_leave_every_secret_empty():
     for name, value in {**example, **dotenv(ROOT / "airflow.env.example")}.items():
         if name.endswith(("PASSWORD", "SECRET", "_KEY", "TOKEN")):
             assert not value, f"{name} has a value"
+
+
+def literals(code: str) -> list[str]:
+    """Each password, key or token that Python code holds as a text: keyword, default, entry or variable."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        pairs: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, ast.keyword):
+            pairs = [(node.arg or "", node.value)]
+        elif isinstance(node, ast.Dict):
+            pairs = [(getattr(key, "value", ""), value) for key, value in zip(node.keys, node.values, strict=True)]
+        elif isinstance(node, ast.Assign):
+            pairs = [(ast.unparse(target), node.value) for target in node.targets]
+        elif isinstance(node, ast.AnnAssign):
+            pairs = [(ast.unparse(node.target), node.value)]
+        elif isinstance(node, ast.arguments):
+            names = [argument.arg for argument in (*node.posonlyargs, *node.args)]
+            pairs = [*zip(reversed(names), reversed(node.defaults), strict=False)]
+            pairs += zip([argument.arg for argument in node.kwonlyargs], node.kw_defaults, strict=True)
+        for name, value in pairs:
+            text = value.value if isinstance(value, ast.Constant) else ""
+            if isinstance(text, str) and text not in ("", name) and SECRET_NAME.search(str(name)):
+                found.append(f"{name} = {text!r}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "connect(password='x')",
+        "api_key = 'x'",
+        "token: str = 'x'",
+        "{'sasl.password': 'x'}",
+        "def f(a, secret='x'): ...",
+        "def f(*, api_key='x'): ...",
+    ],
+)
+def test_the_scan_of_code_sees(code):
+    assert literals(code)
+
+
+def test_no_code_has_a_password_to_fall_back_on():
+    code = [path for path in kept_files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] != "tests"]
+    assert len(code) > 100
+    found = {path.relative_to(ROOT).as_posix(): literals(path.read_text()) for path in code}
+    # Snowflake's number for a wrong password.
+    assert {name: texts for name, texts in found.items() if texts} == {
+        "include/local_stack/warehouse/sessions.py": ["WRONG_PASSWORD = '390100'"]
+    }
+
+
+def test_the_image_holds_no_secret():
+    """A build argument or variable stays in the image; what dbt wants to parse is no password."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"\w*(?:PASSWORD|SECRET|KEY|TOKEN)\w*=(\S+)", text)) == {"none"}
+    assert not re.search(r"^(ARG|ENV) .*(PASSWORD|SECRET|KEY|TOKEN)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["ALL_ADMINS", "EXPOSE_CONFIG", "HIDE_SENSITIVE_VAR_CONN_FIELDS"])
+def test_airflows_guards_stay_as_they_come(name):
+    """Nobody is an administrator without a login, settings are not shown, fields named like secrets are masked."""
+    for file in ("airflow.env.example", ".env.example", "docker-compose.yml", "Dockerfile"):
+        assert name not in (ROOT / file).read_text(), file
+    assert name not in (ROOT / "include/local_stack/environment.py").read_text()

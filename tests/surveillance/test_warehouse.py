@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from include.surveillance import broker, wire
 from include.surveillance.models import Bar, Instrument, Watermark
 from include.surveillance.warehouse import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.landing import SQL
 from include.surveillance.warehouse.rows import KINDS, Row, row_of, rows_of, to_table
+from include.surveillance.warehouse.schema import COLUMNS, OFFSETS_TABLE
+from include.surveillance.warehouse.statements import SQL
 
 BAR = Bar(symbol="MSFT", timespan="minute", ts_ms=0, open=1, high=1, low=1, close=1, volume=Decimal(1))
 WATERMARK = Watermark(symbol="MSFT", timespan="minute", from_ms=0, as_of_ms=60_000, bars=1)
@@ -87,6 +88,14 @@ def test_a_table_of_rows_has_the_columns_that_the_copy_reads():
     definition = sqlglot.parse_one((SQL / "create_incoming.sql").read_text(), read="snowflake")
     assert table.column_names == [column.name for column in definition.this.expressions]
     assert table["kafka_timestamp"].to_pylist() == ["2026-03-09 13:30:00.123"]
+
+
+@pytest.mark.parametrize(("file", "table"), [("create_raw_table", "RAW_BARS"), ("create_kafka_offsets", OFFSETS_TABLE)])
+def test_a_created_table_has_the_columns_that_are_checked(file, table):
+    definition = sqlglot.parse_one((SQL / f"{file}.sql").read_text().format(table=table), read="snowflake")
+    names = {"DECIMAL": "NUMBER", "INT": "NUMBER", "TIMESTAMPNTZ": "TIMESTAMP_NTZ"}
+    made = {column.name.upper(): column.kind.this.name for column in definition.this.expressions}
+    assert {column: names.get(kind, kind) for column, kind in made.items()} == COLUMNS[table]
 
 
 def test_every_landed_topic_has_a_table_and_a_kind():

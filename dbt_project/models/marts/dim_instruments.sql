@@ -1,3 +1,13 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='instrument_key',
+        on_schema_change='append_new_columns'
+    )
+}}
+
+-- Always read as a whole, and merged: an unknown symbol stays when its last bar has left RAW, as its facts do.
 with versions as (
 
     select

@@ -1,3 +1,4 @@
+-- From the fact, which stays when old bars and their metrics have left RAW.
 with bars as (
 
     select
@@ -8,7 +9,7 @@ with bars as (
         count_if(timespan = 'minute' and session_phase = 'regular') as regular_minute_bars,
         count_if(session_phase = 'regular') > 0 as is_regular,
         count(distinct symbol) as symbols
-    from {{ ref('stg_metrics') }}
+    from {{ ref('fact_intraday_metrics') }}
     group by session_date
 
 ),
@@ -16,7 +17,7 @@ with bars as (
 -- silence raises alerts too, in sessions that have no bar
 seen as (
 
-    select session_date from {{ ref('stg_metrics') }}
+    select session_date from bars
     union distinct
     select session_date from {{ ref('stg_alerts') }}
 

@@ -7,14 +7,14 @@
     )
 }}
 
--- Rows land while a build runs: one whose instrument or session is younger than its dimension waits for the next.
+-- Rows land while a build runs: one whose instrument is younger than its dimension waits for the next.
 with joined as (
 
     select
         -- ids
         bars.bar_id,
         instruments.instrument_key,
-        sessions.session_date,
+        metrics.session_date,
         bars.symbol,
         bars.timespan,
         bars.bar_start_at,
@@ -57,11 +57,18 @@ with joined as (
     inner join {{ ref('dim_instruments') }} as instruments
         on bars.symbol = instruments.symbol and {{ as_of('bars.bar_start_at', 'instruments') }}
     left join {{ ref('stg_metrics') }} as metrics on bars.bar_id = metrics.bar_id
-    left join {{ ref('dim_market_sessions') }} as sessions on metrics.session_date = sessions.session_date
 
 )
 
 select * from joined
 {% if is_incremental() %}
-    where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+    where
+        landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+        -- a bar that is fetched again, unchanged, when its metric has left RAW stays measured
+        and not exists (
+            select 1 from {{ this }} as known
+            where
+                known.bar_id = joined.bar_id and known.is_measured and not joined.is_measured
+                and known.close = joined.close and known.volume = joined.volume
+        )
 {% endif %}

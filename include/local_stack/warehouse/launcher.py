@@ -73,10 +73,10 @@ def serve(options: Options) -> None:
 def listen(options: Options) -> socket.socket:
     """The bound socket; refuses an address that other machines can reach, unless that was asked for."""
     loopback = options.host == "localhost" or ipaddress.ip_address(options.host).is_loopback
-    if not loopback and not options.allow_remote:
+    if not loopback and not (options.allow_remote and options.password):
         raise LaunchError(
             f"--host {options.host} can be reached by other machines and the warehouse has no users or roles. "
-            "Use 127.0.0.1, or add --allow-remote (with WAREHOUSE_PASSWORD set) inside a private network."
+            "Use 127.0.0.1, or add --allow-remote and set WAREHOUSE_PASSWORD inside a private network."
         )
     listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Statements that fakesnow cannot parse: account administration, query tags, grants, column comments.
+"""Statements that fakesnow cannot parse: account administration, query tags, grants, column comments, REMOVE.
 
 What has no meaning on one machine (roles, grants, warehouses, retention) is accepted and does nothing.
 """
@@ -6,11 +6,13 @@ What has no meaning on one machine (roles, grants, warehouses, retention) is acc
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import fakesnow.transforms
 import sqlglot
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
+from fakesnow.transforms import stage
 from sqlglot import exp
 
 from .state import state_of
@@ -36,6 +38,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 QUERY_TAG = _pattern(r"alter\s+session\s+(?:set|unset)\s+query_tag\s*(?:=\s*'(.*?)')?\s*(?:/\*.*\*/\s*)?;?\s*$")
 SHOW_QUERY_TAG = _pattern(r"show\s+parameters\s+like\s+'query_tag'")
 SHOW_GRANTS = _pattern(r"show\s+grants\b")
+REMOVE = _pattern(r"(?:remove|rm)\s+@([\w.]+)/([\w.-]+)\s*;?\s*$")
 COPY = _pattern(r"copy\s+into\b")
 COPY_IDENTIFIER = re.compile(rf"({COMMENTS}copy\s+into\s+)identifier\(\?\)", re.IGNORECASE | re.DOTALL)
 ALTER_COLUMN = _pattern(r"alter\s+(?:table|view)\s+(\S+)\s+(?:alter|modify)\s+(?:column\s+)?(.+)$")
@@ -60,6 +63,8 @@ def rewrite(cursor: Any, connection: Connection, command: str) -> str:
         return _query_tag_row(state.query_tag)
     if SHOW_GRANTS.match(command):
         return NO_GRANTS
+    if match := REMOVE.match(command):
+        return _remove_staged(connection, *match.groups())
     if COPY.match(command):
         # write_pandas puts the stage's name in quotes
         return re.sub(r"(\bfrom\s+)'(@[^']*)'", r"\1\2", command, flags=re.IGNORECASE)
@@ -82,6 +87,16 @@ def _query_tag_row(tag: str) -> str:
         f"""select 'QUERY_TAG' as "key", '{value}' as "value", '' as "default", 'SESSION' as "level", """
         """'' as "description", 'STRING' as "type" """
     )
+
+
+def _remove_staged(connection: Connection, name: str, file: str) -> str:
+    """One file of a stage by its name; Snowflake also takes a folder or a pattern."""
+    place = ".".join(stage.parts_from_var(name, connection.database, connection.schema))
+    path = Path(stage.internal_dir(place, file))
+    if not path.is_file():
+        return "select '' as \"name\", '' as \"result\" where 1=0"
+    path.unlink()
+    return f"select '{name.rpartition('.')[2].lower()}/{file}' as \"name\", 'removed' as \"result\""
 
 
 def _column_comments(command: str) -> list[tuple[str, str, str]]:

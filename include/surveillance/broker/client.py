@@ -106,7 +106,8 @@ def clear(kafka: Kafka, doing: str) -> Iterator[None]:
             message = "another process has taken over; nothing of this batch was stored"
         elif cause.code() in _UNREACHABLE:
             message = (
-                f"Kafka at {servers} does not answer ({cause.str()}); start it or correct connection kafka_default"
+                f"Kafka at {servers} does not answer ({cause.str()}); start it, or correct address, login or TLS in "
+                "connection kafka_default: a refused one is in the log"
             )
         elif cause.code() in _TOPIC_MISSING:
             message = f"a topic is missing ({cause.str()}); run DAG bootstrap_platform"

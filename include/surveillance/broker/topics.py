@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from ..errors import BrokerError, ConfigurationError
@@ -93,8 +93,8 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
         ConfigurationError: a topic exists with another number of partitions.
         BrokerError: Kafka cannot be reached or refuses.
     """
-    admin = AdminClient(dict(kafka), logger=LOG)
     with clear(kafka, "list topics"):
+        admin = AdminClient(dict(kafka), logger=LOG)
         existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     missing = [spec for spec in TOPICS if spec.name not in existing]
     created = []
@@ -115,6 +115,30 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
                 f"another partition than its history, so set KAFKA_PARTITIONS={found} or start from empty topics"
             )
     return created
+
+
+def configure_topics(kafka: Kafka) -> list[str]:
+    """Bring existing topics to what TOPICS says of them, e.g. after a new version; returns those that differed.
+
+    What an operator has set beside that, stays.
+
+    Raises:
+        BrokerError: Kafka cannot be reached or refuses, or a topic is missing.
+    """
+    changes = []
+    with clear(kafka, "configure topics"):
+        admin = AdminClient(dict(kafka), logger=LOG)
+        topics = {ConfigResource(ResourceType.TOPIC, spec.name): spec.config for spec in TOPICS}
+        for topic, answer in admin.describe_configs(list(topics), request_timeout=TIMEOUT_SECONDS).items():
+            found = answer.result()
+            wrong = {name: value for name, value in topics[topic].items() if found[name].value != value}
+            for name, value in wrong.items():
+                topic.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
+            changes += [topic] if wrong else []
+        if changes:
+            for future in admin.incremental_alter_configs(changes, request_timeout=TIMEOUT_SECONDS).values():
+                future.result()
+    return sorted(topic.name for topic in changes)
 
 
 def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> dict:

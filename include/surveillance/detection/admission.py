@@ -5,6 +5,7 @@ The same objections twice: of one record as it comes off the log, and of columns
 
 from __future__ import annotations
 
+import re
 from math import inf, isfinite, nan
 
 import numpy as np
@@ -19,6 +20,10 @@ PRICE_NOT_POSITIVE = "price not positive"
 INSIDE_THE_BAR = "high or low inside the bar"
 VOLUME_UNUSABLE = "volume not a number or negative"
 VWAP_INFINITE = "vwap not finite"
+# Of single records only: columns of a file have neither.
+TRADES_OUT_OF_RANGE = "trades out of range"
+REVISION_UNUSABLE = "revision not eight hex digits"
+_REVISION = re.compile("[0-9a-f]{8}")
 
 OBJECTIONS = (
     UNKNOWN_TIMESPAN,
@@ -34,13 +39,13 @@ OBJECTIONS = (
 def objection(record: Record) -> str | None:
     """Why a record cannot be used, short and countable; None when it can."""
     if isinstance(record, NewsItem):
-        return None
+        return None if 0 < record.published_ms < LATEST_MS else TIME_OUT_OF_RANGE
     if not isinstance(record, Bar | Watermark):
         return f"unexpected kind {record.__struct_config__.tag}"
     if record.timespan not in SPAN_MS:
         return UNKNOWN_TIMESPAN
     start_ms = record.ts_ms if isinstance(record, Bar) else record.as_of_ms
-    if not 0 < start_ms < LATEST_MS:
+    if not (0 < start_ms < LATEST_MS and 0 <= record.polled_ms < LATEST_MS):
         return TIME_OUT_OF_RANGE
     if isinstance(record, Watermark):
         return None
@@ -55,6 +60,10 @@ def objection(record: Record) -> str | None:
         return VOLUME_UNUSABLE
     if record.vwap in (inf, -inf):
         return VWAP_INFINITE
+    if record.trades is not None and not 0 <= record.trades < 2**53:
+        return TRADES_OUT_OF_RANGE
+    if not _REVISION.fullmatch(record.revision):
+        return REVISION_UNUSABLE
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
-from confluent_kafka import KafkaException
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
 
-from .. import broker
-from ..broker.client import TIMEOUT_SECONDS, clear, new_consumer
-from ..errors import WarehouseError
-from .rows import TABLES, rows_of, to_table
-
-SQL = Path(__file__).resolve().parents[2] / "sql"
+from .. import broker, failpoints
+from . import schema
+from .rows import rows_of, to_table
+from .statements import in_words, statement
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,13 @@ class Landed:
 
 
 def create_tables(connection: SnowflakeConnection) -> None:
-    """Create schema RAW, its tables and the landing stage where they are missing.
+    """Create schema RAW, its tables, their columns and the landing stage where they are missing.
 
     Raises:
         WarehouseError: the warehouse refused.
     """
-    with _clear("create the raw tables"), connection.cursor() as cursor:
-        cursor.execute(_sql("create_raw_schema"))
-        for table in TABLES.values():
-            cursor.execute(_sql("create_raw_table", table=table))
-        cursor.execute(_sql("create_kafka_offsets"))
-        cursor.execute(_sql("create_landing_stage"))
+    with in_words("create the raw tables"), connection.cursor() as cursor:
+        schema.create(cursor)
 
 
 def utc_now() -> datetime:
@@ -71,42 +65,40 @@ def land(
     topic: str,
     *,
     limit: int = 50_000,
+    seconds: float = 120.0,
     clock: Callable[[], datetime] = utc_now,
 ) -> Landed:
     """Bring ``topic`` into its raw table, from the stored offsets to its end, ``limit`` messages per transaction.
 
-    ``clock`` is asked once per batch, for LANDED_AT.
+    After ``seconds`` no further batch is begun: a backlog of hours is worked off in several calls. ``clock`` is asked
+    once per batch, for LANDED_AT.
 
     Raises:
-        WarehouseError: the warehouse refused; nothing of the current batch is stored, earlier batches are.
+        WarehouseError: a table is not as expected, or the warehouse refused or was lost. A batch is stored wholly or
+            not at all, and the next call, over a new connection, goes on at the stored offsets.
         BrokerError: Kafka cannot be read.
     """
-    with _clear(f"land {topic}"), connection.cursor() as cursor:
+    until = time.monotonic() + seconds
+    with in_words(f"land {topic}"), connection.cursor() as cursor:
+        schema.check(cursor, topic)
         positions = _positions(cursor, kafka, topic)
-        cursor.execute(_sql("create_incoming"))
+        cursor.execute(statement("create_incoming"))
         rows = batches = 0
         while True:
             batch = broker.read(kafka, positions, limit=limit)
+            failpoints.reach("land.read")
             if batch.next_offsets != positions:
                 rows += _store(cursor, topic, batch, clock().astimezone(UTC))
                 batches += 1
             positions = batch.next_offsets
-            if len(batch.messages) < limit:
+            if len(batch.messages) < limit or time.monotonic() > until:
                 break
     return Landed(topic, rows, {partition: offset for (_, partition), offset in positions.items()}, batches)
 
 
 def _positions(cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str) -> dict[broker.Position, int | None]:
-    stored = dict(cursor.execute(_sql("select_offsets"), {"topic": topic}).fetchall())
-    return {(topic, partition): stored.get(partition) for partition in _partitions(kafka, topic)}
-
-
-def _partitions(kafka: broker.Kafka, topic: str) -> list[int]:
-    with clear(kafka, f"list partitions of {topic}"), new_consumer(kafka, "reader") as consumer:
-        found = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
-        if found.error:
-            raise KafkaException(found.error)
-        return sorted(found.partitions)
+    stored = dict(cursor.execute(statement("select_offsets"), {"topic": topic}).fetchall())
+    return {(topic, partition): stored.get(partition) for partition in broker.partitions_of(kafka, topic)}
 
 
 def _store(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: datetime) -> int:
@@ -114,26 +106,32 @@ def _store(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: 
     rows = rows_of(batch.messages)
     if rows:
         _stage(cursor, to_table(rows))
+    failpoints.reach("land.staged")
     now = f"{landed_at:%Y-%m-%d %H:%M:%S.%f}"
     offsets = {str(partition): offset for (_, partition), offset in batch.next_offsets.items()}
     with _transaction(cursor):
         # Offsets first: their table's lock lets landings of several topics follow each other instead of colliding.
-        cursor.execute(_sql("merge_offsets"), {"topic": topic, "next_offsets": json.dumps(offsets), "landed_at": now})
-        return sum(
-            cursor.execute(_sql("merge_rows", table=table), {"table": table, "landed_at": now}).rowcount
+        progress = {"topic": topic, "next_offsets": json.dumps(offsets), "landed_at": now}
+        cursor.execute(statement("merge_offsets"), progress)
+        failpoints.reach("land.offsets_merged")
+        changed = sum(
+            cursor.execute(statement("merge_rows", table=table), {"table": table, "landed_at": now}).rowcount
             for table in sorted({row.target for row in rows})
         )
+        failpoints.reach("land.rows_merged")
+    failpoints.reach("land.committed")
+    return changed
 
 
 def _stage(cursor: SnowflakeCursor, table: Any) -> None:
     """Put the rows into the session's temporary table by way of the landing stage."""
-    cursor.execute(_sql("empty_incoming"))
+    cursor.execute(statement("empty_incoming"))
     with tempfile.TemporaryDirectory(prefix="land-") as folder:
         # A name of its own each time: a stage remembers which files a table has loaded.
         file = Path(folder) / f"{uuid.uuid4().hex}.parquet"
         parquet.write_table(table, file)
-        cursor.execute(_sql("put_batch", file=file))
-    cursor.execute(_sql("copy_batch", name=file.name))
+        cursor.execute(statement("put_batch", file=file))
+    cursor.execute(statement("copy_batch", name=file.name))
 
 
 @contextmanager
@@ -146,21 +144,3 @@ def _transaction(cursor: SnowflakeCursor) -> Iterator[None]:
         with suppress(SnowflakeError):  # a lost connection has rolled back already; the first error is the one to see
             cursor.execute("rollback")
         raise
-
-
-@contextmanager
-def _clear(doing: str) -> Iterator[None]:
-    """The connector's errors as one sentence each."""
-    try:
-        yield
-    except SnowflakeError as error:
-        raise WarehouseError(
-            f"{doing}: the warehouse answered {error.errno}: {error.msg}; "
-            "this step stored nothing, so correct the cause and run it again"
-        ) from error
-
-
-def _sql(name: str, /, **identifiers: object) -> str:
-    """The statement in ``<name>.sql``. Identifiers come from TABLES and our own file names, never from data."""
-    text = (SQL / f"{name}.sql").read_text()
-    return text.format_map(identifiers) if identifiers else text

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.embedded
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls" / "ca-bundle.pem"))
-    running = Launcher(tmp_path, password="right").start()
+    running = Launcher(tmp_path, password="the-right-word").start()
     yield running
     if running.process.poll() is None:
         running.stop()
@@ -58,9 +58,15 @@ def test_sigterm_stops_cleanly(own, run):
     assert run(own.connect(), "select * from kept") == [(1,)]
 
 
-def test_another_password_is_refused(own):
+def test_another_password_is_refused_and_none_is_written_down(own, run, caplog):
+    caplog.set_level("DEBUG")
     with pytest.raises(snowflake_errors.DatabaseError, match="Incorrect username or password"):
-        own.connect(password="wrong")
+        own.connect(password="mistaken-word")
+    run(own.connect(), "select 1")
+    assert "snowflake.connector" in caplog.text
+    for text in (caplog.text, (own.folder / "log").read_text()):
+        assert "mistaken-word" not in text
+        assert own.password not in text
 
 
 def test_a_client_that_does_not_know_the_authority_is_refused_by_itself(own, monkeypatch):
@@ -83,8 +89,10 @@ def test_an_occupied_port_is_named(own, tmp_path):
     )
 
 
-def test_an_address_of_the_network_is_refused(own):
-    assert start_refused(own, "--host", "0.0.0.0").startswith("--host 0.0.0.0 can be reached by other machines")
+@pytest.mark.parametrize("options", [("--password", "set"), ("--allow-remote",)])
+def test_an_address_of_the_network_needs_a_word_and_a_password(own, options):
+    message = start_refused(own, "--host", "0.0.0.0", *options)
+    assert message.startswith("--host 0.0.0.0 can be reached by other machines")
 
 
 def test_another_version_of_a_wrapped_library_is_refused(monkeypatch):

@@ -79,6 +79,16 @@ def test_a_staged_file_is_loaded_once(session, run, tmp_path):
     assert run(session, "select * from letters order by 1") == [(1, "a"), (2, "b")]
 
 
+def test_one_staged_file_is_removed(session, run, tmp_path):
+    run(session, "create stage inbox")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("1")
+        run(session, f"put 'file://{tmp_path}/{name}.csv' @inbox auto_compress=false")
+    assert run(session, "remove @inbox/a.csv") == [("inbox/a.csv", "removed")]
+    assert [row[0] for row in run(session, "list @inbox")] == ["inbox/b.csv"]
+    assert run(session, "remove @inbox/a.csv") == []
+
+
 @pytest.mark.parametrize(
     "sql", ["select no_such_function(1)", "selec 1", "select * from nowhere", "select 'x'::int", "call nothing()"]
 )

@@ -1,0 +1,2 @@
+delete from alerts
+where last_seen_at < %(before)s

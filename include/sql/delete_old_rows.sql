@@ -1,0 +1,2 @@
+delete from raw.{table}
+where landed_at < %(before)s::timestamp_ntz

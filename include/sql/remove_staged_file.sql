@@ -1,0 +1,1 @@
+remove @raw.landing/{name}

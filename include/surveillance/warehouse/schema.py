@@ -1,0 +1,89 @@
+"""The raw tables: made, completed, and compared with what landing writes before it writes."""
+
+from __future__ import annotations
+
+from snowflake.connector.cursor import SnowflakeCursor
+from snowflake.connector.errors import ProgrammingError
+
+from .. import broker
+from ..errors import WarehouseError
+from .rows import REJECTED_TABLE, TABLES
+from .statements import statement
+
+OFFSETS_TABLE = "KAFKA_OFFSETS"
+RAW_COLUMNS = {
+    "EVENT_ID": "VARCHAR",
+    "PAYLOAD": "VARIANT",
+    "KAFKA_TOPIC": "VARCHAR",
+    "KAFKA_PARTITION": "NUMBER",
+    "KAFKA_OFFSET": "NUMBER",
+    "KAFKA_TIMESTAMP": "TIMESTAMP_NTZ",
+    "LANDED_AT": "TIMESTAMP_NTZ",
+}
+COLUMNS = {
+    OFFSETS_TABLE: {
+        "TOPIC": "VARCHAR",
+        "PARTITION_ID": "NUMBER",
+        "NEXT_OFFSET": "NUMBER",
+        "UPDATED_AT": "TIMESTAMP_NTZ",
+    },
+    **dict.fromkeys(TABLES.values(), RAW_COLUMNS),
+}
+"""What landing writes: table -> column -> type without its length."""
+DOES_NOT_EXIST = 2003
+
+
+def create(cursor: SnowflakeCursor) -> None:
+    """Create schema RAW, its tables and their columns where they are missing."""
+    cursor.execute(statement("create_raw_schema"))
+    for table in TABLES.values():
+        cursor.execute(statement("create_raw_table", table=table))
+    cursor.execute(statement("create_kafka_offsets"))
+    cursor.execute(statement("create_landing_stage"))
+    for table, columns in COLUMNS.items():
+        found = _found(cursor, table)
+        for column in columns.keys() - found.keys():
+            cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
+
+
+def check(cursor: SnowflakeCursor, topic: str) -> None:
+    """Compare the tables that rows of ``topic`` go into with what landing writes.
+
+    Raises:
+        WarehouseError: they differ; says in what, and which statements mend it.
+    """
+    for table in (TABLES[topic], REJECTED_TABLE, OFFSETS_TABLE):
+        if differences := _differences(cursor, table):
+            retention_days = {spec.name: spec.retention_days for spec in broker.TOPICS}[topic]
+            raise WarehouseError(
+                f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; "
+                "then run DAG bootstrap_platform, which adds what is missing. Until then nothing of the topic is "
+                f"stored, and Kafka keeps its records for {retention_days} days"
+            )
+
+
+def _differences(cursor: SnowflakeCursor, table: str) -> list[str]:
+    try:
+        found = _found(cursor, table)
+    except ProgrammingError as error:
+        if error.errno == DOES_NOT_EXIST:
+            return [f"it does not exist, or this role does not see it ({error.msg})"]
+        raise
+    expected, said = COLUMNS[table], []
+    for column, kind in expected.items():
+        if column not in found:
+            said.append(f"{column} {kind} is missing")
+        elif found[column][0].partition("(")[0] != kind:
+            aside = f"alter table raw.{table} rename column {column} to {column}_OLD"
+            said.append(f"{column} is {found[column][0]} instead of {kind}, so run: {aside}")
+    for column, (kind, compulsory) in found.items():
+        if compulsory and column not in expected:
+            free = f"alter table raw.{table} alter column {column} drop not null"
+            said.append(f"{column} {kind} is NOT NULL and landing does not know it, so run: {free}")
+    return said
+
+
+def _found(cursor: SnowflakeCursor, table: str) -> dict[str, tuple[str, bool]]:
+    """Column -> its type, and whether an insert must name it."""
+    described = cursor.execute(statement("describe_table", table=table)).fetchall()
+    return {name: (kind, nullable == "N" and default is None) for name, kind, _, nullable, default, *_ in described}

@@ -1,0 +1,65 @@
+"""Old rows leave RAW, forgotten files leave the stage; what is young, or kept for ever, stays."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.surveillance import warehouse
+from tests.local_stack.warehouse.launcher import Launcher
+
+BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory):
+    running = Launcher(tmp_path_factory.mktemp("warehouse")).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(running.bundle))
+        yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def connection(launcher):
+    with closing(launcher.connect(database="RETENTION")) as opened:
+        warehouse.create_tables(opened)
+        yield opened
+
+
+def test_old_rows_go_and_those_kept_for_ever_stay(connection):
+    cursor = connection.cursor()
+    for table in warehouse.TABLES.values():
+        for name, age in (("old", 1), ("young", 0)):
+            landed_at = (BEFORE - timedelta(seconds=age)).replace(tzinfo=None)
+            cursor.execute(f"insert into raw.{table} (event_id, landed_at) select %s, %s", (name, landed_at))
+
+    deleted = warehouse.delete_old_rows(connection, BEFORE)
+
+    assert deleted == dict.fromkeys(("RAW_BARS", "RAW_NEWS", "RAW_METRICS", "RAW_REJECTED"), 1)
+    left = {
+        table: {name for (name,) in cursor.execute(f"select event_id from raw.{table}").fetchall()}
+        for table in warehouse.TABLES.values()
+    }
+    assert {table for table, names in left.items() if names == {"young"}} == set(deleted)
+    assert all(names == {"old", "young"} for table, names in left.items() if table not in deleted)
+
+
+def test_files_of_killed_landings_go(connection, launcher, tmp_path):
+    names = {kind: f"{uuid.uuid4().hex}.parquet" for kind in ("forgotten", "of a landing that goes on")}
+    names["of somebody else"] = "theirs.csv"
+    for name in names.values():
+        (tmp_path / name).write_text("rows")
+        connection.cursor().execute(f"put 'file://{tmp_path}/{name}' @raw.landing auto_compress=false")
+    for name in (names["forgotten"], names["of somebody else"]):
+        (staged,) = launcher.folder.rglob(f"stages/**/{name}")
+        os.utime(staged, (BEFORE.timestamp() - 1,) * 2)
+
+    assert warehouse.remove_staged_files(connection, BEFORE) == 1
+
+    listed = connection.cursor().execute("list @raw.landing").fetchall()
+    assert {row[0].rpartition("/")[2] for row in listed} == set(names.values()) - {names["forgotten"]}
