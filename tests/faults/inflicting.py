@@ -1,0 +1,93 @@
+"""What is done to the platform. Each returns when it is done, with the moment from which recovery counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from include.surveillance import failpoints
+from include.surveillance.errors import SurveillanceError
+
+from .stage import ROOT, Stage
+
+if TYPE_CHECKING:
+    from .matrix import Fault
+
+FROZEN_SECONDS = 60.0
+SECOND_DETECTOR_SECONDS = 20.0
+DEATHS_SECONDS = 240.0
+
+
+def kill(stage: Stage, fault: Fault) -> float:
+    """``kill -9`` of the whole tree, the parent first; supervisord starts the component again by itself."""
+    begun = time.time()
+    for process in _tree(stage, fault.target):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    return begun
+
+
+def freeze(stage: Stage, fault: Fault) -> float:
+    """The whole tree stands still for a minute, then goes on with what it held by then."""
+    frozen: list[psutil.Process] = []
+    try:
+        # A process may have forked before it was stopped.
+        while new := [process for process in _tree(stage, fault.target) if process not in frozen]:
+            for process in new:
+                frozen.append(process)
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+        time.sleep(FROZEN_SECONDS)
+    finally:
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+    return time.time()
+
+
+def restart(stage: Stage, fault: Fault) -> float:
+    """Stopped and started in order, as for an upgrade."""
+    begun = time.time()
+    rpc = stage.stack.supervisor.rpc
+    rpc.stopProcess(fault.target, True)
+    rpc.startProcess(fault.target, False)
+    return begun
+
+
+def await_deaths(stage: Stage, fault: Fault) -> float:
+    """Return when a process has died at each of the armed fail points.
+
+    Raises:
+        SurveillanceError: nobody came by.
+    """
+    deadline = time.time() + DEATHS_SECONDS
+    while left := [point for point in fault.points if failpoints.armed(stage.fail_points, point)]:
+        if time.time() > deadline:
+            raise SurveillanceError(f"no process came to {', '.join(left)} within {DEATHS_SECONDS:.0f} s")
+        time.sleep(0.1)
+    return time.time()
+
+
+def second_detector(stage: Stage, _: Fault) -> float:
+    """A second process detects beside the platform: same group, same transactional ids."""
+    command = [sys.executable, "-m", "tests.faults.second_detector", str(SECOND_DETECTOR_SECONDS)]
+    done = subprocess.run(command, env=stage.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise SurveillanceError(f"the second detector ended with {done.returncode}: {done.stderr[-1000:]}")
+    print(done.stdout, end="", flush=True)
+    return time.time()
+
+
+def nothing(stage: Stage, _: Fault) -> float:
+    """For comparison: how long the load takes when all is well."""
+    return time.time()
+
+
+def _tree(stage: Stage, name: str) -> list[psutil.Process]:
+    parent = psutil.Process(stage.stack.supervisor.info(name)["pid"])
+    return [parent, *parent.children(recursive=True)]

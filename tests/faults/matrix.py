@@ -1,0 +1,67 @@
+"""The faults, in the order in which they are inflicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from include.surveillance import failpoints
+
+from . import inflicting
+from .stage import Stage
+
+COMPONENTS = (
+    *("worker", "triggerer", "scheduler", "dag-processor", "api-server"),
+    *("kafka", "redis", "postgres", "warehouse", "simulator"),
+)
+WAYS = {"kill -9": inflicting.kill, "restart": inflicting.restart, "frozen 60 s": inflicting.freeze}
+
+
+STAGES = {"publishing": ("publish.",), "detection": ("detect.", "transaction."), "notification": ("notify.",)}
+STAGES |= {"landing": ("land.",)}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row.
+
+    Attributes:
+        target: the component.
+        points: fail points; at each of them one process dies.
+        inflict: does it, see ``inflicting``.
+        component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
+    """
+
+    name: str
+    inflict: Callable[[Stage, Fault], float]
+    target: str = ""
+    points: tuple[str, ...] = ()
+    component: str | None = None
+
+    def prepare(self, stage: Stage) -> None:
+        for point in self.points:
+            failpoints.arm(stage.fail_points, point)
+
+    def undo(self, stage: Stage) -> None:
+        """Nobody may die later of what has not struck."""
+        for point in self.points:
+            (stage.fail_points / point).unlink(missing_ok=True)
+
+
+def faults() -> list[Fault]:
+    return [
+        Fault("nothing", inflicting.nothing),
+        *(
+            Fault(f"{name}: {way}", inflict, target=name, component=name)
+            for way, inflict in WAYS.items()
+            for name in COMPONENTS
+        ),
+        *(_deaths(stage, prefixes) for stage, prefixes in STAGES.items()),
+        Fault("two detectors", inflicting.second_detector),
+    ]
+
+
+def _deaths(stage: str, prefixes: tuple[str, ...]) -> Fault:
+    """One after the other, for who comes after a death dies at the next point."""
+    points = tuple(point for point in failpoints.POINTS if point.startswith(prefixes))
+    return Fault(f"{stage} dies at each of {len(points)} steps", inflicting.await_deaths, points=points)

@@ -1,0 +1,92 @@
+"""Everything on the topics, read once and kept: as it lies there, and as it should lie elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from include.surveillance import broker, wire
+from include.surveillance.broker import Kafka, Position, Received
+from include.surveillance.broker.client import TIMEOUT_SECONDS, clear, new_consumer, partitions_at
+from include.surveillance.models import Bar, Reject
+from include.surveillance.warehouse.rows import TABLES, row_of
+
+from .vendor import Key, key_of
+
+EVERYTHING = tuple(TABLES)  # the landed topics
+LIMIT = 10_000_000
+
+
+class Topics:
+    """What has been read so far; each reader goes on from where the last one stopped.
+
+    Attributes:
+        bars: the newest bar of each symbol, timespan and start.
+        pending: per partition, messages of bars and news that ``shadow`` has not seen yet.
+        metrics, alerts: each message, and how often it is there.
+        newest_alert: alert id -> its newest message.
+        rejects: ids of everything rejected.
+        rows: table -> event id -> topic, partition and offset of its newest message: what must be landed.
+    """
+
+    def __init__(self, kafka: Kafka, partitions: Iterable[int]):
+        self._kafka, self._partitions = kafka, list(partitions)
+        self._next: dict[Position, int | None] = {
+            (topic, partition): None for topic in EVERYTHING for partition in self._partitions
+        }
+        self.messages: Counter[str] = Counter()
+        self.bars: dict[Key, Bar] = {}
+        self.pending: dict[int, list[Received]] = defaultdict(list)
+        self.metrics: Counter[bytes] = Counter()
+        self.alerts: Counter[bytes] = Counter()
+        self.newest_alert: dict[str, bytes] = {}
+        self.rejects: dict[str, Reject] = {}
+        self.rows: dict[str, dict[str, tuple[str, int, int]]] = {table: {} for table in TABLES.values()}
+
+    def read(self, topics: Iterable[str] = EVERYTHING) -> None:
+        """Read these topics to their ends.
+
+        Raises:
+            BrokerError: Kafka does not answer.
+        """
+        for topic in topics:
+            positions = {position: offset for position, offset in self._next.items() if position[0] == topic}
+            batch = broker.read(self._kafka, positions, limit=LIMIT)
+            self._next |= batch.next_offsets
+            for message in batch.messages:
+                self._keep(message)
+
+    def read_bars(self) -> None:
+        self.read([broker.BARS])
+
+    def newest_from(self, start_ms: int) -> set[tuple[str, str]]:
+        """Symbol and timespan of series with a bar at or after ``start_ms``."""
+        return {(symbol, timespan) for symbol, timespan, ts_ms in self.bars if ts_ms >= start_ms}
+
+    def ends(self) -> dict[Position, int]:
+        """Where each landed partition ends for readers of committed messages."""
+        with clear(self._kafka, "read ends"), new_consumer(self._kafka, "reader") as consumer:
+            places = partitions_at(dict.fromkeys(self._next, 0))
+            ask = consumer.get_watermark_offsets
+            return {(p.topic, p.partition): ask(p, timeout=TIMEOUT_SECONDS, cached=False)[1] for p in places}
+
+    def read_up_to(self) -> Mapping[Position, int | None]:
+        return self._next
+
+    def _keep(self, message: Received) -> None:
+        value = message.value or b""
+        if (row := row_of(message)) is not None:
+            self.rows[row.target][row.event_id] = message.topic, message.partition, message.offset
+        if message.topic in (broker.BARS, broker.NEWS):
+            self.pending[message.partition].append(message)
+        if message.topic == broker.METRICS:
+            self.metrics[value] += 1
+        elif message.topic == broker.ALERTS:
+            self.alerts[value] += 1
+            self.newest_alert[wire.decode(value).event_id] = value
+        elif message.topic == broker.REJECTED:
+            record = wire.decode(value)
+            self.rejects[record.event_id] = record
+        elif message.topic == broker.BARS and isinstance(record := wire.decode(value), Bar):
+            self.bars[key_of(record)] = record
+            self.messages["bars"] += 1

@@ -1,0 +1,63 @@
+"""What is sampled is there: in processes, folders and a database of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from include.local_stack.ports import HOST
+from include.orchestration import notifications
+from tests.soak import sampling, usage
+
+HUNGRY = """
+import sys, threading
+held, files = bytearray(64 * 1024 * 1024), [open("/dev/null") for _ in range(50)]
+for _ in range(5): threading.Thread(target=threading.Event().wait, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hungry_child():
+    with subprocess.Popen([sys.executable, "-c", HUNGRY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+        process.stdin.close()
+
+
+def test_a_process_counts_with_those_below_it(hungry_child):
+    before = usage.of_tree(os.getpid())
+    hungry_child.stdout.readline()
+    child, after = usage.of_tree(hungry_child.pid), usage.of_tree(os.getpid())
+    assert child.memory > 64
+    assert child.descriptors >= 53
+    assert (child.threads, child.processes) == (6, 1)
+    assert after.processes >= 2
+    assert after.descriptors >= before.descriptors + 40
+
+
+def test_a_folder_counts_with_those_below_it(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for place in (tmp_path, tmp_path / "a" / "b"):
+        (place / "file").write_bytes(bytes(usage.MB))
+    assert usage.of_folder(tmp_path) == 2
+    assert usage.of_folder(tmp_path / "nowhere") == 0
+
+
+def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    notifications.create_tables()
+    port, credentials = postgres_server
+    login = {"host": HOST, "port": port, "user": "postgres", "password": credentials["POSTGRES_PASSWORD"]}
+    with closing(psycopg2.connect(**login, dbname="surveillance")) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from alerts")
+        rows = cursor.fetchone()[0]
+        found = sampling.of_database(cursor, "surveillance")
+    assert found.keys() == {"database.surveillance", "rows.alerts"}
+    assert found["rows.alerts"] == rows
+    assert 1 < found["database.surveillance"] < 1000

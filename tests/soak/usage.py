@@ -1,0 +1,45 @@
+"""What processes and folders take."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MB = 1024 * 1024
+
+
+@dataclass
+class Usage:
+    """Of a process and all below it. Memory is MB and proportional: a page shared by n counts an nth in each."""
+
+    memory: float = 0.0
+    descriptors: int = 0
+    threads: int = 0
+    processes: int = 0
+
+
+def of_tree(pid: int) -> Usage:
+    """Raises psutil.NoSuchProcess: the process is gone. Those below it come and go."""
+    root, total = psutil.Process(pid), Usage()
+    for process in [root, *root.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess), process.oneshot():
+            memory, descriptors, threads = process.memory_full_info().pss, process.num_fds(), process.num_threads()
+            total.memory += memory / MB
+            total.descriptors += descriptors
+            total.threads += threads
+            total.processes += 1
+    return total
+
+
+def of_folder(folder: Path) -> float:
+    """MB of the files in a folder; files that vanish meanwhile count or do not."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, name), follow_symlinks=False).st_size
+    return total / MB
