@@ -17,7 +17,7 @@ from include.surveillance.polygon import Payload
 from tests.fuzz.mutations import changed_bytes, changed_object
 from tests.fuzz.vendor import QUESTIONS, Question, results, vendor
 
-PAYLOADS = int(os.environ.get("FUZZ_PAYLOADS", "6000"))
+PAYLOADS = int(os.environ.get("FUZZ_PAYLOADS", "10000"))
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
 BODIES, RESULTS_PER_PAGE = PAYLOADS // 4, 100
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .versions import UnsupportedVersionError, check_versions
 
 IDLE_SESSION = 4 * 3600.0
-IDLE_TRANSACTION = 60.0
+IDLE_TRANSACTION = 20.0  # nobody thinks that long between two statements, and its locks hold up every other writer
 
 
 def arguments() -> argparse.Namespace:
