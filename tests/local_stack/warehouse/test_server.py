@@ -1,5 +1,6 @@
 """The server itself: what survives, what is refused, what is said."""
 
+import logging
 import signal
 import subprocess
 
@@ -58,8 +59,10 @@ def test_sigterm_stops_cleanly(own, run):
     assert run(own.connect(), "select * from kept") == [(1,)]
 
 
-def test_another_password_is_refused_and_none_is_written_down(own, run, caplog):
-    caplog.set_level("DEBUG")
+def test_another_password_is_refused_and_none_is_written_down(own, run, caplog, monkeypatch):
+    # dbt, when it has run in this process, keeps the connector's log to itself.
+    monkeypatch.setattr(logging.getLogger("snowflake.connector"), "propagate", True)
+    caplog.set_level("DEBUG", "snowflake.connector")
     with pytest.raises(snowflake_errors.DatabaseError, match="Incorrect username or password"):
         own.connect(password="mistaken-word")
     run(own.connect(), "select 1")
