@@ -85,7 +85,10 @@ def measured(folder: Path, bars: int) -> list[dict[str, Any]]:
         try:
             os.environ["REQUESTS_CA_BUNDLE"] = str(launcher.bundle)
             access = {"user": "u", "password": "p", "account": "a", "host": "127.0.0.1", "port": launcher.port}
-            environment = {"KAFKA": json.dumps(kafka), "WAREHOUSE": json.dumps(access | {"database": "MARKET"})}
+            environment = {
+                "KAFKA": json.dumps(kafka),
+                "WAREHOUSE": json.dumps(access | {"database": "MARKET", "schema": "RAW"}),
+            }
             create_tables(environment)
             return [found for name in TASKS for found in until_done(name, environment)]
         finally:
