@@ -220,13 +220,15 @@ def warehouse_arguments(environment: dict[str, str]) -> dict:
     return {name: value for name, value in given.items() if value}
 
 
-def _notified(environment: dict[str, str]) -> int:
-    given = json.loads(environment["AIRFLOW_CONN_SURVEILLANCE_DB"])
+def database_arguments(environment: dict[str, str], connection: str = "SURVEILLANCE_DB") -> dict:
+    """psycopg2's arguments from an Airflow connection to PostgreSQL in the environment."""
+    given = json.loads(environment[f"AIRFLOW_CONN_{connection}"])
     names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
-    with (
-        closing(psycopg2.connect(**{name: given[key] for key, name in names.items()})) as connection,
-        connection.cursor() as cursor,
-    ):
+    return {name: given[key] for key, name in names.items()}
+
+
+def _notified(environment: dict[str, str]) -> int:
+    with closing(psycopg2.connect(**database_arguments(environment))) as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from alerts where rule <> %s", (MARKET_RULE,))
         return cursor.fetchone()[0]
 

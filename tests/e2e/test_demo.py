@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from include.local_stack.credentials import ensure_credentials, leaks
-from include.local_stack.ports import HOST
-from tests.conftest import ROOT, free_port
+from include.local_stack.ports import HOST, Ports
+from tests.conftest import ROOT
+from tests.ground import ground
 
-PORTS = ("AIRFLOW", "KAFKA", "KAFKA_CONTROLLER", "POSTGRES", "REDIS", "WAREHOUSE", "SIMULATOR", "DBT_DOCS")
 RULES = {
     "abnormal_volume",
     "volatility_spike",
@@ -34,13 +34,8 @@ RECORDED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) 
 @pytest.fixture(scope="module")
 def environment(folder: Path) -> dict[str, str]:
     """A state folder and ports of its own; Kafka's jars are shared with the other tests."""
-    state = folder / "stack"
-    (state / "kafka").mkdir(parents=True)
-    state.chmod(0o755)
-    (state / "kafka" / "libs").symlink_to(ROOT / ".local" / "kafka" / "libs")
-    ports = {f"{name}_PORT": str(free_port()) for name in PORTS}
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    return {**own, **ports, "STACK_STATE": str(state), "PYTHONPATH": str(ROOT), "POLYGON_API_KEY": ""}
+    return {**own, **ground(folder / "stack"), "PYTHONPATH": str(ROOT)}
 
 
 def demo(*arguments: str) -> list[str]:
@@ -56,7 +51,7 @@ def reachable(state: Path) -> list[str]:
         with suppress(psutil.NoSuchProcess):  # tasks come and go
             found = process.net_connections(kind="inet")
             listening += [(process.name(), one.laddr) for one in found if one.status == psutil.CONN_LISTEN]
-    assert len(listening) >= len(PORTS)
+    assert len(listening) >= len(vars(Ports()))
     return [
         f"{name} on {place.ip}:{place.port}" for name, place in listening if place.ip not in (HOST, f"::ffff:{HOST}")
     ]

@@ -18,13 +18,14 @@ from rich.console import Console
 from include.local_stack.credentials import leaks
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.settings import ROOT
 
 from . import planted, report
 from .load import Load
 from .matrix import Fault, faults
 from .recovery import AWAY, LIMIT_SECONDS, Recovery
 from .report import Outcome
-from .stage import ROOT, Stage
+from .stage import Stage
 from .topics import Topics
 from .truth import Truth
 from .vendor import Vendor

@@ -12,8 +12,9 @@ import psutil
 
 from include.surveillance import failpoints
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.settings import ROOT
 
-from .stage import ROOT, Stage
+from .stage import Stage
 
 if TYPE_CHECKING:
     from .matrix import Fault

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
-import snowflake.connector
 from confluent_kafka import Producer
 
-from include.local_stack.summary import warehouse_arguments
 from include.surveillance import wire
 
 from .shadow import by_news
@@ -30,8 +26,6 @@ def plant(stage: Stage, topics: Topics) -> tuple[int, int]:
         producer.produce(topic, value=value, key=record.symbol, partition=partition)
     producer.flush(30)
     event_id = next(iter(topics.rows["RAW_BARS"]))
-    arguments = warehouse_arguments(stage.environment) | {"login_timeout": 10, "network_timeout": 20}
-    with closing(snowflake.connector.connect(**arguments)) as connection, connection.cursor() as cursor:
-        cursor.execute("delete from raw.raw_bars where event_id = %s", (event_id,))
+    stage.warehouse("delete from raw.raw_bars where event_id = %s", (event_id,))
     # The alert counts twice: as one that detection must not have sent, and as a message that is there two times.
     return 1, 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,14 +17,14 @@ from rich.console import Console
 
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.components import Component, airflow, services
-from include.local_stack.ports import Ports, variable
 from include.local_stack.stack import Stack
-from include.local_stack.summary import warehouse_arguments
+from include.local_stack.summary import database_arguments, warehouse_arguments
 from include.surveillance import failpoints
 from include.surveillance.detection.parameters import ParameterBook
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.sessions import Sessions
-from include.surveillance.settings import ROOT, Settings
+from include.surveillance.settings import Settings
+from tests.ground import ground
 
 # All of them are listed by the simulator; those of the load are not polled live, because history must come in order.
 LIVE = ("AAPL", "MSFT", "NVDA", "AMZN", "JPM", "XOM", "JNJ", "PPLT", "GOOGL", "META", "TSLA", "BAC")
@@ -33,7 +32,6 @@ LOAD = ("AMD", "HD", "KO", "MCD", "UNH", "V")
 FIRST = ("bootstrap_platform", "ingest_reference", "detect_anomalies", "notify_alerts")
 THEN = ("land_raw", "ingest_market_data", "backfill_market_data", "check_quality")
 LAND_EVERY_SECONDS = 10
-JARS = ROOT / ".local" / "kafka" / "libs"
 
 
 class Stage:
@@ -46,12 +44,8 @@ class Stage:
 
     def __init__(self, console: Console):
         self.state = Path(tempfile.mkdtemp(prefix="faults-"))
-        self.state.chmod(0o755)  # PostgreSQL's user must enter
         self.fail_points = self.state / "fail-points"
         self.fail_points.mkdir()
-        if JARS.exists():
-            (self.state / "kafka").mkdir()
-            (self.state / "kafka" / "libs").symlink_to(JARS)
         for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
             del os.environ[name]
         os.environ.update(self._settings())
@@ -70,12 +64,10 @@ class Stage:
 
     def _settings(self) -> dict[str, str]:
         return {
-            "STACK_STATE": str(self.state),
-            "POLYGON_API_KEY": "",
+            **ground(self.state),
             "WATCHLIST": ",".join(LIVE),
             "LAND_EVERY_SECONDS": str(LAND_EVERY_SECONDS),
             failpoints.FOLDER: str(self.fail_points),
-            **{variable(name): str(_free_port()) for name in vars(Ports())},
         }
 
     def bring_up(self) -> None:
@@ -110,23 +102,17 @@ class Stage:
         """Components that supervisord has given up or is still starting."""
         return [info["name"] for info in self.stack.supervisor.states() if info["statename"] != "RUNNING"]
 
-    def warehouse(self, query: str) -> list[tuple]:
+    def warehouse(self, query: str, arguments: Sequence[object] = ()) -> list[tuple]:
         """A question to the warehouse, over a connection of its own: the warehouse may have been restarted."""
-        arguments = warehouse_arguments(self.environment) | {"login_timeout": 10, "network_timeout": 20}
-        with closing(snowflake.connector.connect(**arguments)) as connection, connection.cursor() as cursor:
-            return cursor.execute(query).fetchall()
+        login = warehouse_arguments(self.environment) | {"login_timeout": 10, "network_timeout": 20}
+        with closing(snowflake.connector.connect(**login)) as connection, connection.cursor() as cursor:
+            return cursor.execute(query, arguments).fetchall()
 
     def database(self, query: str, arguments: Sequence[object]) -> list[tuple]:
         """A question to the application's database."""
-        given = json.loads(self.environment["AIRFLOW_CONN_SURVEILLANCE_DB"])
-        names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
-        wanted = {name: given[key] for key, name in names.items()}
-        with closing(psycopg2.connect(**wanted)) as connection, connection.cursor() as cursor:
+        with (
+            closing(psycopg2.connect(**database_arguments(self.environment))) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(query, arguments)
             return cursor.fetchall()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -19,7 +19,6 @@ from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
-from tests.local_stack.warehouse.launcher import Launcher
 
 PARTITIONS = 4
 
@@ -27,16 +26,6 @@ PARTITIONS = 4
 @pytest.fixture(scope="module", autouse=True)
 def _topics(kafka):
     broker.ensure_topics(kafka, PARTITIONS)
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory):
-    """A warehouse that soon gives up what a killed client has left open."""
-    running = Launcher(tmp_path_factory.mktemp("warehouse"), "--idle-transaction", "2").start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REQUESTS_CA_BUNDLE", str(running.bundle))
-        yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -10,18 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.surveillance import warehouse
-from tests.local_stack.warehouse.launcher import Launcher
 
 BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def launcher(tmp_path_factory):
-    running = Launcher(tmp_path_factory.mktemp("warehouse")).start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REQUESTS_CA_BUNDLE", str(running.bundle))
-        yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

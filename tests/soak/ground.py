@@ -11,23 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from include.local_stack.demo import Demo
-from include.local_stack.ports import Ports, variable
 from include.local_stack.stack import Stack, clean
-from tests.conftest import JARS, free_port
+from tests.ground import ground
 
 
 @contextmanager
 def running(console: Console, marts: bool) -> Iterator[Demo]:
     """The platform at the live minute of the generated market; its folder goes when the block ends without an error."""
     state = Path(tempfile.mkdtemp(prefix="soak-"))
-    state.chmod(0o755)  # PostgreSQL's user must enter
-    if JARS.exists():
-        (state / "kafka").mkdir()
-        (state / "kafka" / "libs").symlink_to(JARS)
     for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
         del os.environ[name]
-    os.environ.update({"STACK_STATE": str(state), "POLYGON_API_KEY": ""})
-    os.environ.update({variable(name): str(free_port()) for name in vars(Ports())})
+    os.environ.update(ground(state))
     with Stack(console=console) as stack:
         # The connector looks for the embedded warehouse's own CA in the environment only.
         os.environ["REQUESTS_CA_BUNDLE"] = stack.environment["REQUESTS_CA_BUNDLE"]

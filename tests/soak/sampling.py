@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from psycopg2 import sql
 
 from include.local_stack.ports import HOST
 from include.local_stack.postgres import DATABASES, SERVER_USER
-from include.local_stack.summary import warehouse_arguments
+from include.local_stack.summary import database_arguments, warehouse_arguments
 from include.orchestration.housekeeping import TABLES
 from include.surveillance import broker, warehouse
 from include.surveillance.detection import microbatch
@@ -98,9 +97,8 @@ class Sampler:
 
     def vacuums(self) -> dict[str, int]:
         """Tables of Airflow's metadata -> how often autovacuum has cleared them."""
-        given = json.loads(self.stack.environment["AIRFLOW_CONN_AIRFLOW_DB"])
-        login = {"host": HOST, "port": given["port"], "user": given["login"], "password": given["password"]}
-        with closing(psycopg2.connect(**login, dbname=given["schema"])) as connection, connection.cursor() as cursor:
+        login = database_arguments(self.stack.environment, "AIRFLOW_DB")
+        with closing(psycopg2.connect(**login)) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select relname, autovacuum_count from pg_stat_user_tables where relname = any(%s) order by relname",
                 (list(TABLES),),
