@@ -32,7 +32,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract lint fernet env
-.PHONY: replay calibrate whatif evaluate explain baselines bench recall backlog faults soak fuzz
+.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -99,7 +99,13 @@ explain: setup ## one alert from its inputs again: make explain ID='...' BARS=ba
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
 	@$(SURVEILLANCE) baselines --bars $(BARS) --out $(OUT) $(ARGS)
 
-bench: setup ## speed of detection, with a pandas baseline in the same run; writes docs/benchmarks
+capacity: setup ## what a watchlist takes, once, ten and a hundred times: make capacity [SYMBOLS=500] [ARGS="--cores 8"]
+	@$(SURVEILLANCE) capacity --symbols $(or $(SYMBOLS),500) $(ARGS)
+
+bench: setup ## the whole platform under load, 45 minutes; writes docs/benchmarks: make bench [ARGS="--only cosmos --minutes 3"]
+	$(BIN)/python -m tests.benchmarks.platform $(ARGS)
+
+bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/benchmarks
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 recall: setup ## bursts found at an equal budget, literal against robust; writes docs/benchmarks

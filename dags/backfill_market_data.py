@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
+from include.orchestration.accounting import account_for
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
@@ -73,4 +74,4 @@ with DAG(
 
     # News first: an article waits for the bars of its time, bars wait for articles only a while.
     calls = plan()
-    calls >> poll_news() >> poll.expand_kwargs(calls)
+    calls >> poll_news() >> poll.expand_kwargs(calls) >> account_for("backfill", "poll", "poll_news")

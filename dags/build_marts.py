@@ -14,8 +14,9 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
+from include.orchestration.accounting import account_for
 from include.orchestration.assets import MARTS
-from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
 from include.orchestration.dbt_docs import dbt_docs
 from include.orchestration.dbt_render import dbt_task_group
 from include.surveillance.settings import Settings
@@ -26,6 +27,7 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.MODEL, Tag.TIER_2],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(minutes=30), retries=1),
+    **dag_defaults(deadline=timedelta(minutes=30), retries=1, queue=Queue.WAREHOUSE),
 ):
-    dbt_task_group(group_id="dbt") >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
+    marts = dbt_task_group(group_id="dbt") >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
+    marts >> account_for("model")

@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
+from include.orchestration.accounting import account_for
 from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import DetectSensor
 from include.surveillance.settings import Settings
@@ -31,8 +32,9 @@ with DAG(
     doc_md=__doc__,
     **follower_defaults(timedelta(seconds=settings.detect_lifetime_seconds)),
 ):
-    DetectSensor.partial(
+    detect = DetectSensor.partial(
         task_id="detect",
         lifetime_seconds=settings.detect_lifetime_seconds,
         map_index_template="partition {{ task.partition }}",
     ).expand(partition=list(range(settings.kafka_partitions)))
+    detect >> account_for("detect", "detect")

@@ -1,24 +1,28 @@
 """
 # ingest_market_data
 
-poll → normalise → publish, every minute while the market is open: one task per symbol of the watchlist. Each asks for
-the bars since the last successful run (plus an overlap for late and corrected ones), so the first run after an outage
-closes the gap. 5-minute, hour and day bars are asked for when one has closed.
+poll → normalise → publish, every minute while the market is open. Tasks are made ready before the minute closes and ask
+as soon as it has: one task per symbol, per group of symbols or for the whole market (`POLL_BY`; by itself it goes by
+the watchlist's length). Each asks for the bars since the last successful run (plus an overlap for late and corrected
+ones), so the first run after an outage closes the gap. 5-minute, hour and day bars are asked for when one has closed.
 
 **In**: Polygon; the watchlist is the Airflow Variable `watchlist` or the file `include/watchlist.txt`.
 **Out**: `polygon.bars.raw`, `polygon.news.raw`; what cannot be used goes to `polygon.rejected` with its reason.
 
 **When it fails**: *API key* or *not entitled*: correct connection `polygon_default`; *calls a minute*: watch fewer
 symbols or take a larger plan; *clock*: set the machine's. Such errors are not retried. *Rate limit*, *not reachable*:
-retried; the next run asks for the same time again. Nothing needs to be cleared by hand.
+retried; the next run asks for the same time again. A symbol that failed in its group is polled again by `poll_alone`.
+Nothing needs to be cleared by hand.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
+from include.orchestration.accounting import account_for
 from include.orchestration.assets import NEWS
-from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.poll_operator import PollOperator
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
 
@@ -26,50 +30,50 @@ settings = Settings.from_env()
 CATCHUP, OVERLAP = timedelta(days=settings.catchup_days), timedelta(minutes=settings.poll_overlap_minutes)
 # Articles reach the vendor's list minutes after the time that they carry.
 NEWS_OVERLAP = max(OVERLAP, timedelta(minutes=30))
+POLL = {"overlap": OVERLAP, "delay_seconds": settings.poll_delay_seconds, "map_index_template": "{{ task.name }}"}
 
 with DAG(
     "ingest_market_data",
     schedule=MarketSessionTimetable(
-        settings.poll_calendar, settings.market_shift_ms, delay_seconds=settings.poll_delay_seconds
+        settings.poll_calendar, settings.market_shift_ms, delay_seconds=-settings.poll_lead_seconds
     ),
     max_active_runs=3,
-    max_active_tasks=64,
+    # The worker's slots are the limit, and the minute is not to wait for it.
+    max_active_tasks=20_000,
     tags=[Tag.INGEST, Tag.TIER_1],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(minutes=5)),
+    **dag_defaults(deadline=timedelta(minutes=5), queue=Queue.POLL, pool=Pool.POLYGON),
 ):
 
     @task
-    def watchlist() -> list[dict]:
-        """Which symbols to poll, and for which time."""
+    def plan() -> list[dict]:
+        """What each task is to ask for."""
         from include.orchestration import polling
 
-        window = polling.window_of(get_current_context(), CATCHUP)
-        symbols = polling.symbols()
-        polling.check_calls(symbols)
-        return [{"symbol": symbol, **window._asdict()} for symbol in symbols]
+        window, symbols = polling.window_of(get_current_context(), CATCHUP), polling.symbols()
+        polling.check_calls(symbols, settings)
+        return polling.questions(symbols, window, settings)
 
-    @task(pool=Pool.POLYGON, map_index_template="{{ task.op_kwargs['symbol'] }}")
-    def poll(symbol: str, since_ms: int, end_ms: int) -> dict[str, int]:
-        """Bars of one symbol, each timespan that has a new one; returns records per topic."""
-        from include.orchestration import connections, polling
-        from include.surveillance import broker, normalise
-
-        polygon, window, records = connections.polygon(), polling.Window(since_ms, end_ms), []
-        for timespan in polling.due(window):
-            payload = polygon.bars(symbol, timespan, window.asking(OVERLAP), end_ms)
-            records += normalise.bars(payload, source="live")
-        return broker.publish(connections.kafka(), records)
-
-    @task(pool=Pool.POLYGON, outlets=[NEWS])
+    @task(outlets=[NEWS])
     def poll_news() -> dict[str, int]:
         """News of all symbols in one question; returns records per topic."""
         from include.orchestration import connections, polling
-        from include.surveillance import broker, normalise
+        from include.surveillance import normalise
 
         window = polling.window_of(get_current_context(), CATCHUP)
-        payload = connections.polygon().news(window.asking(NEWS_OVERLAP), window.end_ms)
-        return broker.publish(connections.kafka(), normalise.news(payload, polling.symbols(), source="live"))
+        polling.wait_for(window.end_ms, settings.poll_delay_seconds)
+        polygon, publisher = connections.lasting()
+        payload = polygon.news(window.asking(NEWS_OVERLAP), window.end_ms)
+        return publisher.publish(normalise.news(payload, polling.symbols(), source="live"))
 
-    poll.expand_kwargs(watchlist())
-    poll_news()
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def settle(polled) -> list[dict]:
+        """Who failed inside a group; fails when a task of poll has failed for good, so that its time is asked again."""
+        from include.orchestration import polling
+
+        polling.check_states(get_current_context()["ti"])
+        return polling.alone([found["left"] for found in polled if found])
+
+    poll = PollOperator.partial(task_id="poll", **POLL).expand_kwargs(plan())
+    poll_alone = PollOperator.partial(task_id="poll_alone", **POLL).expand_kwargs(settle(poll.output))
+    [poll_alone, poll_news()] >> account_for("poll", "poll", "poll_news")

@@ -3,6 +3,8 @@
 
 land. Brings each topic's new records into the warehouse as they are: rows and the offsets that they came from in
 one transaction, merged on `event_id`. A run that dies stores a batch wholly or not at all; the next one goes on.
+Runs begin half a minute after a minute's close, when polling and detection are done with it; a topic without new
+records has no task.
 
 **In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
 `RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
@@ -16,30 +18,38 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
+from include.orchestration.accounting import account_for
 from include.orchestration.assets import RAW_TABLES
-from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
-
-TOPICS = [
-    "polygon.bars.raw",
-    "polygon.news.raw",
-    "polygon.reference.raw",
-    "polygon.rejected",
-    "market.alerts",
-    "market.metrics",
-]
 
 with DAG(
     "land_raw",
-    schedule=timedelta(seconds=Settings.from_env().land_every_seconds),
+    # Bars of the pre-market, backfills and reference data land at any hour.
+    schedule=MarketSessionTimetable("24/7", step_seconds=Settings.from_env().land_every_seconds, delay_seconds=30),
     max_active_runs=1,
     tags=[Tag.LAND, Tag.TIER_1],
     doc_md=__doc__,
     # Of itself the connector would wait for a lost warehouse for ever.
-    **dag_defaults(deadline=timedelta(minutes=15), execution_timeout=timedelta(minutes=10)),
+    **dag_defaults(
+        deadline=timedelta(minutes=15),
+        execution_timeout=timedelta(minutes=10),
+        queue=Queue.WAREHOUSE,
+        pool=Pool.WAREHOUSE,
+    ),
 ):
 
-    @task(pool=Pool.WAREHOUSE, outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
+    @task
+    def behind() -> list[str]:
+        """Topics with something new: the others cost no task."""
+        from include.orchestration import connections
+        from include.surveillance import warehouse
+
+        with connections.warehouse() as session:
+            return warehouse.behind(session, connections.kafka())
+
+    @task(outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:
         """Land one topic, for two minutes at most; counts only."""
         from include.orchestration import connections
@@ -49,4 +59,4 @@ with DAG(
             landed = warehouse.land(session, connections.kafka(), topic)
         return {"rows": landed.rows, "batches": landed.batches}
 
-    land.expand(topic=TOPICS)
+    land.expand(topic=behind()) >> account_for("land", "land")

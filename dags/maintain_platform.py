@@ -5,19 +5,19 @@ Keeps what grows by the day within bounds, each by a policy of its own (*Trigger
 
 | what grows | what becomes of it |
 |---|---|
-| runs, tasks, XComs, events, callbacks in Airflow's metadata | deleted after `keep_days` |
-| log folders of runs and of the DAG processor | deleted after `keep_days` |
+| runs, tasks, XComs, events, callbacks in Airflow's metadata, and their logs | deleted after `keep_days` |
+| the same of DAGs that run every minute, but for the runs | deleted after `minutely_days`; large tables written anew |
 | reports of `calibrate_rules` and `compare_parameters` | deleted after `report_days` |
-| alerts of the page, in the application database | deleted `alert_days` after their last message |
+| alerts and batches of the page, in the application database | deleted `alert_days` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
 | bars, metrics, news and rejects in `RAW` | deleted `raw_days` after landing; marts, alerts, instruments stay |
 | files that a killed landing left on its stage | removed after a day |
 
 Celery's results in Redis end after a day by themselves, the local stack cuts its components' own logs at 40 MB each,
-and PostgreSQL's autovacuum gives the room of deleted rows to new ones. A full refresh of the marts starts from what
-`RAW` still has.
+and a full refresh of the marts starts from what `RAW` still has.
 
-05:30 UTC is 00:30 or 01:30 in New York: after the post-market, before the pre-market and `build_baselines`.
+Runs five hours after each close of the market: for XNYS at 21:00 in New York, after the post-market. A table is written
+anew outside of sessions only, whenever it runs; that locks it for as long as its remaining rows take.
 
 **When it fails**: nothing breaks soon, the disk fills. *Connection airflow_db is not defined*: define it with the
 address of Airflow's metadata database. Run it by hand with smaller values when the disk is nearly full; no fewer days
@@ -28,7 +28,11 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
+from include.orchestration.after_close import AfterCloseTimetable
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.surveillance.settings import Settings
+
+settings = Settings.from_env()
 
 
 def days(default: int, description: str, minimum: float = 0.01) -> Param:
@@ -37,13 +41,14 @@ def days(default: int, description: str, minimum: float = 0.01) -> Param:
 
 with DAG(
     "maintain_platform",
-    schedule="30 5 * * *",
+    schedule=AfterCloseTimetable(settings.poll_calendar, settings.market_shift_ms, delay_seconds=5 * 3600),
     max_active_runs=1,
     tags=[Tag.PLATFORM, Tag.TIER_2],
     params={
         "keep_days": days(7, "Airflow's runs and logs of the last so many days are kept"),
+        "minutely_days": days(0.25, "The same for the tasks of ingest_market_data and land_raw"),
         "report_days": days(90, "Reports"),
-        "alert_days": days(400, "Alerts of the page; the warehouse keeps all of them"),
+        "alert_days": days(400, "Alerts and batches of the page; the warehouse keeps all alerts"),
         "raw_days": days(400, "Bars, metrics, news and rejects in RAW; 0 keeps them for ever", minimum=0),
     },
     doc_md=__doc__,
@@ -51,18 +56,20 @@ with DAG(
 ):
 
     @task
-    def metadata(params: dict) -> list[str]:
-        """Delete old rows of Airflow's metadata database."""
+    def metadata(params: dict) -> dict[str, int]:
+        """Delete old rows of Airflow's metadata database; returns the bytes that each table gave back to the disk."""
         from include.orchestration import housekeeping
 
-        return housekeeping.clean_metadata(housekeeping.days_ago(params["keep_days"]))
+        housekeeping.clean_metadata(*map(housekeeping.days_ago, (params["keep_days"], params["minutely_days"])))
+        return housekeeping.give_back()
 
     @task
     def logs(params: dict) -> int:
         """Delete old log folders; returns how many."""
         from include.orchestration import housekeeping
 
-        return housekeeping.clean_logs(housekeeping.log_folder(), housekeeping.days_ago(params["keep_days"]))
+        before = map(housekeeping.days_ago, (params["keep_days"], params["minutely_days"]))
+        return housekeeping.clean_logs(housekeeping.log_folder(), *before)
 
     @task
     def reports(params: dict) -> int:
@@ -72,11 +79,11 @@ with DAG(
         return housekeeping.clean_reports(housekeeping.days_ago(params["report_days"]))
 
     @task
-    def alerts(params: dict) -> int:
-        """Delete old alerts of the application database; returns how many."""
+    def application_rows(params: dict) -> dict[str, int]:
+        """Delete old alerts and batches of the application database; returns how many."""
         from include.orchestration import housekeeping
 
-        return housekeeping.clean_alerts(housekeeping.days_ago(params["alert_days"]))
+        return housekeeping.clean_application(housekeeping.days_ago(params["alert_days"]))
 
     @task
     def topics() -> list[str]:
@@ -103,7 +110,7 @@ with DAG(
     # A run that is shown has its logs.
     metadata() >> logs()
     reports()
-    alerts()
+    application_rows()
     topics()
     raw_rows()
     staged_files()

@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
+from include.orchestration.accounting import account_for
 from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import NotifySensor
 from include.surveillance.settings import Settings
@@ -30,4 +31,5 @@ with DAG(
     doc_md=__doc__,
     **follower_defaults(timedelta(seconds=settings.detect_lifetime_seconds)),
 ):
-    NotifySensor(task_id="notify", lifetime_seconds=settings.detect_lifetime_seconds)
+    notify = NotifySensor(task_id="notify", lifetime_seconds=settings.detect_lifetime_seconds)
+    notify >> account_for("notify", "notify")

@@ -43,11 +43,11 @@ def airflow_component(ports: Ports, name: str, started: float) -> bool:
     return health["status"] == "healthy" and recent
 
 
-def worker_answers(ports: Ports) -> bool:
-    """Whether a Celery worker answers a ping over the broker."""
+def worker_answers(ports: Ports, name: str) -> bool:
+    """Whether the Celery worker of this name answers a ping over the broker."""
     app = celery.Celery(broker=f"redis://{HOST}:{ports.redis}/0")
     try:
-        return bool(app.control.ping(timeout=1))
+        return any(who.startswith(f"{name}@") for answer in app.control.ping(timeout=1) for who in answer)
     except (OSError, redis.RedisError):
         return False
     finally:

@@ -88,7 +88,7 @@ class Market:
         """Comma separated symbols, or None for the platform's own list."""
         if env.get("WATCHLIST"):
             return env["WATCHLIST"]
-        if self.mode == "vendor":
+        if self.mode == "vendor" or env.get("WATCHLIST_FILE"):
             return None
         if self.file:
             recorded = sorted(set(_column(Path(self.file), "symbol").to_pylist()))

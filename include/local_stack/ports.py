@@ -23,6 +23,7 @@ class Ports:
     warehouse: int = 18821
     simulator: int = 18090
     airflow: int = 8080
+    execution_api: int = 8082
     dbt_docs: int = 8081
 
     @classmethod

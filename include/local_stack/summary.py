@@ -18,7 +18,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 
 from include.local_stack import agreement
 from include.surveillance import broker, normalise, wire
-from include.surveillance.detection.microbatch import read_baselines
+from include.surveillance.detection.baselines import read_baselines
 from include.surveillance.detection.parameters import ParameterBook
 from include.surveillance.grouping import RULE as MARKET_RULE
 from include.surveillance.models import Alert, Bar

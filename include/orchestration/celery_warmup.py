@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from airflow import __version__ as airflow_version
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import import_modules, worker_process_init
 
+from include.orchestration.dag_defaults import Queue
+
 LOG = logging.getLogger(__name__)
-CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG}
+# What the fast lane may leave behind in a process does not grow for ever.
+CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG, "worker_max_tasks_per_child": 5_000}
 
 # What Airflow's task runner and our DAG files import; otherwise every task process imports it again.
 NEEDED = (
@@ -28,9 +33,11 @@ NEEDED = (
     "include.orchestration.dag_defaults",
     "include.orchestration.sensors",
     "include.orchestration.connections",
+    "include.orchestration.poll_operator",
     "include.surveillance.broker",
     "include.surveillance.detection.microbatch",
     "include.surveillance.detection.warming",
+    "include.surveillance.group_polling",
     "include.surveillance.normalise",
     "include.surveillance.polygon",
     "include.surveillance.sessions",
@@ -40,10 +47,14 @@ USEFUL = (
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.snowflake.hooks.snowflake",
     "cosmos",
+    "cosmos.operators.watcher",
     "dbt.cli.main",
     "dbt.adapters.snowflake",
+    "include.orchestration.dbt_docs",
     "include.orchestration.dbt_render",
     "include.surveillance.warehouse",
+    "pyarrow.compute",
+    "pyarrow.parquet",
     "snowflake.connector",
 )
 
@@ -57,12 +68,13 @@ def preload(**_: Any) -> None:
     """In the worker's main process, before it forks."""
     for name in NEEDED:
         importlib.import_module(name)
-    for name in USEFUL:
+    for name in USEFUL if _consumes(Queue.WAREHOUSE) else ():
         try:
             importlib.import_module(name)
         except Exception:
             LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
-    _warm_detection()
+    if _consumes(Queue.DETECT):
+        _warm_detection()
     from airflow import sdk
     from airflow.sdk.listener import get_listener_manager
 
@@ -70,6 +82,12 @@ def preload(**_: Any) -> None:
     for name in sdk.__all__:
         with suppress(AttributeError):  # a listed name that is a module, not an attribute, is imported all the same
             getattr(sdk, name)
+
+
+def _consumes(queue: str) -> bool:
+    """Whether this worker gets tasks of a queue: those of its command line, all when that names none."""
+    named = [following for word, following in pairwise(sys.argv) if word in ("-q", "--queues")]
+    return not named or queue in named[-1].split(",")
 
 
 def _warm_detection() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from include.surveillance.broker import Publisher
     from include.surveillance.polygon import Polygon
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
@@ -29,6 +32,19 @@ def polygon(patience_seconds: float = 45.0) -> Polygon:
 
         rate_limit = RateLimit(_get(RATE_LIMIT).get_uri(), calls, connection.password)
     return Polygon(connection.password, connection.host, rate_limit=rate_limit, patience_seconds=patience_seconds)
+
+
+def lasting() -> tuple[Polygon, Publisher]:
+    """The vendor's client and a publisher that stay open for the next task in this process, while their connections
+    read the same: the fast lane polls hundreds of times a minute."""
+    return _lasting(json.dumps([_get(POLYGON).get_uri(), kafka()], sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _lasting(_connections: str) -> tuple[Polygon, Publisher]:
+    from include.surveillance.broker import Publisher
+
+    return polygon(), Publisher(kafka())
 
 
 def kafka() -> dict[str, Any]:

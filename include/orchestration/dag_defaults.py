@@ -38,6 +38,14 @@ class Pool(StrEnum):
     WAREHOUSE = "warehouse"
 
 
+class Queue(StrEnum):
+    """Celery queues: each has workers of its own, so that a slow warehouse never delays detection."""
+
+    POLL = "poll"  # the fast lane, where it is on
+    DETECT = "detect"
+    WAREHOUSE = "warehouse"
+
+
 class RetryWhatMayHelp(RetryPolicy):
     """A wrong key or setting fails at once; a busy vendor is asked again when it says; the rest as usual."""
 
@@ -93,4 +101,5 @@ def follower_defaults(lifetime: timedelta) -> dict[str, Any]:
         retries=20,
         retry_delay=timedelta(seconds=5),
         retry_exponential_backoff=False,
+        queue=Queue.DETECT,
     )

@@ -28,6 +28,8 @@ from cosmos import (
 from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
 from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
+from include.orchestration.dag_defaults import Pool, Queue
+
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 
@@ -86,7 +88,13 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,
             invocation_mode=InvocationMode.DBT_RUNNER,
-            setup_operator_args={"callback": publish, "callback_args": {"names": ["run_results.json"]}},
+            setup_operator_args={
+                "callback": publish,
+                "callback_args": {"names": ["run_results.json"]},
+                # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
+                "pool": Pool.WAREHOUSE,
+                "queue": Queue.WAREHOUSE,
+            },
         ),
         # the next run repeats the build; a retried task would start a dbt of its own for its one node
         operator_args={"append_env": True, "retries": 0},

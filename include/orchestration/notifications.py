@@ -6,13 +6,14 @@ before anybody is told: a channel that is down delays the message, never the rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration import channels, connections, polling
 from include.orchestration.bulletin import Bulletin, Told
+from include.orchestration.moments import Moments
 
 if TYPE_CHECKING:
     from include.surveillance.models import Alert
@@ -34,20 +35,24 @@ def create_tables() -> None:
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("create_alerts"))
         cursor.execute(statement("create_alerts_index"))
+        cursor.execute(statement("create_batches"))
 
 
-def record(alerts: Iterable[Alert]) -> list[tuple[Alert, Told]]:
-    """Store the alerts, the last message of each, and say what people know of them."""
+def record(alerts: Iterable[Alert], moments: Mapping[str, Moments] | None = None) -> list[tuple[Alert, Told]]:
+    """Store the alerts, the last message of each with its moments, and say what people know of them."""
     newest = {alert.event_id: alert for alert in alerts}
     with connections.application_database() as database, database.cursor() as cursor:
         found = []
         for alert in newest.values():
-            cursor.execute(statement("upsert_alert"), _row(alert))
+            timings = (moments or {}).get(alert.event_id, Moments())._asdict()
+            cursor.execute(statement("upsert_alert"), _row(alert) | timings)
             found.append((alert, Told(*cursor.fetchone())))
         return found
 
 
-def notify(alerts: Sequence[Alert], watched: int | None = None) -> dict[str, int]:
+def notify(
+    alerts: Sequence[Alert], watched: int | None = None, moments: Mapping[str, Moments] | None = None
+) -> dict[str, int]:
     """Record every alert, tell of what is new in the live ones; counts only.
 
     People are told once of an alert, again when its severity rises, and when it is withdrawn. What is inhibited, goes
@@ -55,10 +60,11 @@ def notify(alerts: Sequence[Alert], watched: int | None = None) -> dict[str, int
 
     Args:
         watched: symbols on the watchlist; None does not look for events of the whole market.
+        moments: of the alerts' last messages, by alert id.
     """
     from include.surveillance import failpoints
 
-    stored = record(alerts)
+    stored = record(alerts, moments)
     failpoints.reach("notify.recorded")
     events = record(_events(alerts, watched)) if watched else []
     bulletin = Bulletin.of(stored, events)
@@ -108,8 +114,8 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     from include.surveillance import broker, failpoints, wire
     from include.surveillance.models import Alert
 
-    batch = broker.read(kafka, broker.committed(kafka, GROUP, partitions))
-    alerts, rejects = [], []
+    batch = broker.read(kafka, broker.committed(kafka, GROUP, partitions), headers=True)
+    alerts, rejects, moments = [], [], {}
     for message in batch.messages:
         try:
             record = wire.decode(message.value)
@@ -118,9 +124,10 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             if reason := _unstorable(record):
                 raise wire.WireError(reason)
             alerts.append(record)
+            moments[record.event_id] = Moments.of(message)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
-    counts = notify(alerts, len(polling.symbols())) if alerts else {}
+    counts = notify(alerts, len(polling.symbols()), moments) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
     failpoints.reach("notify.told")
@@ -146,9 +153,9 @@ def newest(filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], l
     """The newest alerts and the counts per rule; filters symbol, rule, severity, since, until (None: all)."""
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("newest_alerts"), filters | {"limit": limit})
-        alerts = _dicts(cursor)
+        alerts = dicts(cursor)
         cursor.execute(statement("count_alerts"), filters)
-        return alerts, _dicts(cursor)
+        return alerts, dicts(cursor)
 
 
 def _mark(alerts: Sequence[Alert], notification: str, told: str | None = None, inhibited_by: str | None = None) -> None:
@@ -172,6 +179,7 @@ def _fields(alert: Alert) -> dict[str, Any]:
     return asdict(alert) | {"event_ids": list(alert.event_ids)}
 
 
-def _dicts(cursor: Any) -> list[dict[str, Any]]:
+def dicts(cursor: Any) -> list[dict[str, Any]]:
+    """What the cursor found, each row by its columns' names."""
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any, NamedTuple
+from time import sleep, time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from include.surveillance.settings import Settings
 
 MINUTE = timedelta(minutes=1)
+MINUTE_MS = 60_000
 POLLED = ("minute", "5minute", "hour", "day")
+# POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
+BY_SYMBOLS, BY_GROUPS = 500, 2_000
 
 
 class Window(NamedTuple):
@@ -46,7 +53,33 @@ def symbols() -> list[str]:
     return Settings.from_env().watchlist(Variable.get("watchlist", default=None))
 
 
-def check_calls(symbols: Sequence[str]) -> None:
+def questions(symbols: Sequence[str], window: Window, settings: Settings) -> list[dict[str, Any]]:
+    """What each poll task of a run asks for: keyword arguments of ``PollOperator``.
+
+    A snapshot of the market holds one minute; minutes missed before it and longer bars are asked for in groups.
+    """
+    spans = [timespan for timespan in due(window) if timespan in settings.poll_timespans]
+    by = _by(symbols, settings)
+    if by == "symbols":
+        return [_question(symbol, [symbol], spans, window) for symbol in symbols]
+    if by == "groups":
+        return _groups(symbols, spans, window, settings.poll_group_size)
+    newest = Window(window.end_ms - MINUTE_MS, window.end_ms)
+    left = [timespan for timespan in spans if timespan != "minute" or window.since_ms < newest.since_ms]
+    groups = _groups(symbols, left, window, settings.poll_group_size) if left else []
+    return [_question("the whole market", [], ["minute"], newest), *groups]
+
+
+def alone(failed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A question for each symbol that failed inside a group: ``failed`` are the groups' questions, less who came."""
+    return [
+        _question(symbol, [symbol], group["timespans"], Window(group["since_ms"], group["end_ms"]))
+        for group in failed
+        for symbol in group["symbols"]
+    ]
+
+
+def check_calls(symbols: Sequence[str], settings: Settings) -> None:
     """Whether the vendor's plan allows the calls that polling the symbols takes: all timespans, and the news.
 
     Raises:
@@ -54,17 +87,30 @@ def check_calls(symbols: Sequence[str]) -> None:
     """
     from include.surveillance.errors import ConfigurationError
     from include.surveillance.models import SPAN_MS
-    from include.surveillance.settings import Settings
 
-    allowed = Settings.from_env().polygon_calls_per_minute
-    each = sum(SPAN_MS["minute"] / SPAN_MS[timespan] for timespan in POLLED)
-    needed = ceil(each * len(symbols)) + 1
+    allowed, snapshot = settings.polygon_calls_per_minute, _by(symbols, settings) == "market"
+    spans = [timespan for timespan in settings.poll_timespans if not (snapshot and timespan == "minute")]
+    each = sum(SPAN_MS["minute"] / SPAN_MS[timespan] for timespan in spans)
+    needed = ceil(each * len(symbols)) + 1 + snapshot
     if allowed and needed > allowed:
         raise ConfigurationError(
             f"polling {len(symbols)} symbols takes {needed} calls a minute, POLYGON_CALLS_PER_MINUTE={allowed} allows "
             f"fewer: watch at most {max(0, int((allowed - 1) / each))} symbols or take a plan with more calls; a plan "
             "of end-of-day data can be backfilled, but not watched during the day"
         )
+
+
+def check_states(ti: Any) -> None:
+    """Whether every task of poll in this run has come to a good end.
+
+    Raises:
+        AirflowFailException: one has not; the run must not count as done, or its time would not be asked for again.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    states = ti.get_task_states(ti.dag_id, task_ids=["poll"], run_ids=[ti.run_id]).get(ti.run_id, {})
+    if bad := {task: state for task, state in states.items() if state != "success"}:
+        raise AirflowFailException(f"{len(bad)} of {len(states)} polls failed; the next run asks for their time")
 
 
 def due(window: Window) -> list[str]:
@@ -78,6 +124,29 @@ def due(window: Window) -> list[str]:
     }
     closed_ms["day"] = _ms(end.replace(hour=0, minute=0, second=0, microsecond=0))
     return [timespan for timespan, end_ms in closed_ms.items() if end_ms > window.since_ms]
+
+
+def wait_for(end_ms: int, delay_seconds: int) -> None:
+    """Return when the window has been over for ``delay_seconds``; runs begin before their minute ends."""
+    sleep(max(0.0, end_ms / 1_000 + delay_seconds - time()))
+
+
+def _by(symbols: Sequence[str], settings: Settings) -> str:
+    if settings.poll_by != "auto":
+        return settings.poll_by
+    return "symbols" if len(symbols) <= BY_SYMBOLS else "groups" if len(symbols) <= BY_GROUPS else "market"
+
+
+def _groups(symbols: Sequence[str], timespans: list[str], window: Window, size: int) -> list[dict[str, Any]]:
+    found = []
+    for start in range(0, len(symbols), size):
+        group = list(symbols[start : start + size])
+        found.append(_question(f"{group[0]} to {group[-1]} ({len(group)})", group, timespans, window))
+    return found
+
+
+def _question(name: str, symbols: list[str], timespans: list[str], window: Window) -> dict[str, Any]:
+    return {"name": name, "symbols": symbols, "timespans": timespans, **window._asdict()}
 
 
 def _ms(moment: datetime) -> int:

@@ -1,10 +1,16 @@
-"""Deferrable sensors that consume: wait in the triggerer until there is lag, handle it on a worker, wait again."""
+"""Sensors that consume: they stay on their worker while messages come, and wait in the triggerer when none do.
+
+A worker's slot buys latency: to be woken by the triggerer takes one to two seconds, and to open a partition another
+one, for every burst of bars. Bars come every minute of a session, so a sensor that lingers opens once and is there
+when the next ones come. Over night and at weekends nothing comes, and nothing holds a slot.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -13,10 +19,22 @@ from include.orchestration import connections, notifications
 from include.orchestration.triggers import LagTrigger
 
 STUCK_SECONDS = 5.0
+# Messages trickle in over a minute's first half. One batch a second costs a tenth of what one per message would, and
+# an alert waits half of it on average.
+PACE_SECONDS = 1.0
+QUIET_SECONDS = 1.5
+# A run ends between two bursts; one that finds no pause ends all the same.
+OVERTIME_SECONDS = 30.0
+LOOK_SECONDS = 0.5
+
+Step = Callable[[float], Mapping[str, int]]
 
 
 class ConsumeSensor(BaseOperator):
     """Lives for ``lifetime_seconds`` from the start of its run, then succeeds with what it counted.
+
+    It ends at the first pause after that, ``OVERTIME_SECONDS`` later at the latest: what comes while one run gives way
+    to the next would wait for that one.
 
     A subclass says which partitions of which group it follows and how a backlog is handled. Offsets are the only
     progress: a retry, a new run or a restarted triggerer goes on from what the group has committed.
@@ -37,31 +55,62 @@ class ConsumeSensor(BaseOperator):
         """Topic and partition of everything that it follows."""
         raise NotImplementedError
 
-    def handle(self) -> dict[str, int]:
+    def handle(self) -> Mapping[str, int]:
         """Consume from the committed offsets to the end, commit, and return counts. All zero: nothing moved."""
         raise NotImplementedError
+
+    @contextmanager
+    def following(self) -> Iterator[Step]:
+        """What is kept open while it lingers: a function that waits so many seconds for messages and handles them."""
+        from include.surveillance.broker import LagProbe
+
+        with LagProbe(connections.kafka(), self.group(), self.partitions()) as probe:
+
+            def step(patience: float) -> Mapping[str, int]:
+                until = time.monotonic() + patience
+                while not probe.lag():
+                    if time.monotonic() >= until:
+                        return {}
+                    time.sleep(LOOK_SECONDS)
+                return self.handle()
+
+            yield step
 
     def execute(self, context: dict[str, Any]) -> dict[str, int]:
         # From the run's start, so that all partitions end together and a retry does not live longer.
         until = context["dag_run"].start_date.timestamp() + self.lifetime_seconds
-        return self._wait({}, until)
+        # Not by way of the triggerer: between two runs messages have come, or soon will.
+        return {} if time.time() >= until else self._follow({}, until)
 
     def resume(self, context: dict[str, Any], event: dict[str, Any], counts: dict[str, int], until: float) -> Any:
         """Called on a worker with what the trigger saw."""
-        if "lag" not in event:
-            return counts
-        handled = self.handle()
-        self.log.info("lag %s: %s", event["lag"], handled)
-        stuck = not any(handled.values())
-        return self._wait(dict(Counter(counts) + Counter(handled)), until, STUCK_SECONDS if stuck else 0.0)
+        return self._follow(counts, until, woken=True) if "lag" in event else counts
 
-    def _wait(self, counts: dict[str, int], until: float, pause: float = 0.0) -> dict[str, int]:
+    def _follow(self, counts: dict[str, int], until: float, woken: bool = False) -> dict[str, int]:
+        """Handle what is there and what comes, until it has been quiet for long enough or the time is up."""
+        from include.surveillance.settings import Settings
+
+        linger = Settings.from_env().detect_linger_seconds
+        total, moved, busy = Counter(counts), False, time.monotonic()
+        with self.following() as step:
+            while time.time() < until + OVERTIME_SECONDS:
+                began = time.monotonic()
+                handled = step(min(QUIET_SECONDS, linger))
+                if any(handled.values()):
+                    total.update(handled)
+                    moved, busy = True, time.monotonic()
+                    time.sleep(max(0.0, began + PACE_SECONDS - busy))
+                elif time.time() >= until or time.monotonic() - busy >= linger:
+                    break
+        self.log.info("so far: %s", dict(total))
         if time.time() >= until:
-            return counts
+            return dict(total)
+        # Lag that cannot be worked off, such as that behind an open transaction, must not wake it again at once.
+        pause = STUCK_SECONDS if woken and not moved else 0.0
         self.defer(
             trigger=LagTrigger([list(p) for p in self.partitions()], self.group(), until, time.time() + pause),
             method_name="resume",
-            kwargs={"counts": counts, "until": until},
+            kwargs={"counts": dict(total), "until": until},
         )
 
 
@@ -82,20 +131,19 @@ class DetectSensor(ConsumeSensor):
 
         return microbatch.positions_of(self.partition)
 
-    def handle(self) -> dict[str, int]:
-        from include.surveillance.detection import microbatch
+    @contextmanager
+    def following(self) -> Iterator[Step]:
+        """The partition's detector: its state stays in memory from one micro-batch to the next."""
+        from include.surveillance.detection.microbatch import Detector
         from include.surveillance.detection.parameters import ParameterBook
         from include.surveillance.sessions import Sessions
         from include.surveillance.settings import Settings
 
         settings = Settings.from_env()
-        done = microbatch.detect_partition(
-            connections.kafka(),
-            self.partition,
-            sessions=Sessions(settings.market_calendar, settings.market_shift_ms),
-            book=ParameterBook.load(settings.parameters_file),
-        )
-        return {name: getattr(done, name) for name in ("records", "bars", "metrics", "alerts", "late", "rejected")}
+        sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
+        book = ParameterBook.load(settings.parameters_file)
+        with Detector(connections.kafka(), self.partition, sessions=sessions, book=book) as detector:
+            yield detector.step
 
 
 class NotifySensor(ConsumeSensor):

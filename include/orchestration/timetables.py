@@ -20,7 +20,8 @@ class MarketSessionTimetable(Timetable):
         calendar: a name of ``exchange_calendars``, or ``24/7`` for a market that never closes.
         shift_ms: how far recorded sessions lie in the past; the calendar moves with them.
         step_seconds: length of a data interval.
-        delay_seconds: how long after an interval's end its run starts, so that the vendor has the bar.
+        delay_seconds: how long after an interval's end its run starts; negative: how long before, for tasks that
+            are to stand ready when it ends.
 
     Without catch-up a run that is late by more than a step starts at the newest complete interval: polling asks
     for everything since its last success, so a missed interval needs no run of its own.
@@ -48,9 +49,10 @@ class MarketSessionTimetable(Timetable):
         return cls(**data)
 
     def validate(self) -> None:
-        if self.step_seconds <= 0 or self.delay_seconds < 0:
+        if self.step_seconds <= 0 or self.delay_seconds <= -self.step_seconds:
             raise AirflowTimetableInvalid(
-                f"step_seconds={self.step_seconds} must be positive and delay_seconds={self.delay_seconds} not negative"
+                f"step_seconds={self.step_seconds} must be positive and delay_seconds={self.delay_seconds} more than "
+                f"{-self.step_seconds}: a run does not start before its interval does"
             )
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:

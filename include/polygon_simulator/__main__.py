@@ -11,8 +11,10 @@ import uvicorn
 
 from include.surveillance.errors import ConfigurationError
 
-from .market import Market, replay_market, synthetic_market
+from .market import Market, crowded, replay_market, synthetic_market
 from .server import create_app
+
+KEEP_ALIVE_SECONDS, LONGEST_ANSWER_MS = 180, 60_000
 
 
 def run(
@@ -24,6 +26,12 @@ def run(
     replay: Annotated[Path | None, typer.Option(help="Parquet or CSV of minute bars to replay on XNYS.")] = None,
     shift_ms: Annotated[int, typer.Option(help="Milliseconds from recorded time to now, whole minutes.")] = 0,
     publish_delay_seconds: Annotated[float, typer.Option(min=0, help="From a minute's close to its bar.")] = 1.0,
+    universe: Annotated[
+        Path | None, typer.Option(envvar="SIMULATOR_UNIVERSE", help="CSV with a column symbol: generate these, too.")
+    ] = None,
+    answer_ms: Annotated[
+        str, typer.Option(envvar="SIMULATOR_ANSWER_MS", help="Hold each answer back so long, e.g. 20-80.")
+    ] = "0",
     calls_per_minute: Annotated[int, typer.Option(min=0, help="Answer 429 beyond this; 0 for no limit.")] = 0,
     allow_remote: Annotated[bool, typer.Option(help="Bind beyond loopback, inside a container.")] = False,
     api_key: Annotated[str, typer.Option(envvar="SIMULATOR_API_KEY", show_default=False)] = "",
@@ -32,12 +40,15 @@ def run(
     try:
         _check(host, allow_remote, api_key)
         market = _market(seed, calendar, symbols, replay, shift_ms, round(publish_delay_seconds * 1000))
+        market, held_back = crowded(market, universe) if universe else market, _range(answer_ms)
     except ConfigurationError as error:
         typer.echo(f"polygon simulator: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"polygon simulator: {market.mode} market, {len(market.instruments)} symbols, http://{host}:{port}")
-    app = create_app(market, api_key, calls_per_minute)
-    uvicorn.run(app, host=host, port=port, log_level="warning", date_header=False)
+    app = create_app(market, api_key, calls_per_minute, held_back)
+    # Who polls once a minute finds its connections still open.
+    options = {"timeout_keep_alive": KEEP_ALIVE_SECONDS, "backlog": 2048, "access_log": False, "date_header": False}
+    uvicorn.run(app, host=host, port=port, log_level="warning", **options)
 
 
 def _check(host: str, allow_remote: bool, api_key: str) -> None:
@@ -51,6 +62,17 @@ def _check(host: str, allow_remote: bool, api_key: str) -> None:
             raise ConfigurationError(f"host {host!r} is not an IP address; use 127.0.0.1") from None
     if not loopback and not allow_remote:
         raise ConfigurationError(f"{host} is reachable from outside; use 127.0.0.1 or add --allow-remote")
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        found = float(low), float(high or low)
+    except ValueError:
+        found = (-1.0, -1.0)
+    if not 0 <= found[0] <= found[1] <= LONGEST_ANSWER_MS:
+        raise ConfigurationError(f"--answer-ms {text} is no range of 0 to {LONGEST_ANSWER_MS}; write e.g. 20-80")
+    return found
 
 
 def _market(seed: int, calendar: str, symbols: int, replay: Path | None, shift_ms: int, delay_ms: int) -> Market:

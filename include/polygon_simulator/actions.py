@@ -14,10 +14,11 @@ HISTORY_DAYS, NOTICE_DAYS, QUARTER_DAYS = 730, 14, 91
 def splits(market: Market) -> list[dict[str, Any]]:
     """Splits of the last two years and the coming two weeks, newest first, in the vendor's older shape."""
     now = market.clock()
+    sources = {symbol: source for symbol, source in market.sources.items() if source is not market.crowd}
     found = []
     session = market.sessions.at_or_before(now - HISTORY_DAYS * DAY_MS)
     while (following := market.sessions.following(session.open_ms)) and following.open_ms < now + NOTICE_DAYS * DAY_MS:
-        for symbol, source in market.sources.items():
+        for symbol, source in sources.items():
             before, after = source.share_factor(symbol, session), source.share_factor(symbol, following)
             if before != after:
                 new, old = (int(factor / min(before, after)) for factor in (before, after))

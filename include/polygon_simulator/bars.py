@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 MINUTE_MS = 60_000
+COLUMNS = ("t", "o", "h", "l", "c", "v", "vw", "n")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Bars:
         return len(self.t)
 
     def take(self, index: Any) -> Bars:
-        return Bars(*(getattr(self, field.name)[index] for field in fields(self)))
+        return Bars(*(getattr(self, name)[index] for name in COLUMNS))
 
     def between(self, start_ms: int, end_ms: int) -> Bars:
         """Bars that start in [start_ms, end_ms)."""
@@ -83,4 +84,6 @@ class Bars:
 def concatenate(parts: list[Bars]) -> Bars:
     if not parts:
         return Bars(np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(7)))
-    return Bars(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Bars)))
+    if len(parts) == 1:
+        return parts[0]
+    return Bars(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,11 +16,12 @@ from include.surveillance.sessions import NEW_YORK, Session, Sessions
 
 from .anomalies import Plan
 from .bars import MINUTE_MS, Bars
+from .crowd import Crowd
 from .replay import RecordedSource
 from .synthetic import SyntheticSource
-from .universe import CANARIES, Instrument, generated, recorded
+from .universe import CANARIES, Instrument, generated, listed, recorded
 
-DAY_MS = 86_400_000
+DAY_MS, FOREVER_MS = 86_400_000, 2**53
 
 
 def wall_clock() -> int:
@@ -31,7 +32,7 @@ def wall_clock() -> int:
 class Source(Protocol):
     """Where minute bars come from, in shares that ``share_factor`` converts to those of a session."""
 
-    def minutes(self, symbol: str, session: Session) -> Bars: ...
+    def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars: ...
     def breakages(self, symbol: str, session: Session) -> dict[int, str]: ...
     def share_factor(self, symbol: str, session: Session) -> float: ...
 
@@ -53,6 +54,7 @@ class Market:
     delay_ms: int = 1000
     first_ms: int = 0
     last_ms: int | None = None  # a recording ends
+    crowd: Crowd | None = None  # the source of very many symbols
 
     @property
     def zone(self) -> ZoneInfo | Any:
@@ -88,10 +90,17 @@ class Market:
         edge = self.clock() if self.last_ms is None else min(self.clock(), self.last_ms)
         return [s for s in reversed(self.sessions.recent(count, edge)) if s.close_ms > self.first_ms]
 
-    def minutes(self, symbol: str, session: Session, adjusted: bool = True) -> Bars:
-        """The session's visible minute bars, unbroken."""
+    @property
+    def visible_ms(self) -> int:
+        """Bars of minutes that start before it are visible."""
+        return self.clock() - self.delay_ms - MINUTE_MS + 1
+
+    def minutes(
+        self, symbol: str, session: Session, adjusted: bool = True, start_ms: int = 0, end_ms: int = FOREVER_MS
+    ) -> Bars:
+        """The session's visible minute bars that start in [start_ms, end_ms), unbroken."""
         source = self.sources[symbol]
-        known = source.minutes(symbol, session).between(0, self.clock() - self.delay_ms - MINUTE_MS + 1)
+        known = source.minutes(symbol, session, start_ms, min(end_ms, self.visible_ms))
         basis = self.sessions.at_or_before(self.clock()) if adjusted else session
         return known.scaled(source.share_factor(symbol, basis))
 
@@ -110,6 +119,9 @@ class Market:
             for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1)
             for anomaly in self.plan.session(session)
         ]
+        if self.crowd:
+            for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1):
+                found += self.crowd.labels(session, start_ms - DAY_MS, end_ms)
         touching = [label for label in found if label["start_ms"] <= end_ms and label["end_ms"] >= start_ms]
         return sorted(touching, key=lambda label: (label["start_ms"], label["symbol"]))
 
@@ -156,3 +168,19 @@ def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Marke
         last_ms=sessions.at_or_before(recording.last_ms).close_ms - 1,
         **options,
     )
+
+
+def crowded(market: Market, path: Path) -> Market:
+    """The market with all symbols of a CSV beside its own; see ``crowd``.
+
+    Raises:
+        ConfigurationError: unreadable file, or one without a column ``symbol`` or ``ticker``.
+    """
+    added = {
+        instrument.symbol: instrument for instrument in listed(path) if instrument.symbol not in market.instruments
+    }
+    if not added:
+        return market
+    crowd = Crowd(market.seed, tuple(added))
+    sources = market.sources | dict.fromkeys(added, crowd)
+    return replace(market, instruments=market.instruments | added, sources=sources, crowd=crowd)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
+from random import uniform
 from typing import Literal
 from urllib.parse import parse_qs
 
@@ -78,13 +79,15 @@ class Misbehaviour:
 
     app: ASGIApp
     orders: list[Order]
-    lock: Lock
+    answer_ms: tuple[float, float]  # the least and the most time that an answer is held back
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         order = self._take(scope)
+        if self.answer_ms[1] and _is_vendors(scope):
+            await asyncio.sleep(uniform(*self.answer_ms) / 1000)
         send = dated(send, order.seconds or 0.0 if order and order.kind == "clock" else 0.0)
         if order is None or order.kind == "clock":
             await self.app(scope, receive, send)
@@ -101,21 +104,19 @@ class Misbehaviour:
                 await send({"type": "http.response.body", "body": body})
 
     def _take(self, scope: Scope) -> Order | None:
-        path: str = scope["path"]
-        if path.startswith("/simulator") or path == "/health":
+        if not self.orders or not _is_vendors(scope):
             return None
-        named = set(path.split("/")) | set(parse_qs(scope["query_string"].decode()).get("ticker", []))
-        with self.lock:
-            for order in self.orders:
-                if order.symbol is not None and order.symbol not in named:
-                    continue
-                if order.skip > 0:
-                    order.skip -= 1
-                    continue
-                order.count -= 1
-                if order.count <= 0:
-                    self.orders.remove(order)
-                return order
+        named = set(scope["path"].split("/")) | set(parse_qs(scope["query_string"].decode()).get("ticker", []))
+        for order in self.orders:
+            if order.symbol is not None and order.symbol not in named:
+                continue
+            if order.skip > 0:
+                order.skip -= 1
+                continue
+            order.count -= 1
+            if order.count <= 0:
+                self.orders.remove(order)
+            return order
         return None
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
@@ -127,6 +128,10 @@ class Misbehaviour:
 
         await self.app(scope, receive, collect)
         return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+
+
+def _is_vendors(scope: Scope) -> bool:
+    return not scope["path"].startswith("/simulator") and scope["path"] != "/health"
 
 
 def too_many(retry_after: int | None = None, key: str | None = None) -> RefusedError:

@@ -64,11 +64,13 @@ def read_page(market: Market, query: Query) -> Page:
     bars, key = concatenate(parts[::forward]), np.concatenate(keys[::forward])
     keep = _whole_windows(key[::forward], query.limit)
     chosen = slice(0, keep) if query.ascending else slice(len(bars) - keep, len(bars))
-    starts = None if query.span == "day" else np.unique(key[chosen]) * query.width_ms
-    base = bars.take(chosen)
-    rows = base.grouped(key[chosen], starts).rows()
+    base = bars if keep == len(bars) else bars.take(chosen)
     if query.width_ms == MINUTE_MS:
+        rows = base.rows()
         _break(market, query.symbol, rows)
+    else:
+        starts = None if query.span == "day" else np.unique(key[chosen]) * query.width_ms
+        rows = base.grouped(key[chosen], starts).rows()
     return Page(rows[::forward], keep, _following(query, base.t) if keep < len(bars) else None)
 
 
@@ -94,7 +96,7 @@ def _base_bars(market: Market, query: Query) -> Iterator[tuple[Bars, np.ndarray]
     width = query.width_ms
     start, end = query.start_ms // width * width, (query.end_ms // width + 1) * width
     for session in _sessions(market, query, start, end):
-        part = market.minutes(query.symbol, session, query.adjusted).between(start, end)
+        part = market.minutes(query.symbol, session, query.adjusted, start, end)
         if len(part):
             yield part, part.t // width
 

@@ -35,8 +35,8 @@ class RecordedSource:
         self._bars = {str(symbol): _columns(part, shift_ms) for symbol, part in frame.groupby("symbol", sort=True)}
         self.symbols = list(self._bars)
 
-    def minutes(self, symbol: str, session: Session) -> Bars:
-        return self._bars[symbol].between(session.open_ms, session.close_ms)
+    def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
+        return self._bars[symbol].between(max(start_ms, session.open_ms), min(end_ms, session.close_ms))
 
     def breakages(self, symbol: str, session: Session) -> dict[int, str]:
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -22,51 +23,54 @@ def reference_router(market: Market) -> APIRouter:
     router = APIRouter()
     newsroom = Newsroom(market)
 
+    @lru_cache(maxsize=1)
+    def all_listed(today: str) -> list[dict[str, Any]]:
+        return [_listed(instrument, today) for instrument in market.instruments.values()]
+
     @router.get(TICKERS)
-    def tickers(request: Request) -> Response:
-        items = [_listed(instrument, market) for instrument in market.instruments.values()]
-        return listing(request, items, sort="ticker", order="asc")
+    async def tickers(request: Request) -> Response:
+        return listing(request, all_listed(market.today()), sort="ticker", order="asc")
 
     @router.get(DETAILS)
-    def details(ticker: str) -> Response:
+    async def details(ticker: str) -> Response:
         if ticker not in market.instruments:
             raise RefusedError(404, "NOT_FOUND", "Ticker not found.")
         return answer({"results": _detailed(market.instruments[ticker]), "status": "OK", "request_id": request_id()})
 
     @router.get("/v3/reference/splits")
-    def splits(request: Request) -> Response:
+    async def splits(request: Request) -> Response:
         return listing(request, actions.splits(market), sort="execution_date", order="desc", count=False)
 
     @router.get("/v3/reference/dividends")
-    def dividends(request: Request) -> Response:
+    async def dividends(request: Request) -> Response:
         return listing(request, actions.dividends(market), sort="ex_dividend_date", order="desc", count=False)
 
     @router.get("/stocks/v1/splits")
-    def stocks_splits(request: Request) -> Response:
+    async def stocks_splits(request: Request) -> Response:
         items = [actions.as_stocks_split(item) for item in actions.splits(market)]
         return listing(request, items, sort="execution_date", order="desc", count=False)
 
     @router.get("/stocks/v1/dividends")
-    def stocks_dividends(request: Request) -> Response:
+    async def stocks_dividends(request: Request) -> Response:
         items = [actions.as_stocks_dividend(item) for item in actions.dividends(market)]
         return listing(request, items, sort="ex_dividend_date", order="desc", count=False)
 
     @router.get("/v2/reference/news")
-    def news(request: Request) -> Response:
+    async def news(request: Request) -> Response:
         return _news(request, market, newsroom)
 
     @router.get("/v1/marketstatus/now")
-    def status_now() -> Response:
+    async def status_now() -> Response:
         return answer(market_now(market))
 
     @router.get("/v1/marketstatus/upcoming")
-    def status_upcoming() -> Response:
+    async def status_upcoming() -> Response:
         return answer(upcoming_holidays(market))
 
     return router
 
 
-def _listed(instrument: Instrument, market: Market) -> dict[str, Any]:
+def _listed(instrument: Instrument, today: str) -> dict[str, Any]:
     return {
         "ticker": instrument.symbol,
         "name": instrument.name,
@@ -79,7 +83,7 @@ def _listed(instrument: Instrument, market: Market) -> dict[str, Any]:
         "cik": instrument.cik,
         "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
         "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
-        "last_updated_utc": f"{market.today()}T00:00:00Z",
+        "last_updated_utc": f"{today}T00:00:00Z",
     }
 
 

@@ -33,7 +33,8 @@ class SyntheticSource:
     def __init__(self, seed: int, instruments: tuple[Instrument, ...], sessions: Sessions, plan: Plan, splits: bool):
         self._seed, self._sessions, self._plan, self._splits = seed, sessions, plan, splits
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self.minutes = lru_cache(maxsize=512)(self._minutes)
+        self._whole = lru_cache(maxsize=512)(self._minutes)
+        self.breakages = lru_cache(maxsize=512)(self._breakages)
         self._factor = lru_cache(maxsize=64)(self._factor)
 
     def _rng(self, *words: str) -> np.random.Generator:
@@ -46,7 +47,11 @@ class SyntheticSource:
         block = (date.fromisoformat(session.date).toordinal() + crc32(symbol.encode())) // SPLIT_EVERY_DAYS
         return 1.0 + block % 2
 
-    def breakages(self, symbol: str, session: Session) -> dict[int, str]:
+    def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
+        """Bars of the session that start in [start_ms, end_ms)."""
+        return self._whole(symbol, session).between(start_ms, end_ms)
+
+    def _breakages(self, symbol: str, session: Session) -> dict[int, str]:
         """Start of each broken bar -> what is broken. The longer bars hold the true values."""
         return {
             session.open_ms + anomaly.minute * MINUTE_MS: anomaly.detail

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from include.surveillance.errors import ConfigurationError
 
@@ -85,3 +88,22 @@ def generated(count: int) -> tuple[Instrument, ...]:
 
 def recorded(symbols: list[str]) -> tuple[Instrument, ...]:
     return tuple(Instrument(symbol, f"{symbol} (recorded)", "recorded") for symbol in symbols)
+
+
+def listed(path: Path) -> Iterator[Instrument]:
+    """The instruments of a CSV with a column ``symbol`` or ``ticker``, and perhaps ``name``.
+
+    Raises:
+        ConfigurationError: unreadable file, no such column, or no symbol.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"cannot read symbols from {path}: {error}; give a CSV file") from error
+    column = next((name for name in ("symbol", "ticker") if rows and name in rows[0]), None)
+    if column is None:
+        raise ConfigurationError(f"{path} has no row, or no column symbol or ticker; give a CSV of at least one symbol")
+    for row in rows:
+        if symbol := (row[column] or "").strip():
+            yield Instrument(symbol, (row.get("name") or symbol).strip(), "listed")

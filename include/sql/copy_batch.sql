@@ -4,6 +4,7 @@ from (
         $1:target::varchar,
         $1:event_id::varchar,
         $1:payload::varchar,
+        $1:headers::varchar,
         $1:kafka_topic::varchar,
         $1:kafka_partition::int,
         $1:kafka_offset::int,

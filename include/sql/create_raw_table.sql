@@ -2,6 +2,7 @@
 create table if not exists raw.{table} (
     event_id varchar,
     payload variant,
+    headers variant,
     kafka_topic varchar,
     kafka_partition int,
     kafka_offset int,

@@ -1,3 +1,2 @@
-select partition_id, next_offset
+select topic, partition_id, next_offset
 from raw.kafka_offsets
-where topic = %(topic)s

@@ -141,14 +141,12 @@ def from_log(kafka: Kafka, alert_id: str, *, partitions: int, sessions: Sessions
 
 def _log_of(kafka: Kafka, partition: int, symbol: str) -> list:
     """The symbol's bars, watermarks and news in the order in which detection takes them."""
-    cursor: dict[Position, int | None] = {(topic, partition): None for topic in (broker.BARS, broker.NEWS)}
+    start = {(topic, partition): None for topic in (broker.BARS, broker.NEWS)}
     records: list = []
-    while True:
-        batch = intake.read(kafka, cursor, LIMIT)
-        records += [record for record in intake.decode(batch.messages)[0] if record.symbol == symbol]
-        if batch.next_offsets == cursor:
-            return records
-        cursor = dict(batch.next_offsets)
+    with intake.Intake(kafka, start) as log:
+        while messages := log.read(LIMIT).messages:
+            records += [record for record in intake.decode(messages).records if record.symbol == symbol]
+    return records
 
 
 def _all(kafka: Kafka, positions: dict[Position, int | None]) -> list[broker.Received]:

@@ -14,8 +14,8 @@ FOLDER = "FAIL_POINTS"
 POINTS = (
     "publish.sent",  # the records are on their way, none is confirmed
     "publish.stored",  # Kafka has all of them, the task has not ended
-    "detect.begun",  # the transaction is open
     "detect.consumed",  # the batch has been read
+    "detect.begun",  # the transaction is open
     "detect.evaluated",  # the rules have run
     "transaction.sent",  # metrics, alerts and state are on their way
     "transaction.offsets_sent",  # they and the offsets are stored, not yet visible

@@ -8,16 +8,24 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from .models import Reject
+
 Fields = dict[str, Any]
 
 LARGEST_VOLUME = Decimal(10) ** 15
 LARGEST_INTEGER = 2**53
 # Shares trade in millionths at most; more digits are the vendor's floating point.
-SMALLEST_VOLUME = Decimal("0.000001")
+VOLUME_DECIMALS, SMALLEST_VOLUME = 6, Decimal("0.000001")
 
 
 class UnusableError(Exception):
     """``args`` are a short, countable reason and the detail of this case."""
+
+
+def rejected(raw: bytes, error: UnusableError, **about: Any) -> Reject:
+    """What came, with the reason why it cannot be used."""
+    reason, detail = error.args
+    return Reject.of(raw, stage="normalise", reason=reason, detail=detail, **about)
 
 
 def parse_object(raw: bytes) -> Fields:
@@ -66,10 +74,15 @@ def shares(fields: Fields) -> Decimal:
         raise UnusableError("negative volume", f"v {number}")
     if number > LARGEST_VOLUME:
         raise UnusableError("volume too large", f"v {number:.3e}, at most {LARGEST_VOLUME:.0e}")
-    if number.as_tuple().exponent < SMALLEST_VOLUME.as_tuple().exponent:
-        number = number.quantize(SMALLEST_VOLUME)
-    # Written out: not every reader of the topic knows 1.03E+6.
-    return Decimal(f"{number:f}")
+    return written_out(number)
+
+
+def written_out(volume: Decimal) -> Decimal:
+    """At most six decimals, and no exponent: not every reader of the topic knows 1.03E+6."""
+    exponent = volume.as_tuple().exponent
+    if exponent < -VOLUME_DECIMALS:
+        volume = volume.quantize(SMALLEST_VOLUME)
+    return Decimal(f"{volume:f}") if exponent > 0 else volume
 
 
 def integer(fields: Fields, name: str) -> int:

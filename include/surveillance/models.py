@@ -40,8 +40,11 @@ def bar_revision(
     return zlib.crc32(struct.pack("<7d", open_, high, low, close, volume, vwap, trades))
 
 
-class Record(Struct, frozen=True, kw_only=True):
-    """Base of everything that is published. ``event_id`` is the key of every upsert."""
+class Record(Struct, frozen=True, kw_only=True, gc=False):
+    """Base of everything that is published. ``event_id`` is the key of every upsert.
+
+    No field can lead back to the record, so the garbage collector need not look at the millions of them.
+    """
 
     event_id: str = ""
 
@@ -77,6 +80,8 @@ class Bar(Record, frozen=True, kw_only=True, tag="bar", tag_field="kind"):
     revision: str = ""
 
     def __post_init__(self) -> None:
+        if self.event_id and self.revision:
+            return
         if not self.revision:
             vwap, trades = nan if self.vwap is None else self.vwap, nan if self.trades is None else float(self.trades)
             bits = bar_revision(self.open, self.high, self.low, self.close, float(self.volume), vwap, trades)

@@ -12,53 +12,24 @@ from .fields import (
     Fields,
     UnusableError,
     day,
-    integer,
     is_unicode,
     moment,
     optional_text,
     parse_object,
     price,
-    shares,
+    rejected,
     text,
     wrong,
 )
-from .models import SPAN_MS, Bar, Dividend, Instrument, NewsItem, Reject, Source, Split, Watermark
+from .models import SPAN_MS, Dividend, Instrument, NewsItem, Reject, Source, Split
+from .normalise_bars import bars, snapshot
 from .polygon import Payload
 
+__all__ = ["bars", "dividends", "instruments", "news", "snapshot", "splits"]
+
 T = TypeVar("T")
-MINUTE_MS, HOUR_MS = SPAN_MS["minute"], SPAN_MS["hour"]
+MINUTE_MS = SPAN_MS["minute"]
 SENTIMENTS = ("positive", "neutral", "negative")
-
-
-def bars(payload: Payload, *, source: Source) -> list[Bar | Reject | Watermark]:
-    """Bars in time order, then rejects, then one Watermark that says what was asked and what came.
-
-    Bars that end after ``to_ms`` are left out and not rejected: they still grow, and the next poll asks for them.
-    Of two bars with one start the later in the payload counts.
-    """
-    (symbol,), timespan = payload.symbols, payload.timespan
-    about = {"symbol": symbol, "timespan": timespan, "source": source, "polled_ms": payload.polled_ms}
-    kept: dict[int, tuple[bytes, Bar]] = {}
-    rejects = []
-    for raw, made in _each(payload, partial(_bar, payload=payload, about=about)):
-        if isinstance(made, UnusableError):
-            rejects.append(_reject(raw, made, **about))
-        elif made.close_ms <= payload.to_ms:
-            if made.ts_ms in kept:
-                earlier_raw, earlier = kept[made.ts_ms]
-                reason = "duplicate bar" if earlier == made else "duplicate bar with other values"
-                rejects.append(_reject(earlier_raw, UnusableError(reason, f"t {made.ts_ms} came again"), **about))
-            kept[made.ts_ms] = raw, made
-    watermark = Watermark(
-        from_ms=payload.from_ms,
-        as_of_ms=payload.to_ms,
-        bars=len(kept),
-        rejected=len(rejects),
-        reject_reasons=tuple(sorted({reject.reason for reject in rejects})),
-        status=payload.status,
-        **about,
-    )
-    return [*(kept[ts_ms][1] for ts_ms in sorted(kept)), *rejects, watermark]
 
 
 def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
@@ -70,11 +41,11 @@ def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> lis
     found: list[NewsItem | Reject] = []
     for raw, made in _each(payload, partial(_articles, watched=frozenset(watchlist), about=about)):
         if isinstance(made, UnusableError):
-            found.append(_reject(raw, made, **about))
+            found.append(rejected(raw, made, **about))
         else:
             items, unusable = made
             found += items
-            found += (_reject(raw, error, **about) for error in unusable)
+            found += (rejected(raw, error, **about) for error in unusable)
     return found
 
 
@@ -84,18 +55,18 @@ def instruments(payload: Payload) -> list[Instrument | Reject]:
     found: list[Instrument | Reject] = []
     for raw, made in _each(payload, partial(_instrument, about=about)):
         if isinstance(made, UnusableError):
-            found.append(_reject(raw, made, **about))
+            found.append(rejected(raw, made, **about))
         elif made.symbol in payload.symbols:
             found.append(made)
     unknown = set(payload.symbols) - {made.symbol for made in found if isinstance(made, Instrument)}
     missing = UnusableError("unknown ticker", "asked for and not among the vendor's active tickers")
-    return found + [_reject(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
+    return found + [rejected(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
 
 
 def splits(payload: Payload) -> list[Split | Reject]:
     """Every split, watched or not: the list is short."""
     return [
-        _reject(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
+        rejected(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
         for raw, made in _each(payload, _split)
     ]
 
@@ -110,7 +81,7 @@ def dividends(payload: Payload) -> list[Dividend | Reject]:
     # A result that comes again, as on the border of two pages, is the same dividend and not another one.
     for raw, made in _each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _dividend):
         if isinstance(made, UnusableError):
-            rejects.append(_reject(raw, made, polled_ms=payload.polled_ms))
+            rejects.append(rejected(raw, made, polled_ms=payload.polled_ms))
         else:
             days.setdefault((made.symbol, made.ex_date), []).append(made)
     return [_added_up(found) for found in days.values()] + rejects
@@ -131,45 +102,7 @@ def _each(payload: Payload, make: Callable[[Fields], T]) -> Iterator[tuple[bytes
             yield raw, error
 
 
-def _reject(raw: bytes, error: UnusableError, **about: Any) -> Reject:
-    reason, detail = error.args
-    return Reject.of(raw, stage="normalise", reason=reason, detail=detail, **about)
-
-
 # --- one result each
-
-
-def _bar(fields: Fields, *, payload: Payload, about: Fields) -> Bar:
-    ts_ms = _start(fields, payload)
-    prices = {name: price(fields, name[0]) for name in ("open", "high", "low", "close")}
-    low, high = prices["low"], prices["high"]
-    if high < low:
-        raise UnusableError("high below low", f"high {high}, low {low}")
-    for name in ("open", "close"):
-        if not low <= prices[name] <= high:
-            raise UnusableError(f"{name} outside low-high", f"{name} {prices[name]}, low {low}, high {high}")
-    return Bar(
-        ts_ms=ts_ms,
-        **prices,
-        volume=shares(fields),
-        vwap=None if fields.get("vw") is None else price(fields, "vw"),
-        trades=None if fields.get("n") is None else integer(fields, "n"),
-        delayed=payload.status == "DELAYED",
-        **about,
-    )
-
-
-def _start(fields: Fields, payload: Payload) -> int:
-    ts_ms, span = integer(fields, "t"), SPAN_MS[payload.timespan]
-    if ts_ms > payload.polled_ms:
-        raise UnusableError("future stamp", f"t {ts_ms} is after the poll at {payload.polled_ms}")
-    # A day starts at its market's midnight, and a day with a clock change is longer by an hour.
-    grid, slack = (MINUTE_MS, HOUR_MS) if payload.timespan == "day" else (span, 0)
-    if ts_ms % grid:
-        raise UnusableError("off the grid", f"t {ts_ms} is no start of a {payload.timespan} bar")
-    if not payload.from_ms - span - slack < ts_ms < payload.to_ms + span:
-        raise UnusableError("outside the asked range", f"t {ts_ms}, asked [{payload.from_ms}, {payload.to_ms})")
-    return ts_ms
 
 
 def _articles(fields: Fields, *, watched: Collection[str], about: Fields) -> tuple[list[NewsItem], list[UnusableError]]:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from polygon import RESTClient
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity.stop import StopBaseT
 from urllib3.exceptions import HTTPError
 
 from .errors import RateLimitedError, VendorUnavailableError
@@ -32,20 +33,27 @@ class Page(msgspec.Struct):
     message: object = None
 
 
+class Snapshot(Page):
+    """A snapshot of the market: one page, which has other names for the same."""
+
+    results: list[msgspec.Raw] | None = msgspec.field(name="tickers", default=None)
+    count: int | None = msgspec.field(name="count", default=None)
+
+
 class Pages:
     """Reads pages through the official client, whose connections are a ``Transport``.
 
     Args:
         client: builds the requests; its base URL is where next pages are fetched, too.
-        patience_seconds: how long to go on with one page.
+        stop: when to give a page up.
     """
 
-    def __init__(self, client: RESTClient, patience_seconds: float):
+    def __init__(self, client: RESTClient, stop: StopBaseT):
         self._client = client
         self._retrying = Retrying(
             retry=retry_if_exception_type(VendorUnavailableError),
             wait=_wait,
-            stop=stop_before_delay(patience_seconds),
+            stop=stop,
             reraise=True,
         )
 
@@ -67,7 +75,11 @@ class Pages:
             address, headers = self._client.BASE + target, self._client.headers
             ask = partial(self._client.client.request, "GET", address, headers=headers)
 
-    def one(self, ask: Callable[[], Answer], to_ms: int = 0) -> Page:
+    def snapshot(self, ask: Callable[[], Answer], to_ms: int) -> Page:
+        """The one page of a snapshot."""
+        return self._retrying(self._results, ask, to_ms, Snapshot)
+
+    def one(self, ask: Callable[[], Answer], to_ms: int = 0, shape: type[Page] = Page) -> Page:
         """A page, asked for once."""
         try:
             answer = ask()
@@ -77,12 +89,12 @@ class Pages:
             ) from error
         _check_over(to_ms, answer)
         try:
-            return msgspec.json.decode(answer.data, type=Page)
+            return msgspec.json.decode(answer.data, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VendorUnavailableError(f"Polygon sent an unusable body ({error}): {excerpt(answer.data)}") from error
 
-    def _results(self, ask: Callable[[], Answer], to_ms: int) -> Page:
-        page = self.one(ask, to_ms)
+    def _results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page] = Page) -> Page:
+        page = self.one(ask, to_ms, shape)
         if page.status not in ("OK", "DELAYED"):
             said = page.error or page.message
             raise VendorUnavailableError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from polygon import RESTClient
+from tenacity import stop_before_delay
 
 from .errors import ConfigurationError
 from .models import Timespan
-from .pages import Pages
+from .pages import Page, Pages
 from .refusals import FIX_KEY, FIX_URL
 from .transport import Answer, Transport
 
@@ -56,7 +58,7 @@ class Payload:
 
 
 class Polygon:
-    """One connection to the vendor.
+    """The way to the vendor. Threads may share one, and it keeps its connections: one per process is enough.
 
     Args:
         api_key: the vendor's key.
@@ -89,7 +91,17 @@ class Polygon:
         self._client = RESTClient(api_key, base=base_url.rstrip("/"))
         pool, headers = self._client.client.connection_pool_kw, self._client.headers
         self._client.client = Transport(timeout_seconds=timeout_seconds, rate_limit=rate_limit, headers=headers, **pool)
-        self._pages = Pages(self._client, patience_seconds)
+        self._patience_seconds = patience_seconds
+        self._pages = Pages(self._client, stop_before_delay(patience_seconds))
+
+    def sharing_patience(self) -> Polygon:
+        """The same connections; all questions together have the patience of one, which begins now.
+
+        When it is over, each is still asked once.
+        """
+        deadline, shared = time.monotonic() + self._patience_seconds, copy(self)
+        shared._pages = Pages(self._client, lambda state: time.monotonic() + state.upcoming_sleep >= deadline)
+        return shared
 
     def check(self) -> None:
         """Ask something cheap, once: raises at once when address or key are wrong."""
@@ -107,6 +119,15 @@ class Polygon:
             sort="asc",
         )
         return self._payload(ask, BARS_PER_PAGE, symbols=(symbol,), timespan=timespan, from_ms=from_ms, to_ms=to_ms)
+
+    def snapshot(self, to_ms: int = 0) -> Payload:
+        """The newest minute bar of every ticker in one answer, asked for until ``to_ms`` is over by the vendor's clock.
+
+        ``results`` are the vendor's tickers; one without a trade today may be missing. It goes back no further than
+        that minute.
+        """
+        page = self._pages.snapshot(partial(self._client.get_snapshot_all, "stocks", raw=True), to_ms)
+        return self._received([page], to_ms=to_ms)
 
     def news(self, from_ms: int, to_ms: int) -> Payload:
         """Articles of all tickers published in [from_ms, to_ms), oldest first, to the second."""
@@ -153,7 +174,9 @@ class Polygon:
 
     def _payload(self, ask: Callable[..., Answer], limit: int, **question) -> Payload:
         ask = partial(ask, limit=limit, raw=True)
-        pages = list(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0)))
+        return self._received(list(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0))), **question)
+
+    def _received(self, pages: list[Page], **question) -> Payload:
         return Payload(
             results=tuple(bytes(result) for page in pages for result in page.results or ()),
             polled_ms=int(time.time() * 1000),

@@ -25,12 +25,21 @@ class Settings:
     kafka_partitions: int = 4
     poll_overlap_minutes: int = 5  # asked again by each poll, for late and corrected bars; 20 on a delayed plan
     poll_delay_seconds: int = 2  # after a minute's close, before asking for it
+    poll_lead_seconds: int = 10  # a minute's run begins so long before its close, that its tasks are waiting by then
+    poll_by: str = (
+        "auto"  # symbols, groups or market: what one poll task asks for; auto decides by the watchlist's size
+    )
+    poll_group_size: int = 500  # symbols of one task when polling by groups
+    poll_timespans: tuple[str, ...] = ("minute", "5minute", "hour", "day")
     polygon_calls_per_minute: int = 0  # of the vendor's plan, for all workers together; 0 for no limit
     catchup_days: int = 5  # how far back a poll goes after an outage
     watchlist_file: Path = ROOT / "include" / "watchlist.txt"
     parameters_file: Path = ROOT / "include" / "surveillance" / "parameters.yaml"
     reports_folder: Path = ROOT / ".local" / "reports"  # the page shows what tasks write: one folder for both
     detect_lifetime_seconds: int = 600  # how long one detection sensor lives
+    detect_linger_seconds: int = (
+        90  # how long it stays on its worker after the last bar, before it waits in the triggerer
+    )
     land_every_seconds: int = 60
     marts_every_minutes: int = 15
 
@@ -55,12 +64,17 @@ class Settings:
             **setting("KAFKA_PARTITIONS", _between(1, 1_000)),
             **setting("POLL_OVERLAP_MINUTES", _between(0, 24 * 60)),
             **setting("POLL_DELAY_SECONDS", _between(0, 59)),
+            **setting("POLL_LEAD_SECONDS", _between(0, 50)),
+            **setting("POLL_BY", _one_of("auto", "symbols", "groups", "market")),
+            **setting("POLL_GROUP_SIZE", _between(2, 20_000)),
+            **setting("POLL_TIMESPANS", _timespans),
             **setting("POLYGON_CALLS_PER_MINUTE", _between(0, 1_000_000)),
             **setting("CATCHUP_DAYS", _between(0, 365)),
             **setting("WATCHLIST_FILE", _path),
             **setting("PARAMETERS_FILE", _path),
             **setting("REPORTS_FOLDER", _path),
             **setting("DETECT_LIFETIME_SECONDS", _between(5, 86_400)),
+            **setting("DETECT_LINGER_SECONDS", _between(0, 3_600)),
             **setting("LAND_EVERY_SECONDS", _between(5, 86_400)),
             **setting("MARTS_EVERY_MINUTES", _between(1, 24 * 60)),
         )
@@ -93,6 +107,23 @@ def _text(name: str, text: str) -> str:
 
 def _path(name: str, text: str) -> Path:
     return ROOT / text
+
+
+def _one_of(*choices: str) -> Callable[[str, str], str]:
+    def parse(name: str, text: str) -> str:
+        if text not in choices:
+            raise ConfigurationError(f"{name}={text} must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _timespans(name: str, text: str) -> tuple[str, ...]:
+    known = Settings.poll_timespans
+    wanted = set(re.split(r"[,\s]+", text))
+    if "minute" not in wanted or not wanted <= set(known):
+        raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(known[1:])}")
+    return tuple(timespan for timespan in known if timespan in wanted)
 
 
 def _milliseconds(name: str, text: str) -> int:

@@ -22,6 +22,8 @@ PARTS = 3
 PART_BYTES = 65_536
 # The largest page of bars has about seven million.
 LARGEST_ANSWER_BYTES = 100_000_000
+# So many calls at a time keep their connections for the next ones.
+CONNECTIONS = 64
 # Clocks differ: what is worth a word, and what puts bars into the wrong minute.
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
 
@@ -38,6 +40,8 @@ class Answer(NamedTuple):
 class Transport(PoolManager):
     """Takes the place of the official client's connections, so that status and headers of each answer are seen.
 
+    Threads may share it.
+
     Every call raises, besides urllib3's errors:
         VendorError, VendorUnavailableError, RateLimitedError: an answer other than 200, see ``refusals``.
         VendorUnavailableError: the answer takes longer than three times ``timeout_seconds``, or has no end.
@@ -47,7 +51,7 @@ class Transport(PoolManager):
 
     def __init__(self, *, timeout_seconds: float, rate_limit: RateLimit | None, **pool: Any):
         timeout = Timeout(connect=timeout_seconds, read=timeout_seconds)
-        super().__init__(**pool | {"timeout": timeout, "retries": False})
+        super().__init__(**pool | {"timeout": timeout, "retries": False, "maxsize": CONNECTIONS})
         self._answer_seconds, self._rate_limit = PARTS * timeout_seconds, rate_limit
 
     def request(self, *args, **kwargs) -> Answer:

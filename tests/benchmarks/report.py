@@ -14,7 +14,7 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         f"{it['date']}, {where}, load at the start {it['load_at_start']}.",
         f"Python {it['python']}, " + ", ".join(f"{name} {it[name]}" for name in ("numpy", "numba", "pandas")) + ".",
-        "All literal rules of bars together. Repeat with `make bench`.",
+        "All literal rules of bars together. Repeat with `make bench-engine`.",
         "Order: one series after the other, as files are read, or all series minute by minute, as the log brings them.",
     ]
     if "engine" in found:

@@ -31,7 +31,12 @@ DAG_IDS = {
     "notify_alerts",
 }
 STRUCTURE = {
-    "backfill_market_data": {"plan": {"poll", "poll_news"}, "poll_news": {"poll"}, "poll": set()},
+    "backfill_market_data": {
+        "plan": {"poll", "poll_news"},
+        "poll_news": {"poll"},
+        "poll": {"account"},
+        "account": set(),
+    },
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
     "build_baselines": {"effective": {"build"}, "build": set()},
     "calibrate_rules": {"calibrate": set()},
@@ -39,15 +44,22 @@ STRUCTURE = {
     "check_quality": {
         task: set() for task in ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")
     },
-    "detect_anomalies": {"detect": set()},
-    "ingest_market_data": {"watchlist": {"poll"}, "poll": set(), "poll_news": set()},
+    "detect_anomalies": {"detect": {"account"}, "account": set()},
+    "ingest_market_data": {
+        "plan": {"poll"},
+        "poll": {"settle"},
+        "settle": {"poll_alone"},
+        "poll_alone": {"account"},
+        "poll_news": {"account"},
+        "account": set(),
+    },
     "ingest_reference": {"instruments": set(), "splits": set(), "dividends": set()},
-    "land_raw": {"land": set()},
+    "land_raw": {"behind": {"land"}, "land": {"account"}, "account": set()},
     "maintain_platform": {
-        **{task: set() for task in ("logs", "reports", "alerts", "topics", "raw_rows", "staged_files")},
+        **{task: set() for task in ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files")},
         "metadata": {"logs"},
     },
-    "notify_alerts": {"notify": set()},
+    "notify_alerts": {"notify": {"account"}, "account": set()},
 }
 SCHEDULES = {
     "backfill_market_data": "None",
@@ -60,8 +72,8 @@ SCHEDULES = {
     "detect_anomalies": "@continuous",
     "ingest_market_data": "XNYS every 60 s",
     "ingest_reference": "0 8 * * *",
-    "land_raw": "0:01:00",
-    "maintain_platform": "30 5 * * *",
+    "land_raw": "24/7 every 60 s",
+    "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
 }
 
@@ -115,6 +127,22 @@ def test_owner_retries_and_pool(dag):
         assert task.pool in {*Pool, "default_pool"}
 
 
+QUEUES = {
+    **{"ingest_market_data": "poll", "detect_anomalies": "detect", "notify_alerts": "detect"},
+    **{"land_raw": "warehouse", "build_marts": "warehouse"},
+}
+
+
+def test_each_kind_of_work_has_workers_of_its_own(dag):
+    queues = {task.queue for task in dag.tasks if task.task_id != "account"}
+    assert queues == {QUEUES.get(dag.dag_id, "default")}
+
+
+def test_a_poll_costs_no_call_that_it_can_do_without(bag):
+    for task_id in ("poll", "poll_alone"):
+        assert tuple(bag.dags["ingest_market_data"].get_task(task_id).template_fields) == ()
+
+
 @pytest.mark.parametrize("dag_id", sorted(SCHEDULES))
 def test_schedule(bag, dag_id):
     from airflow.serialization.encoders import coerce_to_core_timetable
@@ -128,19 +156,32 @@ def test_structure(bag, dag_id):
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == STRUCTURE[dag_id]
 
 
+ACCOUNTED = {"detect_anomalies", "notify_alerts", "land_raw", "build_marts", "backfill_market_data"}
+
+
+def test_runs_are_accounted_for_by_a_task_that_does_not_count_for_them(bag):
+    last = {dag_id: dag.get_task("account") for dag_id, dag in bag.dags.items() if "account" in dag.task_ids}
+    assert set(last) >= ACCOUNTED
+    for task in last.values():
+        assert task.is_teardown
+        assert not task.on_failure_fail_dagrun
+        assert not task.downstream_task_ids
+
+
 def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
     dag = bag.dags["build_marts"]
     tasks = {task.task_id for task in dag.tasks}
     for model in ("stg_bars", "stg_alerts", "dim_instruments", "fact_intraday_metrics", "fact_alerts"):
         assert any(model in task for task in tasks), model
-    assert dag.get_task("docs").downstream_task_ids == set()
+    assert dag.get_task("docs").downstream_task_ids == {"account"}
     assert dag.get_task("docs").upstream_task_ids
 
 
 @pytest.mark.parametrize(
     ("dag_id", "task_id", "template"),
     [
-        ("ingest_market_data", "poll", "symbol"),
+        ("ingest_market_data", "poll", "name"),
+        ("ingest_market_data", "poll_alone", "name"),
         ("backfill_market_data", "poll", "chunk"),
         ("detect_anomalies", "detect", "partition"),
         ("build_baselines", "build", "partition"),
@@ -165,6 +206,7 @@ def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "symbols": "AAPL"}, False),
         ("maintain_platform", {"keep_days": 0.5, "raw_days": 0}, True),
         ("maintain_platform", {"keep_days": 0}, False),
+        ("maintain_platform", {"minutely_days": 0}, False),
     ],
 )
 def test_forms_take_what_can_be_used(bag, dag_id, given, accepted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -38,15 +39,17 @@ class Market:
     connection: SnowflakeConnection
     offset: int = 0
 
-    def land(self, records: Sequence[Record], landed_at: str, published_at: str | None = None) -> None:
+    def land(self, records: Sequence[Record], landed_at: str, published_at: str | None = None, **headers: str) -> None:
         """Append records as a loader that never merges would, offsets in the order given."""
         for record in records:
             self.offset += 1
             self.query(
                 f"insert into raw.{TABLES[type(record)]} "
-                "select %s, parse_json(%s), 'topic', 0, %s, %s::timestamp_ntz, %s::timestamp_ntz",
+                "(event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at) "
+                "select %s, parse_json(%s), parse_json(%s), 'topic', 0, %s, %s::timestamp_ntz, %s::timestamp_ntz",
                 record.event_id,
                 encode(record).decode(),
+                json.dumps(headers) if headers else None,
                 self.offset,
                 published_at or landed_at,
                 landed_at,

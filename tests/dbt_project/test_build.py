@@ -82,7 +82,9 @@ def land_first(market) -> None:
     alerts.append(alert("price_gap", "MSFT", "2024-03-07 14:30:00", date="2024-03-07", source="backfill"))
     profiled = {"form": "robust", "profile_version": "2024-03-06|0123abcd"}
     alerts.append(alert("abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", firings=2, **profiled))
-    market.land(alerts, FIRST_LANDING, published_at="2024-03-08 14:32:03.500")
+    asked = {"polled_ms": moment_ms("2024-03-08 14:32:02"), "appended_ms": moment_ms("2024-03-08 14:32:02.250")}
+    moments = {name: str(ms) for name, ms in asked.items()} | {"detected_ms": "no number"}
+    market.land(alerts, FIRST_LANDING, published_at="2024-03-08 14:32:03.500", **moments)
     corrected = {"status": "retracted", "before_value": 4.5, "before_threshold": 3.5, "inhibited_by": "bars missing"}
     withdrawn = alert("abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", **profiled, **corrected)
     market.land([withdrawn], FIRST_LANDING, published_at="2024-03-08 14:40:00")
@@ -192,12 +194,19 @@ def test_sessions_are_those_of_bars_and_of_silence(built):
 
 def test_latency_runs_from_the_close_of_the_bar(built):
     (row,) = built.records(
-        "select close_to_poll_seconds, poll_to_alert_seconds, close_to_alert_seconds, is_live "
+        "select close_to_poll_seconds, poll_to_append_seconds, append_to_detect_seconds, poll_to_alert_seconds, "
+        "close_to_alert_seconds, is_live "
         "from analytics.fact_alerts where rule = 'price_breakout'"
     )
     assert row == {
-        "close_to_poll_seconds": 2.0, "poll_to_alert_seconds": 1.5, "close_to_alert_seconds": 3.5, "is_live": True,
+        "close_to_poll_seconds": 2.0, "poll_to_append_seconds": 0.25, "append_to_detect_seconds": None,
+        "poll_to_alert_seconds": 1.5, "close_to_alert_seconds": 3.5, "is_live": True,
     }  # fmt: skip
+    steps = built.query(
+        "select alerts, close_to_poll_seconds_p50, poll_to_append_seconds_p95, detect_to_alert_seconds_p50 "
+        "from analytics.rpt_alert_latency where rule = 'price_breakout'"
+    )
+    assert steps == [(1, 2.0, 0.25, None)]
 
 
 def test_a_fact_says_its_form_and_what_a_correction_changed(built):

@@ -17,7 +17,7 @@ LAYERS = {
 MODELS = {
     "stg_bars", "stg_news", "stg_alerts", "stg_metrics", "stg_instruments", "snap_instruments",
     "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alerts",
-    "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
+    "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
 }  # fmt: skip
 
 

@@ -28,6 +28,8 @@ RULES = {
     "data_quality",
 }
 LIVE_SECONDS = 120
+# Airflow's own way of running a task; the fast lane is what the example settings switch on.
+PLAIN_LANE = {"AIRFLOW__SDK__QUEUE_TO_COORDINATOR": "{}"}
 RECORDED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "minute_2019feb.parquet"
 
 
@@ -57,28 +59,39 @@ def reachable(state: Path) -> list[str]:
     ]
 
 
+def polls(state: Path) -> tuple[int, int]:
+    """Logs of poll tasks that ran in a process of their own, which parses the DAG file, and of those that did not."""
+    logs = [path.read_text() for path in (state / "airflow" / "logs").rglob("task_id=poll/**/attempt=*.log")]
+    parsed = sum("Worker startup parse complete" in text for text in logs)
+    return parsed, len(logs) - parsed
+
+
 @pytest.mark.timeout(1800)
 def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environment: dict[str, str], kafka: dict):
-    # Started without an end, interrupted at its first live alert.
-    with subprocess.Popen(demo(), env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
+    # Started without an end and without the fast lane, interrupted at its first live alert.
+    plain, state = {**environment, **PLAIN_LANE}, Path(environment["STACK_STATE"])
+    with subprocess.Popen(demo(), env=plain, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
         seen = []
         for line in first.stdout:
             seen.append(line)
             if any(rule in line for rule in RULES):
                 break
-        open_to_all = reachable(Path(environment["STACK_STATE"]))
+        open_to_all = reachable(state)
         first.send_signal(signal.SIGINT)
         rest, _ = first.communicate(timeout=180)
     assert first.returncode == 0, "".join(seen) + rest
     assert any(rule in seen[-1] for rule in RULES), "".join(seen) + rest
     assert open_to_all == []
+    in_own_process, inside_worker = polls(state)
+    assert in_own_process > 0
+    assert inside_worker == 0
 
     second = subprocess.run(
         demo("--duration", str(LIVE_SECONDS)), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     report = second.stdout + second.stderr
     assert second.returncode == 0, report
-    summary = json.loads((Path(environment["STACK_STATE"]) / "summary.json").read_text())
+    summary = json.loads((state / "summary.json").read_text())
     assert summary["failures"] == [], report
     assert summary["symbols_polled_each_minute"] >= 20
     assert set(summary["labels_found"]) == RULES
@@ -96,7 +109,9 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
     # Both runs used one history: it was fetched once.
     assert "history is there" in report
 
-    state = Path(environment["STACK_STATE"])
+    assert polls(state)[0] == in_own_process
+    assert polls(state)[1] >= summary["symbols_polled_each_minute"]
+
     credentials = ensure_credentials(state / "secrets.env")
     assert [found for logs in ("logs", "airflow/logs") for found in leaks(state / logs, credentials)] == []
     # Only what prints the login for the user may say a password, and only that one.

@@ -11,7 +11,8 @@ from . import inflicting
 from .stage import Stage
 
 COMPONENTS = (
-    *("worker", "triggerer", "scheduler", "dag-processor", "api-server"),
+    *("worker-poll", "worker-detect", "worker-batch"),
+    *("triggerer", "scheduler", "dag-processor", "api-server", "execution-api"),
     *("kafka", "redis", "postgres", "warehouse", "simulator"),
 )
 WAYS = {"kill -9": inflicting.kill, "restart": inflicting.restart, "frozen 60 s": inflicting.freeze}

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from include.surveillance import wire
 from include.surveillance.broker import Kafka, Received
 from include.surveillance.detection import intake
+from include.surveillance.detection.baselines import read_baselines
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.microbatch import read_baselines
 from include.surveillance.detection.parameters import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.models import Alert
@@ -38,7 +38,7 @@ class Shadow:
         """Messages of bars and news that follow the ones consumed before."""
         ordered = sorted(messages, key=lambda message: (message.timestamp_ms, message.topic, message.offset))
         state = self._states.get(partition) or State("sketch")
-        found = self._engine.run(state, intake.decode(ordered)[0])
+        found = self._engine.run(state, intake.decode(ordered).records)
         self._states[partition] = found.state
         self.metrics.update(wire.encode(metric) for metric in found.metrics)
         self.alerts.update(wire.encode(alert) for alert in found.alerts if not by_news(alert))

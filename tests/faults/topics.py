@@ -9,7 +9,7 @@ from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka, Position, Received
 from include.surveillance.broker.client import TIMEOUT_SECONDS, clear, new_consumer, partitions_at
 from include.surveillance.models import Bar, Reject
-from include.surveillance.warehouse.rows import TABLES, row_of
+from include.surveillance.warehouse.rows import TABLES, rows_of
 
 from .vendor import Key, key_of
 
@@ -75,8 +75,8 @@ class Topics:
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""
-        if (row := row_of(message)) is not None:
-            self.rows[row.target][row.event_id] = message.topic, message.partition, message.offset
+        for target, events in rows_of([message]).items():
+            self.rows[target].update(dict.fromkeys(events, (message.topic, message.partition, message.offset)))
         if message.topic in (broker.BARS, broker.NEWS):
             self.pending[message.partition].append(message)
         if message.topic == broker.METRICS:

@@ -80,7 +80,7 @@ def test_broken_messages_do_not_hold_up_detection(kafka, partition):  # noqa: F8
     summary = microbatch.detect_partition(kafka, 0, sessions=Sessions(), limit=1_000, seconds=3_600)
 
     messages = [*read(kafka, broker.BARS), *read(kafka, broker.NEWS)]
-    records, rejects = intake.decode(messages)
+    records, _, rejects = intake.decode(messages)
     assert summary.records == len(messages) == 1 + len(bars) + len(news) + 1 == len(records) + len(rejects)
     published = [wire.decode(message.value) for message in read(kafka, broker.REJECTED)]
     assert Counter(reject.event_id for reject in published) == Counter(reject.event_id for reject in rejects)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
@@ -159,6 +160,22 @@ def test_a_record_that_kafka_refuses_names_topic_key_and_reason(kafka, unique):
     too_large = Reject(stage="normalise", reason="r", detail="d", raw=uuid.uuid4().hex * 600_000, symbol=unique)
     with pytest.raises(BrokerError, match=f"{broker.REJECTED} key {unique}|publish: .*large"):
         broker.publish(kafka, [too_large])
+
+
+def test_threads_share_one_publisher_and_each_is_told_of_its_own(kafka, unique):
+    def publish(number: int) -> dict[str, int]:
+        raw = uuid.uuid4().hex * (600_000 if number == 3 else 1)
+        reject = Reject(stage="normalise", reason=str(number), detail="d", raw=raw, symbol=unique)
+        return publisher.publish([bar(f"{unique}{number}"), reject])
+
+    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).next_offsets
+    with broker.Publisher(kafka) as publisher, ThreadPoolExecutor(8) as pool:
+        outcomes = [pool.submit(publish, number) for number in range(8)]
+        assert [number for number, outcome in enumerate(outcomes) if outcome.exception()] == [3]
+        assert all(it.result() == {broker.BARS: 1, broker.REJECTED: 1} for it in outcomes if not it.exception())
+        assert publish(8) == {broker.BARS: 1, broker.REJECTED: 1}, "after an error it goes on"
+    read = {message.key for message in broker.read(kafka, positions).messages}
+    assert read >= {f"{unique}{number}" for number in range(9) if number != 3}
 
 
 def test_baselines_keep_the_newest_split_of_each_event(kafka, unique):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 import uuid
 from decimal import Decimal
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -14,9 +17,11 @@ from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts import line
+from include.surveillance.broker.client import bounds, new_consumer
 from include.surveillance.cli import app
-from include.surveillance.detection import microbatch
-from include.surveillance.detection.microbatch import detect_partition, positions_of
+from include.surveillance.detection import intake, microbatch, restoring
+from include.surveillance.detection.baselines import read_baselines
+from include.surveillance.detection.microbatch import Detector, detect_partition, positions_of
 from include.surveillance.errors import BrokerError
 from include.surveillance.models import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
@@ -79,7 +84,20 @@ def detect(kafka, partition: int, **options):
 
 
 def found(kafka, partition: int, topic: str) -> list[bytes]:
+    settle(kafka, (topic, partition))
     return [message.value for message in broker.read(kafka, {(topic, partition): None}).messages]
+
+
+def settle(kafka, position: tuple[str, int]) -> None:
+    """Kafka answers a commit before all can see it. What stays open, a killed process has left."""
+    with (
+        new_consumer(kafka, "all") as seen,
+        new_consumer(kafka, "all", **{"isolation.level": "read_uncommitted"}) as every,
+    ):
+        for _ in range(20):
+            if bounds(seen, position) == bounds(every, position):
+                return
+            time.sleep(0.05)
 
 
 def outputs(kafka, partition: int) -> dict[str, list[bytes]]:
@@ -170,7 +188,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
         transaction.send_raw(broker.DETECTOR_STATE, b"broken", key=str(partition), partition=partition)
     alerts = found(kafka, partition, broker.ALERTS)
     broker.publish(kafka, records[-3:])
-    with caplog.at_level(logging.WARNING, microbatch.__name__):
+    with caplog.at_level(logging.WARNING, restoring.__name__):
         summary = detect(kafka, partition)
     assert summary.rebuilt
     assert "rebuilt from the log" in caplog.text
@@ -216,7 +234,7 @@ def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, 
     dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0)
     renamed = TickerChange(symbol="AMD", new_symbol="AMDX", date="2019-02-15")
     broker.publish(kafka, [profile(sessions=3), dividend, renamed, usual])
-    actions, profiles = microbatch.read_baselines(kafka)
+    actions, profiles = read_baselines(kafka)
     assert profiles == [usual], "the newer of two with one id"
     assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
     broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
@@ -257,10 +275,87 @@ def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
 
 
 def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monkeypatch):
-    def read_nothing(kafka, start, limit):
-        return broker.Batch([], {position: offset or 0 for position, offset in start.items()})
-
     with monkeypatch.context() as broken:
-        broken.setattr(microbatch.intake, "read", read_nothing)
+        broken.setattr(intake.Intake, "read", lambda *_: broker.Batch([], dict.fromkeys(positions_of(partition), 0)))
         assert detect(kafka, partition).records == 0
     assert detect(kafka, partition).bars == 1
+
+
+# --- a detector that is kept open
+
+
+def detector(kafka, partition: int) -> Detector:
+    return Detector(kafka, partition, sessions=SESSIONS)
+
+
+def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, partition):
+    """A message at a time, a few, and none at all; then the whole log once more by another."""
+    records = market()
+    with detector(kafka, partition) as resident:
+        counts = resident.step()
+        for start, end in ((0, 1), (1, 40), (40, 40), (40, 110), (110, len(records))):
+            broker.publish(kafka, records[start:end])
+            counts += resident.step()
+        assert resident.offsets == {broker.BARS: 151, broker.NEWS: 1}
+    assert (counts["records"], counts["bars"], counts["metrics"]) == (152, 150, 150)
+    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    apart, state = outputs(kafka, partition), snapshot(kafka, partition)
+    detect(kafka, partition)
+    assert outputs(kafka, partition) == {topic: sorted(values * 2) for topic, values in apart.items()}
+    assert snapshot(kafka, partition) == state
+
+
+def test_a_detector_waits_for_the_first_message_and_commits_nothing_when_none_comes(kafka, partition):
+    with detector(kafka, partition) as resident:
+        assert resident.step(5)["bars"] == 1
+        ends = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).next_offsets
+        assert not any(resident.step(0.5).values())
+        assert broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).next_offsets == ends
+        later = threading.Timer(1, broker.publish, (kafka, [article(1)]))
+        later.start()
+        assert resident.step(30)["records"] == 1
+        later.join()
+
+
+def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use(kafka, partition):
+    with detector(kafka, partition) as first:
+        first.step()
+        broker.publish(kafka, market())
+        with detector(kafka, partition) as second:
+            with pytest.raises(BrokerError, match="another process has taken over"):
+                first.step()
+            assert second.step()["bars"] == 149
+        with pytest.raises(BrokerError, match="has failed before"):
+            first.step()
+    metrics = [wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)]
+    assert len(metrics) == len(set(metrics)) == 150
+
+
+def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
+    monkeypatch.setattr(microbatch, "BASELINES_SECONDS", 0.0)
+    with detector(kafka, partition) as resident:
+        broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
+        resident.step()
+        usual = profile(effective_ms=bar(20).ts_ms)
+        broker.publish(kafka, [usual, profile(symbol="AMD", liquidity="thin")])
+        broker.publish(kafka, [bar(20, 46_000)])
+        assert resident.step()["alerts"] == 1
+    (alert,) = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    assert (alert.rule, alert.form, alert.profile_version) == ("abnormal_volume", "robust", usual.version)
+
+
+def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):
+    broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
+    detect(kafka, partition)
+    broken, burst = b"not json", msgspec.structs.replace(bar(20, 9000), polled_ms=OPEN + 21 * MINUTE_MS + 2_000)
+    with broker.transaction(kafka, "intruder", "other") as transaction:
+        transaction.send_raw(broker.BARS, broken, key="NVDA", partition=partition)
+        transaction.send(burst, partition=partition)
+    detect(kafka, partition)
+    stored = broker.read(kafka, {(broker.BARS, partition): None}).messages[-1]
+    assert stored.value == wire.encode(burst)
+    (alert,) = broker.read(kafka, {(broker.ALERTS, partition): None}, headers=True).messages
+    told = {name: int(value) for name, value in alert.headers.items() if name != "kind"}
+    assert alert.headers["kind"] == "alert"
+    assert (told["polled_ms"], told["appended_ms"]) == (burst.polled_ms, stored.timestamp_ms)
+    assert stored.timestamp_ms <= told["detected_ms"] <= alert.timestamp_ms

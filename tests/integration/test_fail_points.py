@@ -43,8 +43,8 @@ def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: s
 
 def at_once(kafka) -> dict[str, list[bytes]]:
     """What the rules find in the whole log, by one run without Kafka's transactions."""
-    log = intake.read(kafka, dict.fromkeys(microbatch.positions_of(0)), 10_000)
-    records, rejects = intake.decode(log.messages)
+    with intake.Intake(kafka, dict.fromkeys(microbatch.positions_of(0))) as log:
+        records, _, rejects = intake.decode(log.read(10_000).messages)
     assert len(records) == 152
     detection = Engine(ParameterBook.default(), SESSIONS).run(State(), records)
     by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}

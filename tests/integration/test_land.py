@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from include.surveillance import broker, failpoints, warehouse, wire
 from include.surveillance.errors import BrokerError, WarehouseError
@@ -324,6 +324,26 @@ def test_a_backlog_is_worked_off_in_several_calls(kafka, connection, symbol):
     landed = [warehouse.land(connection, kafka, broker.BARS, limit=20, seconds=0) for _ in range(4)]
     assert [(each.rows, each.batches) for each in landed] == [(20, 1), (20, 1), (10, 1), (0, 0)]
     assert landed_bars(connection, symbol) == as_json(bars(symbol, 50))
+
+
+def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
+    for topic in warehouse.TABLES:
+        warehouse.land(connection, kafka, topic)
+    assert warehouse.behind(connection, kafka) == []
+    broker.publish(kafka, bars(symbol, 1))
+    assert warehouse.behind(connection, kafka) == [broker.BARS]
+    warehouse.land(connection, kafka, broker.BARS)
+    assert warehouse.behind(connection, kafka) == []
+
+
+def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
+    value = json.dumps({"kind": "alert", "event_id": symbol, "symbol": symbol}).encode()
+    producer = Producer(kafka)
+    producer.produce(broker.ALERTS, value, key=symbol, headers={"polled_ms": "1773063000123", "odd": b'\xff"'})
+    producer.flush(10)
+    warehouse.land(connection, kafka, broker.ALERTS)
+    sql = "select headers:polled_ms::varchar, headers:odd::varchar from raw.raw_alerts where event_id = %(id)s"
+    assert rows(connection, sql, id=symbol) == [("1773063000123", '\ufffd"')]
 
 
 def test_a_kafka_that_does_not_answer_is_an_error(connection):

@@ -18,11 +18,11 @@ SAID = {
     "redis": f"--bind {HOST}",
     "dbt-docs": f"--bind {HOST}",
     "triggerer": "--skip-serve-logs",
-    "worker": "--skip-serve-logs",
+    **dict.fromkeys(("worker-poll", "worker-detect", "worker-batch"), "--skip-serve-logs"),
 }
 # These refuse anything but loopback by themselves, see their own tests; Kafka and the API server read a setting.
 BY_THEMSELVES = {"warehouse", "simulator"}
-BY_SETTING = {"kafka", "api-server"}
+BY_SETTING = {"kafka", "api-server", "execution-api"}
 SILENT = {"scheduler", "dag-processor"}
 
 

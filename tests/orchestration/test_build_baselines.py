@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from include.surveillance import broker
-from include.surveillance.detection import building, microbatch
+from include.surveillance.detection import baselines, building
 from include.surveillance.models import Bar, Instrument, Split
 from include.surveillance.sessions import MINUTE_MS, Sessions
 from tests.orchestration.conftest import PARTITIONS
@@ -38,7 +38,7 @@ def log(topics):
 
 
 def profiles(log):
-    _, found = microbatch.read_baselines(log)
+    _, found = baselines.read_baselines(log)
     return sorted((p for p in found if p.symbol == SYMBOL), key=lambda p: p.effective_ms)
 
 

@@ -12,6 +12,11 @@ from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 from include.orchestration import celery_warmup
 
 
+@pytest.fixture(autouse=True)
+def any_queue(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker"])
+
+
 def test_patched_method_is_the_one_that_was_read():
     """When this fails: read the new method, measure whether it still idles after a task, adapt PATCHED_AIRFLOW."""
     assert airflow.__version__ in celery_warmup.PATCHED_AIRFLOW
@@ -96,3 +101,23 @@ def test_everything_named_exists():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("line", "warehouse", "detect"),
+    [
+        (["airflow", "celery", "worker", "--queues", "poll"], False, False),
+        (["airflow", "celery", "worker", "-q", "default,warehouse"], True, False),
+        (["airflow", "celery", "worker", "--queues", "detect", "--concurrency", "6"], False, True),
+        (["airflow", "celery", "worker"], True, True),
+    ],
+)
+def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, detect):
+    warmed = []
+    monkeypatch.setattr(celery_warmup, "NEEDED", ())
+    monkeypatch.setattr(celery_warmup, "USEFUL", ("useful",))
+    monkeypatch.setattr(celery_warmup.importlib, "import_module", warmed.append)
+    monkeypatch.setattr(celery_warmup, "_warm_detection", lambda: warmed.append("detection"))
+    monkeypatch.setattr(sys, "argv", line)
+    celery_warmup.preload()
+    assert warmed == ["useful"] * warehouse + ["detection"] * detect

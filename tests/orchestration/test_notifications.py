@@ -246,6 +246,20 @@ def test_backlog_is_notified_up_to_the_end_of_transactions(database, told, backl
     assert notifications.notify_backlog(kafka, positions) == {"rejected": 0}
 
 
+def test_what_an_alerts_delay_was_made_of_is_kept(database, told, backlog):
+    kafka, positions = backlog
+    said = {"polled_ms": "1700000062000", "appended_ms": "1700000062300", "detected_ms": "1700000062900"}
+    with broker.transaction(kafka, f"test-{uuid.uuid4().hex}", "nobody") as transaction:
+        transaction.send(alert(), headers=said)
+        transaction.send(alert("ZVZZT"), headers={"polled_ms": "soon", "detected_ms": "9" * 30})
+    notifications.notify_backlog(kafka, positions)
+    steps = ["bar_closed_at", "polled_at", "appended_at", "detected_at"]
+    full, broken = rows(", ".join(f"(extract(epoch from {step}) * 1000)::bigint" for step in steps))
+    assert full == (1_700_000_060_000, *map(int, said.values()))
+    assert broken == (1_700_000_060_000, None, None, None)
+    assert rows("published_at <= last_seen_at + interval '1 s'") == [(True,), (True,)]
+
+
 def test_failure_before_the_commit_repeats_without_telling_twice(database, told, backlog, monkeypatch):
     kafka, positions = backlog
     broker.publish(kafka, [alert()])

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.orchestration.polling import POLLED, Window, check_calls, due, window_of
+from include.orchestration import polling
+from include.orchestration.polling import POLLED, Window, alone, check_calls, due, questions, window_of
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.models import SPAN_MS
+from include.surveillance.settings import Settings
 
 CATCHUP = timedelta(days=5)
 MINUTE = timedelta(minutes=1)
@@ -92,17 +94,106 @@ def test_every_closed_bar_is_asked_for_however_runs_are_missed(first, steps):
         assert closed <= asked
 
 
-def test_a_plan_that_cannot_be_watched_with_is_refused_in_one_sentence(monkeypatch):
-    monkeypatch.setenv("POLYGON_CALLS_PER_MINUTE", "5")
+def settings(**given):
+    return Settings.from_env({name.upper(): str(value) for name, value in given.items()})
+
+
+def names(count):
+    return [f"S{number:05}" for number in range(count)]
+
+
+def test_a_plan_that_cannot_be_watched_with_is_refused_in_one_sentence():
+    plan = settings(polygon_calls_per_minute=5)
     with pytest.raises(ConfigurationError, match=r"24 symbols takes 31 calls a minute.*=5 allows.*at most 3 symbols"):
-        check_calls(["A"] * 24)
-    check_calls(["A"] * 3)
+        check_calls(["A"] * 24, plan)
+    check_calls(["A"] * 3, plan)
 
 
-@pytest.mark.parametrize("allowed", ["", "0", "31"])
-def test_a_plan_with_enough_calls_is_used(monkeypatch, allowed):
-    monkeypatch.setenv("POLYGON_CALLS_PER_MINUTE", allowed)
-    check_calls(["A"] * 24)
+@pytest.mark.parametrize("allowed", [0, 31])
+def test_a_plan_with_enough_calls_is_used(allowed):
+    check_calls(["A"] * 24, settings(polygon_calls_per_minute=allowed))
+
+
+def test_minutes_of_the_market_are_one_call():
+    market = {"poll_by": "market", "poll_timespans": "minute"}
+    check_calls(names(11_000), settings(polygon_calls_per_minute=2, **market))
+    with pytest.raises(ConfigurationError, match="takes 3 calls"):
+        check_calls(names(5), settings(polygon_calls_per_minute=2, poll_by="market", poll_timespans="minute 5minute"))
+
+
+@pytest.mark.parametrize(
+    ("count", "tasks", "first"),
+    [(1, 1, "S00000"), (500, 500, "S00000"), (501, 2, "S00000 to S00499 (500)"), (2_000, 4, "S00000 to S00499 (500)")],
+)
+def test_short_lists_are_asked_for_one_by_one_longer_ones_in_groups(count, tasks, first):
+    asked = questions(names(count), window(END - MINUTE, END), settings())
+    assert (len(asked), asked[0]["name"]) == (tasks, first)
+    assert [symbol for question in asked for symbol in question["symbols"]] == names(count)
+
+
+def test_the_market_is_one_question_and_longer_bars_are_asked_for_in_groups():
+    a_minute = window(END + MINUTE, END + 2 * MINUTE)
+    (whole,) = questions(names(2_001), a_minute, settings())
+    assert (whole["symbols"], whole["timespans"]) == ([], ["minute"])
+    five = window(END + 4 * MINUTE, END + 5 * MINUTE)
+    whole, *groups = questions(names(2_001), five, settings())
+    assert {tuple(group["timespans"]) for group in groups} == {("5minute",)}
+    assert len(questions(names(2_001), five, settings(poll_timespans="minute"))) == 1
+
+
+def test_minutes_that_a_snapshot_has_lost_are_asked_for_in_groups():
+    missed = window(END + MINUTE, END + 4 * MINUTE)
+    whole, *groups = questions(names(2_001), missed, settings(poll_group_size=1_000))
+    assert (whole["since_ms"], whole["end_ms"]) == (ms(END + 3 * MINUTE), ms(END + 4 * MINUTE))
+    assert [len(group["symbols"]) for group in groups] == [1_000, 1_000, 1]
+    assert all((group["since_ms"], group["end_ms"]) == tuple(missed) for group in groups)
+    assert groups[0]["timespans"] == ["minute"]
+
+
+@given(st.integers(1, 40), st.sampled_from(["symbols", "groups", "market"]), st.integers(1, 400), st.integers(2, 7))
+def test_however_it_is_asked_everything_due_is_asked_for(count, by, minutes, size):
+    asked = window(END - minutes * MINUTE, END)
+    held = set()
+    for question in questions(names(count), asked, settings(poll_by=by, poll_group_size=size)):
+        for symbol in question["symbols"] or names(count):
+            held |= {(symbol, timespan, question["since_ms"]) for timespan in question["timespans"]}
+        assert question["end_ms"] == asked.end_ms
+    newest = asked.end_ms - 60_000
+    for symbol in names(count):
+        for timespan in due(asked):
+            enough = {(symbol, timespan, asked.since_ms)}
+            if by == "market" and minutes == 1 and timespan == "minute":
+                enough.add((symbol, timespan, newest))
+            assert enough & held
+
+
+def test_who_failed_in_a_group_is_asked_for_alone():
+    (group,) = questions(names(3), window(END - MINUTE, END), settings(poll_by="groups"))
+    left = {**group, "symbols": ["S00001"]}
+    del left["name"]
+    (question,) = alone([left])
+    assert question == {**group, "name": "S00001", "symbols": ["S00001"]}
+    assert alone([]) == []
+
+
+def test_a_run_with_a_lost_poll_is_no_success():
+    from airflow.sdk.exceptions import AirflowFailException
+
+    def run(**states):
+        return SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda *_, **__: {"r": states})
+
+    polling.check_states(run(poll_0="success", poll_1="success"))
+    with pytest.raises(AirflowFailException, match="1 of 2 polls failed"):
+        polling.check_states(run(poll_0="success", poll_1="failed"))
+
+
+@pytest.mark.parametrize(("now", "waited"), [(90.0, 32.0), (121.5, 0.5), (500.0, 0.0)])
+def test_a_poll_waits_for_its_minute_and_for_the_vendor(monkeypatch, now, waited):
+    slept = []
+    monkeypatch.setattr(polling, "time", lambda: now)
+    monkeypatch.setattr(polling, "sleep", slept.append)
+    polling.wait_for(120_000, delay_seconds=2)
+    assert slept == [waited]
 
 
 def test_the_calls_that_are_counted_are_those_that_are_due():

@@ -2,19 +2,25 @@
 
 import asyncio
 import json
+import threading
 import time
 import uuid
+from contextlib import contextmanager
+from itertools import repeat
 from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.orchestration import triggers
-from include.orchestration.sensors import ConsumeSensor
+from include.orchestration import sensors, triggers
+from include.orchestration.sensors import ConsumeSensor, DetectSensor
 from include.orchestration.triggers import LagTrigger
 from include.surveillance import broker
+from include.surveillance.detection import microbatch
+from include.surveillance.detection.microbatch import Detector
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.models import Watermark
+from tests.integration.test_detect import bar, partition  # noqa: F401
 
 
 def watermark(n):
@@ -25,8 +31,10 @@ def watermark(n):
 def group(topics, monkeypatch):
     """A group of its own at the end of topic BARS, with the connection that the code reads."""
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
+    monkeypatch.setenv("DETECT_LINGER_SECONDS", "0")
+    monkeypatch.setattr(sensors, "PACE_SECONDS", 0.0)
     name = f"test-{uuid.uuid4().hex}"
-    positions = [(broker.BARS, partition) for partition in range(4)]
+    positions = [(broker.BARS, number) for number in range(4)]
     broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).next_offsets)
     return SimpleNamespace(name=name, kafka=topics, positions=positions, pairs=[list(pair) for pair in positions])
 
@@ -169,7 +177,7 @@ def test_failed_handling_leaves_the_backlog_to_the_retry(group):
     with pytest.raises(BrokerError):
         sensor.resume(context(), {"lag": 1}, {}, time.time() + 30)
     retry = deferred(lambda: sensor.execute(context()))
-    assert first_event(retry.trigger) == {"lag": 1}
+    assert retry.kwargs["counts"] == {"records": 1}
 
 
 def test_sensor_that_cannot_move_on_waits_before_it_looks_again(group):
@@ -178,6 +186,55 @@ def test_sensor_that_cannot_move_on_waits_before_it_looks_again(group):
     moved = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
     stuck = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
     assert stuck.trigger.not_before > moved.trigger.not_before + 4
+
+
+def test_sensor_stays_on_its_worker_while_messages_come(group, monkeypatch):
+    """Also for those that come while it looks in vain."""
+    monkeypatch.setenv("DETECT_LINGER_SECONDS", "3")
+    broker.publish(group.kafka, [watermark(1)])
+    others = [threading.Timer(delay, broker.publish, (group.kafka, [watermark(delay)])) for delay in (1, 2)]
+    for other in others:
+        other.start()
+    wait = deferred(lambda: Counting(place=group, lifetime_seconds=60).execute(context()))
+    assert wait.kwargs["counts"] == {"records": 3}
+    assert wait.trigger.not_before < wait.trigger.until
+
+
+class Scripted(ConsumeSensor):
+    """Finds as many records at each look as it is told, each look takes a while; nothing when there is no more."""
+
+    def __init__(self, *, script, **kwargs):
+        super().__init__(task_id="scripted", **kwargs)
+        self.script = iter(script)
+
+    @contextmanager
+    def following(self):
+        def step(patience):
+            time.sleep(0.05)
+            return {"records": next(self.script, 0)}
+
+        yield step
+
+
+def test_sensor_ends_at_the_first_pause_after_its_time(group):
+    """Twenty looks take longer than it has to live."""
+    assert Scripted(script=[1] * 20, lifetime_seconds=0.1).execute(context()) == {"records": 20}
+
+
+def test_sensor_that_finds_no_pause_ends_all_the_same(group, monkeypatch):
+    monkeypatch.setattr(sensors, "OVERTIME_SECONDS", 0.5)
+    assert Scripted(script=repeat(1), lifetime_seconds=0.1).execute(context())["records"] > 1
+
+
+def test_detection_keeps_its_partition_open_from_batch_to_batch(group, partition, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("DETECT_LINGER_SECONDS", "2")
+    later = threading.Timer(1, broker.publish, (group.kafka, [bar(1), bar(2)]))
+    later.start()
+    opened, enter = [], Detector.__enter__
+    monkeypatch.setattr(Detector, "__enter__", lambda detector: opened.append(detector) or enter(detector))
+    wait = deferred(lambda: DetectSensor(task_id="detect", partition=partition, lifetime_seconds=60).execute(context()))
+    assert (wait.kwargs["counts"]["bars"], len(opened)) == (3, 1)
+    assert wait.trigger.partitions == [list(position) for position in microbatch.positions_of(partition)]
 
 
 def test_retry_after_the_deadline_ends_at_once(group):

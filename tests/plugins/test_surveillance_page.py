@@ -11,7 +11,7 @@ from include.orchestration import connections, notifications
 from include.surveillance.models import Alert
 
 PAGE = Path(notifications.__file__).parent / "page"
-ROUTES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js", "/surveillance/api/alerts"]
+FILES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js"]
 HOSTILE = "<img src=x onerror=alert(1)> '; drop table alerts; --"
 
 
@@ -51,7 +51,7 @@ def test_no_generated_documentation_is_open(client, route):
     assert client.get(f"/surveillance/{route}").status_code == 404
 
 
-@pytest.mark.parametrize("route", ROUTES[:3])
+@pytest.mark.parametrize("route", FILES)
 def test_page_is_served_and_may_load_from_its_own_host_only(client, viewer, route):
     answer = client.get(route, headers=viewer)
     assert answer.status_code == 200
@@ -98,6 +98,18 @@ def test_an_alert_says_its_form_its_status_and_what_stood_before(client, viewer,
         0.04,
         0.02,
     )
+
+
+def test_the_newest_run_of_each_stage_is_shown(client, viewer, stored):
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute("truncate batches")
+        cursor.execute(
+            "insert into batches (dag_id, run_id, stage, started_at, ended_at, tasks, failed, records)"
+            " select 'land_raw', run::text, 'land', now(), now() + run * interval '1 s', 6, 0, null"
+            " from generate_series(1, 3) run"
+        )
+    (row,) = client.get("/surveillance/api/batches", headers=viewer).json()
+    assert (row["stage"], row["run_id"], row["tasks"], row["records"]) == ("land", "3", 6, None)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def environment(key: str | None = "secret") -> dict[str, str]:
         (("--calendar", "MOON"), "secret", "MOON"),
         (("--replay", "/nothing.parquet"), "secret", "/nothing.parquet"),
         (("--shift-ms", "60000"), "secret", "--replay"),
+        (("--answer-ms", "80-20"), "secret", "80-20"),
     ],
 )
 def test_a_wrong_start_gives_one_line(arguments, key, said):

@@ -104,6 +104,6 @@ def test_no_secret(settings):
 def test_the_skeletons_name_what_the_stacks_use(settings, services):
     """A person who fills a skeleton in on Astro gets the same database, warehouse and role."""
     skeletons = {entry["conn_id"]: entry for entry in settings["connections"]}
-    worker = services["worker"]["environment"]
+    worker = services["worker-batch"]["environment"]
     for key, value in skeletons[connections.WAREHOUSE]["conn_extra"].items():
         assert worker[f"SNOWFLAKE_{key.upper()}"] == value, key

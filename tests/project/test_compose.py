@@ -13,7 +13,15 @@ import yaml
 from tests.project.files import ROOT, dotenv, filled, strings, variables
 
 ONE_SHOT = {"airflow-init"}
-AIRFLOW_COMPONENTS = {"airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+WORKERS = {"worker-poll", "worker-detect", "worker-batch"}
+AIRFLOW_COMPONENTS = {
+    "airflow-init",
+    "api-server",
+    "execution-api",
+    "scheduler",
+    "dag-processor",
+    "triggerer",
+} | WORKERS
 SECRETS_OF_SERVICES = {
     "AIRFLOW_ADMIN_PASSWORD",
     "AIRFLOW_DB_PASSWORD",
@@ -109,6 +117,15 @@ def test_each_component_asks_for_its_own_health(services):
         compile(services[name]["healthcheck"]["test"][3], name, "exec")
 
 
+def test_each_worker_asks_for_its_own_health_and_can_be_doubled(services):
+    for name in WORKERS:
+        *_, code, asked = services[name]["healthcheck"]["test"]
+        compile(code, name, "exec")
+        assert asked == name
+        assert f"--celery-hostname {name}@%h" in str(services[name]["command"]), "the ping asks for this name"
+        assert not {"container_name", "hostname", "ports"} & set(services[name]), f"--scale {name}=2 would clash"
+
+
 def test_dependencies_exist_and_say_when_they_are_met(services):
     for name, service in services.items():
         for needed, rule in service.get("depends_on", {}).items():
@@ -126,8 +143,8 @@ def test_dependencies_have_no_cycle(services):
 
 
 def test_tasks_start_only_when_what_they_talk_to_is_up(services):
-    needs = set(services["worker"]["depends_on"])
-    assert needs >= {"airflow-init", "api-server", "redis", "kafka", "simulator", "warehouse"}
+    needs = set(services["worker-batch"]["depends_on"])
+    assert needs >= {"airflow-init", "execution-api", "redis", "kafka", "simulator", "warehouse"}
     assert set(services["airflow-init"]["depends_on"]) == {"postgres"}
 
 
@@ -192,7 +209,7 @@ def test_containers_use_the_listener_meant_for_them(services):
     kafka = services["kafka"]["environment"]
     advertised = dict(part.split("://") for part in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
     inside = advertised[kafka["KAFKA_INTER_BROKER_LISTENER_NAME"]]
-    connection = json.loads(services["worker"]["environment"]["AIRFLOW_CONN_KAFKA_DEFAULT"])
+    connection = json.loads(services["worker-batch"]["environment"]["AIRFLOW_CONN_KAFKA_DEFAULT"])
     akhq = yaml.safe_load(services["akhq"]["environment"]["AKHQ_CONFIGURATION"])
     assert connection["extra"]["bootstrap.servers"] == inside
     assert akhq["akhq"]["connections"]["surveillance"]["properties"]["bootstrap.servers"] == inside
@@ -208,7 +225,7 @@ def test_a_single_broker_keeps_single_copies_and_makes_no_topic_by_itself(servic
 
 
 def test_connections_reach_the_services_that_the_file_defines(services):
-    environment = services["worker"]["environment"]
+    environment = services["worker-batch"]["environment"]
     connections = {
         name.removeprefix("AIRFLOW_CONN_"): json.loads(value)
         for name, value in environment.items()
@@ -245,7 +262,7 @@ def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text
         "SNOWFLAKE_USER": "loader",
         "SNOWFLAKE_PASSWORD": "word",
     }
-    worker = filled(yaml.safe_load(compose_text), environment | real)["services"]["worker"]["environment"]
+    worker = filled(yaml.safe_load(compose_text), environment | real)["services"]["worker-batch"]["environment"]
     polygon = json.loads(worker["AIRFLOW_CONN_POLYGON_DEFAULT"])
     assert (polygon["host"], polygon["password"]) == ("https://vendor.test", "key")
     snowflake = json.loads(worker["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])
@@ -260,7 +277,7 @@ def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text
 def test_a_key_pair_is_a_matter_of_env_too(compose_text, environment):
     given = {"SNOWFLAKE_PRIVATE_KEY_PATH": "/home/me/key.p8", "SNOWFLAKE_PASSWORD": "phrase"}
     compose = filled(yaml.safe_load(compose_text), environment | given)
-    worker = compose["services"]["worker"]
+    worker = compose["services"]["worker-batch"]
     place = f"/run/secrets/{worker['secrets'][0]}"
     connection = json.loads(worker["environment"]["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])
     assert (connection["extra"]["private_key_file"], connection["password"]) == (place, "phrase")
@@ -269,7 +286,7 @@ def test_a_key_pair_is_a_matter_of_env_too(compose_text, environment):
 
 
 def test_both_ends_of_the_stand_ins_share_their_secret(services, environment):
-    worker = services["worker"]["environment"]
+    worker = services["worker-batch"]["environment"]
     assert services["warehouse"]["environment"]["WAREHOUSE_PASSWORD"] == environment["WAREHOUSE_PASSWORD"]
     assert json.loads(worker["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])["password"] == environment["WAREHOUSE_PASSWORD"]
     assert json.loads(worker["AIRFLOW_CONN_POLYGON_DEFAULT"])["password"] == environment["SIMULATOR_API_KEY"]
@@ -277,7 +294,7 @@ def test_both_ends_of_the_stand_ins_share_their_secret(services, environment):
 
 
 def test_clients_trust_the_certificate_that_the_warehouse_makes(services):
-    worker, warehouse = services["worker"], services["warehouse"]
+    worker, warehouse = services["worker-batch"], services["warehouse"]
     folder = next(volume.split(":")[1] for volume in warehouse["volumes"] if volume.startswith("tls:"))
     assert worker["environment"]["REQUESTS_CA_BUNDLE"] == f"{folder}/ca-bundle.pem"
     assert f"tls:{folder}:ro" in worker["volumes"]

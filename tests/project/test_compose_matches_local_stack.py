@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,6 +25,11 @@ FOR_FOLDERS = {"PATH", "PYTHONPATH", "STACK_STATE"}
 FOR_SHELLS = {"POLYGON_BASE_URL", "POLYGON_API_KEY"}
 # One environment serves all local components; in Docker a stand-in's secret is in its own container only.
 FOR_STAND_INS = {"SIMULATOR_API_KEY", "WAREHOUSE_PASSWORD"}
+# Airflow's default queue, and those of include/orchestration/dag_defaults.py.
+QUEUES = ["default", "detect", "poll", "warehouse"]
+WORKERS = ["worker-poll", "worker-detect", "worker-batch"]
+# What a shell adds up.
+SUM = re.compile(r"\$\(\((\w+) \+ (\d+)\)\)")
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +59,15 @@ def local(state, ports, local_environment) -> dict[str, components.Component]:
 
 def words(service: dict) -> list[str]:
     command = service["command"]
+    if command[:2] == ["sh", "-c"]:
+        command = SUM.sub(lambda found: str(int(service["environment"][found[1]]) + int(found[2])), command[2])
     return shlex.split(command) if isinstance(command, str) else command
 
 
 def arguments(command: list[str]) -> list[str]:
     """A Python module's name and options, without the interpreter, the folders and what only containers need."""
     given = command[command.index("-m") + 1 :]
-    folders = {"--db-path", "--tls", "--directory", "--bind"}
+    folders = {"--db-path", "--tls", "--directory", "--bind", "--pid"}
     kept = [word for at, word in enumerate(given) if word not in folders and given[at - 1] not in folders]
     return [word for word in kept if word not in FOR_CONTAINERS]
 
@@ -69,10 +77,22 @@ def test_the_same_components(services, local):
 
 
 @pytest.mark.parametrize(
-    "name", ["api-server", "scheduler", "dag-processor", "triggerer", "worker", "dbt-docs", "simulator", "warehouse"]
+    "name",
+    [
+        *("api-server", "execution-api", "scheduler", "dag-processor", "triggerer"),
+        *(*WORKERS, "dbt-docs", "simulator", "warehouse"),
+    ],
 )
 def test_the_same_command(services, local, name):
-    assert arguments(words(services[name])) == arguments(local[name].command)
+    assert sorted(arguments(words(services[name]))) == sorted(arguments(local[name].command))
+
+
+def test_every_queue_has_one_kind_of_worker_and_what_nobody_waits_for_gives_way(services, local):
+    commands = [words(services[name]) for name in WORKERS]
+    taken = [queue for words in commands for queue in words[words.index("--queues") + 1].split(",")]
+    assert sorted(taken) == QUEUES
+    assert [name for name in WORKERS if "cpu_shares" in services[name]] == ["worker-batch"]
+    assert [name for name in WORKERS if local[name].command[0] == "nice"] == ["worker-batch"]
 
 
 def test_containers_listen_beyond_loopback_only_where_compose_publishes_on_loopback(services):
@@ -117,7 +137,7 @@ def test_the_same_kafka_version(services):
 def test_the_same_environment_names(services, local_environment):
     shared = set(dotenv(ROOT / "airflow.env.example"))
     local = set(local_environment) - shared - FOR_FOLDERS - FOR_SHELLS - FOR_STAND_INS
-    assert set(services["worker"]["environment"]) == local
+    assert set(services["worker-batch"]["environment"]) == local
 
 
 def test_the_stand_ins_find_their_secret_under_the_same_name(services, local_environment):
@@ -128,7 +148,7 @@ def test_the_stand_ins_find_their_secret_under_the_same_name(services, local_env
 
 def test_settings_of_airflow_live_in_one_place(services):
     """Compose's `environment` would silently win over airflow.env, the file that a person edits."""
-    twice = set(services["worker"]["environment"]) & set(dotenv(ROOT / "airflow.env.example"))
+    twice = set(services["worker-batch"]["environment"]) & set(dotenv(ROOT / "airflow.env.example"))
     assert not twice, f"both in docker-compose.yml and in airflow.env.example: {sorted(twice)}"
 
 
@@ -153,12 +173,12 @@ def test_the_same_connections_but_for_addresses(services, local_environment):
                 found[name] = connection
         return found
 
-    assert without_addresses(services["worker"]["environment"]) == without_addresses(local_environment)
+    assert without_addresses(services["worker-batch"]["environment"]) == without_addresses(local_environment)
 
 
 def test_the_same_market(services, local_environment):
     names = ("MARKET_CALENDAR", "MARKET_SHIFT_MS", "POLL_CALENDAR", "KAFKA_PARTITIONS", "AIRFLOW_VAR_WATCHLIST")
-    container = services["worker"]["environment"]
+    container = services["worker-batch"]["environment"]
     assert {name: container[name] for name in names} == {name: local_environment[name] for name in names}
 
 
@@ -180,4 +200,6 @@ def test_addresses_agree_with_the_default_ports(services, ports):
     for name, port in {"postgres": 5432, "kafka": 9092, "warehouse": 18821, "simulator": 18090}.items():
         assert services[name]["ports"] == [f"{HOST}:{getattr(ports, name)}:{port}"]
     assert services["api-server"]["ports"] == [f"{HOST}:{ports.airflow}:8080"]
+    url = services["worker-poll"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert url == f"http://execution-api:{ports.execution_api}/execution/"
     assert services["dbt-docs"]["ports"] == [f"{HOST}:{ports.dbt_docs}:8081"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.surveillance import normalise, wire
+from include.surveillance import normalise, vendor_bar, wire
+from include.surveillance.fields import UnusableError
 from include.surveillance.models import SPAN_MS, Bar, Instrument, NewsItem, Reject, Split, Watermark
 from include.surveillance.polygon import Payload
 
@@ -130,6 +132,54 @@ def test_a_reject_carries_what_came(results):
     unread = Counter(result.decode() for result in results if _decodes(result))
     rejected = Counter(record.raw for record in found if isinstance(record, Reject) and record.encoding == "utf-8")
     assert rejected <= unread
+
+
+odd_numbers = ["0", "-0", "0.0", "1e2", "1.03E+6", "100.00000000000001", "1e400", "1e-400", "1e15", "1e16", "-1", "NaN"]
+odd_values = ["Infinity", "null", "true", '"7.5"', '" 7 "', '"1_0"', '"NaN"', '"x"', "[]", str(2**53), "0.1234567"]
+written = st.sampled_from([*odd_numbers, *odd_values]) | st.floats(allow_nan=False, allow_infinity=False).map(repr)
+
+
+@given(st.dictionaries(st.sampled_from(["t", "o", "h", "l", "c", "v", "vw", "n", "otc", "x"]), written), good_bars)
+def test_a_bar_read_as_a_whole_is_the_bar_read_field_by_field(odd, good):
+    fields = {name: json.dumps(value) for name, value in good.items()} | odd
+    raw = ("{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}").encode()
+    about = {"symbol": "AAPL", "timespan": "minute", "polled_ms": END}
+
+    def read() -> tuple[str, ...]:
+        try:
+            return ("bar", wire.encode(vendor_bar.bar(raw, payload([]), about)).decode())
+        except UnusableError as error:
+            return error.args
+
+    whole = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vendor_bar, "_read", lambda raw: None)
+        assert whole == read()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["AAPL", "MSFT", "XYZ"]), (bars | good_bars | garbage)).map(
+            lambda pair: json.dumps({"ticker": pair[0], "min": pair[1]}).encode()
+        )
+        | st.binary(max_size=9),
+        max_size=6,
+    )
+)
+def test_a_snapshot_tells_of_each_watched_symbol_what_came(results):
+    given_ms = START + 5 * MINUTE
+    found = normalise.snapshot(payload(results), ["AAPL", "MSFT"], given_ms, given_ms + MINUTE, source="live")
+    publishable(found)
+    *records, apple, microsoft = found
+    assert [(mark.symbol, mark.as_of_ms) for mark in (apple, microsoft)] == [
+        ("AAPL", given_ms + MINUTE),
+        ("MSFT", given_ms + MINUTE),
+    ]
+    kept = [record for record in records if isinstance(record, Bar)]
+    assert {bar.ts_ms for bar in kept} <= {given_ms}
+    for mark in (apple, microsoft):
+        assert mark.bars == sum(bar.symbol == mark.symbol for bar in kept) <= 1
+        assert mark.rejected == sum(isinstance(r, Reject) and r.symbol == mark.symbol for r in records)
 
 
 def _decodes(raw: bytes) -> bool:

@@ -47,6 +47,87 @@ def reject(**changes) -> Reject:
     return found
 
 
+def market(*tickers: dict | bytes, **question) -> list[Bar | Reject | Watermark]:
+    """A snapshot's records about AAPL and MSFT in the minute from START."""
+    return normalise.snapshot(
+        payload(*tickers, symbols=(), timespan=None, **question), ["AAPL", "MSFT"], START, START + MINUTE, source="live"
+    )
+
+
+def newest(ticker: str = "AAPL", **changes) -> dict:
+    minute = GOOD | {"av": 5_000, "dv": "1200.0"} | changes
+    return {
+        "ticker": ticker,
+        "day": {"c": 0, "v": 0},
+        "min": minute,
+        "updated": START * 1_000_000,
+        "todaysChange": -0.1,
+    }
+
+
+# --- a snapshot of the market
+
+
+def test_a_snapshot_is_a_bar_and_a_watermark_of_each_watched_symbol():
+    bar, *watermarks = market(newest("MSFT"), newest("XYZ"), newest("AAPL", t=START - MINUTE))
+    (alone, _) = normalise.bars(payload(GOOD, symbols=("MSFT",)), source="live")
+    assert bar == alone
+    assert [(mark.symbol, mark.from_ms, mark.as_of_ms, mark.bars) for mark in watermarks] == [
+        ("AAPL", START, START + MINUTE, 0),
+        ("MSFT", START, START + MINUTE, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "ticker",
+    [
+        newest(t=START - MINUTE),
+        newest(t=0),
+        {"ticker": "AAPL", "min": dict.fromkeys("ohlcvtn", 0) | {"vw": 0, "av": 0}},
+        {"ticker": "AAPL"},
+        {"ticker": "AAPL", "min": None},
+    ],
+)
+def test_no_trade_in_the_minute_is_no_reject(ticker):
+    assert [(type(record), record.symbol, record.bars) for record in market(ticker)] == [
+        (Watermark, "AAPL", 0),
+        (Watermark, "MSFT", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ticker", "reason"),
+    [
+        (newest(h=9), "high below low"),
+        (newest(v=-1), "negative volume"),
+        (newest(t=START + 1), "off the grid"),
+        (newest(t="soon"), "t unusable"),
+        (newest(t=START + MINUTE), "later minute"),
+        (newest(t=END + MINUTE), "future stamp"),
+        ({"ticker": "AAPL", "min": 5}, "not an object"),
+    ],
+)
+def test_an_unusable_minute_is_a_reject_of_its_symbol_alone(ticker, reason):
+    bar, found, apple, microsoft = market(ticker, newest("MSFT"))
+    assert (bar.symbol, found.symbol, found.reason) == ("MSFT", "AAPL", reason)
+    assert json.loads(found.raw) == ticker
+    assert (apple.bars, apple.rejected, apple.reject_reasons) == (0, 1, (reason,))
+    assert (microsoft.bars, microsoft.rejected) == (1, 0)
+
+
+def test_a_ticker_that_comes_twice_counts_once():
+    bar, found, apple, _ = market(newest(), newest(c=10.5))
+    assert (bar.close, found.reason) == (10.5, "duplicate bar with other values")
+    assert (apple.bars, apple.rejected) == (1, 1)
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(b"{", "not JSON"), (b"[]", "no ticker"), (b'{"ticker": 5}', "no ticker")])
+def test_what_names_no_ticker_is_a_reject_of_nobody(raw, reason):
+    found, *watermarks = market(raw)
+    assert (found.symbol, found.reason, found.raw) == (None, reason, raw.decode())
+    assert [mark.rejected for mark in watermarks] == [0, 0]
+
+
 # --- bars
 
 

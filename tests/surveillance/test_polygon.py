@@ -150,6 +150,14 @@ def test_check_is_one_question(vendor, polygon):
     assert [handler.path for handler in vendor.asked] == ["/v1/marketstatus/now"]
 
 
+def test_the_whole_market_is_one_question(vendor, polygon):
+    vendor.answers(Answer({"status": "OK", "count": 2, "tickers": [{"ticker": "A"}, {"ticker": "B"}]}))
+    payload = polygon.snapshot()
+    assert vendor.asked[0].path.partition("?")[0] == "/v2/snapshot/locale/us/markets/stocks/tickers"
+    assert payload.results == (b'{"ticker": "A"}', b'{"ticker": "B"}')
+    assert (len(vendor.asked), payload.status) == (1, "OK")
+
+
 # --- answers
 
 
@@ -289,6 +297,36 @@ def test_trouble_is_tried_again_and_then_an_error(vendor, polygon, waits, troubl
         polygon.bars("AAPL", "minute", 0, 60_000)
     assert len(waits) > 2
     assert waits[1] < waits[-1], "backs off"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Answer({"status": "OK", "count": 2, "tickers": [{"ticker": "A"}]}),
+        Answer({"status": "OK", "count": 2}),
+        Answer({"status": "ERROR"}),
+        Answer(b"<html>"),
+        Answer({"status": "OK", "tickers": {}}),
+    ],
+    ids=lambda answer: str(answer.body)[:40],
+)
+def test_a_snapshot_is_judged_like_every_answer(vendor, polygon, waits, trouble):
+    vendor.answers(trouble, Answer({"status": "OK", "count": 1, "tickers": [{"ticker": "A"}]}))
+    assert polygon.snapshot().results == (b'{"ticker": "A"}',)
+    assert len(waits) == 1
+
+
+def test_a_snapshot_from_before_the_end_of_the_minute_is_asked_for_again(vendor, polygon, waits, monkeypatch):
+    ours = SimpleNamespace(time=lambda: NOON / 1_000 + 2, monotonic=time.monotonic)
+    for module in ("transport", "pages"):
+        monkeypatch.setattr(f"include.surveillance.{module}.time", ours)
+    early, late = (
+        Answer({"status": "OK", "tickers": [{"ticker": name}]}, headers={"Date": formatdate(stamp, usegmt=True)})
+        for name, stamp in (("EARLY", NOON / 1_000 - 3), ("LATE", NOON / 1_000))
+    )
+    vendor.answers(early, late)
+    assert polygon.snapshot(NOON).results == (b'{"ticker": "LATE"}',)
+    assert waits == [2.001]
 
 
 @pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])

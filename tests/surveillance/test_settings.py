@@ -21,17 +21,23 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "KAFKA_PARTITIONS": "7",
         "POLL_OVERLAP_MINUTES": "20",
         "POLL_DELAY_SECONDS": "3",
+        "POLL_LEAD_SECONDS": "20",
+        "POLL_BY": "groups",
+        "POLL_GROUP_SIZE": "250",
+        "POLL_TIMESPANS": "day, minute",
         "POLYGON_CALLS_PER_MINUTE": "5",
         "CATCHUP_DAYS": "2",
         "WATCHLIST_FILE": "/tmp/list.txt",
         "PARAMETERS_FILE": "/tmp/parameters.yaml",
         "REPORTS_FOLDER": "/tmp/reports",
         "DETECT_LIFETIME_SECONDS": "60",
+        "DETECT_LINGER_SECONDS": "5",
         "LAND_EVERY_SECONDS": "30",
         "MARTS_EVERY_MINUTES": "5",
     }
     settings = Settings.from_env(given)
-    assert {field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)} == given
+    found = {field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)}
+    assert found == {**given, "POLL_TIMESPANS": "('minute', 'day')"}
 
 
 def test_polling_follows_the_market_unless_told_otherwise():
@@ -52,6 +58,10 @@ def test_an_empty_variable_counts_as_unset():
         ("MARKET_SHIFT_MS", "61000"),
         ("LAND_EVERY_SECONDS", "1.5"),
         ("CATCHUP_DAYS", "366"),
+        ("POLL_BY", "symbol"),
+        ("POLL_GROUP_SIZE", "1"),
+        ("POLL_TIMESPANS", "5minute,day"),
+        ("POLL_TIMESPANS", "minute,week"),
     ],
 )
 def test_an_unusable_value_names_its_variable(name, value):

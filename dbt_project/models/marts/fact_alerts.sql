@@ -2,8 +2,8 @@
 with alerts as (
 
     select
-        *,
-        dateadd('millisecond', data_age_ms, bar_close_at) as polled_at
+        * exclude (polled_at),
+        coalesce(polled_at, dateadd('millisecond', data_age_ms, bar_close_at)) as polled_at
     from {{ ref('stg_alerts') }}
 
 )
@@ -47,11 +47,16 @@ select
     alerts.episode_start_at,
     alerts.bar_close_at,
     alerts.polled_at,
+    alerts.appended_at,
+    alerts.detected_at,
     alerts.alerted_at,
     alerts.landed_at,
 
     -- how long it took
     datediff('millisecond', alerts.bar_close_at, alerts.polled_at) / 1000::float as close_to_poll_seconds,
+    datediff('millisecond', alerts.polled_at, alerts.appended_at) / 1000::float as poll_to_append_seconds,
+    datediff('millisecond', alerts.appended_at, alerts.detected_at) / 1000::float as append_to_detect_seconds,
+    datediff('millisecond', alerts.detected_at, alerts.alerted_at) / 1000::float as detect_to_alert_seconds,
     datediff('millisecond', alerts.polled_at, alerts.alerted_at) / 1000::float as poll_to_alert_seconds,
     datediff('millisecond', alerts.bar_close_at, alerts.alerted_at) / 1000::float as close_to_alert_seconds,
     datediff('millisecond', alerts.alerted_at, alerts.landed_at) / 1000::float as alert_to_landed_seconds

@@ -47,6 +47,9 @@ renamed as (
         {{ from_epoch_ms('payload:window_start_ms') }} as window_start_at,
         {{ from_epoch_ms('payload:window_end_ms') }} as window_end_at,
         {{ from_epoch_ms('payload:episode_start_ms') }} as episode_start_at,
+        {{ from_header_ms('headers:polled_ms') }} as polled_at,
+        {{ from_header_ms('headers:appended_ms') }} as appended_at,
+        {{ from_header_ms('headers:detected_ms') }} as detected_at,
         kafka_timestamp as alerted_at,
         landed_at,
 

@@ -19,6 +19,7 @@ from .statements import IGNORED
 from .temporary import drop_leftovers
 
 RESULTS_KEPT = 20
+LOG_LIMIT = "256MB"
 
 
 class RecentResults(collections.OrderedDict):
@@ -51,6 +52,8 @@ class DiskWarehouse(FakeSnow):
         self.duck_conn.execute(info_schema.fs_global_creation_sql())
         self.duck_conn.execute(show.fs_global_creation_sql())
         self.duck_conn.execute("SET GLOBAL TimeZone = 'UTC'")
+        # The default, 16 MB, writes the tables' files anew after each large batch. A killed server replays the log.
+        self.duck_conn.execute(f"SET GLOBAL checkpoint_threshold = '{LOG_LIMIT}'")
         stage.LOCAL_BUCKET_PATH = str(folder / "stages")
 
     def close(self) -> None:

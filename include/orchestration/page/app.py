@@ -11,7 +11,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, Query, Request, Response
 
-from include.orchestration import notifications
+from include.orchestration import accounting, notifications
 from include.orchestration.page.reports import reports
 
 HERE = Path(__file__).parent
@@ -62,6 +62,12 @@ def alerts(
     filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
     newest, counts = notifications.newest(filters, limit)
     return {"alerts": newest, "counts": counts}
+
+
+@app.get("/api/batches")
+def batches() -> list[dict[str, Any]]:
+    """Of each stage the newest run; times are aware UTC."""
+    return accounting.newest()
 
 
 app.include_router(reports)

@@ -4,6 +4,7 @@ const REFRESH_MS = 5000;
 const form = document.getElementById("filters");
 const statusLine = document.getElementById("status");
 const rows = document.getElementById("alerts");
+const batches = document.getElementById("batches");
 const counts = document.getElementById("counts");
 
 // Everything shown is set as text, never as markup: an article's title may contain anything.
@@ -24,6 +25,18 @@ function utc(moment) {
   return new Date(moment).toISOString().slice(0, 16).replace("T", " ");
 }
 
+// What the time from the bar's close to the row in the database was spent on; what a message did not say is left out.
+function delay(alert) {
+  const steps = [["asked for", alert.polled_at], ["on its topic", alert.appended_at], ["detection", alert.detected_at],
+    ["alert on its topic", alert.published_at], ["stored", alert.last_seen_at]];
+  let before = Date.parse(alert.bar_closed_at);
+  return steps.filter(([, moment]) => moment).map(([step, moment]) => {
+    const seconds = (Date.parse(moment) - before) / 1000;
+    before = Date.parse(moment);
+    return `${step} +${seconds.toFixed(1)} s`;
+  }).join(", ");
+}
+
 function alertRow(alert) {
   const row = document.createElement("tr");
   const severity = ["low", "medium", "high", "critical"].includes(alert.severity) ? alert.severity : "low";
@@ -42,10 +55,22 @@ function alertRow(alert) {
     element("td", alert.notification, "quiet"),
   );
   row.title = `${alert.alert_id}\n${alert.timespan}, ${alert.session_phase}, data ${alert.data_age_ms} ms old, ${alert.source}`;
+  if (alert.bar_closed_at && alert.published_at) row.title += `\nbar's close: ${delay(alert)}`;
   if (alert.status === "retracted") row.className = "retracted";
   if (alert.before_value !== null) row.title += `\nbefore the correction: ${number(alert.before_value)} against ${number(alert.before_threshold)}`;
   if (alert.profile_version) row.title += `\nbaseline ${alert.profile_version}`;
   if (alert.inhibited_by) row.title += `\nnot told: ${alert.inhibited_by}`;
+  return row;
+}
+
+function batchRow(batch) {
+  const row = document.createElement("tr");
+  const seconds = (Date.parse(batch.ended_at) - Date.parse(batch.started_at)) / 1000;
+  row.append(element("td", batch.stage), element("td", batch.dag_id, "quiet"), element("td", utc(batch.ended_at), "time"));
+  for (const value of [seconds, batch.tasks, batch.failed, batch.records, batch.alerts, batch.rows]) {
+    row.append(element("td", number(value), "number"));
+  }
+  row.title = batch.run_id;
   return row;
 }
 
@@ -72,13 +97,17 @@ function query() {
   return wanted;
 }
 
+async function ask(address) {
+  const answer = await fetch(address, { credentials: "same-origin" });
+  if (!answer.ok) throw new Error(answer.status === 401 ? "signed out: sign in to Airflow again" : `server answered ${answer.status}`);
+  return answer.json();
+}
+
 let newest = 0;
 async function load() {
   const mine = ++newest;
   try {
-    const answer = await fetch(`api/alerts?${query()}`, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error(answer.status === 401 ? "signed out: sign in to Airflow again" : `server answered ${answer.status}`);
-    const found = await answer.json();
+    const [found, runs] = await Promise.all([ask(`api/alerts?${query()}`), ask("api/batches")]);
     if (mine !== newest) return; // a later question has been asked meanwhile
     rows.replaceChildren(...found.alerts.map(alertRow));
     if (!found.alerts.length) {
@@ -88,6 +117,7 @@ async function load() {
       row.append(cell);
       rows.append(row);
     }
+    batches.replaceChildren(...runs.map(batchRow));
     counts.replaceChildren(...found.counts.map(countCard));
     const total = found.counts.reduce((sum, count) => sum + count.alerts, 0);
     statusLine.textContent = `${total} alerts, newest ${found.alerts.length} shown, as of ${utc(Date.now())} UTC`;

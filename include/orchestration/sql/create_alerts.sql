@@ -34,7 +34,13 @@ add column if not exists profile_version text,
 add column if not exists record json,
 -- What people have last been told of the alert: null is nothing, covered is an event of the market instead of it.
 add column if not exists told_status text,
-add column if not exists told_severity text;
+add column if not exists told_severity text,
+-- What the alert's delay is made of.
+add column if not exists bar_closed_at timestamptz,
+add column if not exists polled_at timestamptz,
+add column if not exists appended_at timestamptz,
+add column if not exists detected_at timestamptz,
+add column if not exists published_at timestamptz;
 
 update alerts set told_status = 'fired', told_severity = severity
 where told_status is null and notified_at is not null and notification not like 'not sent%';

@@ -1,7 +1,8 @@
 select
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, data_age_ms, source, explanation, notification, first_seen_at,
-    form, status, firings, before_value, before_threshold, inhibited_by, profile_version
+    form, status, firings, before_value, before_threshold, inhibited_by, profile_version,
+    bar_closed_at, polled_at, appended_at, detected_at, published_at, last_seen_at
 from alerts
 where
     (%(symbol)s::text is null or symbol = %(symbol)s)

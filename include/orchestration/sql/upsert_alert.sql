@@ -1,13 +1,17 @@
 insert into alerts (
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, session_date, data_age_ms, source, explanation, event_ids,
-    form, status, firings, before_value, before_threshold, inhibited_by, profile_version, record
+    form, status, firings, before_value, before_threshold, inhibited_by, profile_version, record,
+    bar_closed_at, polled_at, appended_at, detected_at, published_at
 ) values (
     %(event_id)s, %(rule)s, %(symbol)s, %(timespan)s, to_timestamp(%(ts_ms)s / 1000.0), %(severity)s, %(score)s,
     %(direction)s, %(value)s, %(threshold)s, %(baseline)s, %(session_phase)s, %(session_date)s, %(data_age_ms)s,
     %(source)s, %(explanation)s, %(event_ids)s,
     %(form)s, %(status)s, %(firings)s, %(before_value)s, %(before_threshold)s, %(inhibited_by)s, %(profile_version)s,
-    %(record)s
+    %(record)s,
+    to_timestamp(%(bar_close_ms)s / 1000.0), to_timestamp(%(polled_ms)s::bigint / 1000.0),
+    to_timestamp(%(appended_ms)s::bigint / 1000.0), to_timestamp(%(detected_ms)s::bigint / 1000.0),
+    to_timestamp(%(published_ms)s::bigint / 1000.0)
 )
 on conflict (alert_id) do update set
     bar_at = excluded.bar_at,
@@ -32,5 +36,10 @@ on conflict (alert_id) do update set
     inhibited_by = coalesce(excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end),
     profile_version = excluded.profile_version,
     record = excluded.record,
+    bar_closed_at = excluded.bar_closed_at,
+    polled_at = excluded.polled_at,
+    appended_at = excluded.appended_at,
+    detected_at = excluded.detected_at,
+    published_at = excluded.published_at,
     last_seen_at = now()
 returning told_status, told_severity

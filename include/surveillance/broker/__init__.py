@@ -6,19 +6,9 @@ offset: transaction markers occupy offsets too.
 """
 
 from .client import Kafka, Position
-from .consuming import (
-    Batch,
-    LagProbe,
-    Received,
-    commit,
-    committed,
-    lag,
-    last_value,
-    partitions_of,
-    read,
-    read_compacted,
-)
-from .producing import Transaction, publish, transaction
+from .consuming import LagProbe, commit, committed, lag, last_value, partitions_of, read_compacted
+from .producing import Publisher, publish
+from .reading import Batch, Bounds, Reader, Received, read
 from .topics import (
     ALERTS,
     BARS,
@@ -34,6 +24,7 @@ from .topics import (
     ensure_topics,
     topic_of,
 )
+from .transactions import Transaction, Transactions, transaction
 
 __all__ = [
     "ALERTS",
@@ -46,12 +37,16 @@ __all__ = [
     "REJECTED",
     "TOPICS",
     "Batch",
+    "Bounds",
     "Kafka",
     "LagProbe",
     "Position",
+    "Publisher",
+    "Reader",
     "Received",
     "TopicSpec",
     "Transaction",
+    "Transactions",
     "commit",
     "committed",
     "configure_topics",

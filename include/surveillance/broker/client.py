@@ -47,7 +47,10 @@ def new_producer(kafka: Kafka, **settings: Any) -> Producer:
             "acks": "all",
             "partitioner": "murmur2_random",
             "compression.type": "zstd",
-            "linger.ms": 5,
+            # Fills the batches of a backlog; whoever waits for delivery flushes, and a flush does not linger.
+            "linger.ms": 50,
+            # Of half a million records a call for each one that was not stored, none for the others.
+            "delivery.report.only.error": True,
             "message.max.bytes": LARGEST_MESSAGE,
             "delivery.timeout.ms": 30_000,
             # Without a callback a fatal error is raised in the middle of other callbacks; the calls report it too.
@@ -67,8 +70,6 @@ def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            # The end of a partition is announced after one empty fetch; the default makes each read wait 0.5 s.
-            "fetch.wait.max.ms": 20,
             **settings,
         },
         logger=LOG,
@@ -84,6 +85,11 @@ def _shared(kafka: Kafka) -> dict[str, Any]:
 
 def _log(error: KafkaError) -> None:
     LOG.debug("Kafka client: %s", error.str())
+
+
+def bounds(consumer: Consumer, position: Position) -> tuple[int, int]:
+    """The oldest offset and the end of what is committed, as they are now."""
+    return consumer.get_watermark_offsets(TopicPartition(*position), timeout=TIMEOUT_SECONDS, cached=False)
 
 
 def partitions_at(offsets: Mapping[Position, int]) -> list[TopicPartition]:

@@ -9,6 +9,7 @@ from .calibrating import calibrate_command
 from .comparing import whatif
 from .evaluating import evaluate_command
 from .explain import explain
+from .planning import capacity
 from .replaying import replay
 from .tailing import tail
 
@@ -20,3 +21,4 @@ app.command(name="evaluate")(evaluate_command)
 app.command()(explain)
 app.command()(baselines)
 app.command()(tail)
+app.command()(capacity)

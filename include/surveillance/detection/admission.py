@@ -40,20 +40,21 @@ def objection(record: Record) -> str | None:
     """Why a record cannot be used, short and countable; None when it can."""
     if isinstance(record, NewsItem):
         return None if 0 < record.published_ms < LATEST_MS else TIME_OUT_OF_RANGE
-    if not isinstance(record, Bar | Watermark):
+    bar = isinstance(record, Bar)
+    if not bar and not isinstance(record, Watermark):
         return f"unexpected kind {record.__struct_config__.tag}"
     if record.timespan not in SPAN_MS:
         return UNKNOWN_TIMESPAN
-    start_ms = record.ts_ms if isinstance(record, Bar) else record.as_of_ms
+    start_ms = record.ts_ms if bar else record.as_of_ms
     if not (0 < start_ms < LATEST_MS and 0 <= record.polled_ms < LATEST_MS):
         return TIME_OUT_OF_RANGE
-    if isinstance(record, Watermark):
+    if not bar:
         return None
-    prices = (record.open, record.high, record.low, record.close)
-    if not all(isfinite(price) and price > 0 for price in prices):
-        return PRICE_NOT_POSITIVE
-    if record.high < max(prices) or record.low > min(prices):
-        return INSIDE_THE_BAR
+    opened, high, low, close = record.open, record.high, record.low, record.close
+    # Almost all bars are good; one comparison says so of all four prices.
+    if not (0 < low <= opened <= high < inf and low <= close <= high):
+        usable = all(isfinite(price) and price > 0 for price in (opened, high, low, close))
+        return INSIDE_THE_BAR if usable else PRICE_NOT_POSITIVE
     # A decimal can be finite and yet too large for what the engine computes with.
     volume = float(record.volume) if record.volume.is_finite() else nan
     if not 0 <= volume < inf:

@@ -12,8 +12,8 @@ from ..broker import Kafka, Position
 from ..models import Bar, Instrument, Profile
 from ..sessions import MINUTE_MS, Sessions
 from . import intake, profiles
+from .baselines import read_baselines
 from .columns import COLUMNS, BarColumns, SeriesKey
-from .microbatch import read_baselines
 from .replay import HISTORY_MS
 
 KEPT_VERSIONS = 5
@@ -87,8 +87,7 @@ def read_bars(kafka: Kafka, partition: int, since_ms: int) -> BarColumns:
 def _bars(kafka: Kafka, partition: int) -> Iterator[list[Bar]]:
     positions: dict[Position, int | None] = {(broker.BARS, partition): None}
     while (batch := broker.read(kafka, positions, limit=LIMIT)).messages:
-        records, _ = intake.decode(batch.messages)
-        yield [record for record in records if type(record) is Bar]
+        yield [record for record in intake.decode(batch.messages).records if type(record) is Bar]
         positions = dict(batch.next_offsets)
 
 

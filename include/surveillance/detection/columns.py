@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -55,6 +56,15 @@ class BarColumns:
         """As ``Bar.event_id``."""
         symbol, timespan = self.keys[self.code[index]]
         return f"{symbol}|{timespan}|{self.ts[index]}|{self.revision[index]:08x}"
+
+    def event_ids(self, index: np.ndarray | slice) -> list[str]:
+        """``event_id`` of the bars at ``index``, in its order."""
+        columns = (self.code[index].tolist(), self.ts[index].tolist(), self.revision[index].tolist())
+        return [f"{self._names[code]}|{ts}|{revision:08x}" for code, ts, revision in zip(*columns, strict=True)]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [f"{symbol}|{timespan}" for symbol, timespan in self.keys]
 
     @classmethod
     def of(cls, bars: Sequence[Bar]) -> BarColumns:

@@ -2,38 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import NamedTuple
 
-from .. import broker, wire
-from ..broker import Batch, Kafka, Position, Received
+from .. import wire
+from ..broker import Batch, Bounds, Kafka, Position, Reader, Received
 from ..models import Bar, NewsItem, Reject, Watermark
 from .admission import objection
 
-
-def read(kafka: Kafka, start: dict[Position, int | None], limit: int) -> Batch:
-    """At most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
-
-    Where one position has more to read than that, what the others hold of a later time waits for the next batch: a
-    backlog meets its news as it did live.
-    """
-    batches = [broker.read(kafka, {position: offset}, limit=limit) for position, offset in start.items()]
-    horizon = min((batch.messages[-1].timestamp_ms for batch in batches if len(batch.messages) >= limit), default=None)
-    messages: list[Received] = []
-    next_offsets: dict[Position, int] = {}
-    for batch in batches:
-        next_offsets |= batch.next_offsets
-        for message in batch.messages:
-            if horizon is not None and message.timestamp_ms > horizon:
-                next_offsets[message.topic, message.partition] = message.offset
-                break
-            messages.append(message)
-    messages.sort(key=lambda message: (message.timestamp_ms, message.topic, message.offset))
-    return Batch(messages, next_offsets)
+WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the other
 
 
-def decode(messages: Iterable[Received]) -> tuple[list[Bar | Watermark | NewsItem], list[Reject]]:
-    """Usable records, and the rest with reasons."""
-    records, rejects = [], []
+class Intake:
+    """Bars and news of one partition, read on and on; arguments as of ``broker.Reader``."""
+
+    def __init__(self, kafka: Kafka, start: Mapping[Position, int | None], bounds: Bounds | None = None):
+        self._readers: list[Reader] = []
+        try:
+            for position, offset in start.items():
+                self._readers.append(Reader(kafka, {position: offset}, asked=bounds))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def __enter__(self) -> Intake:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, limit: int, patience: float = 0.0) -> Batch:
+        """At most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
+
+        Where nothing is, the first message is waited for, ``patience`` seconds at most.
+
+        Where one position has more to read than the limit, what the others hold of a later time waits for the next
+        batch: a backlog meets its news as it did live.
+        """
+        until = time.monotonic() + patience
+        while True:
+            batch = self._read(limit)
+            if batch.messages or (left := until - time.monotonic()) <= 0:
+                return batch
+            self._wait(left)
+
+    def _read(self, limit: int) -> Batch:
+        found = [reader.read(limit).messages for reader in self._readers]
+        # Of all that was read, not of the last message: broker clocks can step back.
+        full = [max(message.timestamp_ms for message in read) for read in found if len(read) >= limit]
+        messages: list[Received] = []
+        for reader, read in zip(self._readers, found, strict=True):
+            if full and read:
+                later = (at for at, message in enumerate(read) if message.timestamp_ms > min(full))
+                cut = next(later, len(read))
+                reader.put_back(read[cut:])
+                read = read[:cut]
+            messages += read
+        messages.sort(key=attrgetter("timestamp_ms", "topic", "offset"))
+        offsets: dict[Position, int] = {}
+        for reader in self._readers:
+            offsets |= reader.next_offsets
+        return Batch(messages, offsets)
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if any(reader.wait(min(left, WAKE_SECONDS)) for reader in self._readers):
+                return
+
+
+class Decoded(NamedTuple):
+    """Usable records, for each when Kafka stored it, and the rest with reasons."""
+
+    records: list[Bar | Watermark | NewsItem]
+    stored_ms: list[int]
+    rejects: list[Reject]
+
+
+def decode(messages: Iterable[Received]) -> Decoded:
+    """Each message as one of the three."""
+    records, stored_ms, rejects = Decoded([], [], [])
     for message in messages:
         try:
             record = wire.decode(message.value)
@@ -44,4 +98,5 @@ def decode(messages: Iterable[Received]) -> tuple[list[Bar | Watermark | NewsIte
             rejects.append(message.rejected("consume", reason, str(record)))
         else:
             records.append(record)
-    return records, rejects
+            stored_ms.append(message.timestamp_ms)
+    return Decoded(records, stored_ms, rejects)

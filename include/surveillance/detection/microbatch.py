@@ -1,4 +1,4 @@
-"""Consume -> detect -> alert / measure of one partition: each batch is one Kafka transaction.
+"""Consume -> detect -> alert / measure of one partition: each micro-batch is one Kafka transaction.
 
 Metrics, alerts, rejects, the state snapshot and the consumed offsets become visible together or not at all. The
 snapshot carries the offsets that it stands at, so a snapshot that does not fit the committed offsets is known as such
@@ -7,23 +7,159 @@ and rebuilt from the log.
 
 from __future__ import annotations
 
-import logging
 import time
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from .. import broker, failpoints, wire
+from confluent_kafka import murmur2
+
+from .. import broker, failpoints
 from ..broker import Kafka, Position
-from ..models import Dividend, Profile, Split, TickerChange
+from ..errors import BrokerError
+from ..models import Bar, NewsItem, Watermark
 from ..sessions import Sessions
-from . import intake
-from .actions import CorporateActions
+from . import intake, restoring
+from .baselines import Baselines
 from .engine import Engine
 from .history import Form
 from .parameters import ParameterBook
-from .state import State, StateError
 
-LOG = logging.getLogger(__name__)
 GROUP = "detector"
+BASELINES_SECONDS = 1.0  # between looks for new baselines, which hold from a minute yet to come
+COUNTS = ("records", "bars", "metrics", "alerts", "duplicates", "late", "rejected")
+
+
+def positions_of(partition: int) -> list[Position]:
+    """What the detector of a partition consumes."""
+    return [(broker.BARS, partition), (broker.NEWS, partition)]
+
+
+class Detector:
+    """The owner of one partition: its clients, kept open, and its state, kept in memory from one batch to the next.
+
+    To open it takes a second and locks the partition's earlier owner out; a batch takes milliseconds. So whoever
+    expects more bars keeps it. After any exception nothing more can be done with it: the batch has left no trace, and
+    the next owner goes on from the committed offsets.
+
+    Attributes:
+        rebuilt: whether the state had to be rebuilt from the log.
+
+    Args:
+        limit: messages per topic and batch; it bounds the memory, some 7 kB a message.
+
+    Raises:
+        BrokerError: Kafka refused, or another process has taken the partition over.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        partition: int,
+        *,
+        sessions: Sessions,
+        book: ParameterBook | None = None,
+        history: Form = "sketch",
+        limit: int = 20_000,
+    ):
+        self.kafka, self.partition, self.sessions, self.limit = kafka, partition, sessions, limit
+        self.book, self.history = book or ParameterBook.default(), history
+
+    def __enter__(self) -> Detector:
+        count, positions = len(broker.partitions_of(self.kafka, broker.BARS)), positions_of(self.partition)
+        with ExitStack() as opened:
+            transactions = broker.Transactions(self.kafka, f"detector-{self.partition}", GROUP)
+            self._transactions = opened.enter_context(transactions)
+            # Symbols choose their partitions by this very hash.
+            bounds = opened.enter_context(broker.Bounds(self.kafka))
+            self._baselines = Baselines(
+                self.kafka, bounds, lambda symbol: murmur2(symbol.encode(), count) == self.partition
+            )
+            self._renew_engine()
+            self._state, self.rebuilt = restoring.load(
+                self.kafka, GROUP, positions, self._engine, self.history, self.limit
+            )
+            start = {position: self._state.offsets.get(position[0]) for position in positions}
+            self._intake = opened.enter_context(intake.Intake(self.kafka, start, bounds))
+            self._opened, self._usable = opened.pop_all(), True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Topic -> the committed offset, from which the next batch goes on."""
+        return dict(self._state.offsets)
+
+    def step(self, patience: float = 0.0) -> Counter[str]:
+        """One micro-batch of what is there, at most ``limit`` messages per topic; returns ``COUNTS``.
+
+        Where nothing is, the first message is waited for, ``patience`` seconds at most. All zero: nothing came.
+        """
+        if not self._usable:
+            raise BrokerError(f"the detector of partition {self.partition} has failed before; open a new one")
+        self._usable = False
+        batch = self._intake.read(self.limit, patience)
+        began_ms = round(time.time() * 1000)
+        offsets = {topic: offset for (topic, _), offset in batch.next_offsets.items()}
+        counts = Counter(dict.fromkeys(COUNTS, 0))
+        if offsets != self._state.offsets:
+            failpoints.reach("detect.consumed")
+            if time.monotonic() - self._looked >= BASELINES_SECONDS and self._baselines.refresh():
+                self._renew_engine()
+            counts.update(self._detect(intake.decode(batch.messages), batch.next_offsets, offsets, began_ms))
+            failpoints.reach("detect.committed")
+        self._usable = True
+        return counts
+
+    def settle(self) -> None:
+        """Wait until all can see the last batch: Kafka answers a commit before that, but begins nothing new."""
+        with self._transactions.transaction() as transaction:
+            transaction.consumed({(topic, self.partition): offset for topic, offset in self.offsets.items()})
+
+    def _detect(
+        self, found: intake.Decoded, next_offsets: dict[Position, int], offsets: dict[str, int], began_ms: int
+    ) -> dict[str, int]:
+        """One transaction."""
+        with self._transactions.transaction() as transaction:
+            failpoints.reach("detect.begun")
+            detection = self._engine.run(self._state, found.records)
+            failpoints.reach("detect.evaluated")
+            transaction.send_all(detection.metrics, partition=self.partition)
+            for alert, place in zip(detection.alerts, detection.raised_by, strict=True):
+                headers = _moments(found.records[place], found.stored_ms[place], began_ms)
+                transaction.send(alert, partition=self.partition, headers=headers)
+            transaction.send_all(found.rejects, partition=self.partition)
+            detection.state.offsets = offsets
+            snapshot = detection.state.to_bytes()
+            transaction.send_raw(broker.DETECTOR_STATE, snapshot, key=str(self.partition), partition=self.partition)
+            transaction.consumed(next_offsets)
+        self._state = detection.state
+        kinds = detection.counts
+        return {
+            "records": len(found.records) + len(found.rejects),
+            "bars": kinds["bars"],
+            "metrics": len(detection.metrics),
+            "alerts": len(detection.alerts),
+            "duplicates": kinds["duplicate"],
+            "late": kinds["late"] + kinds["stale"] + kinds["corrected"],
+            "rejected": len(found.rejects),
+        }
+
+    def _renew_engine(self) -> None:
+        self._engine = Engine(self.book, self.sessions, self._baselines.actions, self._baselines.profiles)
+        self._looked = time.monotonic()
+
+
+def _moments(record: Bar | Watermark | NewsItem, stored_ms: int, began_ms: int) -> dict[str, str]:
+    """Where an alert's delay comes from, as headers: they are of this run, and the alert itself of any.
+
+    When the record that raised it was asked for (recorded ones carry no such time) and stored, and when the batch that
+    it came in began; all UTC epoch ms.
+    """
+    polled = {"polled_ms": str(record.polled_ms)} if record.polled_ms else {}
+    return polled | {"appended_ms": str(stored_ms), "detected_ms": str(began_ms)}
 
 
 @dataclass
@@ -33,8 +169,8 @@ class BatchSummary:
     partition: int
     records: int = 0
     bars: int = 0
-    alerts: int = 0
     metrics: int = 0
+    alerts: int = 0
     duplicates: int = 0
     late: int = 0
     rejected: int = 0
@@ -50,116 +186,23 @@ def detect_partition(
     sessions: Sessions,
     book: ParameterBook | None = None,
     history: Form = "sketch",
-    limit: int = 50_000,
+    limit: int = 20_000,
     seconds: float = 60.0,
 ) -> BatchSummary:
-    """Work through bars and news of one partition, ``limit`` messages per topic at a time, until none is left.
+    """Work through bars and news of one partition, batch by batch, until none is left; arguments as of ``Detector``.
 
     After ``seconds`` no further batch is begun: a backlog of hours is worked off in several calls, each of which
-    leaves everything committed. ``limit`` bounds the memory, some 10 kB a message.
-
-    Raises:
-        BrokerError: Kafka refused or another process has taken the partition over; the batch left no trace.
+    leaves everything committed.
     """
-    summary = BatchSummary(partition)
-    positions = positions_of(partition)
-    if not broker.lag(kafka, GROUP, positions):
-        return summary
-    actions, profiles = read_baselines(kafka)
-    engine = Engine(book or ParameterBook.default(), sessions, actions, profiles)
-    until = time.monotonic() + seconds
-    # A batch that does not move on would be repeated for ever; whoever called may look again later.
-    while _detect_batch(kafka, partition, engine, history, limit, summary) and broker.lag(kafka, GROUP, positions):
-        if time.monotonic() > until:
-            break
-    return summary
-
-
-def positions_of(partition: int) -> list[Position]:
-    """What the detector of a partition consumes."""
-    return [(broker.BARS, partition), (broker.NEWS, partition)]
-
-
-def read_baselines(kafka: Kafka) -> tuple[CorporateActions, list[Profile]]:
-    """The corporate actions and profiles known now."""
-    found: dict[type, list] = {Split: [], Dividend: [], TickerChange: [], Profile: []}
-    for raw in broker.read_compacted(kafka, broker.BASELINES).values():
-        record = wire.decode(raw)
-        if type(record) in found:
-            found[type(record)].append(record)
-    actions = CorporateActions(tuple(found[Split]), tuple(found[Dividend]), tuple(found[TickerChange]))
-    return actions, found[Profile]
-
-
-def _detect_batch(
-    kafka: Kafka, partition: int, engine: Engine, history: Form, limit: int, summary: BatchSummary
-) -> bool:
-    """One transaction; whether any offset moved."""
-    with broker.transaction(kafka, f"detector-{partition}", GROUP) as transaction:
-        failpoints.reach("detect.begun")
-        state, rebuilt = _load(kafka, partition, engine, history, limit)
-        start: dict[Position, int | None] = {
-            position: state.offsets.get(position[0]) for position in positions_of(partition)
-        }
-        batch = intake.read(kafka, start, limit)
-        failpoints.reach("detect.consumed")
-        records, rejects = intake.decode(batch.messages)
-        detection = engine.run(state, records)
-        failpoints.reach("detect.evaluated")
-        for record in (*detection.metrics, *detection.alerts, *rejects):
-            transaction.send(record, partition=partition)
-        detection.state.offsets = {topic: offset for (topic, _), offset in batch.next_offsets.items()}
-        transaction.send_raw(broker.DETECTOR_STATE, detection.state.to_bytes(), key=str(partition), partition=partition)
-        transaction.consumed(batch.next_offsets)
-    failpoints.reach("detect.committed")
-    for topic, offset in state.offsets.items():
-        summary.from_offsets.setdefault(topic, offset)
-    summary.to_offsets = detection.state.offsets
-    summary.rebuilt |= rebuilt
-    summary.records += len(batch.messages)
-    summary.bars += detection.counts["bars"]
-    summary.alerts += len(detection.alerts)
-    summary.metrics += len(detection.metrics)
-    summary.duplicates += detection.counts["duplicate"]
-    summary.late += detection.counts["late"] + detection.counts["stale"] + detection.counts["corrected"]
-    summary.rejected += len(rejects)
-    return any(batch.next_offsets[position] != offset for position, offset in start.items())
-
-
-def _load(kafka: Kafka, partition: int, engine: Engine, history: Form, limit: int) -> tuple[State, bool]:
-    """The state at the committed offsets, and whether it had to be rebuilt."""
-    committed = {
-        topic: offset
-        for (topic, _), offset in broker.committed(kafka, GROUP, positions_of(partition)).items()
-        if offset is not None
-    }
-    raw, reason = broker.last_value(kafka, broker.DETECTOR_STATE, partition), "there is no snapshot"
-    if raw is not None:
-        try:
-            state = State.from_bytes(raw)
-        except StateError as error:
-            reason = str(error)
-        else:
-            # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
-            if state.history == history and committed in ({}, state.offsets):
-                return state, False
-            reason = f"the snapshot ({state.history}) stands at {state.offsets}"
-    if not committed:
-        return State(history), False
-    LOG.warning(
-        "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
-    )
-    return _rebuild(kafka, partition, engine, history, committed, limit), True
-
-
-def _rebuild(kafka: Kafka, partition: int, engine: Engine, history: Form, until: dict[str, int], limit: int) -> State:
-    """Run the log once more up to ``until``; what it finds has been published before."""
-    state, cursor = State(history), dict.fromkeys(positions_of(partition))
-    while True:
-        batch = intake.read(kafka, cursor, limit)
-        messages = [message for message in batch.messages if message.offset < until.get(message.topic, 0)]
-        state = engine.run(state, intake.decode(messages)[0]).state
-        cursor = dict(batch.next_offsets)
-        if all(offset >= until.get(topic, 0) for (topic, _), offset in cursor.items()):
-            state.offsets = until
-            return state
+    if not broker.lag(kafka, GROUP, positions_of(partition)):
+        return BatchSummary(partition)
+    until, total = time.monotonic() + seconds, Counter()
+    with Detector(kafka, partition, sessions=sessions, book=book, history=history, limit=limit) as detector:
+        begun = detector.offsets
+        while True:
+            total += (counts := detector.step())
+            if not counts["records"] or time.monotonic() > until:
+                break
+        return BatchSummary(
+            partition, **total, from_offsets=begun, to_offsets=detector.offsets, rebuilt=detector.rebuilt
+        )

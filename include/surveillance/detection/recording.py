@@ -13,7 +13,7 @@ from .. import broker, wire
 from ..broker import Kafka, Position
 from ..models import Bar, NewsItem
 from . import intake
-from .microbatch import read_baselines
+from .baselines import read_baselines
 
 LIMIT = 50_000  # messages per read
 BARS = pa.schema(
@@ -106,7 +106,7 @@ def _log(kafka: Kafka, topic: str, partitions: int) -> Iterator[list]:
     for partition in range(partitions):
         positions: dict[Position, int | None] = {(topic, partition): None}
         while (batch := broker.read(kafka, positions, limit=LIMIT)).messages:
-            yield intake.decode(batch.messages)[0]
+            yield intake.decode(batch.messages).records
             positions = dict(batch.next_offsets)
 
 

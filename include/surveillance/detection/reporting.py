@@ -39,30 +39,50 @@ def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
         measures["volume_ratio"] = np.where(
             measures["volume_mean"] > 0, bars.volume[index] / measures["volume_mean"], np.nan
         )
-    names = tuple(measures)
-    columns = zip(*(_plain(values) for values in measures.values()), strict=True)
-    dates, phases = scan.places.session[index].tolist(), scan.places.phase[index].tolist()
-    versions = [found.profile_version(number) for number in scan.profile[index].tolist()]
-    about = zip(
-        index.tolist(), bars.ts[index].tolist(), bars.close[index].tolist(), bars.volume[index].tolist(),
-        bars.live[index].tolist(), dates, phases, versions, columns, strict=True,
+    keys = [bars.keys[code] for code in bars.code[index].tolist()]
+    starts, session = bars.ts[index].tolist(), scan.places.session[index]
+    dates = {day: iso_date(day) for day in np.unique(session).tolist()}
+    versions = {number: found.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
+    columns = zip(
+        keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
+        *(_plain(measures[name]) for name in MEASURES), _plain(measures["volume_ratio"]),
+        [versions[number] for number in scan.profile[index].tolist()],
+        [PHASES[phase] for phase in scan.places.phase[index].tolist()],
+        [dates[day] for day in session.tolist()],
+        ["live" if live else "backfill" for live in bars.live[index].tolist()],
+        strict=True,
     )  # fmt: skip
     return [
         Metric(
-            symbol=bars.key(at)[0],
-            timespan=bars.key(at)[1],
+            event_id=f"metric|{symbol}|{timespan}|{ts}",
+            symbol=symbol,
+            timespan=timespan,
             ts_ms=ts,
-            bar_event_id=bars.event_id(at),
+            bar_event_id=bar,
             close=close,
             volume=volume,
-            **dict(zip(names, values, strict=True)),
+            volume_mean=volume_mean,
+            volume_ratio=volume_ratio,
+            log_return=log_return,
+            return_std=return_std,
+            return_std_p95=return_std_p95,
+            highest_high=highest_high,
+            lowest_low=lowest_low,
+            gap=gap,
+            rvol=rvol,
+            volume_z=volume_z,
+            volatility_ratio=volatility_ratio,
+            breakout_atr=breakout_atr,
+            gap_range=gap_range,
             profile_version=version,
-            session_phase=PHASES[phase],
-            session_date=iso_date(date),
-            source="live" if live else "backfill",
+            session_phase=phase,
+            session_date=date,
+            source=source,
         )
-        for at, ts, close, volume, live, date, phase, version, values in about
-    ]
+        for (symbol, timespan), ts, bar, close, volume, volume_mean, log_return, return_std, return_std_p95,
+            highest_high, lowest_low, gap, rvol, volume_z, volatility_ratio, breakout_atr, gap_range,
+            volume_ratio, version, phase, date, source in columns
+    ]  # fmt: skip
 
 
 def alert(engine: Engine, found: Evaluation, fired: Firings, f: int, **changes: object) -> Alert:
@@ -100,7 +120,7 @@ def alert(engine: Engine, found: Evaluation, fired: Firings, f: int, **changes: 
         session_date=scan.session_date(index),
         # Recorded bars carry no time of poll.
         data_age_ms=polled - close_ms if polled else 0,
-        event_ids=tuple(bars.event_id(at) for at in range(index, first - 1, -1)),
+        event_ids=tuple(reversed(bars.event_ids(slice(first, index + 1)))),
         inhibited_by=_hole_before(engine, scan, index),
         explanation=sentence(engine, found, fired, f),
         source="live" if bars.live[index] else "backfill",
@@ -210,6 +230,8 @@ _NUMBERS = ("value", "threshold", "baseline")
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
+    if np.isnan(values).all():
+        return [None] * len(values)
     return [None if value != value else value for value in values.tolist()]
 
 

@@ -35,12 +35,14 @@ class Detection:
         state: the input state, advanced; the input itself is unchanged.
         metrics: one per evaluated bar, and again for each that a late or corrected bar changed.
         alerts: see ``Alert.status``.
+        raised_by: of each alert, the place among the records of the one that raised it.
         counts: bars, watermarks, news, other, duplicate, corrected, late, stale.
     """
 
     state: State
     metrics: list[Metric] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    raised_by: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -56,24 +58,30 @@ class Run:
         self.joining = Joining(engine, self.state, self._alert)
 
     def consume(self, records: Iterable[Bar | Watermark | NewsItem]) -> Detection:
-        kinds: dict[type, list[tuple[int, Bar | Watermark | NewsItem]]] = {Bar: [], Watermark: [], NewsItem: []}
-        for place, record in enumerate(records):
-            kinds.get(type(record), []).append((place, record))
-            self.counts[_NAMES.get(type(record), "other")] += 1
-        watched = {(watermark.symbol, watermark.timespan) for _, watermark in kinds[Watermark]}
-        latest = {key: self.state.latest(key) for key in watched}
-        arrivals = self._bars([bar for _, bar in kinds[Bar]], np.array([place for place, _ in kinds[Bar]], np.int64))
-        for place, watermark in kinds[Watermark]:
+        records = list(records)
+        kinds = Counter(map(type, records))
+        self.counts.update({_NAMES.get(kind, "other"): count for kind, count in kinds.items()})
+        watermarks, news = (
+            [(place, record) for place, record in enumerate(records) if type(record) is kind] if kinds[kind] else []
+            for kind in (Watermark, NewsItem)
+        )
+        latest = {key: self.state.latest(key) for key in {(it.symbol, it.timespan) for _, it in watermarks}}
+        arrivals = self._bars(records, set(latest))
+        for place, watermark in watermarks:
             self._watermark(place, watermark, latest, arrivals)
-        self.joining.news(kinds[NewsItem])
+        self.joining.news(news)
         self.counts["duplicate"] += self.joining.duplicates
-        self.metrics.sort(key=lambda found: found[0])
-        self.alerts.sort(key=lambda found: found[:2])
+        self.metrics.sort(key=itemgetter(0))
+        self.alerts.sort(key=itemgetter(0, 1))
         metrics, alerts = [found[-1] for found in self.metrics], [found[-1] for found in self.alerts]
-        return Detection(self.state, metrics, alerts, self.counts)
+        return Detection(self.state, metrics, alerts, [found[0] for found in self.alerts], self.counts)
 
-    def _bars(self, bars: list[Bar], places: np.ndarray) -> dict[tuple[str, str], list[tuple[int, int, str]]]:
-        """Evaluate all; returns, per series, (place, start, event id) of the bars that carried it on."""
+    def _bars(
+        self, records: list[Bar | Watermark | NewsItem], watched: set[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[tuple[int, int, str]]]:
+        """Evaluate all bars; returns, per watched series, (place, start, event id) of those that carried it on."""
+        places = np.array([place for place, record in enumerate(records) if type(record) is Bar], np.int64)
+        bars = [record for record in records if type(record) is Bar]
         columns = BarColumns.of(bars)
         rows = self.state.rows_of(columns.keys)
         waiting = np.argsort(columns.code, kind="stable")
@@ -93,7 +101,8 @@ class Run:
             new = waiting[status == admitting.NEW]
             if len(new):
                 self._carry_on(columns.take(new), places[new])
-                for at in new.tolist():
+                known = np.array([key in watched for key in columns.keys], bool)
+                for at in new[known[columns.code[new]]].tolist():
                     bar = bars[at]
                     arrivals.setdefault((bar.symbol, bar.timespan), []).append(
                         (int(places[at]), bar.ts_ms, bar.event_id)

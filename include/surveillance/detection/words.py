@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 _SPANS = {"minute": "minute", "5minute": "5 minutes", "15minute": "15 minutes", "hour": "hour"}
 
 
 def clock(ts_ms: int) -> str:
     """``14:31 UTC``."""
-    return f"{datetime.fromtimestamp(ts_ms / 1000, UTC):%H:%M} UTC"
+    hour, minute = divmod(ts_ms // 60_000 % 1440, 60)
+    return f"{hour:02d}:{minute:02d} UTC"
 
 
 def during(timespan: str, ts_ms: int, session_date: str = "") -> str:

@@ -3,7 +3,7 @@
 ``connection`` is everywhere an open DB-API connection of snowflake-connector-python with a current database.
 """
 
-from .landing import Landed, create_tables, land
+from .landing import Landed, behind, create_tables, land
 from .retention import delete_old_rows, remove_staged_files
 from .rows import REJECTED_TABLE, TABLES
 
@@ -11,6 +11,7 @@ __all__ = [
     "REJECTED_TABLE",
     "TABLES",
     "Landed",
+    "behind",
     "create_tables",
     "delete_old_rows",
     "land",

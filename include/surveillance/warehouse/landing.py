@@ -24,8 +24,11 @@ from snowflake.connector.errors import Error as SnowflakeError
 
 from .. import broker, failpoints
 from . import schema
-from .rows import rows_of, to_table
+from .rows import TABLES, rows_of, to_table
 from .statements import in_words, statement
+
+# What a record's headers say is landed beside it: when an alert's bar was asked for, stored and examined.
+WITH_HEADERS = {broker.ALERTS}
 
 
 @dataclass(frozen=True)
@@ -82,23 +85,47 @@ def land(
     with in_words(f"land {topic}"), connection.cursor() as cursor:
         schema.check(cursor, topic)
         positions = _positions(cursor, kafka, topic)
-        cursor.execute(statement("create_incoming"))
         rows = batches = 0
-        while True:
-            batch = broker.read(kafka, positions, limit=limit)
-            failpoints.reach("land.read")
-            if batch.next_offsets != positions:
-                rows += _store(cursor, topic, batch, clock().astimezone(UTC))
-                batches += 1
-            positions = batch.next_offsets
-            if len(batch.messages) < limit or time.monotonic() > until:
-                break
+        with broker.Reader(kafka, positions, headers=topic in WITH_HEADERS) as reader:
+            while True:
+                batch = reader.read(limit)
+                failpoints.reach("land.read")
+                if batch.next_offsets != positions:
+                    rows += _store(cursor, topic, batch, clock().astimezone(UTC))
+                    batches += 1
+                positions = batch.next_offsets
+                if len(batch.messages) < limit or time.monotonic() > until:
+                    break
     return Landed(topic, rows, {partition: offset for (_, partition), offset in positions.items()}, batches)
 
 
+def behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> list[str]:
+    """The topics that hold something which has not landed.
+
+    Raises:
+        WarehouseError: the warehouse refused or was lost.
+        BrokerError: Kafka cannot be read.
+    """
+    with in_words("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
+        stored = _stored(cursor)
+
+        def waits(position: broker.Position) -> bool:
+            oldest, end = bounds(position)
+            # What Kafka no longer holds, or a topic that was made anew, is for landing to report.
+            return stored.get(position, oldest) != end
+
+        topics = {topic: broker.partitions_of(kafka, topic) for topic in TABLES}
+        return [topic for topic, found in topics.items() if any(waits((topic, number)) for number in found)]
+
+
 def _positions(cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str) -> dict[broker.Position, int | None]:
-    stored = dict(cursor.execute(statement("select_offsets"), {"topic": topic}).fetchall())
-    return {(topic, partition): stored.get(partition) for partition in broker.partitions_of(kafka, topic)}
+    stored = _stored(cursor)
+    return {(topic, partition): stored.get((topic, partition)) for partition in broker.partitions_of(kafka, topic)}
+
+
+def _stored(cursor: SnowflakeCursor) -> dict[broker.Position, int]:
+    found = cursor.execute(statement("select_offsets")).fetchall()
+    return {(topic, partition): offset for topic, partition, offset in found}
 
 
 def _store(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: datetime) -> int:
@@ -116,7 +143,7 @@ def _store(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: 
         failpoints.reach("land.offsets_merged")
         changed = sum(
             cursor.execute(statement("merge_rows", table=table), {"table": table, "landed_at": now}).rowcount
-            for table in sorted({row.target for row in rows})
+            for table in sorted(rows)
         )
         failpoints.reach("land.rows_merged")
     failpoints.reach("land.committed")
@@ -125,7 +152,7 @@ def _store(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: 
 
 def _stage(cursor: SnowflakeCursor, table: Any) -> None:
     """Put the rows into the session's temporary table by way of the landing stage."""
-    cursor.execute(statement("empty_incoming"))
+    cursor.execute(statement("create_incoming"))
     with tempfile.TemporaryDirectory(prefix="land-") as folder:
         # A name of its own each time: a stage remembers which files a table has loaded.
         file = Path(folder) / f"{uuid.uuid4().hex}.parquet"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .. import broker, wire
 
@@ -30,60 +31,85 @@ KINDS = {
 }
 SKIPPED_KIND = "watermark"
 
-# Whole, though only two fields are needed: whatever this accepts, PARSE_JSON accepts too.
-_decoder = msgspec.json.Decoder(dict[str, Any])
+Rows = dict[str, dict[str, broker.Received]]
+"""Table -> event_id -> the message whose value is the row's payload."""
 
 
-class Row(NamedTuple):
-    """One row on its way to ``target``; the fields are the columns of create_incoming.sql, in order."""
+class Head(msgspec.Struct, gc=False):
+    """What decides where a message goes; the rest of it is checked for grammar and skipped."""
 
-    target: str
-    event_id: str
-    payload: str
-    kafka_topic: str
-    kafka_partition: int
-    kafka_offset: int
-    kafka_timestamp_ms: int
+    kind: Any = None
+    event_id: Any = None
 
 
-def rows_of(messages: Iterable[broker.Received]) -> list[Row]:
+_head = msgspec.json.Decoder(Head)
+# Whatever this accepts, PARSE_JSON accepts too. Skipping does not see half a surrogate pair or a number too large
+# for a float, so what could be one is decoded whole.
+_whole = msgspec.json.Decoder(dict[str, Any])
+DOUBTFUL = r"\\u|[0-9][eE]\+?[0-9]{3}|[0-9]{200}"
+
+
+def rows_of(messages: Sequence[broker.Received]) -> Rows:
     """One row per event, the newest message's; watermarks are left out, unusable bytes become rejects."""
-    newest: dict[tuple[str, str], Row] = {}
-    for message in messages:
-        if (row := row_of(message)) is not None:
-            newest[row.target, row.event_id] = row
-    return list(newest.values())
+    rows: Rows = {}
+    for message, doubtful in zip(messages, _doubtful([message.value or b"" for message in messages]), strict=True):
+        value = message.value or b""
+        try:
+            if doubtful:
+                _whole.decode(value)
+                value.decode()
+            head = _head.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            _reject(rows, message, "not JSON", str(error))
+            continue
+        kind, event_id = head.kind, head.event_id
+        if kind == SKIPPED_KIND:
+            continue
+        if kind != KINDS[message.topic]:
+            _reject(rows, message, "unexpected kind", f"kind {kind!r} on {message.topic}")
+        elif not isinstance(event_id, str) or not event_id:
+            _reject(rows, message, "no event_id", f"event_id {event_id!r}")
+        else:
+            rows.setdefault(TABLES[message.topic], {})[event_id] = message
+    return rows
 
 
-def row_of(message: broker.Received) -> Row | None:
-    """The row of one message; None for a watermark."""
+def to_table(rows: Rows) -> pa.Table:
+    """Rows as an Arrow table with the columns of create_incoming.sql.
+
+    The timestamp is ISO text, which Snowflake reads alike from every Parquet writer.
+    """
+    return pa.concat_tables([_columns(target, found) for target, found in rows.items()])
+
+
+def _columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
+    fields = broker.Received._fields
+    column = dict(zip(fields, zip(*rows.values(), strict=True), strict=True))
+    headers = [msgspec.json.encode(headers) if headers else None for headers in column["headers"]]
+    return pa.table(
+        {
+            "target": pa.repeat(target, len(rows)),
+            "event_id": pa.array(list(rows), pa.string()),
+            "payload": pa.array(column["value"], pa.string()),
+            "headers": pa.array(headers, pa.string()),
+            "kafka_topic": pa.array(column["topic"], pa.string()),
+            "kafka_partition": pa.array(column["partition"], pa.int64()),
+            "kafka_offset": pa.array(column["offset"], pa.int64()),
+            "kafka_timestamp": pa.array(column["timestamp_ms"], pa.timestamp("ms")).cast(pa.string()),
+        }
+    )
+
+
+def _doubtful(values: list[bytes]) -> Sequence[bool]:
+    """Which values must be decoded whole to know that they are JSON."""
     try:
-        content = _decoder.decode(message.value or b"")
-        event_id, kind = content.get("event_id"), content.get("kind")
-        payload = (message.value or b"").decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _rejected(message, "not JSON", str(error))
-    if kind == SKIPPED_KIND:
-        return None
-    if kind != KINDS[message.topic]:
-        return _rejected(message, "unexpected kind", f"kind {kind!r} on {message.topic}")
-    if not isinstance(event_id, str) or not event_id:
-        return _rejected(message, "no event_id", f"event_id {event_id!r}")
-    return _row(message, TABLES[message.topic], event_id, payload)
+        texts = pa.array(values, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:  # one of them is no UTF-8
+        return [True] * len(values)
+    return pc.match_substring_regex(texts, DOUBTFUL).to_pylist()
 
 
-def to_table(rows: list[Row]) -> pa.Table:
-    """Rows as an Arrow table. The timestamp is ISO text, which Snowflake reads alike from every Parquet writer."""
-    columns = dict(zip(Row._fields, map(list, zip(*rows, strict=True)), strict=True))
-    moments = pa.array(columns.pop("kafka_timestamp_ms"), pa.timestamp("ms"))
-    return pa.table(columns).append_column("kafka_timestamp", moments.cast("string"))
-
-
-def _rejected(message: broker.Received, reason: str, detail: str) -> Row:
+def _reject(rows: Rows, message: broker.Received, reason: str, detail: str) -> None:
     event_id = f"reject|land|{message.topic}|{message.partition}|{message.offset}"
     reject = message.rejected("land", reason, detail, event_id)
-    return _row(message, REJECTED_TABLE, event_id, wire.encode(reject).decode())
-
-
-def _row(message: broker.Received, target: str, event_id: str, payload: str) -> Row:
-    return Row(target, event_id, payload, message.topic, message.partition, message.offset, message.timestamp_ms)
+    rows.setdefault(REJECTED_TABLE, {})[event_id] = message._replace(value=wire.encode(reject))

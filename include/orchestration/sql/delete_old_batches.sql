@@ -1,0 +1,2 @@
+delete from batches
+where ended_at < %(before)s

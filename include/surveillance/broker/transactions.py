@@ -1,0 +1,118 @@
+"""Publish exactly once together with what was consumed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+
+from .. import failpoints
+from ..models import Record
+from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, clear, new_consumer, new_producer, partitions_at
+from .producing import Outbox
+
+# What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
+TRANSACTION_MS = 30_000
+
+
+@dataclass
+class Transaction:
+    """Records and consumed offsets that become visible together, or not at all."""
+
+    outbox: Outbox
+    offsets: dict[Position, int]
+
+    def send(self, record: Record, *, partition: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self.outbox.send(record, partition=partition, headers=headers)
+
+    def send_all(self, records: Iterable[Record], *, partition: int | None = None) -> None:
+        self.outbox.send_all(records, partition=partition)
+
+    def send_raw(self, topic: str, value: bytes | None, *, key: str, partition: int | None = None) -> None:
+        self.outbox.send_raw(topic, value, key=key, partition=partition)
+
+    def consumed(self, next_offsets: Mapping[Position, int]) -> None:
+        """The group's next offsets, committed with the records."""
+        self.offsets.update(next_offsets)
+
+
+class Transactions:
+    """The owner of a ``transactional_id``: one transaction after the other over a producer that is kept open.
+
+    Entering it waits until the id's last transaction is visible or undone and locks its earlier owner out: what is
+    read from then on, committed offsets and state, can only be changed by this owner, or by one that locks it out.
+
+    Raises:
+        BrokerError: Kafka refused; from ``transaction`` also that another process has taken over the id (fenced).
+            Leave it then; nothing more can be done with it.
+    """
+
+    def __init__(self, kafka: Kafka, transactional_id: str, group: str):
+        self.kafka, self.transactional_id, self.group = kafka, transactional_id, group
+
+    def __enter__(self) -> Transactions:
+        settings = {"transactional.id": self.transactional_id, "transaction.timeout.ms": TRANSACTION_MS}
+        with self._clear():
+            # Who has no member in the group commits for it all the same; Kafka wants to know its name only.
+            with new_consumer(self.kafka, self.group) as member:
+                self._member = member.consumer_group_metadata()
+            self._producer = new_producer(self.kafka, **settings)
+            try:
+                self._producer.init_transactions(TIMEOUT_SECONDS * 2)
+            except BaseException:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A fenced producer warns of and fails at what it cannot abort; the caller has that as an exception already.
+        with warnings.catch_warnings(), suppress(KafkaException):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self._producer.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commit what is sent and consumed inside the block, abort on any exception."""
+        with self._clear():
+            self._producer.begin_transaction()
+            ongoing = Transaction(Outbox(self._producer), {})
+            try:
+                yield ongoing
+                failpoints.reach("transaction.sent")
+                if ongoing.offsets:
+                    self._producer.send_offsets_to_transaction(
+                        partitions_at(ongoing.offsets), self._member, TIMEOUT_SECONDS
+                    )
+                failpoints.reach("transaction.offsets_sent")
+                self._producer.commit_transaction(TIMEOUT_SECONDS * 2)
+            except BaseException as error:
+                refusal = self._abort()
+                if isinstance(error, KafkaException):
+                    # Produced after a fatal error: only that there was one, not which.
+                    if refusal is not None and error.args[0].code() == KafkaError._FATAL:
+                        raise refusal from error
+                    if not error.args[0].fatal():
+                        ongoing.outbox.check()
+                raise
+
+    def _abort(self) -> KafkaException | None:
+        """Why it could not be done. The broker aborts what its producer leaves behind."""
+        try:
+            self._producer.abort_transaction(TIMEOUT_SECONDS)
+        except KafkaException as error:
+            LOG.warning("transaction %s could not be aborted: %s", self.transactional_id, error.args[0].str())
+            return error
+        return None
+
+    def _clear(self) -> AbstractContextManager[None]:
+        return clear(self.kafka, f"transaction {self.transactional_id}")
+
+
+@contextmanager
+def transaction(kafka: Kafka, transactional_id: str, group: str) -> Iterator[Transaction]:
+    """A single transaction, see ``Transactions``."""
+    with Transactions(kafka, transactional_id, group) as owner, owner.transaction() as ongoing:
+        yield ongoing

@@ -1,0 +1,150 @@
+"""Run the benchmarks on stacks of their own and write what came out as Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from include.surveillance.settings import ROOT
+from tests.benchmarks import machine
+
+from . import backfill, cosmos, live, peer, profile, report
+from .figures import Result
+from .stage import Stage, listed, running
+
+HISTORY_MINUTES = {"symbols": 60, "market": 30}
+STOCK_SYMBOLS, STOCK_MINUTES, STOCK_HISTORY = 50, 2, 5
+PEER_MINUTES = 2
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class Part(StrEnum):
+    symbols = "symbols-500"
+    market = "market-11000"
+    backfill = "backfill"
+    cosmos = "cosmos"
+    peer = "peer"
+
+
+def main(
+    only: Annotated[list[Part] | None, typer.Option(help="Run these alone; repeatable.")] = None,
+    minutes: Annotated[int, typer.Option(min=1, help="Measured minutes of symbols-500 and market-11000.")] = 10,
+    symbols: Annotated[int, typer.Option(help="Symbols of symbols-500, cosmos and peer.")] = 500,
+    market: Annotated[int, typer.Option(help="Symbols of market-11000.")] = 11_000,
+    sessions: Annotated[int, typer.Option(min=2, help="Sessions of backfill.")] = backfill.SESSIONS,
+    data: Annotated[Path, typer.Option(envvar="SHARED_DATA", help="Folder with universe_us.csv.")] = (
+        ROOT.parent / "shared" / "data"
+    ),
+    out: Annotated[Path | None, typer.Option(help="Folder for platform.md and platform.json.")] = None,
+) -> None:
+    """The platform on two cores, the simulated vendor answering in 20 to 80 ms; exit code 1 when a target is missed.
+
+    Without --out, only a run of all parts is written, to docs/benchmarks.
+    """
+    parts, about, begun = set(only or Part), machine.facts() | {"commit": _commit()}, time.monotonic()
+    folder = out or (ROOT / "docs" / "benchmarks" if parts == set(Part) else None)
+    universe = listed(data / "universe_us.csv", max(symbols, market))
+    bench = Bench(parts, minutes, folder)
+    bench.on_a_stack(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)
+    bench.on_a_stack(lambda: bench.stock(universe[:STOCK_SYMBOLS]), Part.symbols)
+    bench.on_a_stack(lambda: bench.backfill(sessions), Part.backfill)
+    bench.on_a_stack(lambda: bench.market(universe[:market]), Part.market)
+    found = bench.found
+    about["minutes"] = round((time.monotonic() - begun) / 60, 1)
+    command = shlex.join(["python", "-m", "tests.benchmarks.platform", *sys.argv[1:]])
+    text = report.markdown(found, about, command)
+    console.print(text, markup=False)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "platform.md").write_text(text)
+        everything = {"command": command, "about": about, "results": [report.as_dict(result) for result in found]}
+        (folder / "platform.json").write_text(json.dumps(everything, indent=2) + "\n")
+    raise typer.Exit(0 if found and all(result.held for result in found) else 1)
+
+
+class Bench:
+    """The parts that are wanted, on one stack after the other, and what they found."""
+
+    def __init__(self, parts: set[Part], minutes: int, folder: Path | None):
+        self.parts, self.minutes, self.folder = parts, minutes, folder
+        self.found: list[Result] = []
+        self._polled: live.Live | None = None
+
+    def on_a_stack(self, work: Callable[[], None], *parts: Part) -> None:
+        """Run ``work`` if one of ``parts`` is wanted. What cannot be measured is a result too, and the rest goes on."""
+        if not self.parts & set(parts):
+            return
+        try:
+            work()
+        except Exception as error:
+            console.print_exception()
+            wanted = ", ".join(part for part in parts if part in self.parts)
+            self.found.append(report.missed(wanted, f"{type(error).__name__}: {error}"))
+
+    def watchlist(self, symbols: list[str]) -> None:
+        with running(console, symbols, POLL_BY="symbols") as stage:
+            stage.history(HISTORY_MINUTES["symbols"])
+            if Part.symbols in self.parts:
+                self._measure(stage, self._symbols)
+            elif Part.peer in self.parts:
+                stage.airflow.unpause("ingest_market_data")
+            if Part.peer in self.parts:
+                self._measure(stage, lambda stage: peer.peer(stage, PEER_MINUTES))
+            if Part.cosmos in self.parts:
+                self._measure(stage, cosmos.cosmos)
+
+    def stock(self, symbols: list[str]) -> None:
+        with running(console, symbols, stock=True, POLL_BY="symbols") as stage:
+            stage.history(STOCK_HISTORY)
+            self._measure(stage, lambda stage: live.stock(stage, STOCK_MINUTES, self._polled))
+
+    def backfill(self, sessions: int) -> None:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            recording = Path(folder, "sessions.parquet")
+            symbols, every = backfill.record(recording, sessions), str(backfill.LAND_EVERY_SECONDS)
+            with running(console, symbols, replay=recording, LAND_EVERY_SECONDS=every) as stage:
+                self._measure(stage, lambda stage: backfill.backfill(stage, sessions))
+
+    def market(self, symbols: list[str]) -> None:
+        with running(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
+            stage.history(HISTORY_MINUTES["market"])
+            self._measure(stage, self._market)
+
+    def _symbols(self, stage: Stage) -> Result:
+        result, self._polled = live.symbols_500(stage, self.minutes)
+        return result
+
+    def _market(self, stage: Stage) -> Result:
+        return live.market_11000(stage, self.minutes)
+
+    def _measure(self, stage: Stage, work: Callable[[Stage], Result]) -> None:
+        begun = time.monotonic()
+        result = work(stage)
+        result.seconds = time.monotonic() - begun
+        # Of the parts that measure live minutes; polling goes on after them.
+        if self.folder and work in (self._symbols, self._market):
+            profile.attach(stage, result, self.folder)
+        self.found.append(result)
+        console.print(report.section(result), markup=False)
+
+
+def _commit() -> str:
+    """Short id of what runs; ``+`` when files differ from it."""
+    ask = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
+    run = subprocess.run(ask, capture_output=True, text=True)
+    return run.stdout.strip() or "unknown"
+
+
+typer.run(main)

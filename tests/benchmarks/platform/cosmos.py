@@ -1,0 +1,82 @@
+"""``cosmos``: the dbt project as Airflow tasks against one plain ``dbt build``, both warm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+from include.local_stack.initialise import DBT_PROJECT
+from include.surveillance.errors import SurveillanceError
+
+from .figures import Figure, Result, ratio
+from .stage import Stage
+
+TIMES = 2
+
+
+def cosmos(stage: Stage) -> Result:
+    """Run each once to warm up, then in turns."""
+    for dag_id in ("ingest_market_data", "land_raw"):
+        stage.airflow.pause(dag_id)
+    graph, whole, plain = [], [], []
+    for number in range(TIMES + 1):
+        of_group, of_run = _graph(stage)
+        seconds = _plain(stage)
+        stage.say(f"build {number}: graph {of_group:.1f} s, run {of_run:.1f} s, dbt build {seconds:.1f} s")
+        if number:
+            graph.append(of_group)
+            whole.append(of_run)
+            plain.append(seconds)
+    return Result(
+        "cosmos",
+        f"DAG build_marts against `dbt build` of the same nodes, same warehouse, in turns, warm, medians of {TIMES}.",
+        [
+            Figure("task graph over plain dbt build", ratio(median(graph), median(plain)), "x", most=1.5),
+            Figure("task graph: start of the run to the end of its last dbt task", median(graph), "s"),
+            Figure("whole run, with the documentation site", median(whole), "s"),
+            Figure("plain dbt build", median(plain), "s"),
+        ],
+    )
+
+
+def _graph(stage: Stage) -> tuple[float, float]:
+    stage.airflow.unpause("build_marts")
+    run = stage.run("build_marts", 600)
+    # What its schedule has begun meanwhile must not run beside dbt.
+    stage.airflow.pause("build_marts")
+    stage.until(lambda: not stage.airflow.runs("build_marts", state="running"), 300, "build_marts rests")
+    begun, ended = _at(run["start_date"]), _at(run["end_date"])
+    tasks = stage.airflow.tasks("build_marts", run["dag_run_id"])
+    last = max(_at(task["end_date"]) for task in tasks if task["task_id"].startswith("dbt.") and task["end_date"])
+    return last - begun, ended - begun
+
+
+def _plain(stage: Stage) -> float:
+    """Seconds of one dbt process, from its start to its end."""
+    with tempfile.TemporaryDirectory(prefix="dbt-") as folder:
+        command = [
+            *(str(Path(sys.executable).parent / "dbt"), "build", "--exclude-resource-type", "unit_test"),
+            *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+            *("--target-path", folder, "--log-path", folder),
+        ]
+        for warm in (False, True):  # the first parses the project; a later one reads what it wrote
+            begun = time.monotonic()
+            run = subprocess.run(
+                command if warm else [command[0], "parse", *command[4:]],
+                env=os.environ | stage.environment,
+                capture_output=True,
+                text=True,
+            )
+            if run.returncode:
+                raise SurveillanceError(f"{' '.join(command)} ended with {run.returncode}: {run.stdout[-2000:]}")
+        return time.monotonic() - begun
+
+
+def _at(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

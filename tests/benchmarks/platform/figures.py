@@ -1,0 +1,74 @@
+"""What a benchmark found: figures, each with its target, and tables beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number. It is judged when ``most`` or ``least`` is given; None as a value: nothing to measure, not held."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def judged(self) -> bool:
+        return self.most is not None or self.least is not None
+
+    @property
+    def held(self) -> bool:
+        if self.value is None:
+            return not self.judged
+        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+
+
+@dataclass
+class Result:
+    """One benchmark.
+
+    Attributes:
+        name, about: what it is called and what was done.
+        cpu: component -> share of all cores, 0-1, over the measured time.
+        tables: title -> rows, the first of which names the columns.
+        notes: what a reader must know, a sentence each.
+    """
+
+    name: str
+    about: str
+    figures: list[Figure] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, list[Sequence[Any]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def held(self) -> bool:
+        return all(figure.held for figure in self.figures)
+
+
+def quantile(values: Iterable[float], share: float) -> float | None:
+    """None of no values; between two values in proportion."""
+    found = np.fromiter(values, float)
+    return float(np.quantile(found, share)) if len(found) else None
+
+
+def spread(name: str, values: Sequence[float], unit: str, **targets: float) -> list[Figure]:
+    """p50, p95 and maximum of ``values``; ``targets``: p50, p95 or max -> at most."""
+    shares = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+    return [
+        Figure(f"{name}, {label}", quantile(values, share), unit, most=targets.get(label))
+        for label, share in shares.items()
+    ]
+
+
+def ratio(value: float | None, base: float | None) -> float | None:
+    """None where there is nothing to divide, or nothing to divide by."""
+    return value / base if value is not None and base else None

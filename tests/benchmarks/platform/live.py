@@ -1,0 +1,177 @@
+"""``symbols-500`` and ``market-11000``: live minutes, polled, detected and landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from include.surveillance import broker
+
+from .cpu import Meter
+from .figures import Figure, Result, quantile, ratio, spread
+from .moments import MINUTE_MS, Moments, due, next_minute_ms, sleep_until
+from .stage import BESIDE, Stage
+
+# The first minutes open connections, load code and change a run's window; they are not measured.
+FIRST_MINUTES = 2
+# Until the last measured minute has been polled, detected and landed.
+AFTER_SECONDS = 75
+# What a task of Airflow costs is spent here.
+BY_TASKS = ("worker-poll", "scheduler", "execution-api", "postgres", "redis")
+POLLS = """
+    select dag_run.data_interval_end, count(*), min(ti.start_date), max(ti.end_date),
+           count(*) filter (where ti.state = 'success')
+    from task_instance ti join dag_run using (dag_id, run_id)
+    where ti.dag_id = 'ingest_market_data' and ti.task_id = 'poll'
+      and dag_run.data_interval_end > to_timestamp(%s) and dag_run.data_interval_end <= to_timestamp(%s)
+    group by 1 order by 1
+"""
+LANDED = """
+    select payload:ts_ms::int, max(date_part(epoch_millisecond, landed_at)) from raw.raw_bars
+    where payload:timespan::varchar = 'minute' and payload:source::varchar = 'live' group by 1
+"""
+
+
+@dataclass
+class Live:
+    """What so many live minutes were like.
+
+    Attributes:
+        meter: over the measured minutes.
+        idle: CPU seconds a second of ``BY_TASKS`` together, before anything was polled.
+        polls: per run (minute's close in ms, tasks, first start, last end in ms, tasks that succeeded).
+        missing, due: minute bars that are not on the topic, and that should be.
+    """
+
+    moments: Moments
+    meter: Meter
+    idle: float
+    polls: list[tuple[int, int, float, float, int]]
+    missing: int
+    due: int
+
+    def tasks_per_second(self) -> float | None:
+        """Of the poll tasks of a run: from the close, or the first that started after it, to the end of the last."""
+        rates = [n / ((end - max(begun, close)) / 1000) for close, n, begun, end, _ in self.polls if end > close]
+        return median(rates) if rates else None
+
+    def ms_per_task(self, *names: str, idle: float = 0.0) -> float | None:
+        """CPU milliseconds of these components for each poll task, less what they take when nothing is polled."""
+        tasks = sum(n for _, n, *_ in self.polls)
+        spent = sum(self.meter.spent.get(name, 0.0) for name in names) - idle * self.meter.seconds
+        return ratio(1000 * spent, tasks)
+
+
+def live(stage: Stage, minutes: int, *, beside: bool = True) -> Live:
+    """Poll, and measure ``minutes`` of it. Polling goes on when this returns."""
+    sleep_until(next_minute_ms() + 5_000)
+    quiet = Meter(stage.stack).start()
+    sleep_until(next_minute_ms() - 25_000)
+    idle = sum(quiet.stop().spent.get(name, 0.0) for name in BY_TASKS) / quiet.seconds
+    since = stage.ends(broker.BARS, broker.ALERTS)
+    for dag_id in ("ingest_market_data", *(BESIDE if beside else ())):
+        stage.airflow.unpause(dag_id)
+    from_ms = next_minute_ms() + FIRST_MINUTES * MINUTE_MS
+    to_ms = from_ms + minutes * MINUTE_MS
+    sleep_until(from_ms)
+    stage.say(f"measuring {minutes} minutes")
+    meter = Meter(stage.stack).start()
+    sleep_until(to_ms)
+    meter.stop()
+    sleep_until(to_ms + AFTER_SECONDS * 1000)
+    moments = Moments(from_ms, to_ms)
+    moments.read_bars(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.BARS})
+    moments.read_alerts(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.ALERTS})
+    expected = due(stage.polygon, stage.symbols, from_ms, to_ms)
+    rows = stage.metadata(POLLS, (from_ms / 1000, to_ms / 1000))
+    polls = [
+        (round(1000 * close.timestamp()), tasks, 1000 * begun.timestamp(), 1000 * ended.timestamp(), good)
+        for close, tasks, begun, ended, good in rows
+        if begun and ended
+    ]
+    return Live(moments, meter, idle, polls, len(moments.missing(expected)), len(expected))
+
+
+def symbols_500(stage: Stage, minutes: int) -> tuple[Result, Live]:
+    found, count = live(stage, minutes), len(stage.symbols)
+    about = f"{count} symbols, a task each, every minute for {minutes} minutes; every other DAG runs too."
+    return Result(
+        f"symbols-{count}",
+        about,
+        [
+            *spread("minute's close to bar on the topic", found.moments.after_close(), "s", max=30),
+            Figure("bars of the vendor that are not on the topic", found.missing, f"of {found.due:,}", most=0),
+            Figure("bars measured", len(found.moments.appended)),
+            Figure("minutes polled", len(found.polls), f"of {minutes}", least=minutes),
+            Figure("CPU of both cores together, simulated vendor left out", 100 * found.meter.share(), "%", most=60),
+            *spread("bar on the topic to alert on the topic", found.moments.after_bar(), "s", p95=5),
+            Figure("alerts", len(found.moments.alerts), "", least=1),
+            *_tasks(found),
+        ],
+        cpu=found.meter.shares(),
+    ), found
+
+
+def _tasks(found: Live) -> list[Figure]:
+    failed = sum(n - good for _, n, _, _, good in found.polls)
+    return [
+        Figure("poll tasks a second, once the minute has closed", found.tasks_per_second(), "1/s"),
+        Figure("poll tasks that did not succeed", failed),
+        Figure("CPU of a poll task in its worker", found.ms_per_task("worker-poll"), "ms"),
+        Figure(
+            "CPU of a poll task in worker, scheduler, execution API, PostgreSQL and Redis, idle left out",
+            found.ms_per_task(*BY_TASKS, idle=found.idle),
+            "ms",
+        ),
+    ]
+
+
+def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
+    """Polling alone, by Airflow as it comes."""
+    found = live(stage, minutes, beside=False)
+    figures = _tasks(found)
+    if ours:
+        rate = ratio(ours.tasks_per_second(), found.tasks_per_second())
+        cost = ratio(found.ms_per_task("worker-poll"), ours.ms_per_task("worker-poll"))
+        figures += [
+            Figure("tasks a second, the platform's over stock", rate, "x"),
+            Figure("CPU of a task in its worker, stock over the platform's", cost, "x"),
+        ]
+    about = (
+        f"{len(stage.symbols)} symbols for {minutes} minutes by the same DAG with Airflow's own settings: no warm-up, "
+        "no fast lane, the database as result backend, the scheduler's defaults."
+    )
+    return Result("symbols-500, stock configuration", about, figures, cpu=found.meter.shares())
+
+
+def market_11000(stage: Stage, minutes: int) -> Result:
+    found = live(stage, minutes)
+    closes = range(found.moments.from_ms + MINUTE_MS, found.moments.to_ms + 1, MINUTE_MS)
+    landed = {ts_ms + MINUTE_MS: at for ts_ms, at in stage.warehouse(LANDED)}
+    waits = [(landed[close] - close) / 1000 for close in closes if close in landed]
+    whole = found.moments.whole_minutes()
+    rows = [
+        (
+            f"{close // MINUTE_MS % 60:02d}",
+            f"{wait:.1f}",
+            f"{(landed[close] - close) / 1000:.1f}" if close in landed else "",
+        )
+        for close, wait in zip(closes, whole, strict=False)
+    ]
+    return Result(
+        f"market-{len(stage.symbols)}",
+        f"{len(stage.symbols):,} symbols by the vendor's snapshot, every minute for {minutes} minutes.",
+        [
+            Figure("minute's close to its last alert on the topic, p95", quantile(whole, 0.95), "s", most=15),
+            Figure("minute's close to its last alert on the topic, p50", quantile(whole, 0.5), "s"),
+            *spread("minute's close to bar on the topic", found.moments.after_close(), "s"),
+            *spread("bar on the topic to alert on the topic", found.moments.after_bar(), "s"),
+            *spread("minute's close to all of its bars in the warehouse", waits, "s", max=60),
+            Figure("minutes landed", len(waits), f"of {minutes}", least=minutes),
+            Figure("bars of the vendor that are not on the topic", found.missing, f"of {found.due:,}", most=0),
+            Figure("alerts", len(found.moments.alerts), "", least=1),
+            Figure("CPU of both cores together, simulated vendor left out", 100 * found.meter.share(), "%"),
+        ],
+        cpu=found.meter.shares(),
+        tables={"Each minute": [("minute", "last alert after s", "landed after s"), *rows]},
+    )

@@ -1,0 +1,98 @@
+"""When bars and alerts came onto the topics, by Kafka's own clock; what an alert rests on tells which bar raised it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from include.surveillance import broker, normalise, wire
+from include.surveillance.broker import Kafka, Position
+from include.surveillance.models import Alert, Bar
+from include.surveillance.polygon import Polygon
+
+LIMIT = 10_000_000
+MINUTE_MS = 60_000
+Key = tuple[str, int]  # symbol and start of a minute bar
+
+
+@dataclass
+class Moments:
+    """Of the live minute bars that closed in (``from_ms``, ``to_ms``], and of the alerts that they raised.
+
+    Attributes:
+        first: event id of any bar -> when its first message was appended, ms. It is polled again for some minutes.
+        appended: minute bar -> when its first message was appended.
+        alerts: when an alert was appended, when the newest bar that it rests on was, and that bar's close.
+    """
+
+    from_ms: int
+    to_ms: int
+    first: dict[str, int] = field(default_factory=dict)
+    appended: dict[Key, int] = field(default_factory=dict)
+    alerts: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def read_bars(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
+        for message in broker.read(kafka, since, limit=LIMIT).messages:
+            bar = wire.decode(message.value)
+            if isinstance(bar, Bar):
+                self.first.setdefault(bar.event_id, message.timestamp_ms)
+                if bar.timespan == "minute" and self.from_ms < bar.close_ms <= self.to_ms:
+                    self.appended.setdefault((bar.symbol, bar.ts_ms), message.timestamp_ms)
+
+    def read_alerts(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
+        messages = broker.read(kafka, since, limit=LIMIT).messages
+        self.take_alerts((message.timestamp_ms, message.value) for message in messages)
+
+    def take_alerts(self, found: Iterable[tuple[int, bytes | None]]) -> None:
+        """Each as the time at which it came and its bytes; read the bars first."""
+        for at_ms, value in found:
+            alert = wire.decode(value)
+            if isinstance(alert, Alert) and alert.status in ("fired", "refired"):
+                bars = [self.first[event_id] for event_id in alert.event_ids if event_id in self.first]
+                close_ms = alert.bar_close_ms
+                if bars and alert.timespan == "minute" and self.from_ms < close_ms <= self.to_ms:
+                    self.alerts.append((at_ms, max(bars), close_ms))
+
+    def after_close(self) -> list[float]:
+        """Seconds from each minute bar's close to its append."""
+        return [(at - ts_ms - MINUTE_MS) / 1000 for (_, ts_ms), at in self.appended.items()]
+
+    def after_bar(self) -> list[float]:
+        """Seconds from the append of a bar to that of its alert."""
+        return [(alert - bar) / 1000 for alert, bar, _ in self.alerts]
+
+    def whole_minutes(self) -> list[float]:
+        """Seconds from each minute's close to the last alert of it, or of a minute without any, its last bar."""
+        last: dict[int, int] = defaultdict(int)
+        for (_, ts_ms), at in self.appended.items():
+            last[ts_ms + MINUTE_MS] = max(last[ts_ms + MINUTE_MS], at)
+        for at, _, close_ms in self.alerts:
+            last[close_ms] = max(last[close_ms], at)
+        return [(at - close_ms) / 1000 for close_ms, at in sorted(last.items())]
+
+    def missing(self, due: Iterable[Key]) -> list[Key]:
+        return sorted(set(due) - self.appended.keys())
+
+
+def due(polygon: Polygon, symbols: Sequence[str], from_ms: int, to_ms: int) -> set[Key]:
+    """The usable minute bars that closed in (from_ms, to_ms], by the vendor asked anew."""
+
+    def ask(symbol: str) -> list[Key]:
+        payload = polygon.bars(symbol, "minute", from_ms, to_ms)
+        found = [record for record in normalise.bars(payload, source="backfill") if isinstance(record, Bar)]
+        return [(bar.symbol, bar.ts_ms) for bar in found if from_ms < bar.close_ms <= to_ms]
+
+    with ThreadPoolExecutor(16) as pool:
+        return {key for keys in pool.map(ask, symbols) for key in keys}
+
+
+def next_minute_ms() -> int:
+    """The next full minute, epoch ms."""
+    return (int(time.time()) // 60 + 1) * MINUTE_MS
+
+
+def sleep_until(ts_ms: float) -> None:
+    time.sleep(max(0.0, ts_ms / 1000 - time.time()))
