@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+import psutil
 from airflow import __version__ as airflow_version
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
-from celery.signals import import_modules, worker_process_init
+from celery.signals import import_modules, worker_process_init, worker_shutting_down
 
 from include.orchestration.dag_defaults import Queue
 
@@ -61,6 +63,8 @@ USEFUL = (
 # The supervisor's private method was read and measured in these versions only.
 PATCHED_AIRFLOW = ("3.3.2",)
 REAP_SECONDS = 0.01
+# How the task runner calls its process; it takes SIGTERM for the operator's on_kill.
+TASK_TITLE = "airflow worker -- "
 
 
 @import_modules.connect
@@ -121,3 +125,14 @@ def reap_at_once(**_: Any) -> None:
         return original(self, max_wait_time, *args, **kwargs)
 
     WatchedSubprocess._service_subprocess = service_subprocess
+
+
+@worker_shutting_down.connect
+def let_sensors_leave(**_: Any) -> None:
+    """A worker that stops waits for its tasks; sensors that linger on it would stay, and be killed in the end."""
+    if not _consumes(Queue.DETECT):
+        return
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.cmdline()[:1] and process.cmdline()[0].startswith(TASK_TITLE):
+                process.send_signal(signal.SIGTERM)

@@ -46,6 +46,11 @@ class ConsumeSensor(BaseOperator):
     def __init__(self, *, lifetime_seconds: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.lifetime_seconds = lifetime_seconds
+        self._leaving = False
+
+    def on_kill(self) -> None:
+        """The worker is being stopped: leave after this batch and wait in the triggerer for another one."""
+        self._leaving = True
 
     def group(self) -> str:
         """The consumer group whose lag wakes this sensor."""
@@ -93,7 +98,7 @@ class ConsumeSensor(BaseOperator):
         linger = Settings.from_env().detect_linger_seconds
         total, moved, busy = Counter(counts), False, time.monotonic()
         with self.following() as step:
-            while time.time() < until + OVERTIME_SECONDS:
+            while not self._leaving and time.time() < until + OVERTIME_SECONDS:
                 began = time.monotonic()
                 handled = step(min(QUIET_SECONDS, linger))
                 if any(handled.values()):

@@ -121,3 +121,32 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
     monkeypatch.setattr(sys, "argv", line)
     celery_warmup.preload()
     assert warmed == ["useful"] * warehouse + ["detection"] * detect
+
+
+TITLED = """
+import signal, sys, time
+from setproctitle import setproctitle
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(42))
+setproctitle(sys.argv[1])
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("queue", "told"), [("detect", [42, None]), ("poll", [None, None])])
+def test_a_stopping_worker_tells_the_tasks_that_would_stay(monkeypatch, queue, told):
+    titles = (f"{celery_warmup.TASK_TITLE}01a2", "something else")
+    command = [sys.executable, "-c", TITLED]
+    children = [subprocess.Popen([*command, title], stdout=subprocess.PIPE, text=True) for title in titles]
+    try:
+        assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
+        monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--queues", queue])
+        celery_warmup.let_sensors_leave()
+        if told[0]:
+            children[0].wait(timeout=10)
+        assert [child.poll() for child in children] == told
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+            child.stdout.close()

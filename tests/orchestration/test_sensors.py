@@ -207,6 +207,12 @@ class Scripted(ConsumeSensor):
         super().__init__(task_id="scripted", **kwargs)
         self.script = iter(script)
 
+    def group(self):
+        return "nobody"
+
+    def partitions(self):
+        return [(broker.BARS, 0)]
+
     @contextmanager
     def following(self):
         def step(patience):
@@ -224,6 +230,14 @@ def test_sensor_ends_at_the_first_pause_after_its_time(group):
 def test_sensor_that_finds_no_pause_ends_all_the_same(group, monkeypatch):
     monkeypatch.setattr(sensors, "OVERTIME_SECONDS", 0.5)
     assert Scripted(script=repeat(1), lifetime_seconds=0.1).execute(context())["records"] > 1
+
+
+def test_sensor_whose_worker_stops_leaves_for_the_triggerer_with_what_it_has_counted(group):
+    sensor = Scripted(script=repeat(1), lifetime_seconds=60)
+    threading.Timer(0.3, sensor.on_kill).start()
+    wait = deferred(lambda: sensor.execute(context()))
+    assert wait.kwargs["counts"]["records"] > 1
+    assert wait.trigger.not_before <= time.time()
 
 
 def test_detection_keeps_its_partition_open_from_batch_to_batch(group, partition, monkeypatch):  # noqa: F811
