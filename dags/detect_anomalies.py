@@ -1,9 +1,9 @@
 """
 # detect_anomalies
 
-consume → detect → alert / measure. One sensor per Kafka partition lives for ten minutes, waits in the triggerer
-without a worker slot, and on lag consumes to the end, runs the rules and commits metrics, alerts, state and
-offsets in one Kafka transaction. When a run ends the next begins.
+consume → detect → alert / measure. One sensor per Kafka partition lives for ten minutes. While bars come it stays on
+its worker, looks about once a second, and commits metrics, alerts, state and offsets in one Kafka transaction; when
+none have come for a while it waits in the triggerer, without a slot. When a run ends the next begins.
 
 **In**: `polygon.bars.raw`, `polygon.news.raw`. **Out**: `market.alerts`, `market.metrics`, `market.detector.state`.
 

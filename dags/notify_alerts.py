@@ -1,9 +1,9 @@
 """
 # notify_alerts
 
-notify. One sensor waits in the triggerer for new alerts, stores each as one row in the application database (page
-*Market surveillance*) and tells people of the new live ones: Slack (connection `slack_alerts`) and a webhook
-(connection `webhook_alerts`) when configured, the task log otherwise.
+notify. One sensor waits for new alerts, on its worker or in the triggerer, stores each as one row in the application
+database (page *Market surveillance*) and tells people of the new live ones: Slack (connection `slack_alerts`) and a
+webhook (connection `webhook_alerts`) when configured, the task log otherwise.
 
 **In**: `market.alerts`. **Out**: table `alerts` in connection `surveillance_db`, messages.
 
