@@ -2,8 +2,8 @@
 # backfill_market_data
 
 Brings past bars and news through the same path as live ones: same topics, same detection, same tables. Started by hand
-with the form; one task per symbol and chunk, two at a time. Asking again for what is there changes nothing. Alerts of a
-backfill are stored and shown, nobody is told of them.
+with the form; one task per ten symbols, two at a time, each going through the range from its oldest day on. Asking
+again for what is there changes nothing. Alerts of a backfill are stored and shown, nobody is told of them.
 
 **In**: Polygon. **Out**: `polygon.bars.raw`, `polygon.news.raw`, `polygon.rejected`.
 
@@ -33,6 +33,7 @@ with DAG(
         ),
         "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
         "chunk_days": Param(5, type="integer", minimum=1, maximum=30, title="Days per call"),
+        "symbols_per_task": Param(10, type="integer", minimum=1, maximum=500, title="Symbols per task"),
         "news": Param(True, type="boolean", title="News too"),
     },
     doc_md=__doc__,
@@ -41,23 +42,21 @@ with DAG(
 
     @task
     def plan(params: dict) -> list[dict]:
-        """One call per symbol and chunk of the range."""
+        """Whose bars each task is to bring."""
         from include.orchestration import backfill, polling
 
-        start, end = backfill.window(params["from"], params["to"], get_current_context()["dag_run"].run_after)
-        return backfill.chunks(params["symbols"] or polling.symbols(), start, end, params["chunk_days"])
+        return backfill.groups(params["symbols"] or polling.symbols(), params["symbols_per_task"])
 
-    @task(
-        pool=Pool.BACKFILL,
-        map_index_template="{{ task.op_kwargs['symbol'] }} {{ task.op_kwargs['chunk'] }}",
-    )
-    def poll(symbol: str, chunk: str, from_ms: int, to_ms: int, params: dict) -> dict[str, int]:
-        """Bars of one symbol and chunk; returns records per topic."""
-        from include.orchestration import connections
-        from include.surveillance import broker, normalise
+    @task(pool=Pool.BACKFILL, map_index_template="{{ task.op_kwargs['name'] }}")
+    def poll(name: str, symbols: list[str], params: dict) -> dict[str, int]:
+        """Bars of some symbols over the whole range, oldest first; returns records per topic."""
+        from include.orchestration import backfill, connections
+        from include.surveillance.broker import Publisher
 
-        payload = connections.polygon(connections.PATIENT_SECONDS).bars(symbol, params["timespan"], from_ms, to_ms)
-        return broker.publish(connections.kafka(), normalise.bars(payload, source="backfill"))
+        spans = backfill.chunks(*backfill.range_of(params, get_current_context()), params["chunk_days"])
+        polygon = connections.polygon(connections.PATIENT_SECONDS)
+        with Publisher(connections.kafka()) as publisher:
+            return backfill.poll(polygon, publisher, symbols, params["timespan"], spans)
 
     @task(pool=Pool.BACKFILL)
     def poll_news(params: dict) -> dict[str, int]:
@@ -67,7 +66,7 @@ with DAG(
 
         if not params["news"]:
             return {}
-        start, end = backfill.window(params["from"], params["to"], get_current_context()["dag_run"].run_after)
+        start, end = backfill.range_of(params, get_current_context())
         payload = connections.polygon(connections.PATIENT_SECONDS).news(backfill.to_ms(start), backfill.to_ms(end))
         watched = params["symbols"] or polling.symbols()
         return broker.publish(connections.kafka(), normalise.news(payload, watched, source="backfill"))

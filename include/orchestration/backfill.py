@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from include.orchestration import polling
 from include.surveillance.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from include.surveillance.broker import Publisher
+    from include.surveillance.models import Record
+    from include.surveillance.polygon import Polygon
+
+LOG = logging.getLogger(__name__)
 
 
 def window(first: str, last: str, now: datetime) -> tuple[datetime, datetime]:
@@ -26,16 +36,53 @@ def window(first: str, last: str, now: datetime) -> tuple[datetime, datetime]:
     return start, end
 
 
-def chunks(symbols: Sequence[str], start: datetime, end: datetime, days: int) -> list[dict[str, Any]]:
-    """One call per symbol and chunk of ``days``, oldest chunk first, so that each symbol's bars come in order."""
+def range_of(params: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """``window`` of a run's form, as of when the run was asked for."""
+    return window(params["from"], params["to"], context["dag_run"].run_after)
+
+
+def groups(symbols: Sequence[str], size: int) -> list[dict[str, Any]]:
+    """One task per group of symbols: its name in the UI and whose bars it brings."""
+    found = [list(symbols[start : start + size]) for start in range(0, len(symbols), size)]
+    return [{"name": polling.group_name(group), "symbols": group} for group in found]
+
+
+def chunks(start: datetime, end: datetime, days: int) -> list[tuple[int, int]]:
+    """[from_ms, to_ms) of each call, oldest first, ``days`` long at most."""
     edges = [start]
     while edges[-1] < end:
         edges.append(min(edges[-1] + timedelta(days=days), end))
-    return [
-        {"symbol": symbol, "chunk": f"{low:%Y-%m-%d}..{high:%Y-%m-%d}", "from_ms": to_ms(low), "to_ms": to_ms(high)}
-        for low, high in pairwise(edges)
-        for symbol in symbols
-    ]
+    return [(to_ms(low), to_ms(high)) for low, high in pairwise(edges)]
+
+
+def poll(
+    polygon: Polygon, publisher: Publisher, symbols: Sequence[str], timespan: str, spans: Sequence[tuple[int, int]]
+) -> dict[str, int]:
+    """poll → normalise → publish, span after span, because detection takes each symbol's bars in the order of time.
+
+    Raises:
+        SurveillanceError: a symbol failed; the others of its span are published, and asking again changes nothing.
+    """
+    from include.surveillance import normalise
+    from include.surveillance.group_polling import poll_each
+
+    sent: Counter[str] = Counter()
+    failed: list[Exception] = []
+
+    def records(from_ms: int, to_ms: int) -> Iterator[Record]:
+        for symbol, answer in poll_each(polygon, symbols, [timespan], from_ms, to_ms):
+            if isinstance(answer, Exception):
+                LOG.warning("%s: %s", symbol, answer)
+                failed.append(answer)
+                continue
+            for payload in answer:
+                yield from normalise.bars(payload, source="backfill")
+
+    for span in spans:
+        sent.update(publisher.publish(records(*span)))
+        if failed:
+            raise failed[0]
+    return dict(sent)
 
 
 def _span(name: str, text: str, now: datetime) -> tuple[datetime, datetime]:

@@ -141,8 +141,13 @@ def _groups(symbols: Sequence[str], timespans: list[str], window: Window, size: 
     found = []
     for start in range(0, len(symbols), size):
         group = list(symbols[start : start + size])
-        found.append(_question(f"{group[0]} to {group[-1]} ({len(group)})", group, timespans, window))
+        found.append(_question(group_name(group), group, timespans, window))
     return found
+
+
+def group_name(symbols: Sequence[str]) -> str:
+    """What a task for these symbols is called in the UI."""
+    return symbols[0] if len(symbols) == 1 else f"{symbols[0]} to {symbols[-1]} ({len(symbols)})"
 
 
 def _question(name: str, symbols: list[str], timespans: list[str], window: Window) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
     [
         ("ingest_market_data", "poll", "name"),
         ("ingest_market_data", "poll_alone", "name"),
-        ("backfill_market_data", "poll", "chunk"),
+        ("backfill_market_data", "poll", "name"),
         ("detect_anomalies", "detect", "partition"),
         ("build_baselines", "build", "partition"),
         ("land_raw", "land", "topic"),
