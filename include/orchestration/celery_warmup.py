@@ -9,6 +9,7 @@ import importlib
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -77,8 +78,10 @@ def preload(**_: Any) -> None:
             importlib.import_module(name)
         except Exception:
             LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
+    if _consumes(Queue.WAREHOUSE):
+        _warm("the warehouse's connector", _read_an_answer)
     if _consumes(Queue.DETECT):
-        _warm_detection()
+        _warm("detection", _detect)
     from airflow import sdk
     from airflow.sdk.listener import get_listener_manager
 
@@ -94,19 +97,42 @@ def _consumes(queue: str) -> bool:
     return not named or queue in named[-1].split(",")
 
 
-def _warm_detection() -> None:
+def _warm(what: str, work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:
+        LOG.exception("could not warm %s up; the first task of each process starts slower or fails", what)
+
+
+def _detect() -> None:
     """The calendar takes half a second to build and the kernels one to load, a minute to compile when they are new."""
     from include.surveillance.detection.parameters import ParameterBook
     from include.surveillance.detection.warming import warm_up
     from include.surveillance.sessions import Sessions
     from include.surveillance.settings import Settings
 
-    try:
-        settings = Settings.from_env()
-        sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
-        warm_up(sessions, ParameterBook.load(settings.parameters_file))
-    except Exception:
-        LOG.exception("could not warm detection up; the first task of each process starts slower or fails")
+    settings = Settings.from_env()
+    sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
+    warm_up(sessions, ParameterBook.load(settings.parameters_file))
+
+
+def _read_an_answer() -> None:
+    """dbt's threads read their first answers at the same moment, and the connector's C++ code can then wait for ever:
+    one thread sets its logger up and needs the interpreter, another has the interpreter and waits for that logger.
+    """
+    import pyarrow as pa
+    from snowflake.connector.arrow_context import ArrowConverterContext
+    from snowflake.connector.nanoarrow_arrow_iterator import PyArrowRowIterator
+
+    whole = pa.field("N", pa.int64(), metadata={"logicalType": "FIXED", "precision": "38", "scale": "0"})
+    text = pa.field("T", pa.string(), metadata={"logicalType": "TEXT"})
+    answer = pa.table({"N": [1], "T": ["a"]}, schema=pa.schema([whole, text]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, answer.schema) as stream:
+        stream.write_table(answer)
+    rows = PyArrowRowIterator(None, sink.getvalue().to_pybytes(), ArrowConverterContext({}), False, False, False, True)
+    if list(rows) != [(1, "a")]:
+        raise ValueError("the connector reads Arrow in another way than this warm-up was written for")
 
 
 @worker_process_init.connect

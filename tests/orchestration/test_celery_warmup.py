@@ -117,10 +117,14 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
     monkeypatch.setattr(celery_warmup, "NEEDED", ())
     monkeypatch.setattr(celery_warmup, "USEFUL", ("useful",))
     monkeypatch.setattr(celery_warmup.importlib, "import_module", warmed.append)
-    monkeypatch.setattr(celery_warmup, "_warm_detection", lambda: warmed.append("detection"))
+    monkeypatch.setattr(celery_warmup, "_warm", lambda what, work: warmed.append(what))
     monkeypatch.setattr(sys, "argv", line)
     celery_warmup.preload()
-    assert warmed == ["useful"] * warehouse + ["detection"] * detect
+    assert warmed == ["useful", "the warehouse's connector"] * warehouse + ["detection"] * detect
+
+
+def test_the_connector_reads_an_answer_before_any_thread_does():
+    celery_warmup._read_an_answer()
 
 
 TITLED = """
