@@ -20,7 +20,7 @@ def test_pools_of_the_file_are_created_and_updated(airflow_database, tmp_path, c
     expected = {pool["pool_name"]: pool["pool_slot"] for pool in declared}
     assert expected.keys() == set(Pool)
     assert pools().items() >= expected.items()
-    assert "pool polygon: 32 slots" in capsys.readouterr().out
+    assert "pool polygon: 20000 slots" in capsys.readouterr().out
     changed = tmp_path / "settings.yaml"
     changed.write_text("airflow: {pools: [{pool_name: polygon, pool_slot: 5}]}")
     apply_settings.main([str(changed)])
