@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
-from include.orchestration.timetables import _at, _ms, _sessions
+from include.orchestration.timetables import at_ms, sessions_of, to_ms
 
 if TYPE_CHECKING:
     from include.surveillance.sessions import Session
@@ -42,7 +42,7 @@ class AfterCloseTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """The latest session that has opened by ``run_after``."""
-        return _interval(_sessions(self.calendar, self.shift_ms).at_or_before(_ms(run_after)))
+        return _interval(sessions_of(self.calendar, self.shift_ms).at_or_before(to_ms(run_after)))
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -50,20 +50,20 @@ class AfterCloseTimetable(Timetable):
         # Sessions that open after each of these.
         after_ms = []
         if last_automated_data_interval:
-            after_ms.append(_ms(last_automated_data_interval.start))
+            after_ms.append(to_ms(last_automated_data_interval.start))
         if restriction.earliest:
-            after_ms.append(_ms(restriction.earliest) - 1)
+            after_ms.append(to_ms(restriction.earliest) - 1)
         if not after_ms:
             return None
-        if not restriction.catchup and (due := self._latest_due(_ms(pendulum.now("UTC")))):
+        if not restriction.catchup and (due := self._latest_due(to_ms(pendulum.now("UTC")))):
             after_ms.append(due.open_ms - 1)
-        session = _sessions(self.calendar, self.shift_ms).following(max(after_ms))
-        if session is None or (restriction.latest and session.open_ms > _ms(restriction.latest)):
+        session = sessions_of(self.calendar, self.shift_ms).following(max(after_ms))
+        if session is None or (restriction.latest and session.open_ms > to_ms(restriction.latest)):
             return None
-        return DagRunInfo(_at(session.close_ms + self.delay_seconds * 1_000), _interval(session))
+        return DagRunInfo(at_ms(session.close_ms + self.delay_seconds * 1_000), _interval(session))
 
     def _latest_due(self, now_ms: int) -> Session | None:
-        sessions, closed_by_ms = _sessions(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000
+        sessions, closed_by_ms = sessions_of(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000
         session = sessions.at_or_before(closed_by_ms)
         while session and session.close_ms > closed_by_ms:
             session = sessions.at_or_before(session.open_ms - 1)
@@ -72,7 +72,7 @@ class AfterCloseTimetable(Timetable):
 
 def in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
     """Whether the market is open, pre- and post-market included; one that never closes counts as closed."""
-    sessions = _sessions(calendar, shift_ms)
+    sessions = sessions_of(calendar, shift_ms)
     session = sessions.at_or_before(now_ms)
     following = session and sessions.following(session.open_ms)
     if following and following.open_ms == session.close_ms:
@@ -81,4 +81,4 @@ def in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
 
 
 def _interval(session: Session) -> DataInterval:
-    return DataInterval(_at(session.open_ms), _at(session.close_ms))
+    return DataInterval(at_ms(session.open_ms), at_ms(session.close_ms))

@@ -1,4 +1,5 @@
-"""Makes a Celery task cost a tenth: import once before the pool forks, and do not idle after a task has ended.
+"""Makes a Celery task cost a tenth: import once before the pool forks, and do not idle after a task has ended. And
+lets tasks that would stay go when the worker stops.
 
 Used with ``AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS=include.orchestration.celery_warmup.CELERY_CONFIG``.
 """

@@ -8,14 +8,14 @@ from math import ceil
 from time import sleep, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from include.surveillance.settings import automatic_poll_by
+
 if TYPE_CHECKING:
     from include.surveillance.settings import Settings
 
 MINUTE = timedelta(minutes=1)
 MINUTE_MS = 60_000
 POLLED = ("minute", "5minute", "hour", "day")
-# POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
-BY_SYMBOLS, BY_GROUPS = 500, 2_000
 
 
 class Window(NamedTuple):
@@ -132,9 +132,7 @@ def wait_for(end_ms: int, delay_seconds: int) -> None:
 
 
 def _by(symbols: Sequence[str], settings: Settings) -> str:
-    if settings.poll_by != "auto":
-        return settings.poll_by
-    return "symbols" if len(symbols) <= BY_SYMBOLS else "groups" if len(symbols) <= BY_GROUPS else "market"
+    return automatic_poll_by(len(symbols)) if settings.poll_by == "auto" else settings.poll_by
 
 
 def _groups(symbols: Sequence[str], timespans: list[str], window: Window, size: int) -> list[dict[str, Any]]:

@@ -57,26 +57,26 @@ class MarketSessionTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """The newest interval that is complete at ``run_after``, whether or not the market is open."""
-        end_ms = _ms(run_after) // self._step_ms * self._step_ms
-        return DataInterval(_at(end_ms - self._step_ms), _at(end_ms))
+        end_ms = to_ms(run_after) // self._step_ms * self._step_ms
+        return DataInterval(at_ms(end_ms - self._step_ms), at_ms(end_ms))
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        earliest_ms = None if restriction.earliest is None else _ms(restriction.earliest)
+        earliest_ms = None if restriction.earliest is None else to_ms(restriction.earliest)
         if last_automated_data_interval:
-            earliest_ms = max(_ms(last_automated_data_interval.end), earliest_ms or 0)
+            earliest_ms = max(to_ms(last_automated_data_interval.end), earliest_ms or 0)
         if earliest_ms is None:
             return None
         if not restriction.catchup:
-            due_ms = _ms(pendulum.now("UTC")) - self.delay_seconds * 1_000
+            due_ms = to_ms(pendulum.now("UTC")) - self.delay_seconds * 1_000
             if (newest := self._newest_complete(due_ms)) is not None:
                 earliest_ms = max(earliest_ms, newest)
         start_ms = self._first_from(earliest_ms)
-        if start_ms is None or (restriction.latest and start_ms > _ms(restriction.latest)):
+        if start_ms is None or (restriction.latest and start_ms > to_ms(restriction.latest)):
             return None
         end_ms = start_ms + self._step_ms
-        return DagRunInfo(_at(end_ms + self.delay_seconds * 1_000), DataInterval(_at(start_ms), _at(end_ms)))
+        return DagRunInfo(at_ms(end_ms + self.delay_seconds * 1_000), DataInterval(at_ms(start_ms), at_ms(end_ms)))
 
     @property
     def _step_ms(self) -> int:
@@ -84,7 +84,7 @@ class MarketSessionTimetable(Timetable):
 
     def _first_from(self, ts_ms: int) -> int | None:
         """Start of the first interval that starts at or after ``ts_ms``; None past the calendar's last session."""
-        sessions = _sessions(self.calendar, self.shift_ms)
+        sessions = sessions_of(self.calendar, self.shift_ms)
         session = sessions.at_or_before(ts_ms) or sessions.following(ts_ms)
         while session:
             steps = max(0, -((session.open_ms - ts_ms) // self._step_ms))
@@ -96,7 +96,7 @@ class MarketSessionTimetable(Timetable):
 
     def _newest_complete(self, ts_ms: int) -> int | None:
         """Start of the last interval that had ended by ``ts_ms``; None before the calendar's first."""
-        sessions = _sessions(self.calendar, self.shift_ms)
+        sessions = sessions_of(self.calendar, self.shift_ms)
         session = sessions.at_or_before(ts_ms)
         while session:
             steps = (min(ts_ms, session.close_ms) - session.open_ms) // self._step_ms
@@ -107,16 +107,16 @@ class MarketSessionTimetable(Timetable):
 
 
 @cache
-def _sessions(calendar: str, shift_ms: int) -> Sessions:
+def sessions_of(calendar: str, shift_ms: int) -> Sessions:
     # Every component imports this module with the plugins; pandas and the calendar load on the first question.
     from include.surveillance.sessions import Sessions
 
     return Sessions(calendar, shift_ms)
 
 
-def _ms(moment: pendulum.DateTime) -> int:
+def to_ms(moment: pendulum.DateTime) -> int:
     return round(moment.timestamp() * 1_000)
 
 
-def _at(ts_ms: int) -> pendulum.DateTime:
+def at_ms(ts_ms: int) -> pendulum.DateTime:
     return pendulum.from_timestamp(ts_ms / 1_000)

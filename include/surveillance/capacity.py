@@ -11,10 +11,9 @@ from math import ceil
 from typing import Literal
 
 from .errors import ConfigurationError
+from .settings import automatic_poll_by
 
 Mode = Literal["symbols", "groups", "market"]
-# POLL_BY=auto, as polling decides.
-BY_SYMBOLS, BY_GROUPS = 500, 2_000
 SESSION_MINUTES = 390
 # 5-minute, hour and day bars are asked for when one has closed.
 LONGER_BARS_PER_MINUTE = 1 / 5 + 1 / 60 + 1 / SESSION_MINUTES
@@ -99,7 +98,7 @@ PARTITIONS_PER_WORKER = 16
 def plan(load: Load, costs: Costs | None = None) -> Plan:
     """What the load takes."""
     costs, symbols = costs or Costs(), load.symbols
-    mode = load.mode or ("symbols" if symbols <= BY_SYMBOLS else "groups" if symbols <= BY_GROUPS else "market")
+    mode = load.mode or automatic_poll_by(symbols)
     longer = LONGER_BARS_PER_MINUTE if load.timespans > 1 else 0.0
     # A snapshot holds minute bars only; longer bars are asked for in groups.
     by_call = symbols * (longer if mode == "market" else 1 + longer)

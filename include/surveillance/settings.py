@@ -13,6 +13,13 @@ from .errors import ConfigurationError
 ROOT = Path(__file__).resolve().parents[2]
 # Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.
 SYMBOL = re.compile(r"[A-Z][A-Za-z0-9]{0,9}([.\-][A-Za-z0-9]{1,4})?")
+# POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
+BY_SYMBOLS, BY_GROUPS = 500, 2_000
+
+
+def automatic_poll_by(symbols: int) -> str:
+    """What POLL_BY=auto means for a watchlist of so many symbols."""
+    return "symbols" if symbols <= BY_SYMBOLS else "groups" if symbols <= BY_GROUPS else "market"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from include.orchestration import polling
-from include.surveillance import capacity
 from include.surveillance.capacity import Costs, Load, advice, plan
 from include.surveillance.cli import app
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import Settings
 
 MEASURED = Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "platform.json"
 # Not of the platform: who plays the vendor, and the sum of everything.
@@ -44,7 +44,8 @@ def test_the_number_of_symbols_decides(symbols, mode):
 
 
 def test_polling_decides_by_the_same_numbers():
-    assert (capacity.BY_SYMBOLS, capacity.BY_GROUPS) == (polling.BY_SYMBOLS, polling.BY_GROUPS)
+    for symbols in (1, 500, 501, 2_000, 2_001, 11_000):
+        assert polling._by(["A"] * symbols, Settings()) == plan(Load(symbols)).mode
 
 
 def test_twice_the_cores_are_half_the_share_and_dearer_work_needs_more_of_them():

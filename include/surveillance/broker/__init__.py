@@ -5,7 +5,7 @@ committed records only and takes a partition's end-of-partition offset, not the 
 offset: transaction markers occupy offsets too.
 """
 
-from .client import Kafka, Position
+from .client import Closing, Kafka, Position
 from .consuming import LagProbe, commit, committed, lag, last_value, partitions_of, read_compacted
 from .producing import Publisher, publish
 from .reading import Batch, Bounds, Reader, Received, read
@@ -38,6 +38,7 @@ __all__ = [
     "TOPICS",
     "Batch",
     "Bounds",
+    "Closing",
     "Kafka",
     "LagProbe",
     "Position",

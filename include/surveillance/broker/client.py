@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -90,6 +91,17 @@ def _log(error: KafkaError) -> None:
 def bounds(consumer: Consumer, position: Position) -> tuple[int, int]:
     """The oldest offset and the end of what is committed, as they are now."""
     return consumer.get_watermark_offsets(TopicPartition(*position), timeout=TIMEOUT_SECONDS, cached=False)
+
+
+class Closing(AbstractContextManager):
+    """What is closed on leaving."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the connections."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def partitions_at(offsets: Mapping[Position, int]) -> list[TopicPartition]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
-from .client import TIMEOUT_SECONDS, Kafka, Position, bounds, clear, new_consumer, partitions_at, patiently
+from .client import TIMEOUT_SECONDS, Closing, Kafka, Position, bounds, clear, new_consumer, partitions_at, patiently
 from .reading import read
 
 
@@ -60,7 +60,7 @@ def commit(kafka: Kafka, group: str, offsets: Mapping[Position, int]) -> None:
         _commit(consumer, offsets)
 
 
-class LagProbe:
+class LagProbe(Closing):
     """How many offsets a group is behind, asked again and again over one connection, without joining the group."""
 
     def __init__(self, kafka: Kafka, group: str, partitions: Sequence[Position]):
@@ -83,12 +83,6 @@ class LagProbe:
     def close(self) -> None:
         self._reader.close()
         self._member.close()
-
-    def __enter__(self) -> LagProbe:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def lag(kafka: Kafka, group: str, partitions: Sequence[Position]) -> int:

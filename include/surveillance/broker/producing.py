@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from .. import failpoints, wire
 from ..errors import BrokerError
 from ..models import Record
-from .client import TIMEOUT_SECONDS, Kafka, clear, key_text, new_producer
+from .client import TIMEOUT_SECONDS, Closing, Kafka, clear, key_text, new_producer
 from .topics import BASELINES, topic_of
 
 SERVED = 1_000  # records after which those that have been stored are let go of, and their memory used again
@@ -28,7 +28,7 @@ def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
         return publisher.publish(records)
 
 
-class Publisher:
+class Publisher(Closing):
     """A producer that is kept open, for a process that publishes often: to connect takes longer than to publish.
 
     Threads may publish at the same time. Not to be carried over a fork: each process opens its own.
@@ -58,12 +58,6 @@ class Publisher:
         if self._producer is not None:
             self._producer.close()
             self._producer = None
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _open(self) -> Producer:
         with self._opening:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from ..errors import BrokerError
 from ..models import Reject
-from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, bounds, clear, key_text, new_consumer, partitions_at
+from .client import LOG, TIMEOUT_SECONDS, Closing, Kafka, Position, bounds, clear, key_text, new_consumer, partitions_at
 
 CHUNK = 10_000  # messages taken from the client at once
 
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     next_offsets: dict[Position, int]
 
 
-class Bounds:
+class Bounds(Closing):
     """Asks where partitions begin and end, over a connection of its own.
 
     On the connection of a reader the question would wait behind the request for messages, which Kafka holds back
@@ -66,14 +66,8 @@ class Bounds:
     def close(self) -> None:
         self._consumer.close()
 
-    def __enter__(self) -> Bounds:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Reader:
+class Reader(Closing):
     """A consumer at given positions (None: the oldest), which reads on from where it stands.
 
     Args:
@@ -106,12 +100,6 @@ class Reader:
 
     def close(self) -> None:
         self._consumer.close()
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def read(self, limit: int = 50_000, timeout: float = TIMEOUT_SECONDS) -> Batch:
         """Read to each partition's end as it is now, at most ``limit`` messages, for at most ``timeout`` seconds.

@@ -8,14 +8,14 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from .. import wire
-from ..broker import Batch, Bounds, Kafka, Position, Reader, Received
+from ..broker import Batch, Bounds, Closing, Kafka, Position, Reader, Received
 from ..models import Bar, NewsItem, Reject, Watermark
 from .admission import objection
 
 WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the other
 
 
-class Intake:
+class Intake(Closing):
     """Bars and news of one partition, read on and on; arguments as of ``broker.Reader``."""
 
     def __init__(self, kafka: Kafka, start: Mapping[Position, int | None], bounds: Bounds | None = None):
@@ -30,12 +30,6 @@ class Intake:
     def close(self) -> None:
         for reader in self._readers:
             reader.close()
-
-    def __enter__(self) -> Intake:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def read(self, limit: int, patience: float = 0.0) -> Batch:
         """At most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.

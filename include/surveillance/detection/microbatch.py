@@ -113,11 +113,6 @@ class Detector:
         self._usable = True
         return counts
 
-    def settle(self) -> None:
-        """Wait until all can see the last batch: Kafka answers a commit before that, but begins nothing new."""
-        with self._transactions.transaction() as transaction:
-            transaction.consumed({(topic, self.partition): offset for topic, offset in self.offsets.items()})
-
     def _detect(
         self, found: intake.Decoded, next_offsets: dict[Position, int], offsets: dict[str, int], began_ms: int
     ) -> dict[str, int]:

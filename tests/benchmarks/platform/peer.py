@@ -57,8 +57,7 @@ def peer(stage: Stage, minutes: int) -> Result:
             "does; it is not watched, restarted or shown by anything.",
             "quixstreams keeps the state per symbol in RocksDB with a changelog, calls the engine bar by bar and "
             "commits every half second; what is judged across symbols of a partition it cannot see.",
-            "CPU of the platform's detection: worker-detect and triggerer, notification included. Neither peer is "
-            "scheduled, so the scheduler's share for two more long-lived runs is the platform's further loss.",
+            "CPU of the platform's detection: worker-detect and triggerer, notification included, scheduler left out.",
         ],
     )
 
