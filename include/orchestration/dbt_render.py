@@ -96,8 +96,13 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
                 "queue": Queue.WAREHOUSE,
             },
         ),
-        # the next run repeats the build; a retried task would start a dbt of its own for its one node
-        operator_args={"append_env": True, "retries": 0},
+        operator_args={
+            "append_env": True,
+            # The next run repeats the build; a retried task would start a dbt of its own for its one node.
+            "retries": 0,
+            # To defer and to be told the outcome takes milliseconds.
+            "queue": Queue.POLL,
+        },
     )
 
 

@@ -26,7 +26,8 @@ from typing import Any
 import psutil
 from airflow import __version__ as airflow_version
 from airflow.sdk.execution_time import coordinator, supervisor
-from airflow.sdk.execution_time.comms import GetXCom, SetRenderedMapIndex
+from airflow.sdk.execution_time.comms import SetRenderedMapIndex
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, finalize, run
 from structlog.contextvars import bound_contextvars
 
 LOG = logging.getLogger(__name__)
@@ -60,7 +61,6 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
     def run(cls, what: Any, dag_rel_path: Any, bundle_info: Any, client: Any, logger: Any) -> Any:
         """One task, from start to its last state, which is returned."""
         from airflow.sdk.api.datamodels._generated import TaskInstanceState
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, finalize, run
 
         overseer = cls(id=what.id, pid=os.getpid(), process=psutil.Process(), process_log=logger, client=client)
         overseer.comms = supervisor.InProcessSupervisorComms(supervisor=overseer)
@@ -74,7 +74,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
             during.enter_context(_logging_to(logger, what))
             during.enter_context(_signals_kept())
             dag, bundle = _dag(bundle_info.name, bundle_info.version, os.fspath(dag_rel_path), what.dag_id)
-            task = RuntimeTaskInstance.model_construct(
+            task = InProcessTask.model_construct(
                 **what.model_dump(exclude_unset=True),
                 task=dag.task_dict[what.task_id],
                 bundle_instance=bundle,
@@ -96,21 +96,27 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
             # Sent with the task's last state: one call less.
             self._rendered_map_index = msg.rendered_map_index
             self.send_msg(None, req_id)
-        elif isinstance(msg, GetXCom) and msg.map_index is None:
-            # All mapped tasks of a run ask for the one list that they are mapped over; tries of a run that was
-            # cleared ask anew.
-            asked = (msg.dag_id, msg.run_id, msg.task_id, msg.key, self.ti.try_number)
-            if asked in _ANSWERED:
-                self.send_msg(_ANSWERED[asked], req_id)
-            else:
-                super()._handle_request(msg, log, req_id)
-                _ANSWERED.clear()
-                _ANSWERED[asked] = self.comms.messages[-1]
         else:
             super()._handle_request(msg, log, req_id)
 
 
-_ANSWERED: dict[tuple[Any, ...], Any] = {}
+class InProcessTask(RuntimeTaskInstance):
+    """A task instance that shares what its run is mapped over with the next one in this process."""
+
+    def xcom_pull(self, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs.get("map_indexes", ()) is not None:
+            return super().xcom_pull(*args, **kwargs)
+        # All mapped tasks of a run ask for the one list that they are mapped over, and to read hundreds of entries
+        # costs more than a poll does. Tries of a run that was cleared ask anew.
+        asked = (self.dag_id, self.run_id, self.try_number, repr(kwargs))
+        if asked not in _PULLED:
+            value = super().xcom_pull(**kwargs)
+            _PULLED.clear()
+            _PULLED[asked] = value
+        return _PULLED[asked]
+
+
+_PULLED: dict[tuple[Any, ...], Any] = {}
 _PARSED: dict[tuple[str, str | None, str], tuple[int, Any, Any]] = {}
 
 

@@ -98,7 +98,7 @@ def log():
 @pytest.fixture(autouse=True)
 def one_client(monkeypatch):
     monkeypatch.setattr(fast_lane, "_connected", lambda client: client)
-    fast_lane._ANSWERED.clear()
+    fast_lane._PULLED.clear()
 
 
 def run(server, file, log, name, try_number=1):

@@ -13,7 +13,7 @@ from .moments import MINUTE_MS, Moments, due, next_minute_ms, sleep_until
 from .stage import BESIDE, Stage
 
 # The first minutes open connections, load code and change a run's window; they are not measured.
-FIRST_MINUTES = 2
+FIRST_MINUTES = 3
 # Until the last measured minute has been polled, detected and landed.
 AFTER_SECONDS = 75
 # What a task of Airflow costs is spent here.

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 QUIX = ROOT / ".local" / "quixstreams"
 PEERS = {"plain consumer loop": "peer.loop", "quixstreams": "peer.quix"}
 # Bars before the measured minutes that a peer works off first, so that its rules have something to go by.
-HISTORY_MS = 30 * MINUTE_MS
+HISTORY_MS = 10 * MINUTE_MS
 SETTLE_SECONDS = 45
 CATCH_UP_SECONDS = 420
 QUIET_LOOKS = 5  # half a second apart

@@ -37,6 +37,7 @@ TUNED = (
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG",
     "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE",
     "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS",
     "AIRFLOW__SDK__COORDINATORS",
     "AIRFLOW__SDK__QUEUE_TO_COORDINATOR",
@@ -162,6 +163,7 @@ def running(
         if stock:
             database = stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
             stack.environment["AIRFLOW__CELERY__RESULT_BACKEND"] = f"db+{database}"
+            stack.environment["AIRFLOW__CORE__EXECUTOR"] = "CeleryExecutor"
             for name in TUNED:
                 stack.environment.pop(name, None)
         with stack:
