@@ -18,7 +18,7 @@ from .ports import HOST, Ports
 AIRFLOW_SECONDS = 600
 PYTHON = [sys.executable, "-m"]
 # What nobody waits for gives way to what must be on time; the scheduler has queued a minute's polls before it closes.
-GIVES_WAY = {"scheduler": 5, "dag-processor": 10, "worker-batch": 10}
+GIVES_WAY = {"scheduler": 10, "dag-processor": 10, "worker-batch": 10}
 
 
 def _nothing() -> None:

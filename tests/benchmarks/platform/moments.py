@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from include.surveillance import broker, normalise, wire
 from include.surveillance.broker import Kafka, Position
-from include.surveillance.models import Alert, Bar
+from include.surveillance.models import Alert, Bar, Metric
 from include.surveillance.polygon import Polygon
 
 LIMIT = 10_000_000
@@ -43,13 +43,9 @@ class Moments:
                     self.appended.setdefault((bar.symbol, bar.ts_ms), message.timestamp_ms)
 
     def read_alerts(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
-        messages = broker.read(kafka, since, limit=LIMIT).messages
-        self.take_alerts((message.timestamp_ms, message.value) for message in messages)
-
-    def take_alerts(self, found: Iterable[tuple[int, bytes | None]]) -> None:
-        """Each as the time at which it came and its bytes; read the bars first."""
-        for at_ms, value in found:
-            alert = wire.decode(value)
+        """Read the bars first."""
+        for message in broker.read(kafka, since, limit=LIMIT).messages:
+            at_ms, alert = message.timestamp_ms, wire.decode(message.value)
             if isinstance(alert, Alert) and alert.status in ("fired", "refired"):
                 bars = [self.first[event_id] for event_id in alert.event_ids if event_id in self.first]
                 close_ms = alert.bar_close_ms
@@ -63,6 +59,17 @@ class Moments:
     def after_bar(self) -> list[float]:
         """Seconds from the append of a bar to that of its alert."""
         return [(alert - bar) / 1000 for alert, bar, _ in self.alerts]
+
+    def until_measured(self, found: Iterable[tuple[int, bytes]]) -> list[float]:
+        """Seconds from the append of each minute bar to its first metric; of metrics, when each came and its bytes."""
+        waits: dict[str, float] = {}
+        for at_ms, value in found:
+            metric = wire.decode(value)
+            if isinstance(metric, Metric) and metric.timespan == "minute":
+                appended_ms = self.first.get(metric.bar_event_id)
+                if appended_ms and (metric.symbol, metric.ts_ms) in self.appended:
+                    waits.setdefault(metric.bar_event_id, (at_ms - appended_ms) / 1000)
+        return list(waits.values())
 
     def whole_minutes(self) -> list[float]:
         """Seconds from each minute's close to the last alert of it, or of a minute without any, its last bar."""

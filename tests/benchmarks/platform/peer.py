@@ -37,20 +37,20 @@ QUIET_LOOKS = 5  # half a second apart
 
 def peer(stage: Stage, minutes: int) -> Result:
     """Polling must be going on. Afterwards the platform's detection is off."""
-    rows = [("detected by", "alerts", "bar appended to alert readable, p50 s", "p95 s", "max s", "CPU % of both cores")]
+    rows = [("detected by", "bars", "bar to measures, p50 s", "p95 s", "max s", "CPU %")]
     # Minutes before their use: a broker answers a creation before it leads the partitions.
     _make_topics(stage)
     meter = Meter(stage.stack)
-    rows.append(_row("the platform (worker-detect, triggerer)", *_measured(stage, minutes, broker.ALERTS, meter, 0)))
+    rows.append(_row("the platform (worker-detect, triggerer)", *_measured(stage, minutes, broker.METRICS, meter, 0)))
     stage.end_runs("detect_anomalies")
     for name, topics in PEERS.items():
         with _running(stage, topics) as process:
             _catch_up(stage, topics, process)
-            rows.append(_row(name, *_measured(stage, minutes, f"{topics}.alerts", None, process.pid)))
+            rows.append(_row(name, *_measured(stage, minutes, f"{topics}.metrics", None, process.pid)))
     return Result(
         "peer",
         f"{len(stage.symbols)} symbols polled by the platform; three consumers of the same topic in turn, "
-        f"{minutes} minutes each, all exactly once.",
+        f"{minutes} min each, all exactly once. From a bar's append until its measures can be read.",
         tables={"Side by side": rows},
         notes=[
             "The loop commits at most every half second and snapshots its state with each commit, as the platform "
@@ -62,8 +62,8 @@ def peer(stage: Stage, minutes: int) -> Result:
     )
 
 
-def _measured(stage: Stage, minutes: int, topic: str, meter: Meter | None, pid: int) -> tuple[Moments, float]:
-    """Latency and share of all cores over so many minutes; of a process tree, or with ``meter`` of the platform."""
+def _measured(stage: Stage, minutes: int, topic: str, meter: Meter | None, pid: int) -> tuple[list[float], float]:
+    """Latencies and share of all cores over so many minutes; of a process tree, or with ``meter`` of the platform."""
     since = stage.ends(broker.BARS)
     from_ms = next_minute_ms()
     to_ms = from_ms + minutes * MINUTE_MS
@@ -77,13 +77,12 @@ def _measured(stage: Stage, minutes: int, topic: str, meter: Meter | None, pid: 
         share = meter.stop().share("triggerer", *(name for name in meter.spent if name.startswith("worker-detect")))
     else:
         share = (of_tree(pid) - started) / ((to_ms - from_ms) / 1000 * CORES)
-    # A bar arrives some seconds after its minute's close, its alert somewhat later.
+    # A bar arrives some seconds after its minute's close, its measures somewhat later.
     sleep_until(to_ms + SETTLE_SECONDS * 1000)
     moments = Moments(from_ms, to_ms)
     # Everything since: bars of the first minute may have been appended before it began.
     moments.read_bars(stage.kafka, since)
-    moments.take_alerts(arrivals.stop())
-    return moments, share
+    return moments.until_measured(arrivals.stop()), share
 
 
 class Arrivals:
@@ -111,8 +110,7 @@ class Arrivals:
         return self._found
 
 
-def _row(name: str, moments: Moments, share: float) -> tuple[str, ...]:
-    waits = moments.after_bar()
+def _row(name: str, waits: list[float], share: float) -> tuple[str, ...]:
     numbers = ("" if (q := quantile(waits, part)) is None else f"{q:.2f}" for part in (0.5, 0.95, 1.0))
     return (name, f"{len(waits)}", *numbers, f"{100 * share:.1f}")
 
