@@ -80,7 +80,7 @@ def preload(**_: Any) -> None:
         except Exception:
             LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
     if _consumes(Queue.WAREHOUSE):
-        _warm("the warehouse's connector", _read_an_answer)
+        _warm("the warehouse's connector", _connector)
     if _consumes(Queue.DETECT):
         _warm("detection", _detect)
     from airflow import sdk
@@ -105,6 +105,12 @@ def _warm(what: str, work: Callable[[], None]) -> None:
         LOG.exception("could not warm %s up; the first task of each process starts slower or fails", what)
 
 
+def _connector() -> None:
+    from include.orchestration.first_answer import read_an_answer
+
+    read_an_answer()
+
+
 def _detect() -> None:
     """The calendar takes half a second to build and the kernels one to load, a minute to compile when they are new."""
     from include.surveillance.detection.parameters import ParameterBook
@@ -115,25 +121,6 @@ def _detect() -> None:
     settings = Settings.from_env()
     sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
     warm_up(sessions, ParameterBook.load(settings.parameters_file))
-
-
-def _read_an_answer() -> None:
-    """dbt's threads read their first answers at the same moment, and the connector's C++ code can then wait for ever:
-    one thread sets its logger up and needs the interpreter, another has the interpreter and waits for that logger.
-    """
-    import pyarrow as pa
-    from snowflake.connector.arrow_context import ArrowConverterContext
-    from snowflake.connector.nanoarrow_arrow_iterator import PyArrowRowIterator
-
-    whole = pa.field("N", pa.int64(), metadata={"logicalType": "FIXED", "precision": "38", "scale": "0"})
-    text = pa.field("T", pa.string(), metadata={"logicalType": "TEXT"})
-    answer = pa.table({"N": [1], "T": ["a"]}, schema=pa.schema([whole, text]))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, answer.schema) as stream:
-        stream.write_table(answer)
-    rows = PyArrowRowIterator(None, sink.getvalue().to_pybytes(), ArrowConverterContext({}), False, False, False, True)
-    if list(rows) != [(1, "a")]:
-        raise ValueError("the connector reads Arrow in another way than this warm-up was written for")
 
 
 @worker_process_init.connect

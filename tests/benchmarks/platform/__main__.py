@@ -25,7 +25,7 @@ from .stage import Stage, listed, running
 
 HISTORY_MINUTES = {"symbols": 60, "market": 30}
 STOCK_SYMBOLS, STOCK_MINUTES, STOCK_HISTORY = 50, 2, 5
-PEER_MINUTES = 1
+PEER_MINUTES = 2
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,7 +13,8 @@ from .figures import Figure, Result, quantile, ratio, spread
 from .moments import MINUTE_MS, Moments, due, next_minute_ms, sleep_until
 from .stage import BESIDE, Stage
 
-# The first minutes open connections, load code and change a run's window; they are not measured.
+IDLE_SECONDS = 20
+# The first minutes open connections, load code and catch up with those before; they are not measured.
 FIRST_MINUTES = 3
 # Until the last measured minute has been polled, detected and landed.
 AFTER_SECONDS = 75
@@ -62,23 +64,24 @@ class Live:
         return ratio(1000 * spent, tasks)
 
 
-def live(stage: Stage, minutes: int, *, beside: bool = True) -> Live:
+def live(
+    stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, after: int = AFTER_SECONDS, beside: bool = True
+) -> Live:
     """Poll, and measure ``minutes`` of it. Polling goes on when this returns."""
-    sleep_until(next_minute_ms() + 5_000)
     quiet = Meter(stage.stack).start()
-    sleep_until(next_minute_ms() - 25_000)
+    time.sleep(IDLE_SECONDS)
     idle = sum(quiet.stop().spent.get(name, 0.0) for name in BY_TASKS) / quiet.seconds
     since = stage.ends(broker.BARS, broker.ALERTS)
     for dag_id in ("ingest_market_data", *(BESIDE if beside else ())):
         stage.airflow.unpause(dag_id)
-    from_ms = next_minute_ms() + FIRST_MINUTES * MINUTE_MS
+    from_ms = next_minute_ms() + first * MINUTE_MS
     to_ms = from_ms + minutes * MINUTE_MS
     sleep_until(from_ms)
     stage.say(f"measuring {minutes} minutes")
     meter = Meter(stage.stack).start()
     sleep_until(to_ms)
     meter.stop()
-    sleep_until(to_ms + AFTER_SECONDS * 1000)
+    sleep_until(to_ms + after * 1000)
     moments = Moments(from_ms, to_ms)
     moments.read_bars(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.BARS})
     moments.read_alerts(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.ALERTS})
@@ -128,7 +131,7 @@ def _tasks(found: Live) -> list[Figure]:
 
 def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
     """Polling alone, by Airflow as it comes."""
-    found = live(stage, minutes, beside=False)
+    found = live(stage, minutes, first=1, after=50, beside=False)
     figures = _tasks(found)
     if ours:
         rate = ratio(ours.tasks_per_second(), found.tasks_per_second())
@@ -145,7 +148,7 @@ def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
 
 
 def market_11000(stage: Stage, minutes: int) -> Result:
-    found = live(stage, minutes)
+    found = live(stage, minutes, first=2)
     closes = range(found.moments.from_ms + MINUTE_MS, found.moments.to_ms + 1, MINUTE_MS)
     landed = {ts_ms + MINUTE_MS: at for ts_ms, at in stage.warehouse(LANDED)}
     waits = [(landed[close] - close) / 1000 for close in closes if close in landed]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
@@ -27,6 +27,8 @@ from .stage import Stage
 
 HERE = Path(__file__).parent
 QUIX = ROOT / ".local" / "quixstreams"
+PLATFORM = "the platform (worker-detect, triggerer)"
+HEADINGS = ("detected by", "bars", "bar to measures, p50 s", "p95 s", "max s", "CPU %")
 PEERS = {"plain consumer loop": "peer.loop", "quixstreams": "peer.quix"}
 # Bars before the measured minutes that a peer works off first, so that its rules have something to go by.
 HISTORY_MS = 10 * MINUTE_MS
@@ -36,22 +38,19 @@ QUIET_LOOKS = 5  # half a second apart
 
 
 def peer(stage: Stage, minutes: int) -> Result:
-    """Polling must be going on. Afterwards the platform's detection is off."""
-    rows = [("detected by", "bars", "bar to measures, p50 s", "p95 s", "max s", "CPU %")]
+    """Polling must be going on."""
     # Minutes before their use: a broker answers a creation before it leads the partitions.
     _make_topics(stage)
-    meter = Meter(stage.stack)
-    rows.append(_row("the platform (worker-detect, triggerer)", *_measured(stage, minutes, broker.METRICS, meter, 0)))
-    stage.end_runs("detect_anomalies")
-    for name, topics in PEERS.items():
-        with _running(stage, topics) as process:
-            _catch_up(stage, topics, process)
-            rows.append(_row(name, *_measured(stage, minutes, f"{topics}.metrics", None, process.pid)))
+    with ExitStack() as running:
+        processes = {name: running.enter_context(_running(stage, topics)) for name, topics in PEERS.items()}
+        for name, topics in PEERS.items():
+            _catch_up(stage, topics, processes[name])
+        rows = _measured(stage, minutes, processes)
     return Result(
         "peer",
-        f"{len(stage.symbols)} symbols polled by the platform; three consumers of the same topic in turn, "
-        f"{minutes} min each, all exactly once. From a bar's append until its measures can be read.",
-        tables={"Side by side": rows},
+        f"{len(stage.symbols)} symbols polled by the platform; three consumers of the same topic at once, "
+        f"over {minutes} minutes, all exactly once. From a bar's append until its measures can be read.",
+        tables={"Side by side": [HEADINGS, *rows]},
         notes=[
             "The loop commits at most every half second and snapshots its state with each commit, as the platform "
             "does; it is not watched, restarted or shown by anything.",
@@ -62,27 +61,27 @@ def peer(stage: Stage, minutes: int) -> Result:
     )
 
 
-def _measured(stage: Stage, minutes: int, topic: str, meter: Meter | None, pid: int) -> tuple[list[float], float]:
-    """Latencies and share of all cores over so many minutes; of a process tree, or with ``meter`` of the platform."""
+def _measured(stage: Stage, minutes: int, peers: Mapping[str, psutil.Popen]) -> list[tuple[str, ...]]:
+    """A row for each that detects: from a bar's append to when its measures can be read, and its share of all cores."""
     since = stage.ends(broker.BARS)
     from_ms = next_minute_ms()
     to_ms = from_ms + minutes * MINUTE_MS
-    arrivals = Arrivals(stage.kafka, stage.ends(topic))
+    topics = {PLATFORM: broker.METRICS, **{name: f"{PEERS[name]}.metrics" for name in peers}}
+    arrivals = {name: Arrivals(stage.kafka, stage.ends(topic)) for name, topic in topics.items()}
     sleep_until(from_ms)
-    started = of_tree(pid) if pid else 0.0
-    if meter:
-        meter.start()
+    meter, started = Meter(stage.stack).start(), {name: of_tree(peer.pid) for name, peer in peers.items()}
     sleep_until(to_ms)
-    if meter:
-        share = meter.stop().share("triggerer", *(name for name in meter.spent if name.startswith("worker-detect")))
-    else:
-        share = (of_tree(pid) - started) / ((to_ms - from_ms) / 1000 * CORES)
+    meter.stop()
+    workers = [name for name in meter.spent if name.startswith("worker-detect")]
+    shares = {PLATFORM: meter.share("triggerer", *workers)}
+    for name, peer in peers.items():
+        shares[name] = (of_tree(peer.pid) - started[name]) / (meter.seconds * CORES)
     # A bar arrives some seconds after its minute's close, its measures somewhat later.
     sleep_until(to_ms + SETTLE_SECONDS * 1000)
     moments = Moments(from_ms, to_ms)
     # Everything since: bars of the first minute may have been appended before it began.
     moments.read_bars(stage.kafka, since)
-    return moments.until_measured(arrivals.stop()), share
+    return [_row(name, moments.until_measured(arrivals[name].stop()), shares[name]) for name in topics]
 
 
 class Arrivals:

@@ -9,7 +9,7 @@ from pathlib import Path
 from .figures import Result
 from .stage import Stage
 
-PY_SPY, SECONDS = "py-spy==0.4.3", 60
+PY_SPY, SECONDS = "py-spy==0.4.3", 30
 NOT_PYTHON = {"kafka", "postgres", "redis", "simulator"}
 
 

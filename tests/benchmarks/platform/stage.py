@@ -133,12 +133,6 @@ class Stage:
             time.sleep(0.5)
         self.say(f"{what} ({time.monotonic() - begun:.1f} s)")
 
-    def end_runs(self, dag_id: str) -> None:
-        """Pause a DAG and end its runs, so that its tasks stop."""
-        self.airflow.pause(dag_id)
-        for run in self.airflow.runs(dag_id, state="running"):
-            self.airflow._call("PATCH", f"/dags/{dag_id}/dagRuns/{run['dag_run_id']}", json={"state": "failed"})
-
 
 @contextmanager
 def running(
