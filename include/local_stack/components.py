@@ -154,7 +154,7 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
 def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
     """One Celery worker for each kind of work, so that none waits for another; detection on as many as are set."""
     detecting = int(environment["KAFKA_PARTITIONS"]) + 2
-    wanted = {"worker-poll": ("poll", 8), "worker-detect": ("detect", detecting)}
+    wanted = {"worker-poll": ("poll,short", 8), "worker-detect": ("detect", detecting)}
     for number in range(2, int(environment.get("DETECT_WORKERS") or 1) + 1):
         wanted[f"worker-detect-{number}"] = ("detect", detecting)
     wanted["worker-batch"] = ("default,warehouse", 4)

@@ -24,7 +24,7 @@ def account_for(stage: str, *task_ids: str, **task_arguments: Any) -> Any:
     fast lane, because the next run of a follower waits for it.
     """
 
-    @task(task_id="account", retries=1, queue=Queue.POLL, **task_arguments)
+    @task(task_id="account", retries=1, queue=Queue.SHORT, **task_arguments)
     def account_task() -> dict[str, int]:
         """One row of table batches: what this run did."""
         context = get_current_context()

@@ -42,6 +42,7 @@ class Queue(StrEnum):
     """Celery queues: each has workers of its own, so that a slow warehouse never delays detection."""
 
     POLL = "poll"  # the fast lane, where it is on
+    SHORT = "short"  # the fast lane for what shall not wait behind a minute's polls; the same worker takes turns
     DETECT = "detect"
     WAREHOUSE = "warehouse"
 

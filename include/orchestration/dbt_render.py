@@ -104,7 +104,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             # The next run repeats the build; a retried task would start a dbt of its own for its one node.
             "retries": 0,
             # To defer and to be told the outcome takes milliseconds.
-            "queue": Queue.POLL,
+            "queue": Queue.SHORT,
             "poke_interval": 1,
         },
     )

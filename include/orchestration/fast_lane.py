@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from io import TextIOBase
 from pathlib import Path
-from threading import Event, Thread
+from threading import Lock, Thread
+from time import monotonic, sleep
 from typing import Any
 
 import psutil
@@ -62,7 +63,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         """One task, from start to its last state, which is returned."""
         from airflow.sdk.api.datamodels._generated import TaskInstanceState
 
-        overseer = cls(id=what.id, pid=os.getpid(), process=psutil.Process(), process_log=logger, client=client)
+        overseer = cls(id=what.id, pid=os.getpid(), process=_heart().process, process_log=logger, client=client)
         overseer.comms = supervisor.InProcessSupervisorComms(supervisor=overseer)
         overseer.ti = what
         began = datetime.now(UTC)
@@ -70,7 +71,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         overseer._should_retry = served.should_retry
         with ExitStack() as during:
             during.enter_context(supervisor.set_supervisor_comms(overseer.comms))
-            during.enter_context(_beating(overseer))
+            during.enter_context(_heart().beating(overseer))
             during.enter_context(_logging_to(logger, what))
             during.enter_context(_signals_kept())
             dag, bundle = _dag(bundle_info.name, bundle_info.version, os.fspath(dag_rel_path), what.dag_id)
@@ -157,25 +158,42 @@ def _kept(base_url: str) -> Any:
     return Client(base_url=base_url, token="")
 
 
-@contextmanager
-def _beating(overseer: InProcessSupervisor) -> Iterator[None]:
-    """Tells Airflow now and then that the task lives; most end before the first time."""
-    over = Event()
+class Heart:
+    """Tells Airflow every ten seconds that the task of this process lives; most end before the first time."""
 
-    def beat() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
-            try:
-                overseer.client.task_instances.heartbeat(overseer.id, pid=overseer.pid)
-            except Exception:
-                LOG.warning("task instance %s: Airflow did not take the heartbeat", overseer.id, exc_info=True)
+    def __init__(self) -> None:
+        self.process = psutil.Process()
+        self._overseer: InProcessSupervisor | None = None
+        self._beats = Lock()
+        Thread(target=self._beat, daemon=True).start()
 
-    thread = Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    @contextmanager
+    def beating(self, overseer: InProcessSupervisor) -> Iterator[None]:
+        with self._beats:
+            self._overseer, self._begun = overseer, monotonic()
+        try:
+            yield
+        finally:
+            # Waits for a beat on its way: the next call is for another state.
+            with self._beats:
+                self._overseer = None
+
+    def _beat(self) -> None:
+        while True:
+            sleep(HEARTBEAT_SECONDS)
+            with self._beats:
+                overseer = self._overseer
+                if overseer is None or monotonic() - self._begun < HEARTBEAT_SECONDS / 2:
+                    continue
+                try:
+                    overseer.client.task_instances.heartbeat(overseer.id, pid=overseer.pid)
+                except Exception:
+                    LOG.warning("task instance %s: Airflow did not take the heartbeat", overseer.id, exc_info=True)
+
+
+@lru_cache(maxsize=1)
+def _heart() -> Heart:
+    return Heart()
 
 
 @contextmanager

@@ -137,7 +137,7 @@ QUEUES = {
 
 def test_each_kind_of_work_has_workers_of_its_own(dag):
     lane = {"account", *(task.task_id for task in dag.tasks if isinstance(task, BaseConsumerSensor))}
-    assert {task.queue for task in dag.tasks if task.task_id in lane} <= {"poll"}
+    assert {task.queue for task in dag.tasks if task.task_id in lane} <= {"short"}
     assert {task.queue for task in dag.tasks if task.task_id not in lane} == {QUEUES.get(dag.dag_id, "default")}
 
 

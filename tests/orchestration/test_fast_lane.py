@@ -186,6 +186,7 @@ def test_the_process_keeps_its_own_signals_and_the_runner_its_place(airflow_data
 
 
 def test_a_long_task_is_heard_of(airflow_database, file, log, monkeypatch):
+    fast_lane._heart.cache_clear()
     monkeypatch.setattr(fast_lane, "HEARTBEAT_SECONDS", 0.05)
     file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.5); print("printed'))
     server = Server()

@@ -28,7 +28,7 @@ FOR_SHELLS = {"POLYGON_BASE_URL", "POLYGON_API_KEY"}
 # One environment serves all local components; in Docker a stand-in's secret is in its own container only.
 FOR_STAND_INS = {"SIMULATOR_API_KEY", "WAREHOUSE_PASSWORD"}
 # Airflow's default queue, and those of include/orchestration/dag_defaults.py.
-QUEUES = ["default", "detect", "poll", "warehouse"]
+QUEUES = ["default", "detect", "poll", "short", "warehouse"]
 WORKERS = ["worker-poll", "worker-detect", "worker-batch"]
 # What a shell adds up.
 SUM = re.compile(r"\$\(\((\w+) \+ (\d+)\)\)")
