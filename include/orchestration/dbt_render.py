@@ -105,7 +105,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             "retries": 0,
             # To defer and to be told the outcome takes milliseconds.
             "queue": Queue.SHORT,
-            "poke_interval": 1,
+            "poke_interval": 2,
         },
     )
 
