@@ -26,11 +26,11 @@ class Costs:
     machine. Rows and bytes of tasks are those of a day of 195,000 poll tasks; messages as encoded, before zstd."""
 
     idle_ms_per_minute: float = 18_000  # schedulers, servers and the runs of every minute, whoever is watched
-    task_ms: float = 60  # a task in the fast lane
+    task_ms: float = 93  # a task in the fast lane
     call_ms: float = 0.7  # a question to the vendor, answered, normalised and published, in a group
     snapshot_ms: float = 0.15  # a symbol of the market's snapshot, normalised and published
-    detect_ms: float = 0.04  # a bar detected
-    land_ms: float = 0.035  # a row landed
+    detect_ms: float = 0.065  # a bar detected
+    land_ms: float = 0.046  # a row landed
     rows_per_task: float = 3  # a task instance and two events
     metadata_bytes_per_task: float = 1_710
     log_bytes_per_task: float = 7_700  # two blocks of the file system

@@ -39,6 +39,7 @@ class Result:
         cpu: component -> share of all cores, 0-1, over the measured time.
         tables: title -> rows, the first of which names the columns.
         notes: what a reader must know, a sentence each.
+        measured: when and of which commit.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Result:
     tables: dict[str, list[Sequence[Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    measured: str = ""
 
     @property
     def held(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from .figures import Figure, Result
@@ -18,7 +20,7 @@ def markdown(found: Sequence[Result], about: dict[str, Any], command: str) -> st
     lines = [
         "# The platform on one machine",
         "",
-        f"`{command}`: {about['minutes']} minutes. {about['date']}, commit {about['commit']}.",
+        f"`{command}`: {about['minutes']} minutes, the newest run; each part says when it was measured.",
         f"{about['cpu']}, {about['cores']} cores, {about['memory']}, load at the start {about['load_at_start']}.",
         "The whole local stack runs on them: Airflow, Kafka, Redis, PostgreSQL, embedded warehouse, and the simulated",
         "vendor, which holds each answer back for 20 to 80 ms.",
@@ -32,7 +34,7 @@ def markdown(found: Sequence[Result], about: dict[str, Any], command: str) -> st
 
 
 def section(result: Result) -> str:
-    lines = [f"## {result.name}", "", f"{result.about} It took {result.seconds / 60:.1f} minutes."]
+    lines = [f"## {result.name}", "", f"{result.about} {result.measured}, {result.seconds / 60:.1f} minutes."]
     if result.figures:
         rows = [(figure.name, _value(figure), _target(figure), _verdict(figure)) for figure in result.figures]
         lines += table(("figure", "measured", "target", "held"), rows)
@@ -58,6 +60,20 @@ def missed(name: str, reason: str) -> Result:
 def as_dict(result: Result) -> dict[str, Any]:
     figures = [asdict(figure) | {"held": figure.held if figure.judged else None} for figure in result.figures]
     return asdict(result) | {"figures": figures, "held": result.held}
+
+
+def earlier(file: Path, found: Sequence[Result]) -> list[Result]:
+    """What a report in JSON holds besides the parts that have been ``found`` anew."""
+    if not file.exists():
+        return []
+    names = {result.name for result in found}
+    kept = [kept for kept in json.loads(file.read_text())["results"] if kept["name"] not in names]
+    for result in kept:
+        result.pop("held")
+        result["figures"] = [
+            Figure(**{name: figure[name] for name in figure if name != "held"}) for figure in result["figures"]
+        ]
+    return [Result(**result) for result in kept]
 
 
 def _value(figure: Figure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -77,3 +78,16 @@ def test_the_report_names_what_was_missed():
     assert "| kafka | 25.0 |" in text
     assert "redis" not in text
     assert (good.held, bad.held) == (True, False)
+
+
+def test_parts_that_are_not_run_again_stay_in_the_report(tmp_path):
+    kept = Result(
+        "one", "About.", [Figure("speed", 2, "1/s", least=1)], tables={"T": [("a",), ("b",)]}, measured="then"
+    )
+    old, new = Result("two", "Old."), Result("two", "New.", measured="now")
+    file = tmp_path / "platform.json"
+    assert report.earlier(file, [new]) == []
+    file.write_text(json.dumps({"results": [report.as_dict(result) for result in (kept, old)]}))
+    (found,) = report.earlier(file, [new])
+    assert report.section(found) == report.section(kept)
+    assert found.held
