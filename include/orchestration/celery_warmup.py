@@ -21,6 +21,7 @@ from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CON
 from celery.signals import import_modules, worker_process_init, worker_shutting_down
 
 from include.orchestration.dag_defaults import Queue
+from include.orchestration.first_answer import read_an_answer
 
 LOG = logging.getLogger(__name__)
 # What the fast lane may leave behind in a process does not grow for ever.
@@ -80,7 +81,7 @@ def preload(**_: Any) -> None:
         except Exception:
             LOG.exception("could not preload %s; tasks that need it start slower or fail", name)
     if _consumes(Queue.WAREHOUSE):
-        _warm("the warehouse's connector", _connector)
+        _warm("the warehouse's connector", read_an_answer)
     if _consumes(Queue.DETECT):
         _warm("detection", _detect)
     from airflow import sdk
@@ -103,12 +104,6 @@ def _warm(what: str, work: Callable[[], None]) -> None:
         work()
     except Exception:
         LOG.exception("could not warm %s up; the first task of each process starts slower or fails", what)
-
-
-def _connector() -> None:
-    from include.orchestration.first_answer import read_an_answer
-
-    read_an_answer()
 
 
 def _detect() -> None:

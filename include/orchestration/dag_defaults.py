@@ -39,7 +39,7 @@ class Pool(StrEnum):
 
 
 class Queue(StrEnum):
-    """Celery queues: each has workers of its own, so that a slow warehouse never delays detection."""
+    """Celery queues. Each kind of work has workers of its own, so that a slow warehouse never delays detection."""
 
     POLL = "poll"  # the fast lane, where it is on
     SHORT = "short"  # the fast lane for what shall not wait behind a minute's polls; the same worker takes turns

@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil
 from airflow import __version__ as airflow_version
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time import coordinator, supervisor
 from airflow.sdk.execution_time.comms import SetRenderedMapIndex
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, finalize, run
@@ -63,7 +64,8 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         """One task, from start to its last state, which is returned."""
         from airflow.sdk.api.datamodels._generated import TaskInstanceState
 
-        overseer = cls(id=what.id, pid=os.getpid(), process=_heart().process, process_log=logger, client=client)
+        heart = _heart(os.getpid())
+        overseer = cls(id=what.id, pid=os.getpid(), process=heart.process, process_log=logger, client=client)
         overseer.comms = supervisor.InProcessSupervisorComms(supervisor=overseer)
         overseer.ti = what
         began = datetime.now(UTC)
@@ -71,7 +73,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         overseer._should_retry = served.should_retry
         with ExitStack() as during:
             during.enter_context(supervisor.set_supervisor_comms(overseer.comms))
-            during.enter_context(_heart().beating(overseer))
+            during.enter_context(heart.beating(overseer))
             during.enter_context(_logging_to(logger, what))
             during.enter_context(_signals_kept())
             dag, bundle = _dag(bundle_info.name, bundle_info.version, os.fspath(dag_rel_path), what.dag_id)
@@ -105,10 +107,11 @@ class InProcessTask(RuntimeTaskInstance):
     """A task instance that shares what its run is mapped over with the next one in this process."""
 
     def xcom_pull(self, *args: Any, **kwargs: Any) -> Any:
-        if args or kwargs.get("map_indexes", ()) is not None:
+        # What another task has returned as a whole is final; what it pushes under other keys may still come or change.
+        if kwargs.get("key") != BaseXCom.XCOM_RETURN_KEY or kwargs.get("map_indexes", ()) is not None:
             return super().xcom_pull(*args, **kwargs)
         # All mapped tasks of a run ask for the one list that they are mapped over, and to read hundreds of entries
-        # costs more than a poll does. Tries of a run that was cleared ask anew.
+        # costs a seventh of a poll. Tries of a run that was cleared ask anew.
         asked = (self.dag_id, self.run_id, self.try_number, repr(kwargs))
         if asked not in _PULLED:
             value = super().xcom_pull(**kwargs)
@@ -159,7 +162,7 @@ def _kept(base_url: str) -> Any:
 
 
 class Heart:
-    """Tells Airflow every ten seconds that the task of this process lives; most end before the first time."""
+    """Of a process that runs one task after the other: tells Airflow now and then that the one of the moment lives."""
 
     def __init__(self) -> None:
         self.process = psutil.Process()
@@ -192,7 +195,8 @@ class Heart:
 
 
 @lru_cache(maxsize=1)
-def _heart() -> Heart:
+def _heart(pid: int) -> Heart:
+    """This process's own: threads do not live on in a fork."""
     return Heart()
 
 

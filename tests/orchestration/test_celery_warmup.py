@@ -124,7 +124,7 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
 
 
 def test_the_connector_reads_an_answer_before_any_thread_does():
-    celery_warmup._connector()
+    celery_warmup.read_an_answer()
 
 
 TITLED = """

@@ -139,6 +139,17 @@ def test_the_list_is_asked_for_once_a_run_and_anew_for_another_try(airflow_datab
     assert [name for name, _ in server.told].count("xcom") == 2
 
 
+def test_what_may_still_change_is_asked_for_each_time(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fast_lane.RuntimeTaskInstance, "xcom_pull", lambda self, *a, **given: asked.append(given))
+    task = fast_lane.InProcessTask.model_construct(dag_id="lane", run_id="run", try_number=1)
+    for given in ({"key": "return_value", "map_indexes": None}, {"key": "status", "map_indexes": None}, {}):
+        asked.clear()
+        task.xcom_pull(task_ids="before", **given)
+        task.xcom_pull(task_ids="before", **given)
+        assert len(asked) == (1 if given.get("key") == "return_value" else 2)
+
+
 def test_failure_without_a_retry_is_told_by_name(airflow_database, file, log):
     server = Server()
     assert run(server, file, log, "failing").final_state == "failed"

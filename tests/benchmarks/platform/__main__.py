@@ -58,7 +58,7 @@ def main(
     universe = listed(data / "universe_us.csv", max(symbols, market))
     bench = Bench(parts, minutes, folder)
     bench.on_a_stack(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)
-    bench.on_a_stack(lambda: bench.stock(universe[:STOCK_SYMBOLS]), Part.symbols)
+    bench.on_a_stack(lambda: bench.stock(universe[:STOCK_SYMBOLS]), live.STOCK)
     bench.on_a_stack(lambda: bench.backfill(sessions), Part.backfill)
     bench.on_a_stack(lambda: bench.market(universe[:market]), Part.market)
     found = bench.found
@@ -86,16 +86,19 @@ class Bench:
         self.found: list[Result] = []
         self._polled: live.Live | None = None
 
-    def on_a_stack(self, work: Callable[[], None], *parts: Part) -> None:
-        """Run ``work`` if one of ``parts`` is wanted. What cannot be measured is a result too, and the rest goes on."""
-        if not self.parts & set(parts):
+    def on_a_stack(self, work: Callable[[], None], *names: str) -> None:
+        """Run ``work`` if it gives one of the wanted results ``names``. What cannot be measured is a result too."""
+        wanted = [name for name in names if name.split(",")[0] in self.parts]
+        if not wanted:
             return
         try:
             work()
         except Exception as error:
             console.print_exception()
-            wanted = ", ".join(part for part in parts if part in self.parts)
-            self.found.append(report.missed(wanted, f"{type(error).__name__}: {error}"))
+            measured = {result.name for result in self.found}
+            self.found += [
+                report.missed(name, f"{type(error).__name__}: {error}") for name in wanted if name not in measured
+            ]
 
     def watchlist(self, symbols: list[str]) -> None:
         with running(console, symbols, POLL_BY="symbols") as stage:

@@ -13,6 +13,7 @@ from .figures import Figure, Result, quantile, ratio, spread
 from .moments import MINUTE_MS, Moments, due, next_minute_ms, sleep_until
 from .stage import BESIDE, Stage
 
+STOCK = "symbols-500, stock configuration"
 IDLE_SECONDS = 20
 # The first minutes open connections, load code and catch up with those before; they are not measured.
 FIRST_MINUTES = 3
@@ -144,7 +145,7 @@ def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
         f"{len(stage.symbols)} symbols for {minutes} minutes by the same DAG with Airflow's own settings: no warm-up, "
         "no fast lane, the database as result backend, the scheduler's defaults."
     )
-    return Result("symbols-500, stock configuration", about, figures, cpu=found.meter.shares())
+    return Result(STOCK, about, figures, cpu=found.meter.shares())
 
 
 def market_11000(stage: Stage, minutes: int) -> Result:
