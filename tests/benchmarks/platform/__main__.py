@@ -51,7 +51,8 @@ def main(
 ) -> None:
     """The platform on two cores, the simulated vendor answering in 20 to 80 ms; exit code 1 when a target is missed.
 
-    Without --out, only a run of all parts is written, to docs/benchmarks. Parts that are not run stay as they were.
+    Without --out, only a run of all parts is written, to docs/benchmarks. Each part stands beside its run before; parts
+    that are not run stay as they were.
     """
     parts, about, begun = set(only or Part), machine.facts() | {"commit": _commit()}, time.monotonic()
     folder = out or (ROOT / "docs" / "benchmarks" if parts == set(Part) else None)
@@ -65,7 +66,7 @@ def main(
     for result in found:
         result.measured = f"{about['date']}, commit {about['commit']}"
     if folder:
-        found = sorted([*found, *report.earlier(folder / "platform.json", found)], key=lambda result: result.name)
+        found = report.together(found, report.earlier(folder / "platform.json"))
     about["minutes"] = round((time.monotonic() - begun) / 60, 1)
     command = shlex.join(["python", "-m", "tests.benchmarks.platform", *sys.argv[1:]])
     text = report.markdown(found, about, command)

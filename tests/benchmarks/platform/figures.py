@@ -25,9 +25,13 @@ class Figure:
 
     @property
     def held(self) -> bool:
-        if self.value is None:
+        return self.holds(self.value)
+
+    def holds(self, value: float | None) -> bool:
+        """Would ``value`` hold this figure's target?"""
+        if value is None:
             return not self.judged
-        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+        return (self.most is None or value <= self.most) and (self.least is None or value >= self.least)
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Result:
         tables: title -> rows, the first of which names the columns.
         notes: what a reader must know, a sentence each.
         measured: when and of which commit.
+        before, measured_before: values of its figures in the run before, by name, and when that was.
     """
 
     name: str
@@ -50,10 +55,16 @@ class Result:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     measured: str = ""
+    before: dict[str, float | None] = field(default_factory=dict)
+    measured_before: str = ""
 
     @property
     def held(self) -> bool:
         return all(figure.held for figure in self.figures)
+
+    def held_before(self, figure: Figure) -> bool | None:
+        """Did the run before hold today's target? None: it does not know the figure."""
+        return figure.holds(self.before[figure.name]) if figure.name in self.before else None
 
 
 def quantile(values: Iterable[float], share: float) -> float | None:

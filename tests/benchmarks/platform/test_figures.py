@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import psutil
@@ -14,6 +16,8 @@ from tests.benchmarks.platform import cpu, report
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
 from tests.benchmarks.platform.live import Live
 from tests.benchmarks.platform.moments import Moments
+
+ABOUT = {"minutes": 1, "date": "", "commit": "", "cpu": "", "cores": 2, "memory": "", "load_at_start": 0}
 
 
 def test_a_figure_without_a_value_holds_no_target():
@@ -71,9 +75,8 @@ def test_time_of_ended_children_counts():
 def test_the_report_names_what_was_missed():
     good = Result("one", "About.", [Figure("speed", 2, "1/s", least=1)], cpu={"kafka": 0.25, "redis": 0.0})
     bad = report.missed("two", "Kafka is away")
-    about = {"minutes": 1, "date": "", "commit": "", "cpu": "", "cores": 2, "memory": "", "load_at_start": 0}
-    text = report.markdown([good, bad], about, "make bench")
-    assert "1 of 2 targets held" in text
+    text = report.markdown([good, bad], ABOUT, "make bench")
+    assert "1 of 2 targets held, 0 of them in the run before too" in text
     assert "- missed: two: measured" in text
     assert "| kafka | 25.0 |" in text
     assert "redis" not in text
@@ -82,12 +85,57 @@ def test_the_report_names_what_was_missed():
 
 def test_parts_that_are_not_run_again_stay_in_the_report(tmp_path):
     kept = Result(
-        "one", "About.", [Figure("speed", 2, "1/s", least=1)], tables={"T": [("a",), ("b",)]}, measured="then"
+        "one",
+        "About.",
+        [Figure("speed", 2, "1/s", least=1)],
+        tables={"T": [("a",), ("b",)]},
+        measured="then",
+        before={"speed": 0.5},
+        measured_before="long ago",
     )
     old, new = Result("two", "Old."), Result("two", "New.", measured="now")
     file = tmp_path / "platform.json"
-    assert report.earlier(file, [new]) == []
+    assert report.earlier(file) == []
     file.write_text(json.dumps({"results": [report.as_dict(result) for result in (kept, old)]}))
-    (found,) = report.earlier(file, [new])
-    assert report.section(found) == report.section(kept)
-    assert found.held
+    one, two = report.together([new], report.earlier(file))
+    assert report.section(one) == report.section(kept)
+    assert one.held
+    assert two is new
+
+
+def test_a_part_stands_beside_its_run_before():
+    old = Result("one", "Old.", [Figure("speed", 5, least=1), Figure("wait", 9, "s", most=30)], measured="yesterday")
+    figures = [Figure("speed", 2, least=1), Figure("wait", 8, "s", most=7), Figure("cost", 3, "ms", most=4)]
+    new = Result("one", "New.", figures, measured="today")
+    (both,) = report.together([new], [replace(old, before={"speed": 7}, measured_before="long ago")])
+    assert (both.before, both.measured_before) == ({"speed": 5, "wait": 9}, "yesterday")
+    text = report.section(both)
+    assert "| speed | at least 1 | 2 | yes | 5 | yes |" in text
+    assert "| wait | at most 7 | 8 s | **no** | 9 s | **no** |" in text, "yesterday's target was laxer"
+    assert "| cost | at most 4 | 3 ms | yes |  |  |" in text
+    assert [figure["held_before"] for figure in report.as_dict(both)["figures"]] == [True, False, None]
+    assert "run before" not in report.section(old)
+
+
+def test_what_only_the_run_before_missed_is_named():
+    both = Result("one", "About.", [Figure("speed", 2, least=1)], before={"speed": 0.5}, measured_before="yesterday")
+    text = report.markdown([both], ABOUT, "make bench")
+    assert "1 of 1 targets held, 0 of them in the run before too" in text
+    assert "- missed in the run before: one: speed" in text
+    again = report.markdown([replace(both, before={"speed": 3})], ABOUT, "make bench")
+    assert "1 of 1 targets held, 1 of them in the run before too" in again
+    assert "- missed" not in again
+
+
+def test_what_was_tried_stands_under_a_part_that_missed_its_target(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "TRIED", tmp_path / "tried.md")
+    report.TRIED.write_text("# Tried\n\n## one\n\n- Less.\n- More.\n\n## two\n\n- Both.\n")
+    speed = Figure("speed", 2, least=3)
+    assert report.section(Result("one", "About.", [speed])).endswith("What was tried:\n\n- Less.\n- More.\n")
+    assert "tried" not in report.section(Result("one", "About.", [replace(speed, least=1)]))
+    assert "tried" not in report.section(Result("other", "About.", [speed]))
+
+
+def test_each_section_of_what_was_tried_is_a_part():
+    parts = {"symbols-500", "market-11000", "backfill", "cosmos", "peer"}
+    assert set(re.findall("^## (.+)$", report.TRIED.read_text(), re.MULTILINE)) <= parts
