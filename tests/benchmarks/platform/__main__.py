@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,9 @@ def main(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "platform.md").write_text(text)
         everything = {"command": command, "about": about, "results": [report.as_dict(result) for result in found]}
+        for file in folder.glob("profile-*"):
+            if file.name not in text:
+                file.unlink()
         (folder / "platform.json").write_text(json.dumps(everything, indent=2) + "\n")
     raise typer.Exit(0 if bench.found and all(result.held for result in bench.found) else 1)
 
@@ -105,13 +109,13 @@ class Bench:
         with running(console, symbols, POLL_BY="symbols") as stage:
             stage.history(HISTORY_MINUTES["symbols"])
             if Part.symbols in self.parts:
-                self._measure(stage, self._symbols)
+                self._measure(stage, self._symbols, polling)
             elif Part.peer in self.parts:
                 stage.airflow.unpause("ingest_market_data")
             if Part.peer in self.parts:
                 self._measure(stage, lambda stage: peer.peer(stage, PEER_MINUTES))
             if Part.cosmos in self.parts:
-                self._measure(stage, cosmos.cosmos)
+                self._measure(stage, cosmos.cosmos, lambda: cosmos.graph(stage))
 
     def stock(self, symbols: list[str]) -> None:
         with running(console, symbols, stock=True, POLL_BY="symbols") as stage:
@@ -123,12 +127,13 @@ class Bench:
             recording = Path(folder, "sessions.parquet")
             symbols, every = backfill.record(recording, sessions), str(backfill.LAND_EVERY_SECONDS)
             with running(console, symbols, replay=recording, LAND_EVERY_SECONDS=every) as stage:
-                self._measure(stage, lambda stage: backfill.backfill(stage, sessions))
+                further = partial(backfill.further, stage, sessions)
+                self._measure(stage, lambda stage: backfill.backfill(stage, sessions), further)
 
     def market(self, symbols: list[str]) -> None:
         with running(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
             stage.history(HISTORY_MINUTES["market"])
-            self._measure(stage, self._market)
+            self._measure(stage, self._market, polling)
 
     def _symbols(self, stage: Stage) -> Result:
         result, self._polled = live.symbols_500(stage, self.minutes)
@@ -137,15 +142,19 @@ class Bench:
     def _market(self, stage: Stage) -> Result:
         return live.market_11000(stage, self.minutes)
 
-    def _measure(self, stage: Stage, work: Callable[[Stage], Result]) -> None:
+    def _measure(self, stage: Stage, work: Callable[[Stage], Result], load: Callable[[], object] | None = None) -> None:
+        """``load`` is what goes on while a missed target is profiled; without it nothing is."""
         begun = time.monotonic()
         result = work(stage)
         result.seconds = time.monotonic() - begun
-        # Of the parts that measure live minutes; polling goes on after them.
-        if self.folder and work in (self._symbols, self._market):
-            profile.attach(stage, result, self.folder)
         self.found.append(result)
+        if self.folder and load:
+            profile.attach(stage, result, self.folder, load)
         console.print(report.section(result), markup=False)
+
+
+def polling() -> None:
+    """Goes on by itself."""
 
 
 def _commit() -> str:

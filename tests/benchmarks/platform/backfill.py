@@ -18,6 +18,8 @@ from .figures import Figure, Result, ratio
 from .stage import Stage, iso
 
 SYMBOLS, SESSIONS, SESSION_MINUTES = 100, 20, 390
+# Recorded after those that are measured, for a profile.
+FURTHER = 3
 MINUTE_MS = 60_000
 # The day on which the recording ends: a replay lies 60 minutes into its last session.
 LAST_MS = 1_780_000_000_000
@@ -26,12 +28,12 @@ WORKERS = ("worker-poll", "worker-detect", "worker-batch")
 
 
 def record(file: Path, sessions: int = SESSIONS) -> list[str]:
-    """Write a recording of so many whole sessions and one more; returns its symbols."""
+    """Write a recording of so many whole sessions, ``FURTHER`` and the one that is going on; returns its symbols."""
     whole = [
         session
         for session in Sessions("XNYS").recent(2 * sessions + 20, LAST_MS)
         if session.close_ms - session.open_ms == SESSION_MINUTES * MINUTE_MS
-    ][-sessions - 1 :]
+    ][-sessions - FURTHER - 1 :]
     market = Market(SYMBOLS)
     names = np.array([symbol for symbol, _ in market.keys])
     parts = []
@@ -47,12 +49,9 @@ def record(file: Path, sessions: int = SESSIONS) -> list[str]:
 
 def backfill(stage: Stage, sessions: int = SESSIONS) -> Result:
     bars = SYMBOLS * sessions * SESSION_MINUTES
-    shift, (first, *_, last, _) = int(stage.environment["MARKET_SHIFT_MS"]), _sessions(stage, sessions)
     since = stage.ends(broker.BARS, broker.METRICS)
     meter = Meter(stage.stack, every=5).start()
-    span = {"from": iso(first + shift), "to": iso(last + shift + SESSION_MINUTES * MINUTE_MS)}
-    asked = {"symbols": stage.symbols, "timespan": "minute", "chunk_days": 30, "news": False, **span}
-    began, run_id = time.time(), stage.airflow.trigger("backfill_market_data", asked)
+    began, run_id = time.time(), _ask(stage, _opens(stage)[:sessions])
     query = "select (select count(*) from raw.raw_bars), (select count(*) from raw.raw_metrics)"
     stage.until(lambda: min(stage.warehouse(query)[0]) >= bars, 900, f"{bars:,} bars and metrics landed")
     landed_s = time.time()
@@ -98,10 +97,24 @@ def backfill(stage: Stage, sessions: int = SESSIONS) -> Result:
     )
 
 
-def _sessions(stage: Stage, sessions: int) -> list[int]:
-    """Recorded opens, ms: of those to fill in, and of the one that is going on."""
+def further(stage: Stage, sessions: int) -> None:
+    """Bring in what was recorded after the measured sessions."""
+    run_id = _ask(stage, _opens(stage)[sessions:-1])
+    stage.airflow.wait("backfill_market_data", run_id, 300)
+    stage.drain(300)
+
+
+def _ask(stage: Stage, opens: list[int]) -> str:
+    shift = int(stage.environment["MARKET_SHIFT_MS"])
+    span = {"from": iso(opens[0] + shift), "to": iso(opens[-1] + shift + SESSION_MINUTES * MINUTE_MS)}
+    asked = {"symbols": stage.symbols, "timespan": "minute", "chunk_days": 30, "news": False, **span}
+    return stage.airflow.trigger("backfill_market_data", asked)
+
+
+def _opens(stage: Stage) -> list[int]:
+    """When the recorded sessions opened, ms; the last is going on."""
     table = pd.read_parquet(stage.stack.market.file, columns=["ts_ms"])["ts_ms"].drop_duplicates().sort_values()
-    return table.iloc[::SESSION_MINUTES].tolist()[-sessions - 1 :]
+    return table.iloc[::SESSION_MINUTES].tolist()
 
 
 def _times(stage: Stage, since: dict[Position, int | None]) -> tuple[float, float]:

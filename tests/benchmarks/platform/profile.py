@@ -1,37 +1,78 @@
-"""A flame graph of what costs most, where a target was missed."""
+"""Which functions the time goes to in what costs most, where a target was missed."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from .figures import Result
 from .stage import Stage
 
-PY_SPY, SECONDS = "py-spy==0.4.3", 30
+# A whole minute of live polls. Threads that wait are not counted.
+PY_SPY, SECONDS = "py-spy==0.4.3", 60
+COMPONENTS, ROWS = 2, 10
 NOT_PYTHON = {"kafka", "postgres", "redis", "simulator"}
+PROCESSES = re.compile(r'^process \d+:".*";')
+Stacks = Counter[tuple[str, ...]]
 
 
-def attach(stage: Stage, result: Result, folder: Path) -> None:
-    """Watch the costliest component of a result that missed a target, while the load goes on; adds a note to it."""
+def attach(stage: Stage, result: Result, folder: Path, load: Callable[[], object]) -> None:
+    """Watch the costliest components of a result that missed a target while ``load`` runs; adds what was found."""
     ours = {info["name"]: info["pid"] for info in stage.stack.supervisor.states() if info["name"] not in NOT_PYTHON}
     if result.held or not (costs := {name: result.cpu[name] for name in ours if name in result.cpu}):
         return
-    name = max(costs, key=costs.get)
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"profile-{result.name}-{name}.svg"
-    options = (
-        "--subprocesses",
-        "--nonblocking",
-        "--duration",
-        str(SECONDS),
-        "--output",
-        file,
-        "--pid",
-        str(ours[name]),
+    uv, running = Path(sys.executable).parent / "uv", {}
+    for name in sorted(costs, key=costs.get, reverse=True)[:COMPONENTS]:
+        file = folder / f"profile-{result.name}-{name}.txt"
+        file.unlink(missing_ok=True)
+        command = [
+            *(uv, "tool", "run", "--quiet", PY_SPY, "record", "--subprocesses", "--nonblocking", "--nolineno"),
+            *("--format", "raw", "--duration", str(SECONDS), "--output", file, "--pid", str(ours[name])),
+        ]
+        running[name] = file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        load()
+    finally:
+        said = {name: process.communicate()[0] for name, (_, process) in running.items()}
+    for name, (file, _) in running.items():
+        if not file.exists():
+            result.notes.append(f"No profile of {name}: {said[name].strip()[-200:]}")
+            continue
+        found = read(file.read_text())
+        file.write_text("".join(f"{';'.join(stack)} {count}\n" for stack, count in sorted(found.items())))
+        result.tables[f"Where {name} spends its time, {SECONDS} s, collapsed stacks in `{file.name}`"] = leading(found)
+
+
+def read(text: str) -> Stacks:
+    """Samples per stack, outermost function first; the same stack of several processes is one."""
+    found = Stacks()
+    for line in text.splitlines():
+        stack, _, count = PROCESSES.sub("", line).rpartition(" ")
+        if stack and count.isdigit():
+            found[tuple(stack.split(";"))] += int(count)
+    return found
+
+
+def leading(stacks: Stacks) -> list[tuple[str, ...]]:
+    """Rows of the functions that take most: alone, and with what they call."""
+    alone, together, calls = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
+    for stack, count in stacks.items():
+        alone[stack[-1]] += count
+        together.update(dict.fromkeys(stack, count))
+        calls.update(dict.fromkeys(pairwise(stack), count))
+    # What only passes on to one other function says nothing that this one does not.
+    for caller in {a for (a, b), count in calls.items() if a != b and count > 0.9 * together[a]}:
+        del together[caller]
+    whole = stacks.total()
+    columns = (
+        [(f"`{name}`", f"{100 * count / whole:.0f}") for name, count in found.most_common(ROWS) if count]
+        for found in (alone, together)
     )
-    uv = Path(sys.executable).parent / "uv"
-    run = subprocess.run([uv, "tool", "run", "--quiet", PY_SPY, "record", *options], capture_output=True, text=True)
-    found = f"`{file.name}`, {SECONDS} s" if file.exists() else f"none: {run.stderr.strip()[-200:]}"
-    result.notes.append(f"Profile of {name}, the costliest: {found}.")
+    rows = [(*one, *two) for one, two in zip_longest(*columns, fillvalue=("", ""))]
+    return [("function alone", "%", "with what it calls", "%"), *rows]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tests.benchmarks.platform import cpu, report
+from tests.benchmarks.platform import cpu, profile, report
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
 from tests.benchmarks.platform.live import Live
 from tests.benchmarks.platform.moments import Moments
@@ -139,3 +139,23 @@ def test_what_was_tried_stands_under_a_part_that_missed_its_target(tmp_path, mon
 def test_each_section_of_what_was_tried_is_a_part():
     parts = {"symbols-500", "market-11000", "backfill", "cosmos", "peer"}
     assert set(re.findall("^## (.+)$", report.TRIED.read_text(), re.MULTILINE)) <= parts
+
+
+def test_a_profile_is_one_of_all_processes():
+    one, two = 'process 1:"python a.py";', 'process 1:"python a.py";process 2:"python -c "x; y (z)"";'
+    stacks = profile.read(f"{one}main (a.py);f (a.py) 3\n{two}main (a.py);f (a.py) 4\n{two}main (a.py) 1\n")
+    assert stacks == {("main (a.py)", "f (a.py)"): 7, ("main (a.py)",): 1}
+
+
+def test_a_profile_names_what_takes_most():
+    stacks = profile.read("run;main;f;g 60\nrun;main;f 20\nrun;main;h;h 15\nrun;main;i 5\n")
+    names, *rows = profile.leading(stacks)
+    assert names == ("function alone", "%", "with what it calls", "%")
+    # run only calls main; h calls itself and counts once.
+    assert rows == [
+        ("`g`", "60", "`main`", "100"),
+        ("`f`", "20", "`f`", "80"),
+        ("`h`", "15", "`g`", "60"),
+        ("`i`", "5", "`h`", "15"),
+        ("", "", "`i`", "5"),
+    ]
