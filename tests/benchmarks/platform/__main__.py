@@ -24,8 +24,9 @@ from . import backfill, cosmos, live, peer, profile, report
 from .figures import Result
 from .stage import Stage, listed, running
 
-HISTORY_MINUTES = {"symbols": 60, "market": 30}
-STOCK_SYMBOLS, STOCK_MINUTES, STOCK_HISTORY = 50, 2, 5
+# The rules of twenty bars before have something to go by.
+HISTORY_MINUTES = 25
+STOCK_SYMBOLS, STOCK_MINUTES = 50, 1
 PEER_MINUTES = 2
 
 console = Console(highlight=False, soft_wrap=True)
@@ -96,6 +97,7 @@ class Bench:
         wanted = [name for name in names if name.split(",")[0] in self.parts]
         if not wanted:
             return
+        begun = time.monotonic()
         try:
             work()
         except Exception as error:
@@ -104,10 +106,12 @@ class Bench:
             self.found += [
                 report.missed(name, f"{type(error).__name__}: {error}") for name in wanted if name not in measured
             ]
+        minutes = (time.monotonic() - begun) / 60
+        console.print(f"{', '.join(wanted)}: {minutes:.1f} minutes, start and stop of the stack included", markup=False)
 
     def watchlist(self, symbols: list[str]) -> None:
         with running(console, symbols, POLL_BY="symbols") as stage:
-            stage.history(HISTORY_MINUTES["symbols"])
+            stage.history(HISTORY_MINUTES)
             if Part.symbols in self.parts:
                 self._measure(stage, self._symbols, polling)
             elif Part.peer in self.parts:
@@ -119,7 +123,6 @@ class Bench:
 
     def stock(self, symbols: list[str]) -> None:
         with running(console, symbols, stock=True, POLL_BY="symbols") as stage:
-            stage.history(STOCK_HISTORY)
             self._measure(stage, lambda stage: live.stock(stage, STOCK_MINUTES, self._polled))
 
     def backfill(self, sessions: int) -> None:
@@ -132,7 +135,7 @@ class Bench:
 
     def market(self, symbols: list[str]) -> None:
         with running(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
-            stage.history(HISTORY_MINUTES["market"])
+            stage.history(HISTORY_MINUTES)
             self._measure(stage, self._market, polling)
 
     def _symbols(self, stage: Stage) -> Result:
@@ -150,6 +153,7 @@ class Bench:
         self.found.append(result)
         if self.folder and load:
             profile.attach(stage, result, self.folder, load)
+        stage.say(f"{result.name}: {(time.monotonic() - begun) / 60:.1f} minutes, profile included")
         console.print(report.section(result), markup=False)
 
 

@@ -17,7 +17,7 @@ STOCK = "symbols-500, stock configuration"
 IDLE_SECONDS = 20
 # The first minutes open connections, load code and catch up with those before; they are not measured.
 FIRST_MINUTES = 3
-# Until the last measured minute has been polled, detected and landed.
+# At most, until the last measured minute has been polled and detected.
 AFTER_SECONDS = 75
 # What a task of Airflow costs is spent here.
 BY_TASKS = ("worker-poll", "scheduler", "execution-api", "postgres", "redis")
@@ -28,6 +28,11 @@ POLLS = """
     where ti.dag_id = 'ingest_market_data' and ti.task_id = 'poll'
       and dag_run.data_interval_end > to_timestamp(%s) and dag_run.data_interval_end <= to_timestamp(%s)
     group by 1 order by 1
+"""
+OPEN_POLLS = """
+    select count(*), count(*) filter (where ti.state in ('success', 'failed', 'skipped', 'upstream_failed'))
+    from task_instance ti join dag_run using (dag_id, run_id)
+    where ti.dag_id = 'ingest_market_data' and ti.task_id = 'poll' and dag_run.data_interval_end = to_timestamp(%s)
 """
 LANDED = """
     select payload:ts_ms::int, max(date_part(epoch_millisecond, landed_at)) from raw.raw_bars
@@ -65,10 +70,8 @@ class Live:
         return ratio(1000 * spent, tasks)
 
 
-def live(
-    stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, after: int = AFTER_SECONDS, beside: bool = True
-) -> Live:
-    """Poll, and measure ``minutes`` of it. Polling goes on when this returns."""
+def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool = True, landed: bool = False) -> Live:
+    """Poll, and measure ``minutes`` of it, until they have ``landed`` too. Polling goes on when this returns."""
     quiet = Meter(stage.stack).start()
     time.sleep(IDLE_SECONDS)
     idle = sum(quiet.stop().spent.get(name, 0.0) for name in BY_TASKS) / quiet.seconds
@@ -82,7 +85,7 @@ def live(
     meter = Meter(stage.stack).start()
     sleep_until(to_ms)
     meter.stop()
-    sleep_until(to_ms + after * 1000)
+    _settle(stage, to_ms, landed)
     moments = Moments(from_ms, to_ms)
     moments.read_bars(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.BARS})
     moments.read_alerts(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.ALERTS})
@@ -94,6 +97,18 @@ def live(
         if begun and ended
     ]
     return Live(moments, meter, idle, polls, len(moments.missing(expected)), len(expected))
+
+
+def _settle(stage: Stage, close_ms: int, landed: bool) -> None:
+    """Return when a minute has been polled and detected, or when it has been waited for long enough."""
+
+    def polled() -> bool:
+        ((tasks, ended),) = stage.metadata(OPEN_POLLS, (close_ms / 1000,))
+        return tasks == ended > 0
+
+    for holds in (polled, lambda: not stage.lag(landed)):
+        while time.time() < close_ms / 1000 + AFTER_SECONDS and not holds():
+            time.sleep(0.5)
 
 
 def symbols_500(stage: Stage, minutes: int) -> tuple[Result, Live]:
@@ -132,7 +147,7 @@ def _tasks(found: Live) -> list[Figure]:
 
 def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
     """Polling alone, by Airflow as it comes."""
-    found = live(stage, minutes, first=1, after=50, beside=False)
+    found = live(stage, minutes, first=1, beside=False)
     figures = _tasks(found)
     if ours:
         rate = ratio(ours.tasks_per_second(), found.tasks_per_second())
@@ -149,7 +164,7 @@ def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
 
 
 def market_11000(stage: Stage, minutes: int) -> Result:
-    found = live(stage, minutes, first=2)
+    found = live(stage, minutes, first=2, landed=True)
     closes = range(found.moments.from_ms + MINUTE_MS, found.moments.to_ms + 1, MINUTE_MS)
     landed = {ts_ms + MINUTE_MS: at for ts_ms, at in stage.warehouse(LANDED)}
     waits = [(landed[close] - close) / 1000 for close in closes if close in landed]

@@ -88,10 +88,12 @@ class Stage:
         """Return when detection, notification and landing have come to the ends of their topics."""
         self.until(lambda: not self.lag(), timeout, "detection and landing have caught up")
 
-    def lag(self) -> int:
-        """How many offsets detection, notification and landing are behind, together."""
+    def lag(self, landing: bool = True) -> int:
+        """How many offsets detection, notification and, unless left out, landing are behind, together."""
         bars = broker.lag(self.kafka, "detector", [(broker.BARS, partition) for partition in self.partitions])
         alerts = broker.lag(self.kafka, "notifier", [(broker.ALERTS, partition) for partition in self.partitions])
+        if not landing:
+            return bars + alerts
         landed = {
             (topic, partition): offset
             for topic, partition, offset in self.warehouse(
@@ -160,9 +162,11 @@ def running(
             stack.environment["AIRFLOW__CORE__EXECUTOR"] = "CeleryExecutor"
             for name in TUNED:
                 stack.environment.pop(name, None)
+        begun = time.monotonic()
         with stack:
             stage = Stage(stack, symbols, lambda text: console.print(f"[green]✓[/] {text}"))
             stage.bring_up()
+            stage.say(f"stack is ready ({time.monotonic() - begun:.0f} s)")
             yield stage
     finally:
         for name in given:

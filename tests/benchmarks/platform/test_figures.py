@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tests.benchmarks.platform import cpu, profile, report
+from tests.benchmarks.platform import cpu, live, profile, report
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
 from tests.benchmarks.platform.live import Live
 from tests.benchmarks.platform.moments import Moments
@@ -55,10 +55,10 @@ def test_a_minute_ends_with_its_last_alert_or_its_last_bar():
 def test_a_tasks_cost_is_what_polling_adds():
     meter = SimpleNamespace(spent={"worker-poll": 6.0, "scheduler": 3.0}, seconds=60.0)
     polls = [(60_000, 40, 55_000.0, 70_000.0, 40), (120_000, 40, 125_000.0, 130_000.0, 39)]
-    live = Live(Moments(0, 120_000), meter, 0.05, polls, 0, 80)
-    assert live.ms_per_task("worker-poll") == 75
-    assert live.ms_per_task("worker-poll", "scheduler", idle=live.idle) == 75  # 9 s, less 60 x 0.05
-    assert live.tasks_per_second() == 6.0  # 40 in 10 s, as the first task stood ready; 40 in 5 s
+    found = Live(Moments(0, 120_000), meter, 0.05, polls, 0, 80)
+    assert found.ms_per_task("worker-poll") == 75
+    assert found.ms_per_task("worker-poll", "scheduler", idle=found.idle) == 75  # 9 s, less 60 x 0.05
+    assert found.tasks_per_second() == 6.0  # 40 in 10 s, as the first task stood ready; 40 in 5 s
 
 
 def test_time_of_ended_children_counts():
@@ -159,3 +159,15 @@ def test_a_profile_names_what_takes_most():
         ("`i`", "5", "`h`", "15"),
         ("", "", "`i`", "5"),
     ]
+
+
+def test_a_minute_is_waited_for_until_its_polls_have_ended_and_nothing_lags(monkeypatch):
+    rows, lags, waits = iter([(0, 0), (5, 4), (5, 5)]), iter([7, 0]), []
+    stage = SimpleNamespace(metadata=lambda *_: [next(rows)], lag=lambda landing: next(lags))
+    clock = SimpleNamespace(time=lambda: 60 + sum(waits), sleep=waits.append)
+    monkeypatch.setattr(live, "time", clock)
+    live._settle(stage, 60_000, landed=False)
+    assert waits == [0.5] * 3
+    stage.metadata = lambda *_: [(5, 4)]
+    live._settle(stage, 60_000, landed=False)
+    assert sum(waits) == live.AFTER_SECONDS, "a poll that never ends is not waited for without end"
