@@ -42,7 +42,7 @@ def attach(stage: Stage, result: Result, folder: Path, load: Callable[[], object
         said = {name: process.communicate()[0] for name, (_, process) in running.items()}
     for name, (file, _) in running.items():
         if not file.exists():
-            result.notes.append(f"No profile of {name}: {said[name].strip()[-200:]}")
+            result.notes.append(f"No profile of {name}: {' '.join(said[name].split())[:200]}")
             continue
         found = read(file.read_text())
         file.write_text("".join(f"{';'.join(stack)} {count}\n" for stack, count in sorted(found.items())))
