@@ -154,7 +154,9 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
 def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
     """One Celery worker for each kind of work, so that none waits for another; detection on as many as are set."""
     detecting = int(environment["KAFKA_PARTITIONS"]) + 2
-    wanted = {"worker-poll": ("poll,short", 8), "worker-detect": ("detect", detecting)}
+    # Threads where the fast lane is on; a process with threads must not fork.
+    threads = "poll" in json.loads(environment.get("AIRFLOW__SDK__QUEUE_TO_COORDINATOR") or "{}")
+    wanted = {"worker-poll": ("poll,short", 640 if threads else 8), "worker-detect": ("detect", detecting)}
     for number in range(2, int(environment.get("DETECT_WORKERS") or 1) + 1):
         wanted[f"worker-detect-{number}"] = ("detect", detecting)
     wanted["worker-batch"] = ("default,warehouse", 4)
@@ -162,9 +164,10 @@ def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[
     def worker(name: str, queues: str, slots: int) -> Component:
         options = ("--queues", queues, "--concurrency", slots, "--celery-hostname", f"{name}@%h")
         kept = ("--skip-serve-logs", "--pid", state / "airflow" / f"{name}.pid")
+        pool = ["env", "AIRFLOW__CELERY__POOL=threads"] if threads and name == "worker-poll" else []
         return Component(
             name,
-            _airflow(name, "celery", "worker", *options, *kept),
+            [*pool, *_airflow(name, "celery", "worker", *options, *kept)],
             lambda _: health.worker_answers(ports, name),
             limit_seconds=AIRFLOW_SECONDS,
             # TERM lets running tasks end and takes no new one.

@@ -17,11 +17,13 @@ from typing import Any
 
 import psutil
 from airflow import __version__ as airflow_version
+from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import import_modules, worker_process_init, worker_shutting_down
 
 from include.orchestration.dag_defaults import Queue
 from include.orchestration.first_answer import read_an_answer
+from include.surveillance.errors import ConfigurationError
 
 LOG = logging.getLogger(__name__)
 # What the fast lane may leave behind in a process does not grow for ever.
@@ -73,6 +75,8 @@ TASK_TITLE = "airflow worker -- "
 @import_modules.connect
 def preload(**_: Any) -> None:
     """In the worker's main process, before it forks."""
+    if conf.get("celery", "pool") == "threads":
+        share()
     for name in NEEDED:
         importlib.import_module(name)
     for name in USEFUL if _consumes(Queue.WAREHOUSE) else ():
@@ -91,6 +95,24 @@ def preload(**_: Any) -> None:
     for name in sdk.__all__:
         with suppress(AttributeError):  # a listed name that is a module, not an attribute, is imported all the same
             getattr(sdk, name)
+
+
+def share() -> None:
+    """Threads run tasks side by side in the fast lane only.
+
+    Raises:
+        ConfigurationError: a queue of this worker would have its tasks forked, which threads may not do.
+    """
+    from include.orchestration import fast_lane
+
+    lanes = conf.getjson("sdk", "queue_to_coordinator", fallback={})
+    forked = [queue for queue in Queue if _consumes(queue) and queue not in lanes]
+    if forked or airflow_version not in fast_lane.TESTED_AIRFLOW:
+        why = f"Airflow {airflow_version} was not tried" if not forked else f"queues {', '.join(forked)} have no lane"
+        raise ConfigurationError(
+            f"AIRFLOW__CELERY__POOL=threads is for the fast lane, but {why}: set it to prefork, --concurrency to 8"
+        )
+    fast_lane.share_process()
 
 
 def _consumes(queue: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from include.surveillance.polygon import Polygon
 
 LOG = logging.getLogger(__name__)
+# Of the tasks in one process: all wait for the same second, and each of the first to ask shall be done soon.
+_ASKING = BoundedSemaphore(32)
 
 
 class PollOperator(BaseOperator):
@@ -57,7 +60,8 @@ class PollOperator(BaseOperator):
         polygon, publisher = connections.lasting()
         ask = self._symbol if len(self.symbols) == 1 else self._group if self.symbols else self._market
         left: dict[str, Exception] = {}
-        sent = publisher.publish(ask(polygon, left))
+        with _ASKING:
+            sent = publisher.publish(ask(polygon, left))
         LOG.info("%s: %s", self.name, sent)
         for symbol, error in left.items():
             LOG.warning("%s is polled again, alone: %s", symbol, error)

@@ -32,7 +32,7 @@ class Settings:
     kafka_partitions: int = 4
     poll_overlap_minutes: int = 5  # asked again by each poll, for late and corrected bars; 20 on a delayed plan
     poll_delay_seconds: int = 2  # after a minute's close, before asking for it
-    poll_lead_seconds: int = 10  # a minute's run begins so long before its close, that its tasks are waiting by then
+    poll_lead_seconds: int = 20  # a minute's run begins so long before its close, that its tasks are waiting by then
     poll_by: str = (
         "auto"  # symbols, groups or market: what one poll task asks for; auto decides by the watchlist's size
     )

@@ -1,6 +1,7 @@
 """The worker's warm-up: says loudly when an Airflow upgrade changes what it relies on."""
 
 import inspect
+import json
 import logging
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import airflow
 import pytest
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
-from include.orchestration import celery_warmup
+from include.orchestration import celery_warmup, fast_lane
+from include.surveillance.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +156,29 @@ def test_a_stopping_worker_tells_the_tasks_that_would_stay(monkeypatch, queue, t
             child.kill()
             child.wait()
             child.stdout.close()
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CELERY__POOL", "threads")
+    shared = []
+    monkeypatch.setattr(fast_lane, "share_process", lambda: shared.append(True))
+    return shared
+
+
+def test_threads_are_for_the_fast_lane(monkeypatch, threads):
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--queues", "poll,short"])
+    lanes = {"poll": "in_process", "short": "in_process"}
+    monkeypatch.setenv("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", json.dumps(lanes))
+    celery_warmup.share()
+    assert threads == [True]
+
+
+@pytest.mark.parametrize(("queues", "lanes", "version"), [("poll,short", ["poll"], "3.3.2"), ("poll", ["poll"], "9.9")])
+def test_threads_would_not_fork(monkeypatch, threads, queues, lanes, version):
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--queues", queues])
+    monkeypatch.setattr(celery_warmup, "airflow_version", version)
+    monkeypatch.setenv("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", json.dumps(dict.fromkeys(lanes, "in_process")))
+    with pytest.raises(ConfigurationError, match="set it to prefork"):
+        celery_warmup.share()
+    assert not threads

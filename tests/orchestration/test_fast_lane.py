@@ -4,16 +4,21 @@ import inspect
 import logging
 import os
 import signal
+import sys
 import textwrap
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from types import SimpleNamespace
 
 import airflow
 import pytest
 import structlog
+from airflow.sdk._shared import secrets_masker
 from airflow.sdk.api.datamodels._generated import BundleInfo, DagRun, TaskInstance, TIRunContext, XComResponse
-from airflow.sdk.execution_time import coordinator, supervisor
+from airflow.sdk.definitions._internal import contextmanager
+from airflow.sdk.execution_time import context, coordinator, supervisor, task_runner
 from structlog.testing import LogCapture
 
 from include.orchestration import fast_lane
@@ -99,6 +104,21 @@ def log():
 def one_client(monkeypatch):
     monkeypatch.setattr(fast_lane, "_connected", lambda client: client)
     fast_lane._PULLED.clear()
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch):
+    """What a worker's process shares between its tasks is undone, and done again by the next test."""
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", None, raising=False)
+    monkeypatch.setattr(signal, "signal", signal.signal)
+    for module in (contextmanager, context):
+        monkeypatch.setattr(module, "_CURRENT_CONTEXT", [])
+    monkeypatch.setattr(secrets_masker, "reset_secrets_masker", secrets_masker.reset_secrets_masker)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    handlers = [*logging.getLogger().handlers]
+    fast_lane.share_process.cache_clear()
+    yield
+    logging.getLogger().handlers[:] = handlers
 
 
 def run(server, file, log, name, try_number=1):
@@ -187,18 +207,16 @@ def test_a_changed_file_is_parsed_again_and_only_then(airflow_database, file, lo
     assert "said by AAPL" in [entry["event"] for entry in log.of.entries]
 
 
-def test_the_process_keeps_its_own_signals_and_the_runner_its_place(airflow_database, file, log):
+def test_the_process_keeps_its_own_signals(airflow_database, file, log):
     before = signal.getsignal(signal.SIGTERM)
     run(Server(), file, log, "failing")
     assert signal.getsignal(signal.SIGTERM) is before
-    from airflow.sdk.execution_time import task_runner
-
-    assert not hasattr(task_runner, "SUPERVISOR_COMMS")
 
 
 def test_a_long_task_is_heard_of(airflow_database, file, log, monkeypatch):
     fast_lane._heart.cache_clear()
-    monkeypatch.setattr(fast_lane, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(fast_lane, "LOOK_SECONDS", 0.05)
     file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.5); print("printed'))
     server = Server()
     run(server, file, log, "AAPL")
@@ -214,3 +232,42 @@ def test_another_airflow_runs_tasks_in_their_own_processes_and_says_so(monkeypat
         fast_lane.InProcessCoordinator().execute_task(what=1, dag_rel_path="x", bundle_info=2, client=3)
     assert asked[0]["what"] == 1
     assert "Airflow 9.9.9" in caplog.text
+
+
+def test_tasks_of_many_threads_do_not_mix(airflow_database, file, monkeypatch):
+    """Each has its own log, its own context, its own outcome; all start before the first ends."""
+    monkeypatch.setattr(fast_lane, "EVERYONE", Barrier(len(NAMES) * 4, timeout=20), raising=False)
+    meet = "from include.orchestration import fast_lane; fast_lane.EVERYONE.wait()"
+    file.write_text(
+        file.read_text()
+        .replace('print("printed', f'{meet}; print("printed')
+        .replace("from airflow.sdk import DAG", "from airflow.sdk import get_current_context, DAG")
+        .replace('raise ValueError("no answer")', 'raise ValueError(get_current_context()["ti"].map_index)')
+    )
+
+    def one(name):
+        capture, server = LogCapture(), Server()
+        wrapped = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
+        state = run(server, file, SimpleNamespace(to=wrapped), name).final_state
+        said = [entry["event"] for entry in capture.entries if str(entry["event"]).startswith(("printed", "logged"))]
+        return name, state, said, server.told[-1][1]["rendered_map_index"]
+
+    with ThreadPoolExecutor(len(NAMES) * 4) as pool:
+        found = list(pool.map(one, NAMES * 4))
+    states = {"AAPL": "success", "skipped": "skipped", "failing": "failed"}
+    assert found == [(name, states[name], [f"printed by {name}", f"logged by {name}"], name) for name in NAMES * 4]
+
+
+def test_outside_of_tasks_there_is_nobody_to_ask():
+    fast_lane.share_process()
+    with pytest.raises(RuntimeError, match="no task runs in this thread"):
+        task_runner.SUPERVISOR_COMMS.send(object())
+
+
+def test_a_secret_stays_masked_when_the_next_task_begins():
+    fast_lane.share_process()
+    secrets_masker.mask_secret("a-long-secret")
+    from airflow.sdk._shared.secrets_masker import reset_secrets_masker
+
+    reset_secrets_masker()
+    assert secrets_masker.redact("a-long-secret") == "***"
