@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from include.local_stack import kafka as kafka_broker
 from include.local_stack import postgres as server
@@ -23,6 +24,10 @@ from include.local_stack.ports import HOST
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120
 JARS = ROOT / ".local" / "kafka" / "libs"
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def free_port() -> int:
