@@ -32,7 +32,7 @@ HEADINGS = ("detected by", "bars", "bar to measures, p50 s", "p95 s", "max s", "
 PEERS = {"plain consumer loop": "peer.loop", "quixstreams": "peer.quix"}
 # Bars before the measured minutes that a peer works off first, so that its rules have something to go by.
 HISTORY_MS = 10 * MINUTE_MS
-SETTLE_SECONDS = 45
+SETTLE_SECONDS = 20
 CATCH_UP_SECONDS = 420
 QUIET_LOOKS = 5  # half a second apart
 
