@@ -83,19 +83,19 @@ def to_table(rows: Rows) -> pa.Table:
 
 
 def _columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
-    fields = broker.Received._fields
-    column = dict(zip(fields, zip(*rows.values(), strict=True), strict=True))
-    headers = [msgspec.json.encode(headers) if headers else None for headers in column["headers"]]
+    messages = rows.values()
+    headers = [msgspec.json.encode(message.headers) if message.headers else None for message in messages]
+    stored_ms = pa.array([message.timestamp_ms for message in messages], pa.timestamp("ms"))
     return pa.table(
         {
             "target": pa.repeat(target, len(rows)),
             "event_id": pa.array(list(rows), pa.string()),
-            "payload": pa.array(column["value"], pa.string()),
+            "payload": pa.array([message.value for message in messages], pa.string()),
             "headers": pa.array(headers, pa.string()),
-            "kafka_topic": pa.array(column["topic"], pa.string()),
-            "kafka_partition": pa.array(column["partition"], pa.int64()),
-            "kafka_offset": pa.array(column["offset"], pa.int64()),
-            "kafka_timestamp": pa.array(column["timestamp_ms"], pa.timestamp("ms")).cast(pa.string()),
+            "kafka_topic": pa.array([message.topic for message in messages], pa.string()),
+            "kafka_partition": pa.array([message.partition for message in messages], pa.int64()),
+            "kafka_offset": pa.array([message.offset for message in messages], pa.int64()),
+            "kafka_timestamp": stored_ms.cast(pa.string()),
         }
     )
 
@@ -112,4 +112,4 @@ def _doubtful(values: list[bytes]) -> Sequence[bool]:
 def _reject(rows: Rows, message: broker.Received, reason: str, detail: str) -> None:
     event_id = f"reject|land|{message.topic}|{message.partition}|{message.offset}"
     reject = message.rejected("land", reason, detail, event_id)
-    rows.setdefault(REJECTED_TABLE, {})[event_id] = message._replace(value=wire.encode(reject))
+    rows.setdefault(REJECTED_TABLE, {})[event_id] = msgspec.structs.replace(message, value=wire.encode(reject))
