@@ -21,11 +21,10 @@ class Told(NamedTuple):
 
 @dataclass
 class Bulletin:
-    """What to tell now, line by line, and what not, by reason."""
+    """What to tell now, line by line, and what an event of the market tells of instead."""
 
     lines: list[str] = field(default_factory=list)
     told: list[Alert] = field(default_factory=list)
-    silent: dict[str, list[Alert]] = field(default_factory=lambda: defaultdict(list))
     covered: dict[str, list[Alert]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -35,13 +34,10 @@ class Bulletin:
 
         bulletin, fresh, withdrawn = cls(), [], []
         for alert, told in stored:
-            reason = _silence(alert, told)
-            if reason is None:
+            if silence(alert, told) is None:
                 (withdrawn if alert.status == "retracted" else fresh).append(alert)
-            elif told.status is None:
-                bulletin.silent[reason].append(alert)
         before = {alert.event_id: told for alert, told in [*stored, *events]}
-        fresh_events = [alert for alert, told in events if _silence(alert, told) is None]
+        fresh_events = [alert for alert, told in events if silence(alert, told) is None]
         singles = [group for group in grouped(fresh, [alert for alert, _ in events]) if group.symbol != MARKET]
         for group in [*grouped([], fresh_events), *singles]:
             told_of = [alert for alert in group.alerts if not alert.inhibited_by]
@@ -58,7 +54,7 @@ class Bulletin:
         return bulletin
 
 
-def _silence(alert: Alert, told: Told) -> str | None:
+def silence(alert: Alert, told: Told) -> str | None:
     """Why nobody need be told of this message; None when people must be."""
     from include.surveillance.alerts import SEVERITIES
 

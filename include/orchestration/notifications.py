@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration import channels, connections, polling
-from include.orchestration.bulletin import Bulletin, Told
+from include.orchestration.bulletin import Bulletin, Told, silence
 from include.orchestration.moments import Moments
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 GROUP = "notifier"
 SQL = Path(__file__).parent / "sql"
 LINES_PER_MESSAGE = 20
+ROWS = 1_000  # of one statement
 # An event's minutes may begin in an earlier batch.
 LOOK_BACK_MS = 30 * 60_000
 
@@ -39,15 +40,18 @@ def create_tables() -> None:
 
 
 def record(alerts: Iterable[Alert], moments: Mapping[str, Moments] | None = None) -> list[tuple[Alert, Told]]:
-    """Store the alerts, the last message of each with its moments, and say what people know of them."""
-    newest = {alert.event_id: alert for alert in alerts}
+    """Store the alerts, the last message of each with its moments, and say what people know of them.
+
+    What nobody need be told of is stored as such, and needs no second look.
+    """
+    newest = list({alert.event_id: alert for alert in alerts}.values())
+    told: dict[str, Told] = {}
     with connections.application_database() as database, database.cursor() as cursor:
-        found = []
-        for alert in newest.values():
-            timings = (moments or {}).get(alert.event_id, Moments())._asdict()
-            cursor.execute(statement("upsert_alert"), _row(alert) | timings)
-            found.append((alert, Told(*cursor.fetchone())))
-        return found
+        for start in range(0, len(newest), ROWS):
+            messages = _messages(newest[start : start + ROWS], moments or {})
+            cursor.execute(statement("upsert_alerts"), {"messages": messages})
+            told |= {alert_id: Told(*known) for alert_id, *known in cursor.fetchall()}
+    return [(alert, told[alert.event_id]) for alert in newest]
 
 
 def notify(
@@ -68,8 +72,6 @@ def notify(
     failpoints.reach("notify.recorded")
     events = record(_events(alerts, watched)) if watched else []
     bulletin = Bulletin.of(stored, events)
-    for reason, silent in bulletin.silent.items():
-        _mark(silent, f"not sent: {reason}")
     if bulletin.lines:
         sent = channels.send(_message(bulletin.lines), {"alerts": [_fields(alert) for alert in bulletin.told]})
         _mark([alert for alert in bulletin.told if alert.status != "retracted"], sent, "fired")
@@ -142,9 +144,9 @@ def _unstorable(alert: Alert) -> str | None:
     from include.surveillance.detection.admission import LATEST_MS
 
     values = [*astuple(alert), *alert.event_ids]
-    if any("\0" in value for value in values if isinstance(value, str)):
+    if "\0" in "".join(value for value in values if type(value) is str):
         return "a text holds the character NUL, which PostgreSQL cannot store"
-    if alert.firings >= 2**31 or any(abs(value) > LATEST_MS for value in values if isinstance(value, int)):
+    if alert.firings >= 2**31 or any(abs(value) > LATEST_MS for value in values if type(value) is int):
         return f"a number is beyond {LATEST_MS}"
     return None
 
@@ -167,10 +169,19 @@ def _mark(alerts: Sequence[Alert], notification: str, told: str | None = None, i
         cursor.execute(statement("mark_notified"), marks)
 
 
-def _row(alert: Alert) -> dict[str, Any]:
+def _messages(alerts: Sequence[Alert], moments: Mapping[str, Moments]) -> str:
+    """Alerts as published, each with its moments, as one JSON array."""
+    import msgspec
+
     from include.surveillance import wire
 
-    return _fields(alert) | {"record": wire.encode(alert).decode()}
+    unknown, nothing = Moments(), Told(None, None)
+    messages = [
+        {"record": msgspec.Raw(wire.encode(alert)), "silence": silence(alert, nothing)}
+        | moments.get(alert.event_id, unknown)._asdict()
+        for alert in alerts
+    ]
+    return msgspec.json.encode(messages).decode()
 
 
 def _fields(alert: Alert) -> dict[str, Any]:
