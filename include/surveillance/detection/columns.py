@@ -59,8 +59,17 @@ class BarColumns:
 
     def event_ids(self, index: np.ndarray | slice) -> list[str]:
         """``event_id`` of the bars at ``index``, in its order."""
-        columns = (self.code[index].tolist(), self.ts[index].tolist(), self.revision[index].tolist())
-        return [f"{self._names[code]}|{ts}|{revision:08x}" for code, ts, revision in zip(*columns, strict=True)]
+        found = self._ids[index].tolist()
+        if None in found:
+            columns = (self.code[index].tolist(), self.ts[index].tolist(), self.revision[index].tolist())
+            found = [f"{self._names[code]}|{ts}|{revision:08x}" for code, ts, revision in zip(*columns, strict=True)]
+            self._ids[index] = found
+        return found
+
+    @cached_property
+    def _ids(self) -> np.ndarray:
+        """Those that have been asked for: the windows of alerts hold the same bars again and again."""
+        return np.full(len(self), None, object)
 
     @cached_property
     def _names(self) -> list[str]:
