@@ -129,7 +129,9 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             moments[record.event_id] = Moments.of(message)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
-    counts = notify(alerts, len(polling.symbols()), moments) if alerts else {}
+    # Airflow is asked for the watchlist, which a backfill's thousands of alerts have no use for.
+    watched = len(polling.symbols()) if any(alert.source == "live" for alert in alerts) else None
+    counts = notify(alerts, watched, moments) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
     failpoints.reach("notify.told")

@@ -107,6 +107,20 @@ def test_alerts_of_a_backfill_are_kept_and_not_told(database, told):
     assert len(told) == 1
 
 
+def test_what_has_been_told_stays_so_when_a_backfill_brings_it_again(database, told):
+    notifications.notify([alert()])
+    assert notifications.notify([alert(source="backfill", score=80.0)])["told"] == 0
+    assert rows("notification, told_status, source, score") == [("slack", "fired", "backfill", 80.0)]
+
+
+def test_alerts_of_several_statements_are_all_stored_the_last_message_of_each(database, told, monkeypatch):
+    monkeypatch.setattr(notifications, "ROWS", 2)
+    assert notifications.notify([*crowd(5), alert("S0", firings=2), alert("S3", score=80.0)])["told"] == 5
+    assert rows("symbol, firings, score") == [
+        ("S0", 2, 70.0), ("S1", 1, 70.0), ("S2", 1, 70.0), ("S3", 1, 80.0), ("S4", 1, 70.0)
+    ]  # fmt: skip
+
+
 def test_many_alerts_are_one_message(database, told):
     notifications.notify([alert(f"S{n}") for n in range(25)])
     (message,) = told
@@ -244,6 +258,13 @@ def test_backlog_is_notified_up_to_the_end_of_transactions(database, told, backl
     assert counts == {"recorded": 2, "told": 2, "rejected": 0}
     assert broker.lag(kafka, notifications.GROUP, positions) == 0
     assert notifications.notify_backlog(kafka, positions) == {"rejected": 0}
+
+
+def test_a_backfill_does_not_ask_for_the_watchlist(database, told, backlog, monkeypatch):
+    kafka, positions = backlog
+    monkeypatch.setattr(notifications.polling, "symbols", lambda: pytest.fail("asked"))
+    broker.publish(kafka, [alert(source="backfill")])
+    assert notifications.notify_backlog(kafka, positions) == {"recorded": 1, "told": 0, "rejected": 0}
 
 
 def test_what_an_alerts_delay_was_made_of_is_kept(database, told, backlog):
