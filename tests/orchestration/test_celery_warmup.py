@@ -1,5 +1,6 @@
 """The worker's warm-up: says loudly when an Airflow upgrade changes what it relies on."""
 
+import gc
 import inspect
 import json
 import logging
@@ -123,6 +124,17 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
     monkeypatch.setattr(sys, "argv", line)
     celery_warmup.preload()
     assert warmed == ["useful", "the warehouse's connector"] * warehouse + ["detection"] * detect
+
+
+def test_a_worker_does_not_look_for_garbage_in_every_handful_of_bars(monkeypatch):
+    monkeypatch.setattr(celery_warmup, "_warm", lambda what, work: None)
+    before = gc.get_threshold()
+    gc.set_threshold(700)
+    try:
+        celery_warmup.preload()
+        assert gc.get_threshold()[0] == celery_warmup.YOUNG
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_the_connector_reads_an_answer_before_any_thread_does():
