@@ -6,8 +6,10 @@ model. Runs the dbt project, one Airflow task per model and test, then writes th
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `SNAPSHOTS`, `ANALYTICS`; the documentation in the folder named by
 the environment variable `DBT_DOCS_DIR`.
 
-**When it fails**: open the red task, its log holds dbt's own message and the compiled SQL's path. A failing test
-means that the data break a promise made in the model's yml: the tables of that run are already built.
+**When it fails**: the error of `dbt_producer_watcher` names the nodes that failed, its log holds dbt's own messages and
+the compiled SQL's path. Red are these nodes and what dbt left out behind them. A failing test means that the data break
+a promise made in the model's yml: the tables of that run are already built. Start a new run; cleared tasks would each
+start a dbt of their own, in no order.
 """
 
 from datetime import timedelta

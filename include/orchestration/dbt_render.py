@@ -1,11 +1,12 @@
 """dbt's graph as Airflow tasks: one task per dbt node and one for its data tests, drawn from the manifest.
 
-The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task waits in the triggerer for
-the outcome of its own node. That costs one start of dbt a run instead of one per node.
+The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task then tells the outcome of its
+own node. That costs one start of dbt a run instead of one per node.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import airflow  # noqa: F401 - cosmos imported first leaves Airflow half imported
+from airflow.sdk import TriggerRule  # before cosmos, which imported first leaves Airflow half imported
 from cosmos import (
     DbtTaskGroup,
     ExecutionConfig,
@@ -25,13 +26,21 @@ from cosmos import (
     RenderConfig,
     TestBehavior,
 )
+from cosmos.constants import PRODUCER_WATCHER_TASK_ID
+from cosmos.operators._watcher.base import BaseConsumerSensor
 from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
 from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
+from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dag_defaults import Pool, Queue
+from include.surveillance.errors import SurveillanceError
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
+
+
+# What dbt calls nodes that failed by themselves, not because of another.
+WRONG = ("error", "fail", "runtime error")
 
 
 class ConnectionProfile(SnowflakeBaseProfileMapping):
@@ -70,7 +79,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
     Raises:
         CosmosValueError: the manifest is missing; ``dbt parse`` makes it.
     """
-    return DbtTaskGroup(
+    group = DbtTaskGroup(
         group_id=group_id,
         project_config=ProjectConfig(
             dbt_project_path=PROJECT,
@@ -92,22 +101,42 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             invocation_mode=InvocationMode.SUBPROCESS,
             dbt_executable_path=Path(__file__).with_name("dbt"),
             setup_operator_args={
-                "callback": publish,
+                "callback": [publish, name_what_failed],
                 "callback_args": {"names": ["run_results.json"]},
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
                 "queue": Queue.WAREHOUSE,
+                "on_failure_callback": report_task_failure,
             },
         ),
         operator_args={
             "append_env": True,
             # The next run repeats the build; a retried task would start a dbt of its own for its one node.
             "retries": 0,
-            # To defer and to be told the outcome takes milliseconds.
+            # To be told the outcome takes milliseconds.
             "queue": Queue.SHORT,
-            "poke_interval": 2,
+            # A person is told once, by the task that runs dbt, whatever lies behind the node that failed.
+            "on_failure_callback": None,
         },
     )
+    _tell_all_at_once(group)
+    return group
+
+
+def _tell_all_at_once(group: DbtTaskGroup) -> None:
+    """Let every task tell its node's outcome as soon as dbt, which has kept the order, is done.
+
+    Each layer of the graph that waited for the one before would cost a loop of the scheduler, and tasks that wait
+    while dbt runs take the processor from it. The edges between the nodes are for the eye.
+    """
+    producer = group.children[f"{group.group_id}.{PRODUCER_WATCHER_TASK_ID}"]
+    for task in group.iter_tasks():
+        if isinstance(task, BaseConsumerSensor):
+            # A producer that was cleared is skipped, which is not "one done": each node then runs dbt after the others.
+            task.trigger_rule = TriggerRule.ONE_DONE if task.upstream_task_ids else TriggerRule.ALL_DONE
+            # At the first look Cosmos would run a node on its own for which a failed dbt told no outcome.
+            task.poke_retry_number = 1
+            producer >> task
 
 
 def publish(project: str, names: Iterable[str], **_: Any) -> None:
@@ -123,3 +152,17 @@ def publish(project: str, names: Iterable[str], **_: Any) -> None:
             unfinished = Path(folder, f".{name}")
             shutil.copyfile(written, unfinished)
             unfinished.replace(Path(folder, name))
+
+
+def name_what_failed(project: str, **_: Any) -> None:
+    """Fail with the nodes that dbt found wrong, where it lived to write its results.
+
+    Raises:
+        SurveillanceError: some are.
+    """
+    if not (written := Path(project, "target", "run_results.json")).exists():
+        return
+    results = json.loads(written.read_text())["results"]
+    wrong = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in WRONG]
+    if wrong:
+        raise SurveillanceError(f"dbt found wrong: {', '.join(wrong)}")

@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from tests.airflow_home import airflow_database as airflow_database
+
+# isort: split
+from airflow.sdk.exceptions import AirflowException
+
+from include.orchestration.callbacks import report_task_failure
+from include.orchestration.dbt_render import name_what_failed, publish
+from include.surveillance.errors import SurveillanceError
+
+PRODUCER = "dbt.dbt_producer_watcher"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +58,7 @@ def test_each_node_and_its_tests_are_tasks(group):
 def test_tasks_follow_the_graph_of_dbt(group):
     tasks = {task.task_id: task for task in group.iter_tasks()}
     assert tasks["dbt.rpt_symbol_day.run"].upstream_task_ids == {
+        PRODUCER,
         "dbt.fact_alerts.test",
         "dbt.fact_intraday_metrics.test",
     }
@@ -58,9 +69,62 @@ def test_a_failed_task_is_left_to_the_next_run(group):
     assert {task.retries for task in group.iter_tasks() if task.task_id != "dbt.dbt_producer_watcher_done"} == {0}
 
 
-def test_results_are_published_whole_and_only_when_written(tmp_path, monkeypatch):
-    from include.orchestration.dbt_render import publish
+def waiting(group) -> list:
+    return [task for task in group.iter_tasks() if task.task_id.endswith((".run", ".snapshot", ".test"))]
 
+
+def test_no_task_waits_for_another_node_when_dbt_is_done(group):
+    """Nor does one that dbt has not been done with begin, or one be left out because the one before it failed."""
+    assert len(waiting(group)) == 26
+    for task in waiting(group):
+        assert PRODUCER in task.upstream_task_ids
+        assert task.trigger_rule == ("all_done" if task.upstream_task_ids == {PRODUCER} else "one_done"), task.task_id
+
+
+@pytest.fixture
+def look(group, monkeypatch):
+    """What a task makes of the outcome that dbt told of its node, and of how dbt ended."""
+
+    def look(task_id: str, told: str | None, dbt: str):
+        task = next(task for task in group.iter_tasks() if task.task_id == task_id)
+        values = {"model__market__fact_alerts_status": told and {"status": told, "outlet_uris": []}}
+        values["model__market__fact_alerts_tests_status"] = told
+        ti = SimpleNamespace(try_number=1, xcom_pull=lambda task_ids=None, key=None: values.get(key))
+        monkeypatch.setattr(task, "_get_producer_task_status", lambda context: dbt)
+        monkeypatch.setattr(task, "_override_rtif", lambda context: None)
+        monkeypatch.setattr(task, "build_and_run_cmd", lambda *_, **__: pytest.fail("runs a dbt of its own"))
+        return task.poke({"ti": ti})
+
+    return look
+
+
+@pytest.mark.parametrize(("task_id", "well", "ill"), [("run", "success", "error"), ("test", "pass", "fail")])
+def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill):
+    assert look(f"dbt.fact_alerts.{task_id}", well, "failed")
+    for told in (ill, None):
+        with pytest.raises(AirflowException, match=ill if told else "producer"):
+            look(f"dbt.fact_alerts.{task_id}", told, "failed")
+
+
+def test_one_task_tells_of_a_failed_build(group):
+    tell = [task.task_id for task in group.iter_tasks() if report_task_failure in task.on_failure_callback]
+    assert set(tell) & {task.task_id for task in waiting(group)} == set()
+    assert PRODUCER in tell
+
+
+def test_the_failure_names_the_nodes_that_failed_by_themselves(tmp_path):
+    (tmp_path / "target").mkdir()
+    name_what_failed(str(tmp_path))  # dbt died before it wrote
+    told = {"model.a": "success", "test.b": "pass", "model.c": "error", "test.d": "fail", "model.e": "skipped"}
+    results = [{"unique_id": name, "status": status} for name, status in told.items()]
+    (tmp_path / "target" / "run_results.json").write_text(json.dumps({"results": results}))
+    with pytest.raises(SurveillanceError, match=r"wrong: model\.c \(error\), test\.d \(fail\)$"):
+        name_what_failed(str(tmp_path), context={})
+    (tmp_path / "target" / "run_results.json").write_text(json.dumps({"results": results[:2]}))
+    name_what_failed(str(tmp_path))
+
+
+def test_results_are_published_whole_and_only_when_written(tmp_path, monkeypatch):
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "run_results.json").write_text("{}")
     publish(str(tmp_path), ["run_results.json"])  # no folder is named: nothing to do
