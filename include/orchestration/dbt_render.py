@@ -7,6 +7,7 @@ own node. That costs one start of dbt a run instead of one per node.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dag_defaults import Pool, Queue
 from include.surveillance.errors import SurveillanceError
 
+LOG = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 
@@ -115,8 +117,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             "retries": 0,
             # To be told the outcome takes milliseconds.
             "queue": Queue.SHORT,
-            # A person is told once, by the task that runs dbt, whatever lies behind the node that failed.
-            "on_failure_callback": None,
+            "on_failure_callback": report_unless_dbt_failed,
         },
     )
     _tell_all_at_once(group)
@@ -166,3 +167,15 @@ def name_what_failed(project: str, **_: Any) -> None:
     wrong = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in WRONG]
     if wrong:
         raise SurveillanceError(f"dbt found wrong: {', '.join(wrong)}")
+
+
+def report_unless_dbt_failed(context: dict[str, Any]) -> None:
+    """Tell of a failed task, but not of each node of a failed build: the task that runs dbt has told of that once."""
+    ti, producer = context["ti"], context["task"].producer_task_id
+    try:
+        state = ti.get_task_states(ti.dag_id, task_ids=[producer], run_ids=[ti.run_id])[ti.run_id][producer]
+    except Exception:
+        LOG.exception("the state of %s is unknown", producer)
+        state = None
+    if state != "failed":
+        report_task_failure(context)

@@ -14,6 +14,7 @@ from cosmos.operators.watcher import BaseConsumerSensor
 
 from include.orchestration.callbacks import report_run_failure, report_task_failure
 from include.orchestration.dag_defaults import OWNER, Pool, RetryWhatMayHelp, Tag
+from include.orchestration.dbt_render import report_unless_dbt_failed
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -116,7 +117,11 @@ def test_failure_and_lateness_are_told(dag):
     assert deadline.interval.total_seconds() > 0
     for task in dag.tasks:
         callbacks = task.on_failure_callback
-        assert report_task_failure in (callbacks if isinstance(callbacks, list) else [callbacks]), task.task_id
+        tells = {report_task_failure, report_unless_dbt_failed} & set(
+            callbacks if isinstance(callbacks, list) else [callbacks]
+        )
+        assert len(tells) == 1, task.task_id
+        assert task.task_id.startswith("dbt.") or report_task_failure in tells
 
 
 def test_owner_retries_and_pool(dag):

@@ -14,6 +14,7 @@ from tests.airflow_home import airflow_database as airflow_database
 # isort: split
 from airflow.sdk.exceptions import AirflowException
 
+from include.orchestration import dbt_render
 from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dbt_render import name_what_failed, publish
 from include.surveillance.errors import SurveillanceError
@@ -25,8 +26,6 @@ PRODUCER = "dbt.dbt_producer_watcher"
 def group(dbt, tmp_path_factory):
     """The task group, drawn without a connection."""
     from airflow.sdk import DAG
-
-    from include.orchestration import dbt_render
 
     manifest = tmp_path_factory.mktemp("manifest") / "manifest.json"
     parsed = dbt("parse")
@@ -106,10 +105,25 @@ def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill):
             look(f"dbt.fact_alerts.{task_id}", told, "failed")
 
 
-def test_one_task_tells_of_a_failed_build(group):
-    tell = [task.task_id for task in group.iter_tasks() if report_task_failure in task.on_failure_callback]
-    assert set(tell) & {task.task_id for task in waiting(group)} == set()
-    assert PRODUCER in tell
+@pytest.mark.parametrize(
+    ("ended", "told"), [("failed", False), ("success", True), ("skipped", True), (RuntimeError("not here"), True)]
+)
+def test_a_failed_build_is_told_of_once(group, monkeypatch, ended, told):
+    """By the task that runs dbt; a task that fails on its own tells so."""
+    heard = []
+    monkeypatch.setattr(dbt_render, "report_task_failure", heard.append)
+
+    def states(dag_id, task_ids, run_ids):
+        if isinstance(ended, Exception):
+            raise ended
+        return {run_id: dict.fromkeys(task_ids, ended) for run_id in run_ids}
+
+    ti = SimpleNamespace(dag_id="drawn", run_id="run", get_task_states=states)
+    for task in waiting(group):
+        (callback,) = task.on_failure_callback
+        callback({"ti": ti, "task": task})
+    assert len(heard) == told * len(waiting(group))
+    assert report_task_failure in group.dag.get_task(PRODUCER).on_failure_callback
 
 
 def test_the_failure_names_the_nodes_that_failed_by_themselves(tmp_path):
