@@ -157,7 +157,8 @@ def series(draw, symbol: str) -> pd.DataFrame:
     count = draw(st.sampled_from([5, 21, 22, 60, 121, 122, 300]))
 
     now = pd.Timestamp(draw(st.sampled_from(FIRST_STARTS)), tz="America/New_York")
-    now = now.normalize() if timespan == "day" else now.floor("h") if timespan == "hour" else now
+    grid = {"hour": "h", "15minute": "15min"}  # longer bars begin on it
+    now = now.normalize() if timespan == "day" else now.floor(grid.get(timespan, "min"))
     price, rows = round(100 / tick), []
     for number in range(count):
         jump, move, beyond, shares, spans = surprises.get(number, pattern[number % len(pattern)])
