@@ -186,8 +186,6 @@ def share_process() -> None:
     signal.signal = lambda *given: take(*given) if _OVERSEER.get() is None else None
     # Secrets of one task stay masked when the next one begins.
     secrets_masker.reset_secrets_masker = lambda: None
-    logging.getLogger().addHandler(_Handler(logging.INFO))
-    sys.stdout = _Lines(sys.stdout)
 
 
 class _Comms:
@@ -316,9 +314,17 @@ def _heart(pid: int) -> Heart:
 @contextmanager
 def _logging_to(log: Any, what: Any) -> Iterator[None]:
     """What is logged or printed by this thread meanwhile stands in the task's log."""
+    _listen(os.getpid())
     about = {"dag_id": what.dag_id, "run_id": what.run_id, "task_id": what.task_id, "map_index": what.map_index}
     with bound_contextvars(ti_id=str(what.id), try_number=what.try_number, **about), _set(_TASK_LOG, log):
         yield
+
+
+@lru_cache(maxsize=1)
+def _listen(pid: int) -> None:
+    """With the first task: when it starts, Celery replaces what others have put there."""
+    logging.getLogger().addHandler(_Handler(logging.INFO))
+    sys.stdout = _Lines(sys.stdout)
 
 
 class _Handler(logging.Handler):

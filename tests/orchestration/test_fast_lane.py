@@ -117,6 +117,7 @@ def process(monkeypatch):
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     handlers = [*logging.getLogger().handlers]
     fast_lane.share_process.cache_clear()
+    fast_lane._listen.cache_clear()
     yield
     logging.getLogger().handlers[:] = handlers
 
@@ -191,6 +192,8 @@ def test_a_skipped_task_is_skipped(airflow_database, file, log):
 
 
 def test_what_is_printed_and_logged_stands_in_the_task_log(airflow_database, file, log):
+    fast_lane.share_process()
+    logging.getLogger().handlers.clear()  # as Celery does when it starts, after the warm-up
     run(Server(), file, log, "AAPL")
     events = [entry["event"] for entry in log.of.entries]
     assert {"printed by AAPL", "logged by AAPL"} <= set(events)
