@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from .errors import ConfigurationError, SurveillanceError
 from .models import Timespan
@@ -33,5 +34,7 @@ def poll_each(
         except SurveillanceError as error:
             return error
 
+    # What a call logs belongs to whoever asked for the group.
+    asking = copy_context()
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="poll") as pool:
-        yield from zip(symbols, pool.map(poll, symbols), strict=True)
+        yield from zip(symbols, pool.map(lambda symbol: asking.copy().run(poll, symbol), symbols), strict=True)

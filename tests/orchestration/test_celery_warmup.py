@@ -4,12 +4,16 @@ import gc
 import inspect
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
+from itertools import count
 
 import airflow
 import pytest
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
+from celery.signals import task_postrun
 
 from include.orchestration import celery_warmup, fast_lane
 from include.surveillance.errors import ConfigurationError
@@ -184,6 +188,19 @@ def test_threads_are_for_the_fast_lane(monkeypatch, threads):
     monkeypatch.setenv("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", json.dumps(lanes))
     celery_warmup.share()
     assert threads == [True]
+    assert celery_warmup.renew in [receiver() for _, receiver in task_postrun.receivers]
+    task_postrun.disconnect(celery_warmup.renew)
+
+
+def test_a_worker_with_threads_ends_once_after_so_many_tasks(monkeypatch):
+    killed = []
+    monkeypatch.setattr(celery_warmup, "_done", count(1))
+    monkeypatch.setattr(celery_warmup, "TASKS_OF_THREADS", 3)
+    monkeypatch.setattr(celery_warmup.os, "kill", lambda *given: killed.append(given))
+    for done in range(1, 6):
+        celery_warmup.renew()
+        assert len(killed) == (done >= 3)
+    assert killed == [(os.getpid(), signal.SIGTERM)]
 
 
 @pytest.mark.parametrize(("queues", "lanes", "version"), [("poll,short", ["poll"], "3.3.2"), ("poll", ["poll"], "9.9")])

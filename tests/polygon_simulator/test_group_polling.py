@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_a_clock_that_is_off_ends_them_all(served, polygon):
     served.misbehave("clock", seconds=300, count=99)
     with pytest.raises(ConfigurationError, match="clock"):
         list(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
+
+
+def test_a_call_knows_who_asked(polygon, monkeypatch):
+    asking, heard = ContextVar("asking", default=None), []
+    bars = Polygon.bars
+    monkeypatch.setattr(Polygon, "bars", lambda self, *given: heard.append(asking.get()) or bars(self, *given))
+    asking.set("a group")
+    assert len(list(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))) == len(SYMBOLS)
+    assert heard == ["a group"] * len(SYMBOLS)
