@@ -25,8 +25,8 @@ class Costs:
     """What one unit costs; CPU-ms over everything that it keeps busy, databases included, on one core of a small cloud
     machine. Rows and bytes of tasks are those of a day of 195,000 poll tasks; messages as encoded, before zstd."""
 
-    idle_ms_per_minute: float = 30_000  # schedulers, servers and the runs of every minute, whoever is watched
-    task_ms: float = 93  # a task in the fast lane
+    idle_ms_per_minute: float = 15_000  # schedulers, servers and the runs of every minute, whoever is watched
+    task_ms: float = 45  # a task in the fast lane
     call_ms: float = 0.7  # a question to the vendor, answered, normalised and published, in a group
     snapshot_ms: float = 0.15  # a symbol of the market's snapshot, normalised and published
     detect_ms: float = 0.065  # a bar detected

@@ -27,7 +27,7 @@ def test_a_task_per_symbol():
     assert needed.messages_per_day == 500 * 8 * 390
     assert needed.metadata_rows_per_day == 503 * 3 * 390
     assert isclose(needed.kafka_gb_per_day, 500 * 390 * (6 * 300 + 230 + 630) / 1e9)
-    assert isclose(needed.cpu_ms_per_minute["poll"], 503 * 93 + 500 * 0.7)
+    assert isclose(needed.cpu_ms_per_minute["poll"], 503 * 45 + 500 * 0.7)
     assert isclose(needed.cpu_share, sum(needed.cpu_ms_per_minute.values()) / 120_000)
 
 
