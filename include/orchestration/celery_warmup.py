@@ -30,8 +30,14 @@ from include.surveillance.errors import ConfigurationError
 LOG = logging.getLogger(__name__)
 # What tasks may leave behind in a process does not grow for ever: Celery replaces a process, and what runs the worker
 # starts one with threads anew. Some 6 kB a task in the fast lane, an hour of 500 symbols.
-CELERY_CONFIG = {**DEFAULT_CELERY_CONFIG, "worker_max_tasks_per_child": 5_000}
 TASKS_OF_THREADS = 30_000
+CELERY_CONFIG = {
+    **DEFAULT_CELERY_CONFIG,
+    "worker_max_tasks_per_child": 5_000,
+    # When the broker has been away, Celery would leave as many slots unused as tasks ran then, until tasks have ended
+    # that it has got since: with sensors that stay for ten minutes, one partition was detected and the others waited.
+    "worker_enable_prefetch_count_reduction": False,
+}
 
 # What Airflow's task runner and our DAG files import; otherwise every task process imports it again.
 NEEDED = (
