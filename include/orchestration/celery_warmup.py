@@ -34,8 +34,10 @@ TASKS_OF_THREADS = 30_000
 CELERY_CONFIG = {
     **DEFAULT_CELERY_CONFIG,
     "worker_max_tasks_per_child": 5_000,
-    # When the broker has been away, Celery would leave as many slots unused as tasks ran then, until tasks have ended
-    # that it has got since: with sensors that stay for ten minutes, one partition was detected and the others waited.
+    # When the broker has been away, Celery no longer knows which processes are busy: new tasks would wait for sensors
+    # that stay for ten minutes beside free ones. So the processes are replaced, and Airflow repeats their tasks; with
+    # threads there is no such thing. Nor must it use fewer slots until tasks have ended that it has got since.
+    "worker_cancel_long_running_tasks_on_connection_loss": conf.get("celery", "pool") == "prefork",
     "worker_enable_prefetch_count_reduction": False,
 }
 
