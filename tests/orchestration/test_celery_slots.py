@@ -5,11 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 import redis
 from celery import Celery
 
@@ -36,14 +34,6 @@ def stay(name):
 """
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"after {SECONDS} s: {what}")
-        time.sleep(0.1)
-
-
 def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: Path):
     port = free_port()
     broker = f"redis://{HOST}:{port}/0"
@@ -57,10 +47,13 @@ def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: P
         except redis.RedisError:
             return False
 
-    def stay(*names: str) -> None:
+    def start(*names: str) -> bool:
         for name in names:
             sender.send_task("stay", [name])
-        until(lambda: all((tmp_path / name).exists() for name in names), f"not all of {names} have started")
+        deadline = time.monotonic() + SECONDS
+        while not (started := all((tmp_path / name).exists() for name in names)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return started
 
     with ExitStack() as during:
         first = during.enter_context(ExitStack())
@@ -72,7 +65,7 @@ def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: P
         during.callback(worker.wait, SECONDS)
         during.callback(worker.terminate)
         during.callback((tmp_path / "leave").touch)
-        stay("a", "b")
+        assert start("a", "b")
         first.close()
         during.enter_context(service(command, answers, tmp_path / "second.log"))
-        stay("c", "d")
+        assert start("c", "d")
