@@ -21,7 +21,8 @@ import psutil
 from airflow import __version__ as airflow_version
 from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
-from celery.signals import import_modules, task_postrun, worker_process_init, worker_shutting_down
+from celery import Celery, bootsteps
+from celery.signals import import_modules, task_postrun, worker_process_init
 
 from include.orchestration.dag_defaults import Queue
 from include.orchestration.first_answer import read_an_answer
@@ -35,10 +36,9 @@ CELERY_CONFIG = {
     **DEFAULT_CELERY_CONFIG,
     "worker_max_tasks_per_child": 5_000,
     # When the broker has been away, Celery no longer knows which processes are busy: new tasks would wait for sensors
-    # that stay for ten minutes beside free ones. So the processes are replaced, and Airflow repeats their tasks; with
-    # threads there is no such thing. Nor must it use fewer slots until tasks have ended that it has got since.
-    "worker_cancel_long_running_tasks_on_connection_loss": conf.get("celery", "pool") == "prefork",
-    "worker_enable_prefetch_count_reduction": False,
+    # that stay for ten minutes beside free ones. So a worker with processes ends and is started anew.
+    "broker_connection_retry": conf.get("celery", "pool") == "threads",
+    "broker_connection_retry_on_startup": True,
 }
 
 # What Airflow's task runner and our DAG files import; otherwise every task process imports it again.
@@ -89,8 +89,9 @@ TASK_TITLE = "airflow worker -- "
 
 
 @import_modules.connect
-def preload(**_: Any) -> None:
+def preload(sender: Celery, **_: Any) -> None:
     """In the worker's main process, before it forks."""
+    sender.steps["worker"].add(SensorsLeave)
     if conf.get("celery", "pool") == "threads":
         share()
     gc.set_threshold(YOUNG)
@@ -186,12 +187,16 @@ def reap_at_once(**_: Any) -> None:
     WatchedSubprocess._service_subprocess = service_subprocess
 
 
-@worker_shutting_down.connect
-def let_sensors_leave(**_: Any) -> None:
+class SensorsLeave(bootsteps.StartStopStep):
     """A worker that stops waits for its tasks; sensors that linger on it would stay, and be killed in the end."""
-    if not _consumes(Queue.DETECT):
-        return
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            if process.cmdline()[:1] and process.cmdline()[0].startswith(TASK_TITLE):
-                process.send_signal(signal.SIGTERM)
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, parent: Any) -> None:
+        """Before the pool does, whether Celery was told to stop or has lost its broker."""
+        if not _consumes(Queue.DETECT):
+            return
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if process.cmdline()[:1] and process.cmdline()[0].startswith(TASK_TITLE):
+                    process.send_signal(signal.SIGTERM)

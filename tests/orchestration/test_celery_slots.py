@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import DEVNULL
 
+import psutil
 import redis
 from celery import Celery
 
 from include.local_stack.ports import HOST
 from tests.conftest import ROOT, free_port, service
 
-SLOTS, SECONDS = 4, 30
-# The settings as they are on a worker; nothing else of Airflow.
+SLOTS, SECONDS = 4, 60
+# The settings and the warm-up as they are on a worker.
 APP = """
+import subprocess
+import sys
 import time
 from pathlib import Path
 from celery import Celery
 from include.orchestration.celery_warmup import CELERY_CONFIG
 
 app = Celery("slots", broker="{broker}", set_as_current=False)
-app.conf.update({{name: value for name, value in CELERY_CONFIG.items() if name.startswith(("task_acks", "worker_"))}})
-app.conf.update(task_ignore_result=True)
+for name, value in CELERY_CONFIG.items():
+    if name.startswith(("broker_connection", "task_acks", "worker_")):
+        app.conf[name] = value
+app.conf.task_ignore_result = True
 
 @app.task(name="stay")
 def stay(name):
-    Path("{folder}", name).touch()
-    while not Path("{folder}", "leave").exists():
-        time.sleep(0.1)
+    # As Airflow runs a task: a process of its own, which leaves when it is told to.
+    process = ["airflow worker -- " + name, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(process, executable=sys.executable):
+        Path("{folder}", name).touch()
 """
+# What runs a worker starts it anew when it ends.
+RUN = "until [ -e stop ]; do python -m celery -A slots worker -c {slots} --loglevel WARNING; done"
 
 
 def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: Path):
@@ -58,13 +66,17 @@ def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: P
     with ExitStack() as during:
         first = during.enter_context(ExitStack())
         first.enter_context(service(command, answers, tmp_path / "first.log"))
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "slots", "worker", "-c", str(SLOTS), "--loglevel", "WARNING"],
-            cwd=tmp_path, env={"PATH": "", "PYTHONPATH": f"{tmp_path}:{ROOT}", "C_FORCE_ROOT": "1"},
-        )  # fmt: skip
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/bin",
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+            "C_FORCE_ROOT": "1",
+        }
+        worker = psutil.Popen(
+            ["bash", "-c", RUN.format(slots=SLOTS)], cwd=tmp_path, env=environment, stdout=DEVNULL, stderr=DEVNULL
+        )
         during.callback(worker.wait, SECONDS)
-        during.callback(worker.terminate)
-        during.callback((tmp_path / "leave").touch)
+        during.callback(lambda: [process.kill() for process in worker.children(recursive=True)])
+        during.callback((tmp_path / "stop").touch)
         assert start("a", "b")
         first.close()
         during.enter_context(service(command, answers, tmp_path / "second.log"))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from itertools import count
+from types import SimpleNamespace
 
 import airflow
 import pytest
@@ -68,7 +69,7 @@ def test_other_version_is_left_alone_and_said(monkeypatch, caplog):
 def test_broken_optional_preload_is_logged_and_the_worker_starts(monkeypatch, caplog):
     monkeypatch.setattr(celery_warmup, "NEEDED", ())
     monkeypatch.setattr(celery_warmup, "USEFUL", ("no_such_module", "json"))
-    celery_warmup.preload()
+    celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
     assert "could not preload no_such_module" in caplog.text
 
 
@@ -76,7 +77,7 @@ def test_unreadable_parameters_are_logged_and_the_worker_starts(monkeypatch, cap
     monkeypatch.setattr(celery_warmup, "NEEDED", ())
     monkeypatch.setattr(celery_warmup, "USEFUL", ())
     monkeypatch.setenv("PARAMETERS_FILE", "/nowhere.yaml")
-    celery_warmup.preload()
+    celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
     assert "could not warm detection up" in caplog.text
     assert "/nowhere.yaml" in caplog.text
 
@@ -126,7 +127,7 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
     monkeypatch.setattr(celery_warmup.importlib, "import_module", warmed.append)
     monkeypatch.setattr(celery_warmup, "_warm", lambda what, work: warmed.append(what))
     monkeypatch.setattr(sys, "argv", line)
-    celery_warmup.preload()
+    celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
     assert warmed == ["useful", "the warehouse's connector"] * warehouse + ["detection"] * detect
 
 
@@ -135,7 +136,7 @@ def test_a_worker_does_not_look_for_garbage_in_every_handful_of_bars(monkeypatch
     before = gc.get_threshold()
     gc.set_threshold(700)
     try:
-        celery_warmup.preload()
+        celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
         assert gc.get_threshold()[0] == celery_warmup.YOUNG
     finally:
         gc.set_threshold(*before)
@@ -163,7 +164,7 @@ def test_a_stopping_worker_tells_the_tasks_that_would_stay(monkeypatch, queue, t
     try:
         assert [child.stdout.readline() for child in children] == ["ready\n"] * 2
         monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--queues", queue])
-        celery_warmup.let_sensors_leave()
+        celery_warmup.SensorsLeave(None).stop(None)
         if told[0]:
             children[0].wait(timeout=10)
         assert [child.poll() for child in children] == told
