@@ -322,8 +322,9 @@ def _logging_to(log: Any, what: Any) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _listen(pid: int) -> None:
-    """With the first task: when it starts, Celery replaces what others have put there."""
+    """With the first task: when it starts, Celery replaces what others have put there, and takes its own level."""
     logging.getLogger().addHandler(_Handler(logging.INFO))
+    logging.getLogger("include").setLevel(logging.INFO)
     sys.stdout = _Lines(sys.stdout)
 
 

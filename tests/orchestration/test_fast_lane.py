@@ -35,7 +35,7 @@ class Ask(BaseOperator):
         self.name = name
     def execute(self, context):
         print("printed by " + self.name)
-        logging.getLogger("polling").info("logged by %s", self.name)
+        logging.getLogger("include.polling").info("logged by %s", self.name)
         if self.name == "skipped":
             raise AirflowSkipException("nothing to do")
         if self.name == "failing":
@@ -115,11 +115,13 @@ def process(monkeypatch):
         monkeypatch.setattr(module, "_CURRENT_CONTEXT", [])
     monkeypatch.setattr(secrets_masker, "reset_secrets_masker", secrets_masker.reset_secrets_masker)
     monkeypatch.setattr(sys, "stdout", sys.stdout)
-    handlers = [*logging.getLogger().handlers]
+    handlers, level = [*logging.getLogger().handlers], logging.getLogger().level
     fast_lane.share_process.cache_clear()
     fast_lane._listen.cache_clear()
     yield
     logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+    logging.getLogger("include").setLevel(logging.NOTSET)
 
 
 def run(server, file, log, name, try_number=1):
@@ -193,11 +195,13 @@ def test_a_skipped_task_is_skipped(airflow_database, file, log):
 
 def test_what_is_printed_and_logged_stands_in_the_task_log(airflow_database, file, log):
     fast_lane.share_process()
-    logging.getLogger().handlers.clear()  # as Celery does when it starts, after the warm-up
+    # As Celery does when it starts, after the warm-up.
+    logging.getLogger().handlers.clear()
+    logging.getLogger().setLevel(logging.WARNING)
     run(Server(), file, log, "AAPL")
     events = [entry["event"] for entry in log.of.entries]
     assert {"printed by AAPL", "logged by AAPL"} <= set(events)
-    logging.getLogger("polling").warning("afterwards")
+    logging.getLogger("include.polling").warning("afterwards")
     assert "afterwards" not in [entry["event"] for entry in log.of.entries]
 
 
