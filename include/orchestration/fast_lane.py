@@ -47,7 +47,7 @@ LOG = logging.getLogger(__name__)
 # It rests on private parts of Airflow, which were read and tried in these versions only.
 TESTED_AIRFLOW = ("3.3.2",)
 # Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 45 s. A poll is over before it would
-# be heard of: hundreds of heartbeats a minute would cost as much as a third of the polls.
+# be heard of: a heartbeat for each would be a third call to Airflow beside its first and last.
 SILENT_SECONDS, LOOK_SECONDS = 28.0, 2.0
 # To Airflow at a time, of all tasks of a process.
 CALLS_AT_ONCE = 16
