@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "KAFKA_PARTITIONS": "7",
         "POLL_OVERLAP_MINUTES": "20",
         "POLL_DELAY_SECONDS": "3",
-        "POLL_LEAD_SECONDS": "20",
+        "POLL_LEAD_SECONDS": "25",
         "POLL_BY": "groups",
         "POLL_GROUP_SIZE": "250",
         "POLL_TIMESPANS": "day, minute",
@@ -36,8 +37,22 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "MARTS_EVERY_MINUTES": "5",
     }
     settings = Settings.from_env(given)
-    found = {field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)}
+    found = as_variables(settings)
     assert found == {**given, "POLL_TIMESPANS": "('minute', 'day')"}
+    assert not found.items() & as_variables(Settings()).items()
+
+
+def test_the_example_shows_the_defaults():
+    given = dict(re.findall(r"^# ([A-Z]+_[A-Z_]+)=(.*)$", (ROOT / "airflow.env.example").read_text(), re.MULTILINE))
+    ours = {name: value for name, value in given.items() if not name.startswith("AIRFLOW")}
+    assert "POLL_LEAD_SECONDS" in ours
+    paths = {"PARAMETERS_FILE": str(ROOT / ours["PARAMETERS_FILE"])}
+    assert Settings.from_env(ours | paths) == Settings()
+    assert ours.keys() <= as_variables(Settings()).keys()
+
+
+def as_variables(settings):
+    return {field.name.upper(): str(getattr(settings, field.name)) for field in fields(Settings)}
 
 
 def test_polling_follows_the_market_unless_told_otherwise():
