@@ -34,6 +34,7 @@ OPEN_POLLS = """
     from task_instance ti join dag_run using (dag_id, run_id)
     where ti.dag_id = 'ingest_market_data' and ti.task_id = 'poll' and dag_run.data_interval_end = to_timestamp(%s)
 """
+NEWEST = "An alert counts from the newest of what it rests on, bar or article."
 LANDED = """
     select payload:ts_ms::int, max(date_part(epoch_millisecond, landed_at)) from raw.raw_bars
     where payload:timespan::varchar = 'minute' and payload:source::varchar = 'live' group by 1
@@ -75,7 +76,7 @@ def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool
     quiet = Meter(stage.stack).start()
     time.sleep(IDLE_SECONDS)
     idle = sum(quiet.stop().spent.get(name, 0.0) for name in BY_TASKS) / quiet.seconds
-    since = stage.ends(broker.BARS, broker.ALERTS)
+    since = {topic: stage.ends(topic) for topic in (broker.BARS, broker.NEWS, broker.ALERTS)}
     for dag_id in ("ingest_market_data", *(BESIDE if beside else ())):
         stage.airflow.unpause(dag_id)
     from_ms = next_minute_ms() + first * MINUTE_MS
@@ -87,8 +88,9 @@ def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool
     meter.stop()
     _settle(stage, to_ms, landed)
     moments = Moments(from_ms, to_ms)
-    moments.read_bars(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.BARS})
-    moments.read_alerts(stage.kafka, {place: at for place, at in since.items() if place[0] == broker.ALERTS})
+    moments.read_bars(stage.kafka, since[broker.BARS])
+    moments.read_news(stage.kafka, since[broker.NEWS])
+    moments.read_alerts(stage.kafka, since[broker.ALERTS])
     expected = due(stage.polygon, stage.symbols, from_ms, to_ms)
     rows = stage.metadata(POLLS, (from_ms / 1000, to_ms / 1000))
     polls = [
@@ -113,7 +115,7 @@ def _settle(stage: Stage, close_ms: int, landed: bool) -> None:
 
 def symbols_500(stage: Stage, minutes: int) -> tuple[Result, Live]:
     found, count = live(stage, minutes), len(stage.symbols)
-    about = f"{count} symbols, a task each, every minute for {minutes} minutes; every other DAG runs too."
+    about = f"{count} symbols, a task each, every minute for {minutes} minutes; every other DAG runs too. {NEWEST}"
     return Result(
         f"symbols-{count}",
         about,
@@ -179,7 +181,7 @@ def market_11000(stage: Stage, minutes: int) -> Result:
     ]
     return Result(
         f"market-{len(stage.symbols)}",
-        f"{len(stage.symbols):,} symbols by the vendor's snapshot, every minute for {minutes} minutes.",
+        f"{len(stage.symbols):,} symbols by the vendor's snapshot, every minute for {minutes} minutes. {NEWEST}",
         [
             Figure("minute's close to its last alert on the topic, p95", quantile(whole, 0.95), "s", most=15),
             Figure("minute's close to its last alert on the topic, p50", quantile(whole, 0.5), "s"),

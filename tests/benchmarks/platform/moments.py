@@ -1,4 +1,4 @@
-"""When bars and alerts came onto the topics, by Kafka's own clock; what an alert rests on tells which bar raised it."""
+"""When bars, news and alerts came onto the topics, by Kafka's clock; what an alert rests on tells what raised it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from include.surveillance import broker, normalise, wire
 from include.surveillance.broker import Kafka, Position
-from include.surveillance.models import Alert, Bar, Metric
+from include.surveillance.models import Alert, Bar, Metric, NewsItem
 from include.surveillance.polygon import Polygon
 
 LIMIT = 10_000_000
@@ -23,15 +23,19 @@ class Moments:
     """Of the live minute bars that closed in (``from_ms``, ``to_ms``], and of the alerts that they raised.
 
     Attributes:
-        first: event id of any bar -> when its first message was appended, ms. It is polled again for some minutes.
+        first: event id of any bar or article -> when its first message was appended, ms. Both are polled again for some
+            minutes.
         appended: minute bar -> when its first message was appended.
-        alerts: when an alert was appended, when the newest bar that it rests on was, and that bar's close.
+        published: event id of an article -> the close of the minute that it was published in.
+        alerts: when an alert was appended, when the newest of what it rests on was, and the close of that one's minute:
+            an article may come minutes after the burst of volume that it is joined to.
     """
 
     from_ms: int
     to_ms: int
     first: dict[str, int] = field(default_factory=dict)
     appended: dict[Key, int] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
     alerts: list[tuple[int, int, int]] = field(default_factory=list)
 
     def read_bars(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
@@ -42,23 +46,34 @@ class Moments:
                 if bar.timespan == "minute" and self.from_ms < bar.close_ms <= self.to_ms:
                     self.appended.setdefault((bar.symbol, bar.ts_ms), message.timestamp_ms)
 
-    def read_alerts(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
-        """Read the bars first."""
+    def read_news(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
         for message in broker.read(kafka, since, limit=LIMIT).messages:
-            at_ms, alert = message.timestamp_ms, wire.decode(message.value)
-            if isinstance(alert, Alert) and alert.status in ("fired", "refired"):
-                bars = [self.first[event_id] for event_id in alert.event_ids if event_id in self.first]
-                close_ms = alert.bar_close_ms
-                if bars and alert.timespan == "minute" and self.from_ms < close_ms <= self.to_ms:
-                    self.alerts.append((at_ms, max(bars), close_ms))
+            item = wire.decode(message.value)
+            if isinstance(item, NewsItem):
+                self.first.setdefault(item.event_id, message.timestamp_ms)
+                self.published[item.event_id] = (item.published_ms // MINUTE_MS + 1) * MINUTE_MS
+
+    def read_alerts(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
+        """Read bars and news first."""
+        for message in broker.read(kafka, since, limit=LIMIT).messages:
+            alert = wire.decode(message.value)
+            if isinstance(alert, Alert):
+                self.add(alert, message.timestamp_ms)
+
+    def add(self, alert: Alert, at_ms: int) -> None:
+        rests_on = [self.first[event_id] for event_id in alert.event_ids if event_id in self.first]
+        close_ms = max([alert.bar_close_ms, *(self.published.get(event_id, 0) for event_id in alert.event_ids)])
+        measured = alert.timespan == "minute" and self.from_ms < close_ms <= self.to_ms
+        if rests_on and measured and alert.status in ("fired", "refired"):
+            self.alerts.append((at_ms, max(rests_on), close_ms))
 
     def after_close(self) -> list[float]:
         """Seconds from each minute bar's close to its append."""
         return [(at - ts_ms - MINUTE_MS) / 1000 for (_, ts_ms), at in self.appended.items()]
 
     def after_bar(self) -> list[float]:
-        """Seconds from the append of a bar to that of its alert."""
-        return [(alert - bar) / 1000 for alert, bar, _ in self.alerts]
+        """Seconds from the append of the bar or article that raised an alert to that of the alert."""
+        return [(alert - raised) / 1000 for alert, raised, _ in self.alerts]
 
     def until_measured(self, found: Iterable[tuple[int, bytes]]) -> list[float]:
         """Seconds from the append of each minute bar to its first metric; of metrics, when each came and its bytes."""

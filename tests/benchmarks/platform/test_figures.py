@@ -52,6 +52,22 @@ def test_a_minute_ends_with_its_last_alert_or_its_last_bar():
     assert moments.missing([("A", 60_000), ("C", 60_000)]) == [("C", 60_000)]
 
 
+def test_an_alert_is_measured_from_the_newest_of_what_it_rests_on():
+    moments = Moments(60_000, 420_000)
+    moments.first = {"bar": 122_000, "old bar": 62_500, "article": 362_400}
+    moments.published = {"article": 360_000}
+    burst, joined = ("bar", "old bar"), ("bar", "article")
+    raised = SimpleNamespace(timespan="minute", status="fired", bar_close_ms=120_000)
+    moments.add(SimpleNamespace(**vars(raised), event_ids=burst), 123_000)
+    moments.add(SimpleNamespace(**vars(raised), event_ids=joined), 363_400)
+    assert moments.alerts == [(123_000, 122_000, 120_000), (363_400, 362_400, 360_000)]
+    assert moments.after_bar() == [1.0, 1.0]
+    assert moments.whole_minutes() == [3.0, 3.4]
+    for other in ({"status": "retracted"}, {"timespan": "day"}, {"bar_close_ms": 60_000}, {"event_ids": ()}):
+        moments.add(SimpleNamespace(**vars(raised) | {"event_ids": burst} | other), 123_000)
+    assert len(moments.alerts) == 2
+
+
 def test_a_tasks_cost_is_what_polling_adds():
     meter = SimpleNamespace(spent={"worker-poll": 6.0, "scheduler": 3.0}, seconds=60.0)
     polls = [(60_000, 40, 55_000.0, 70_000.0, 40), (120_000, 40, 125_000.0, 130_000.0, 39)]
