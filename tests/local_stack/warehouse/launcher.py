@@ -33,6 +33,7 @@ class Launcher:
         self.bundle = folder / "tls" / "ca-bundle.pem"
         """REQUESTS_CA_BUNDLE of its clients: the connector reads its trusted authorities from the environment only."""
         self.process: subprocess.Popen[bytes] | None = None
+        self.sessions: list[SnowflakeConnection] = []
 
     def command(self) -> list[str]:
         where = ["--db-path", self.folder / "db", "--port", self.port, "--tls", self.folder / "tls"]
@@ -67,4 +68,12 @@ class Launcher:
     def connect(self, **settings: object) -> SnowflakeConnection:
         standard = {"user": "tester", "password": self.password or "any", "account": "local", "schema": "RAW"}
         place = {"host": "127.0.0.1", "port": self.port, "database": "MARKET", "login_timeout": 10}
-        return snowflake.connector.connect(**{**standard, **place, "network_timeout": 60, **settings})
+        session = snowflake.connector.connect(**{**standard, **place, "network_timeout": 60, **settings})
+        self.sessions.append(session)
+        return session
+
+    def close_sessions(self) -> None:
+        """While the server is up; what is left open the connector closes at exit, and complains when nobody answers."""
+        for session in self.sessions:
+            if not session.is_closed():
+                session.close(retry=False)

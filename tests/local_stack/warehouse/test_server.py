@@ -20,6 +20,7 @@ def own(tmp_path, monkeypatch):
     running = Launcher(tmp_path, password="the-right-word").start()
     yield running
     if running.process.poll() is None:
+        running.close_sessions()
         running.stop()
 
 
