@@ -26,7 +26,7 @@ COPY --chown=astro:0 plugins plugins
 COPY --chown=astro:0 dags dags
 
 # Detection's kernels, compiled once here instead of in the first minute of every new container.
-RUN python -m include.surveillance.detection.warming
+RUN python -m include.surveillance.live.warm_up
 
 # Cosmos draws the dbt task graph from the manifest. Parsing connects to nothing, so every name will do.
 RUN SNOWFLAKE_ACCOUNT=none SNOWFLAKE_USER=none SNOWFLAKE_PASSWORD=none SNOWFLAKE_WAREHOUSE=none SNOWFLAKE_ROLE=none \

@@ -125,7 +125,7 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 		$(BIN)/python -m pytest -c tests/pytest.ini -o timeout=3600 tests/fuzz
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
-	$(BIN)/python -m pytest -c tests/pytest.ini tests/local_stack/warehouse
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
 
 lint: setup ## ruff
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from include.orchestration.accounting import account_for
+from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
@@ -43,14 +43,15 @@ with DAG(
     @task
     def plan(params: dict) -> list[dict]:
         """Whose bars each task is to bring."""
-        from include.orchestration import backfill, polling
+        from include.orchestration.ingest import backfill, polling
 
         return backfill.groups(params["symbols"] or polling.symbols(), params["symbols_per_task"])
 
     @task(pool=Pool.BACKFILL, map_index_template="{{ task.op_kwargs['name'] }}")
     def poll(name: str, symbols: list[str], params: dict) -> dict[str, int]:
         """Bars of some symbols over the whole range, oldest first; returns records per topic."""
-        from include.orchestration import backfill, connections
+        from include.orchestration import connections
+        from include.orchestration.ingest import backfill
         from include.surveillance.broker import Publisher
 
         spans = backfill.chunks(*backfill.range_of(params, get_current_context()), params["chunk_days"])
@@ -61,7 +62,8 @@ with DAG(
     @task(pool=Pool.BACKFILL)
     def poll_news(params: dict) -> dict[str, int]:
         """News of the symbols in the whole range; returns records per topic."""
-        from include.orchestration import backfill, connections, polling
+        from include.orchestration import connections
+        from include.orchestration.ingest import backfill, polling
         from include.surveillance import broker, normalise
 
         if not params["news"]:

@@ -44,9 +44,9 @@ with DAG(
     @task
     def application_tables() -> None:
         """Create the application database's tables."""
-        from include.orchestration import notifications
+        from include.orchestration.application import statements
 
-        notifications.create_tables()
+        statements.create_tables()
 
     @task(pool=Pool.POLYGON)
     def polygon() -> None:

@@ -16,11 +16,11 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.orchestration.accounting import account_for
+from include.orchestration.application.runs import account_for
 from include.orchestration.assets import MARTS
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
-from include.orchestration.dbt_docs import dbt_docs
-from include.orchestration.dbt_render import dbt_task_group
+from include.orchestration.marts.docs import dbt_docs
+from include.orchestration.marts.render import dbt_task_group
 from include.surveillance.settings import Settings
 
 with DAG(

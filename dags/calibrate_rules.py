@@ -17,7 +17,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from include.orchestration.dag_defaults import Tag, dag_defaults
-from include.orchestration.reports import BARS_OF_THE_LOG, CalibrateOperator
+from include.orchestration.studies import BARS_OF_THE_LOG, CalibrateOperator
 
 with DAG(
     "calibrate_rules",

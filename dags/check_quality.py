@@ -68,9 +68,9 @@ with DAG(
     @task
     def missing_minutes() -> dict[str, int]:
         """Missing minute bars of the last half hour per cause: no trade, halt, provider gap, our outage, unknown."""
-        from include.orchestration import completeness
+        from include.orchestration import quality
 
-        return completeness.missing_minutes(get_current_context()["dag_run"].run_after)
+        return quality.missing_minutes(get_current_context()["dag_run"].run_after)
 
     feeds()
     detection()

@@ -16,7 +16,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from include.orchestration.dag_defaults import Tag, dag_defaults
-from include.orchestration.reports import BARS_OF_THE_LOG, CompareOperator
+from include.orchestration.studies import BARS_OF_THE_LOG, CompareOperator
 
 YAML = "YAML as in include/surveillance/parameters.yaml; empty: the parameters in force"
 

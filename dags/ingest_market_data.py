@@ -19,10 +19,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
-from include.orchestration.accounting import account_for
+from include.orchestration.application.runs import account_for
 from include.orchestration.assets import NEWS
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
-from include.orchestration.poll_operator import PollOperator
+from include.orchestration.ingest.poll_operator import PollOperator
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
 
@@ -48,7 +48,7 @@ with DAG(
     @task
     def plan() -> list[dict]:
         """What each task is to ask for."""
-        from include.orchestration import polling
+        from include.orchestration.ingest import polling
 
         window, symbols = polling.window_of(get_current_context(), CATCHUP), polling.symbols()
         polling.check_calls(symbols, settings)
@@ -57,7 +57,8 @@ with DAG(
     @task(outlets=[NEWS])
     def poll_news() -> dict[str, int]:
         """News of all symbols in one question; returns records per topic."""
-        from include.orchestration import connections, polling
+        from include.orchestration import connections
+        from include.orchestration.ingest import polling
         from include.surveillance import normalise
 
         window = polling.window_of(get_current_context(), CATCHUP)
@@ -69,7 +70,7 @@ with DAG(
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def settle(polled) -> list[dict]:
         """Who failed inside a group; fails when a task of poll has failed for good, so that its time is asked again."""
-        from include.orchestration import polling
+        from include.orchestration.ingest import polling
 
         polling.check_states(get_current_context()["ti"])
         return polling.alone([found["left"] for found in polled if found])

@@ -4,7 +4,7 @@
 Once a day before the market opens: reference data of the watched instruments, and all stock splits and cash dividends
 of the last months, announced ones included. Detection needs them so that a split or an ex-date is no price gap.
 
-**In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`.
+**In**: Polygon. **Out**: `polygon.normalise.raw`, `market.baselines`.
 
 **When it fails**: detection goes on with the splits and dividends known so far. *unknown ticker* in `polygon.rejected`:
 correct the watchlist.
@@ -31,7 +31,8 @@ with DAG(
     @task(outlets=[REFERENCE])
     def instruments() -> dict[str, int]:
         """Name, exchange and identifiers of each watched symbol."""
-        from include.orchestration import connections, polling
+        from include.orchestration import connections
+        from include.orchestration.ingest import polling
         from include.surveillance import broker, normalise
 
         payload = connections.polygon(connections.PATIENT_SECONDS).instruments(polling.symbols())

@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
-from include.orchestration.accounting import account_for
+from include.orchestration.application.runs import account_for
 from include.orchestration.assets import RAW_TABLES
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
 from include.orchestration.timetables import MarketSessionTimetable

@@ -28,8 +28,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from include.orchestration.after_close import AfterCloseTimetable
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.timetables import AfterCloseTimetable
 from include.surveillance.settings import Settings
 
 settings = Settings.from_env()
@@ -58,32 +58,32 @@ with DAG(
     @task
     def metadata(params: dict) -> dict[str, int]:
         """Delete old rows of Airflow's metadata database; returns the bytes that each table gave back to the disk."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        housekeeping.clean_metadata(*map(housekeeping.days_ago, (params["keep_days"], params["minutely_days"])))
-        return housekeeping.give_back()
+        maintenance.clean_metadata(*map(maintenance.days_ago, (params["keep_days"], params["minutely_days"])))
+        return maintenance.give_back()
 
     @task
     def logs(params: dict) -> int:
         """Delete old log folders; returns how many."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        before = map(housekeeping.days_ago, (params["keep_days"], params["minutely_days"]))
-        return housekeeping.clean_logs(housekeeping.log_folder(), *before)
+        before = map(maintenance.days_ago, (params["keep_days"], params["minutely_days"]))
+        return maintenance.clean_logs(maintenance.log_folder(), *before)
 
     @task
     def reports(params: dict) -> int:
         """Delete old reports; returns how many."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        return housekeeping.clean_reports(housekeeping.days_ago(params["report_days"]))
+        return maintenance.clean_reports(maintenance.days_ago(params["report_days"]))
 
     @task
     def application_rows(params: dict) -> dict[str, int]:
         """Delete old alerts and batches of the application database; returns how many."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        return housekeeping.clean_application(housekeeping.days_ago(params["alert_days"]))
+        return maintenance.clean_application(maintenance.days_ago(params["alert_days"]))
 
     @task
     def topics() -> list[str]:
@@ -96,16 +96,16 @@ with DAG(
     @task(pool=Pool.WAREHOUSE)
     def raw_rows(params: dict) -> dict[str, int]:
         """Delete old rows of RAW; returns how many of each table."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        return housekeeping.clean_raw(params["raw_days"])
+        return maintenance.clean_raw(params["raw_days"])
 
     @task(pool=Pool.WAREHOUSE)
     def staged_files() -> int:
         """Remove files that killed landings left behind; returns how many."""
-        from include.orchestration import housekeeping
+        from include.orchestration import maintenance
 
-        return housekeeping.clean_stage()
+        return maintenance.clean_stage()
 
     # A run that is shown has its logs.
     metadata() >> logs()

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from include.orchestration.accounting import account_for
+from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import NotifySensor
 from include.surveillance.settings import Settings

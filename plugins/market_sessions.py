@@ -2,8 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include.orchestration.after_close import AfterCloseTimetable
-from include.orchestration.timetables import MarketSessionTimetable
+from include.orchestration.timetables import AfterCloseTimetable, MarketSessionTimetable
 
 
 class MarketSessions(AirflowPlugin):

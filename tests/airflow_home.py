@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
 
 if "SURVEILLANCE_TEST_HOME" not in os.environ:
     HOME = Path(tempfile.mkdtemp(prefix="airflow-test-"))

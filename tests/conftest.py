@@ -20,8 +20,8 @@ from include.local_stack import kafka as kafka_broker
 from include.local_stack import postgres as server
 from include.local_stack.credentials import GENERATORS
 from include.local_stack.ports import HOST
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120
 JARS = ROOT / ".local" / "kafka" / "libs"
 

@@ -15,15 +15,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from include.local_stack.environment import user_environment
+from include.local_stack.errors import StackError
+from include.local_stack.market import Market
+from include.local_stack.ports import Ports
+from include.local_stack.prerequisites import PREREQUISITES, ensure_prerequisites
+from include.local_stack.stack import Stack, clean, state_folder
+from include.local_stack.supervisor import Supervisor
 from include.surveillance.errors import SurveillanceError
-
-from .environment import user_environment
-from .errors import StackError
-from .market import Market
-from .ports import Ports
-from .prerequisites import PREREQUISITES, ensure_prerequisites
-from .stack import Stack, clean, state_folder
-from .supervisor import Supervisor
 
 WATCH_SECONDS = 2
 # What a shell reports after Ctrl-C.
@@ -48,7 +47,7 @@ def up(replay: Replay = None) -> None:
 @app.command()
 def demo(duration: Duration = None, replay: Replay = None) -> None:
     """Start everything, backfill, go live and print each alert."""
-    from .demo import run
+    from include.local_stack.demo import run
 
     with _stack(replay) as stack:
         try:

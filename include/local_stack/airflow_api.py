@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import httpx
 
+from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.grouping import RULE as MARKET_RULE
 
 API = "/api/v2"
 FINISHED = {"success", "failed"}

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import health, kafka, postgres
-from .credentials import write_secret
-from .market import Market
-from .ports import HOST, Ports
+from include.local_stack import health, kafka, postgres
+from include.local_stack.credentials import write_secret
+from include.local_stack.market import Market
+from include.local_stack.ports import HOST, Ports
 
 # Five processes that import Airflow at the same time, on the smallest machine.
 AIRFLOW_SECONDS = 600
@@ -83,7 +83,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
         Component(
             "warehouse",
             _module(
-                "include.local_stack.warehouse",
+                "include.embedded_warehouse",
                 *("--db-path", warehouse / "data", "--port", ports.warehouse, "--tls", warehouse / "tls"),
             ),
             lambda _: health.http(f"https://{HOST}:{ports.warehouse}/health", warehouse / "tls" / "ca-bundle.pem"),

@@ -17,7 +17,7 @@ from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.stack import Stack
 from include.local_stack.summary import Summary, summarise
 from include.surveillance import broker, wire
-from include.surveillance.alerts import line
+from include.surveillance.alerts.severity import line
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.sessions import Sessions
 

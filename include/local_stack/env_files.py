@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .credentials import GENERATORS, write_secret
+from include.local_stack.credentials import GENERATORS, write_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from .market import VENDOR, Market
-from .ports import HOST, Ports
-from .warehouse.certificates import ensure_certificates
+from include.embedded_warehouse.certificates import ensure_certificates
+from include.local_stack.market import VENDOR, Market
+from include.local_stack.ports import HOST, Ports
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin"

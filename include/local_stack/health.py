@@ -10,7 +10,7 @@ import celery
 import httpx
 import redis
 
-from .ports import HOST, Ports
+from include.local_stack.ports import HOST, Ports
 
 
 def http(url: str, bundle: Path | None = None) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .environment import ROOT
-from .errors import StackError
+from include.local_stack.environment import ROOT
+from include.local_stack.errors import StackError
 
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from .errors import StackError
+from include.local_stack.errors import StackError
 
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"

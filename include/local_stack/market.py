@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from include.local_stack.errors import StackError
 from include.polygon_simulator.universe import CANARIES, GENERATED
 from include.surveillance.sessions import Sessions
-
-from .errors import StackError
 
 FILE = "market.json"
 SEED = 7

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
-from .errors import PortInUseError, StackError
+from include.local_stack.errors import PortInUseError, StackError
 
 HOST = "127.0.0.1"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import sql
 
-from .errors import StackError
-from .ports import HOST
-from .prerequisites import postgres_programs
+from include.local_stack.errors import StackError
+from include.local_stack.ports import HOST
+from include.local_stack.prerequisites import postgres_programs
 
 SERVER_USER = "postgres"
 DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import MissingPrerequisiteError
+from include.local_stack.errors import MissingPrerequisiteError
 
 JAVA_MINIMUM = 17
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")

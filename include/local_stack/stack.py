@@ -10,18 +10,17 @@ from types import TracebackType
 
 from rich.console import Console
 
-from include.surveillance.polygon import Polygon
-
-from . import components, postgres
-from .components import Component
-from .credentials import ensure_credentials
-from .environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
-from .errors import StackError
-from .initialise import initialise
-from .market import Market
-from .ports import Ports
-from .prerequisites import ensure_prerequisites
-from .supervisor import Supervisor
+from include.local_stack import components, postgres
+from include.local_stack.components import Component
+from include.local_stack.credentials import ensure_credentials
+from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
+from include.local_stack.errors import StackError
+from include.local_stack.initialise import initialise
+from include.local_stack.market import Market
+from include.local_stack.ports import Ports
+from include.local_stack.prerequisites import ensure_prerequisites
+from include.local_stack.supervisor import Supervisor
+from include.surveillance.polygon.client import Polygon
 
 POLL_SECONDS = 0.2
 ENDED = {"BACKOFF", "EXITED", "FATAL", "STOPPED"}

@@ -16,14 +16,14 @@ import snowflake.connector
 from rich.table import Table
 from snowflake.connector.cursor import SnowflakeCursor
 
-from include.local_stack import agreement
 from include.surveillance import broker, normalise, wire
-from include.surveillance.detection.baselines import read_baselines
-from include.surveillance.detection.parameters import ParameterBook
-from include.surveillance.grouping import RULE as MARKET_RULE
-from include.surveillance.models import Alert, Bar
-from include.surveillance.polygon import Polygon
+from include.surveillance.alerts.market_events import RULE as MARKET_RULE
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.live.background import read_background
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.records import Alert, Bar
 from include.surveillance.settings import Settings
+from include.surveillance.studies import agreement
 
 if TYPE_CHECKING:
     from include.local_stack.demo import Demo
@@ -138,7 +138,7 @@ def summarise(demo: Demo) -> Summary:
     book = ParameterBook.load(Settings.from_env(environment).parameters_file)
     replayed, differences = agreement.differences(demo.kafka, len(demo.partitions), sessions=demo.sessions, book=book)
     summary = Summary(
-        profiles=len(read_baselines(demo.kafka)[1]),
+        profiles=len(read_background(demo.kafka)[1]),
         alerts_by_rule=dict(Counter(alert.rule for alert in newest)),
         alerts_by_form={rule: dict(counts) for rule, counts in forms.items()},
         alerts_retracted=sum(alert.status == "retracted" for alert in newest),

@@ -18,10 +18,10 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from .errors import StackError
+from include.local_stack.errors import StackError
 
 if TYPE_CHECKING:
-    from .components import Component
+    from include.local_stack.components import Component
 
 SOCKET_PATH_LIMIT = 100
 START_SECONDS = 60

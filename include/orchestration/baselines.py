@@ -19,9 +19,9 @@ def effective_ms(choice: str, run_after: datetime) -> int:
     Raises:
         ConfigurationError: the calendar has no further session.
     """
-    from include.surveillance.detection.building import LEAD_MS
-    from include.surveillance.detection.replay import effective_from
+    from include.surveillance.detection.profiles.schedule import effective_from
     from include.surveillance.errors import ConfigurationError
+    from include.surveillance.live.build_profiles import LEAD_MS
     from include.surveillance.sessions import MINUTE_MS
 
     moment_ms = round(run_after.timestamp() * 1_000)
@@ -38,7 +38,7 @@ def effective_ms(choice: str, run_after: datetime) -> int:
 
 def build(partition: int, effective_ms: int) -> dict[str, int]:
     """Build and publish the profiles of one partition; counts only."""
-    from include.surveillance.detection.building import build_partition
+    from include.surveillance.live.build_profiles import build_partition
 
     return asdict(build_partition(connections.kafka(), partition, sessions=_sessions(), effective_ms=effective_ms))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
-    from include.surveillance.polygon import Polygon
+    from include.surveillance.polygon.client import Polygon
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
 RATE_LIMIT = "rate_limit"
@@ -23,12 +23,12 @@ def polygon(patience_seconds: float = 45.0) -> Polygon:
 
     With POLYGON_CALLS_PER_MINUTE all workers count their calls in the Redis of connection ``rate_limit``.
     """
-    from include.surveillance.polygon import Polygon
+    from include.surveillance.polygon.client import Polygon
     from include.surveillance.settings import Settings
 
     connection, rate_limit = _get(POLYGON), None
     if calls := Settings.from_env().polygon_calls_per_minute:
-        from include.surveillance.rate_limit import RateLimit
+        from include.surveillance.polygon.rate_limit import RateLimit
 
         rate_limit = RateLimit(_get(RATE_LIMIT).get_uri(), calls, connection.password)
     return Polygon(connection.password, connection.host, rate_limit=rate_limit, patience_seconds=patience_seconds)

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from include.orchestration import connections, notifications
+from include.orchestration import connections, notify
 from include.orchestration.triggers import LagTrigger
 
 STUCK_SECONDS = 5.0
@@ -127,20 +127,20 @@ class DetectSensor(ConsumeSensor):
         self.partition = partition
 
     def group(self) -> str:
-        from include.surveillance.detection import microbatch
+        from include.surveillance.live import detector
 
-        return microbatch.GROUP
+        return detector.GROUP
 
     def partitions(self) -> list[tuple[str, int]]:
-        from include.surveillance.detection import microbatch
+        from include.surveillance.live import detector
 
-        return microbatch.positions_of(self.partition)
+        return detector.positions_of(self.partition)
 
     @contextmanager
     def following(self) -> Iterator[Step]:
         """The partition's detector: its state stays in memory from one micro-batch to the next."""
-        from include.surveillance.detection.microbatch import Detector
-        from include.surveillance.detection.parameters import ParameterBook
+        from include.surveillance.detection.parameters.book import ParameterBook
+        from include.surveillance.live.detector import Detector
         from include.surveillance.sessions import Sessions
         from include.surveillance.settings import Settings
 
@@ -155,7 +155,7 @@ class NotifySensor(ConsumeSensor):
     """Follows all partitions of alerts: stores each alert in the application database, tells people of new ones."""
 
     def group(self) -> str:
-        return notifications.GROUP
+        return notify.GROUP
 
     def partitions(self) -> list[tuple[str, int]]:
         from include.surveillance.broker import ALERTS
@@ -164,4 +164,4 @@ class NotifySensor(ConsumeSensor):
         return [(ALERTS, partition) for partition in range(Settings.from_env().kafka_partitions)]
 
     def handle(self) -> dict[str, int]:
-        return notifications.notify_backlog(connections.kafka(), self.partitions())
+        return notify.notify_backlog(connections.kafka(), self.partitions())

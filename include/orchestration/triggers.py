@@ -47,7 +47,7 @@ class LagTrigger(BaseTrigger):
         from include.surveillance.errors import BrokerError
 
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
-        patiently = AsyncRetrying(
+        retrying = AsyncRetrying(
             retry=retry_if_exception_type(BrokerError),
             wait=wait_fixed(1),
             stop=stop_after_delay(PATIENCE_SECONDS),
@@ -57,7 +57,7 @@ class LagTrigger(BaseTrigger):
         probe = await asyncio.to_thread(self._open)
         try:
             while time.time() < self.until:
-                if lag := await patiently(asyncio.to_thread, probe.lag):
+                if lag := await retrying(asyncio.to_thread, probe.lag):
                     yield TriggerEvent({"lag": lag})
                     return
                 await asyncio.sleep(PROBE_SECONDS)

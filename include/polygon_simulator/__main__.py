@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from include.polygon_simulator.market import Market, crowded, replay_market, synthetic_market
+from include.polygon_simulator.server import create_app
 from include.surveillance.errors import ConfigurationError
-
-from .market import Market, crowded, replay_market, synthetic_market
-from .server import create_app
 
 KEEP_ALIVE_SECONDS, LONGEST_ANSWER_MS = 180, 60_000
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 from zlib import crc32
 
-from .market import DAY_MS, Market
+from include.polygon_simulator.market import DAY_MS, Market
 
 HISTORY_DAYS, NOTICE_DAYS, QUARTER_DAYS = 730, 14, 91
 

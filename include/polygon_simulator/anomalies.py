@@ -14,10 +14,9 @@ from zlib import crc32
 
 import numpy as np
 
+from include.polygon_simulator.bars import MINUTE_MS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
-
-from .bars import MINUTE_MS
 
 SILENCE_ALLOWED = 15  # minutes without a bar before feed_freshness fires
 SILENCE_NOTICED = 5  # the same where the symbol is known never to be silent

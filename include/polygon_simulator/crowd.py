@@ -13,9 +13,8 @@ from zlib import crc32
 
 import numpy as np
 
+from include.polygon_simulator.bars import MINUTE_MS, Bars
 from include.surveillance.sessions import Session
-
-from .bars import MINUTE_MS, Bars
 
 THIN_EVERY, THIN_TRADES = 10, 0.7  # one symbol of so many trades only in such a share of the minutes
 BURST_MINUTES, BURST_TIMES = 3, 10  # of abnormal volume

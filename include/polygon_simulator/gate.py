@@ -9,8 +9,8 @@ from collections import deque
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .answers import RefusedError
-from .misbehaviour import too_many
+from include.polygon_simulator.answers import RefusedError
+from include.polygon_simulator.misbehaviour import too_many
 
 
 class Gate:

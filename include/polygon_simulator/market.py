@@ -12,14 +12,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from include.polygon_simulator.anomalies import Plan
+from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.crowd import Crowd
+from include.polygon_simulator.replay import RecordedSource
+from include.polygon_simulator.synthetic import SyntheticSource
+from include.polygon_simulator.universe import CANARIES, Instrument, generated, listed, recorded
 from include.surveillance.sessions import NEW_YORK, Session, Sessions
-
-from .anomalies import Plan
-from .bars import MINUTE_MS, Bars
-from .crowd import Crowd
-from .replay import RecordedSource
-from .synthetic import SyntheticSource
-from .universe import CANARIES, Instrument, generated, listed, recorded
 
 DAY_MS, FOREVER_MS = 86_400_000, 2**53
 

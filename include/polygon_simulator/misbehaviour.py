@@ -13,9 +13,9 @@ import msgspec
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .answers import RefusedError
-from .delivery import dated, deliver, gone
-from .spoiling import spoiled
+from include.polygon_simulator.answers import RefusedError
+from include.polygon_simulator.delivery import dated, deliver, gone
+from include.polygon_simulator.spoiling import spoiled
 
 Kind = Literal[
     "429",

@@ -10,12 +10,11 @@ from zlib import crc32
 
 import numpy as np
 
+from include.polygon_simulator.anomalies import Anomaly
+from include.polygon_simulator.bars import MINUTE_MS
+from include.polygon_simulator.market import Market
+from include.polygon_simulator.synthetic import article_minute
 from include.surveillance.sessions import Session
-
-from .anomalies import Anomaly
-from .bars import MINUTE_MS
-from .market import Market
-from .synthetic import article_minute
 
 HEADLINES = {
     "positive": ("{name} raises its outlook", "Analysts turn upbeat on {name}", "{name} wins a large order"),

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from include.polygon_simulator.bars import MINUTE_MS, Bars, concatenate
+from include.polygon_simulator.market import DAY_MS, Market
 from include.surveillance.sessions import Session
-
-from .bars import MINUTE_MS, Bars, concatenate
-from .market import DAY_MS, Market
 
 SPANS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": DAY_MS}
 

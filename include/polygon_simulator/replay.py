@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from include.polygon_simulator.bars import MINUTE_MS, Bars
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
-
-from .bars import MINUTE_MS, Bars
 
 COLUMNS = ("symbol", "ts_ms", "open", "high", "low", "close", "volume", "vwap", "trades", "timespan")
 

@@ -6,13 +6,22 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from include.polygon_simulator.answers import (
+    RefusedError,
+    address,
+    answer,
+    bad_request,
+    cursor,
+    moment,
+    parameters,
+    request_id,
+    whole_number,
+)
+from include.polygon_simulator.market import Market
+from include.polygon_simulator.misbehaviour import NOT_YET
+from include.polygon_simulator.paging import SPANS, Query, read_page
+from include.polygon_simulator.snapshots import Snapshots
 from include.surveillance.sessions import Session
-
-from .answers import RefusedError, address, answer, bad_request, cursor, moment, parameters, request_id, whole_number
-from .market import Market
-from .misbehaviour import NOT_YET
-from .paging import SPANS, Query, read_page
-from .snapshots import Snapshots
 
 MAX_LIMIT, DEFAULT_LIMIT = 50_000, 5_000
 

@@ -8,12 +8,22 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from . import actions
-from .answers import RefusedError, address, answer, cursor, listing, moment, parameters, request_id, whole_number
-from .market import DAY_MS, Market
-from .newsroom import Newsroom
-from .status import market_now, upcoming_holidays
-from .universe import Instrument
+from include.polygon_simulator import actions
+from include.polygon_simulator.answers import (
+    RefusedError,
+    address,
+    answer,
+    cursor,
+    listing,
+    moment,
+    parameters,
+    request_id,
+    whole_number,
+)
+from include.polygon_simulator.market import DAY_MS, Market
+from include.polygon_simulator.newsroom import Newsroom
+from include.polygon_simulator.status import market_now, upcoming_holidays
+from include.polygon_simulator.universe import Instrument
 
 NEWS_HISTORY_MS = 30 * DAY_MS
 TICKERS, DETAILS = "/v3/reference/tickers", "/v3/reference/tickers/{ticker}"

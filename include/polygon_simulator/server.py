@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from .answers import RefusedError, answer, bad_request
-from .gate import Gate
-from .market import Market
-from .misbehaviour import Kind, Misbehaviour, Order
-from .routes_bars import bars_router
-from .routes_reference import reference_router
+from include.polygon_simulator.answers import RefusedError, answer, bad_request
+from include.polygon_simulator.gate import Gate
+from include.polygon_simulator.market import Market
+from include.polygon_simulator.misbehaviour import Kind, Misbehaviour, Order
+from include.polygon_simulator.routes_bars import bars_router
+from include.polygon_simulator.routes_reference import reference_router
 
 LABEL_SESSIONS = 3
 

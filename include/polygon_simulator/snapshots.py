@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from msgspec.json import encode
 
+from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.crowd import Crowd
+from include.polygon_simulator.market import Market
 from include.surveillance.sessions import Session
-
-from .bars import MINUTE_MS, Bars
-from .crowd import Crowd
-from .market import Market
 
 ZERO = dict.fromkeys(("c", "h", "l", "o", "v", "vw"), 0)
 SAMPLE_MINUTES = 30  # a day of the crowd is estimated from one minute out of so many

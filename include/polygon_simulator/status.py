@@ -8,9 +8,8 @@ from typing import Any
 import exchange_calendars
 import pandas as pd
 
+from include.polygon_simulator.market import Market
 from include.surveillance.sessions import NEW_YORK
-
-from .market import Market
 
 AHEAD = timedelta(days=365)
 

@@ -12,11 +12,10 @@ from zlib import crc32
 
 import numpy as np
 
+from include.polygon_simulator.anomalies import CALM, Anomaly, Plan
+from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.universe import Instrument
 from include.surveillance.sessions import Session, Sessions
-
-from .anomalies import CALM, Anomaly, Plan
-from .bars import MINUTE_MS, Bars
-from .universe import Instrument
 
 SECTOR_WEIGHT, MARKET_WEIGHT = 0.4, 0.5
 OWN_WEIGHT = (1 - SECTOR_WEIGHT**2 - MARKET_WEIGHT**2) ** 0.5

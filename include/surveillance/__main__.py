@@ -1,3 +1,3 @@
-from .cli import app
+from include.surveillance.cli import app
 
 app(prog_name="python -m include.surveillance")

@@ -17,8 +17,8 @@ import exchange_calendars
 import numpy as np
 import pandas as pd
 
-from .errors import ConfigurationError
-from .models import SPAN_MS
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.records import SPAN_MS
 
 Phase = Literal["pre", "regular", "post", "closed"]
 NEW_YORK = ZoneInfo("America/New_York")

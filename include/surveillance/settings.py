@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConfigurationError
+from include.surveillance.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 # Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.

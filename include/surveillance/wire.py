@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from .errors import SurveillanceError
-from .models import (
+from include.surveillance.errors import SurveillanceError
+from include.surveillance.records import (
     Alert,
     Bar,
     Dividend,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tests.paths import ROOT
+
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import json
@@ -17,7 +19,6 @@ import typer
 from . import machine, measuring, report
 from .market import Market, by_series, recorded, repeated, table
 
-ROOT = Path(__file__).resolve().parents[2]
 ENGINE_BARS = 4_000_000
 PANDAS_BARS = 400_000
 

@@ -21,11 +21,11 @@ import typer
 
 from include.local_stack import kafka as kafka_broker
 from include.surveillance import broker
-from include.surveillance.models import Bar
+from include.surveillance.records import Bar
 from tests.benchmarks import machine
 from tests.benchmarks.market import Market
 from tests.conftest import JARS, ROOT, free_port, service
-from tests.local_stack.warehouse.launcher import Launcher
+from tests.embedded_warehouse.launcher import Launcher
 
 SYMBOLS = 200
 LIMIT_MB = 1024

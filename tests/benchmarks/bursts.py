@@ -12,9 +12,10 @@ import pandas as pd
 
 from include.polygon_simulator.injection import inject_bursts
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.engine import Engine, Evaluation
-from include.surveillance.detection.parameters import Form, ParameterBook
-from include.surveillance.detection.replay import walk_forward
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
 
@@ -23,7 +24,7 @@ from .market import columns
 
 PER_SYMBOL_DAY = 2
 LAST_MS = 1 << 42
-FORMS: dict[str, tuple[Form, bool]] = {
+FORMS: dict[str, tuple[RuleForm, bool]] = {
     "robust": ("robust", False),
     "literal": ("literal", False),
     "literal, session reset": ("literal", True),

@@ -8,9 +8,9 @@ from math import inf
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.engine import Evaluation
-from include.surveillance.detection.parameters import Parameters
-from include.surveillance.models import SPAN_MS
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.parameters.book import Parameters
+from include.surveillance.records import SPAN_MS
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.engine import Engine, Evaluation
-from include.surveillance.detection.parameters import ParameterBook
-from include.surveillance.detection.rules.rule import KINDS
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
 

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.sessions import Sessions
+from tests.paths import ROOT
 
 from . import recall_report
 from .bursts import METHODS, PER_SYMBOL_DAY, Bursts, Scored, hits, measure, own_thresholds, threshold
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = ("minute_2019feb", "minute_2023jan", "minute15_2019")
 MULTIPLES = (3, 5, 8)
 BUDGET = 0.1

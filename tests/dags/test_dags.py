@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import airflow  # noqa: F401 - cosmos imported first leaves Airflow half imported
 import pytest
@@ -14,9 +13,9 @@ from cosmos.operators.watcher import BaseConsumerSensor
 
 from include.orchestration.callbacks import report_run_failure, report_task_failure
 from include.orchestration.dag_defaults import OWNER, Pool, RetryWhatMayHelp, Tag
-from include.orchestration.dbt_render import report_unless_dbt_failed
+from include.orchestration.marts.render import report_unless_dbt_failed
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dags").glob("*.py"))
 DAG_IDS = {
     "backfill_market_data",

@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +15,13 @@ import snowflake.connector
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from snowflake.connector import SnowflakeConnection
 
-from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Record
+from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record
 from include.surveillance.warehouse import create_tables
 from include.surveillance.wire import encode
-from tests.local_stack.warehouse.launcher import Launcher
+from tests.embedded_warehouse.launcher import Launcher
+from tests.paths import ROOT
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+PROJECT = ROOT / "dbt_project"
 TABLES = {
     Bar: "RAW_BARS",
     NewsItem: "RAW_NEWS",

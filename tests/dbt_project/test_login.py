@@ -73,7 +73,7 @@ def test_the_hook(settings, monkeypatch):
 
 
 def test_cosmos(settings, monkeypatch):
-    from include.orchestration.dbt_render import ConnectionProfile, ProfileConfig
+    from include.orchestration.marts.render import ConnectionProfile, ProfileConfig
 
     # A new one: the mapping remembers the connection of its task.
     mapping = ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"})

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+from tests.paths import ROOT
+
+PROJECT = ROOT / "dbt_project"
 LAYERS = {
     "staging": ("stg_", "STAGING", {"source"}),
     "marts": ("(dim|fact)_", "ANALYTICS", {"staging", "marts", "snapshots"}),

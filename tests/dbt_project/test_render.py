@@ -14,9 +14,9 @@ from tests.airflow_home import airflow_database as airflow_database
 # isort: split
 from airflow.sdk.exceptions import AirflowException
 
-from include.orchestration import dbt_render
 from include.orchestration.callbacks import report_task_failure
-from include.orchestration.dbt_render import name_what_failed, publish
+from include.orchestration.marts import render
+from include.orchestration.marts.render import name_what_failed, publish
 from include.surveillance.errors import SurveillanceError
 
 PRODUCER = "dbt.dbt_producer_watcher"
@@ -32,9 +32,9 @@ def group(dbt, tmp_path_factory):
     assert parsed.success, parsed.exception
     manifest.write_text(json.dumps(parsed.result.to_dict(), default=str))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbt_render, "MANIFEST", manifest)
+        patch.setattr(render, "MANIFEST", manifest)
         with DAG("drawn", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)):
-            yield dbt_render.dbt_task_group(group_id="dbt")
+            yield render.dbt_task_group(group_id="dbt")
 
 
 def nodes(group) -> dict[str, set[str]]:
@@ -111,7 +111,7 @@ def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill):
 def test_a_failed_build_is_told_of_once(group, monkeypatch, ended, told):
     """By the task that runs dbt; a task that fails on its own tells so."""
     heard = []
-    monkeypatch.setattr(dbt_render, "report_task_failure", heard.append)
+    monkeypatch.setattr(render, "report_task_failure", heard.append)
 
     def states(dag_id, task_ids, run_ids):
         if isinstance(ended, Exception):

@@ -15,8 +15,8 @@ import pytest
 
 from include.local_stack.credentials import ensure_credentials, leaks
 from include.local_stack.ports import HOST, Ports
-from tests.conftest import ROOT
 from tests.ground import ground
+from tests.paths import ROOT, SHARED_DATA
 
 RULES = {
     "abnormal_volume",
@@ -30,7 +30,7 @@ RULES = {
 LIVE_SECONDS = 120
 # Airflow's own way of running a task; the fast lane is what the example settings switch on.
 PLAIN_LANE = {"AIRFLOW__SDK__QUEUE_TO_COORDINATOR": "{}"}
-RECORDED = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "minute_2019feb.parquet"
+RECORDED = SHARED_DATA / "minute_2019feb.parquet"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ held against the truth (``truth``):
 
 * bars: what the simulator says when it is asked anew;
 * metrics and alerts: what the same log gives when it is detected by one process that nothing happens to (``shadow``),
-  and a replay of the log from files (``include.local_stack.agreement``);
+  and a replay of the log from files (``include.surveillance.studies.agreement``);
 * rows of the warehouse and of the application's database: what lies on the topics.
 
 Every message and row counts: what should be there and is not is *lost*, what is there more often than it should be is

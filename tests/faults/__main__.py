@@ -18,7 +18,7 @@ from rich.console import Console
 from include.local_stack.credentials import leaks
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.settings import ROOT
+from tests.paths import ROOT
 
 from . import planted, report
 from .load import Load

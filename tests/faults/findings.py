@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from include.surveillance import wire
-from include.surveillance.models import Alert
+from include.surveillance.records import Alert
 
 
 @dataclass

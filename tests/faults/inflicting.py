@@ -12,7 +12,7 @@ import psutil
 
 from include.surveillance import failpoints
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.settings import ROOT
+from tests.paths import ROOT
 
 from .stage import Stage
 

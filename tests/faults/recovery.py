@@ -12,8 +12,8 @@ from confluent_kafka import KafkaException
 from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance import broker
-from include.surveillance.detection import microbatch
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.live import detector
 
 from .load import Load
 from .stage import LIVE, LOAD, Stage
@@ -70,8 +70,8 @@ class Recovery:
     def unquiet(self) -> str | None:
         """Who has not come to the end of its topics."""
         kafka, partitions = self.stage.kafka, self.stage.partitions
-        positions = [position for partition in partitions for position in microbatch.positions_of(partition)]
-        if lag := broker.lag(kafka, microbatch.GROUP, positions):
+        positions = [position for partition in partitions for position in detector.positions_of(partition)]
+        if lag := broker.lag(kafka, detector.GROUP, positions):
             return f"detection is {lag} messages behind"
         if lag := broker.lag(kafka, NOTIFIER, [(broker.ALERTS, partition) for partition in partitions]):
             return f"notification is {lag} messages behind"

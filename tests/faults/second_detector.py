@@ -9,9 +9,9 @@ import time
 from collections import Counter
 
 from include.surveillance import failpoints
-from include.surveillance.detection.microbatch import detect_partition
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import BrokerError
+from include.surveillance.live.detector import detect_partition
 from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from include.surveillance import wire
 from include.surveillance.broker import Kafka, Received
-from include.surveillance.detection import intake
-from include.surveillance.detection.baselines import read_baselines
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
-from include.surveillance.models import Alert
+from include.surveillance.live import intake
+from include.surveillance.live.background import read_background
+from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
 
 
@@ -29,7 +30,7 @@ class Shadow:
     """
 
     def __init__(self, kafka: Kafka, sessions: Sessions, book: ParameterBook):
-        self._engine = Engine(book, sessions, *read_baselines(kafka))
+        self._engine = Engine(book, sessions, *read_background(kafka))
         self._states: dict[int, State] = {}
         self.metrics: Counter[bytes] = Counter()
         self.alerts: Counter[bytes] = Counter()
@@ -38,7 +39,7 @@ class Shadow:
         """Messages of bars and news that follow the ones consumed before."""
         ordered = sorted(messages, key=lambda message: (message.timestamp_ms, message.topic, message.offset))
         state = self._states.get(partition) or State("sketch")
-        found = self._engine.run(state, intake.decode(ordered).records)
+        found = detect_records(self._engine, state, intake.decode(ordered).records)
         self._states[partition] = found.state
         self.metrics.update(wire.encode(metric) for metric in found.metrics)
         self.alerts.update(wire.encode(alert) for alert in found.alerts if not by_news(alert))

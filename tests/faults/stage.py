@@ -20,7 +20,7 @@ from include.local_stack.components import Component, airflow, services
 from include.local_stack.stack import Stack
 from include.local_stack.summary import database_arguments, warehouse_arguments
 from include.surveillance import failpoints
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings

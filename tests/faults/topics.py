@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka, Position, Received
-from include.surveillance.broker.client import TIMEOUT_SECONDS, clear, new_consumer, partitions_at
-from include.surveillance.models import Bar, Reject
+from include.surveillance.broker.client import TIMEOUT_SECONDS, as_broker_error, new_consumer, partitions_at
+from include.surveillance.records import Bar, Reject
 from include.surveillance.warehouse.rows import TABLES, rows_of
 
 from .vendor import Key, key_of
@@ -65,7 +65,7 @@ class Topics:
 
     def ends(self) -> dict[Position, int]:
         """Where each landed partition ends for readers of committed messages."""
-        with clear(self._kafka, "read ends"), new_consumer(self._kafka, "reader") as consumer:
+        with as_broker_error(self._kafka, "read ends"), new_consumer(self._kafka, "reader") as consumer:
             places = partitions_at(dict.fromkeys(self._next, 0))
             ask = consumer.get_watermark_offsets
             return {(p.topic, p.partition): ask(p, timeout=TIMEOUT_SECONDS, cached=False)[1] for p in places}

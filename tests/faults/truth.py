@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from include.local_stack import agreement
 from include.surveillance import wire
-from include.surveillance.grouping import RULE as MARKET_RULE
+from include.surveillance.alerts.market_events import RULE as MARKET_RULE
+from include.surveillance.studies import agreement
 
 from .findings import Findings, name_of
 from .load import Load

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from include.surveillance import normalise
-from include.surveillance.models import Bar, Reject
-from include.surveillance.polygon import Polygon
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.records import Bar, Reject
 
 Key = tuple[str, str, int]  # symbol, timespan, start
 

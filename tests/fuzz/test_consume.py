@@ -11,8 +11,8 @@ import msgspec
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Received
-from include.surveillance.detection import intake, microbatch
-from include.surveillance.models import Alert, Bar, NewsItem, Record, Reject, Watermark
+from include.surveillance.live import detector, intake
+from include.surveillance.records import Alert, Bar, NewsItem, Record, Reject, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
 from include.surveillance.warehouse import REJECTED_TABLE, TABLES
 from include.surveillance.warehouse.rows import SKIPPED_KIND, rows_of, to_table
@@ -77,7 +77,7 @@ def test_broken_messages_do_not_hold_up_detection(kafka, partition):  # noqa: F8
     sent(kafka, broker.BARS, bars)
     sent(kafka, broker.NEWS, news)
     broker.publish(kafka, [last := msgspec.structs.replace(bar(rng), symbol="C", event_id="")])
-    summary = microbatch.detect_partition(kafka, 0, sessions=Sessions(), limit=1_000, seconds=3_600)
+    summary = detector.detect_partition(kafka, 0, sessions=Sessions(), limit=1_000, seconds=3_600)
 
     messages = [*read(kafka, broker.BARS), *read(kafka, broker.NEWS)]
     records, _, rejects = intake.decode(messages)
@@ -94,7 +94,7 @@ def test_broken_messages_do_not_hold_up_detection(kafka, partition):  # noqa: F8
     assert len(missing) <= summary.late
     assert (last.symbol, last.timespan, last.ts_ms) not in missing
     assert min(len(rejects), len(usable)) > MESSAGES // 10
-    assert broker.lag(kafka, microbatch.GROUP, microbatch.positions_of(0)) == 0
+    assert broker.lag(kafka, detector.GROUP, detector.positions_of(0)) == 0
 
 
 def test_broken_messages_are_landed_as_rows_or_rejects():

@@ -12,8 +12,8 @@ import pytest
 
 from include.surveillance import broker, wire
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.models import Record, Reject
-from include.surveillance.polygon import Payload
+from include.surveillance.polygon.client import Payload
+from include.surveillance.records import Record, Reject
 from tests.fuzz.mutations import changed_bytes, changed_object
 from tests.fuzz.vendor import QUESTIONS, Question, results, vendor
 

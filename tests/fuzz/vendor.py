@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.surveillance import normalise
-from include.surveillance.models import SPAN_MS, Record, Reject
-from include.surveillance.polygon import Payload, Polygon
+from include.surveillance.polygon.client import Payload, Polygon
+from include.surveillance.records import SPAN_MS, Record, Reject
+from tests.paths import SHARED_DATA
 
-RECORDED = (
-    Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "polygon_payloads"
-)
+RECORDED = SHARED_DATA / "polygon_payloads"
 WATCHED = ["AAPL", "MSFT"]
 START_MS = 1_550_154_600_000  # 2019-02-14 14:30 UTC
 END_MS = START_MS + 50 * 60_000
@@ -29,7 +26,7 @@ class Question(NamedTuple):
     """How something is asked for, what becomes of the answer, and which results may be left out of it."""
 
     poll: Callable[[Polygon], Payload]
-    normalise: Callable[[Payload], list[Record]]
+    reference: Callable[[Payload], list[Record]]
     may_leave_out: Callable[[dict[str, Any]], bool]
     files: str
     sample: dict[str, Any]

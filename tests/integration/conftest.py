@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_stack.warehouse.launcher import Launcher
+from tests.embedded_warehouse.launcher import Launcher
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from include.surveillance import broker, failpoints, warehouse
-from include.surveillance.detection import microbatch
-from include.surveillance.detection.microbatch import detect_partition
 from include.surveillance.errors import BrokerError
-from include.surveillance.models import Record
+from include.surveillance.live import detector
+from include.surveillance.live.detector import detect_partition
+from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
+from tests.embedded_warehouse.launcher import Launcher
 from tests.integration.private_topics import private_topics
-from tests.local_stack.warehouse.launcher import Launcher
 
 
 def exit_code(target: Callable[..., None], *arguments: object) -> int:
@@ -48,7 +48,7 @@ def detect(kafka: dict[str, Any], own: str, folder: str) -> None:
 def detect_in_rivalry(kafka: dict[str, Any], own: str, fenced: Path) -> None:
     """Detection of partition 0 in very small batches until nothing is left; writes down each loss of the partition."""
     private_topics(pytest.MonkeyPatch(), own)
-    while broker.lag(kafka, microbatch.GROUP, microbatch.positions_of(0)):
+    while broker.lag(kafka, detector.GROUP, detector.positions_of(0)):
         try:
             detect_partition(kafka, 0, sessions=Sessions(), limit=15)
         except BrokerError as error:

@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay
 
 from include.surveillance import broker, wire
 from include.surveillance.errors import BrokerError, ConfigurationError
-from include.surveillance.models import Bar, NewsItem, Reject, Split, Watermark
+from include.surveillance.records import Bar, NewsItem, Reject, Split, Watermark
 
 PARTITIONS = 4
 ALL_BARS = [(broker.BARS, partition) for partition in range(PARTITIONS)]

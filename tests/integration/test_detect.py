@@ -16,14 +16,14 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
-from include.surveillance.alerts import line
+from include.surveillance.alerts.severity import line
 from include.surveillance.broker.client import bounds, new_consumer
 from include.surveillance.cli import app
-from include.surveillance.detection import intake, microbatch, restoring
-from include.surveillance.detection.baselines import read_baselines
-from include.surveillance.detection.microbatch import Detector, detect_partition, positions_of
 from include.surveillance.errors import BrokerError
-from include.surveillance.models import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
+from include.surveillance.live import detector, intake, restore
+from include.surveillance.live.background import read_background
+from include.surveillance.live.detector import Detector, detect_partition, positions_of
+from include.surveillance.records import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
 from tests.integration.private_topics import private_topics
 from tests.surveillance.detection.market import profile
@@ -123,7 +123,7 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     assert summary.alerts == len(alerts)
     assert {alert.rule for alert in alerts} >= {"abnormal_volume", "price_breakout", "news_impact", "feed_freshness"}
     assert len(found(kafka, partition, broker.METRICS)) == 150
-    assert broker.lag(kafka, microbatch.GROUP, positions_of(partition)) == 0
+    assert broker.lag(kafka, detector.GROUP, positions_of(partition)) == 0
     assert detect(kafka, partition).records == 0
     arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--partitions", "1", "--no-follow", "--last", "100"]
     printed = CliRunner().invoke(app, arguments).output
@@ -135,7 +135,7 @@ def test_many_small_batches_find_what_one_finds(kafka, partition):
     broker.publish(kafka, market())
     detect(kafka, partition)
     whole, state = outputs(kafka, partition), snapshot(kafka, partition)
-    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
     summary = detect(kafka, partition, limit=17)
     assert summary.records == 152
     twice = {topic: sorted(values * 2) for topic, values in whole.items()}
@@ -149,7 +149,7 @@ def test_a_backlog_is_worked_off_in_steps(kafka, partition):
     steps = []
     while (step := detect(kafka, partition, limit=50, seconds=0)).records:
         steps.append(step)
-        assert broker.lag(kafka, microbatch.GROUP, positions_of(partition)) == 152 - sum(it.records for it in steps)
+        assert broker.lag(kafka, detector.GROUP, positions_of(partition)) == 152 - sum(it.records for it in steps)
     assert len(steps) >= 3
     assert len({wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)}) == 150
 
@@ -188,7 +188,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
         transaction.send_raw(broker.DETECTOR_STATE, b"broken", key=str(partition), partition=partition)
     alerts = found(kafka, partition, broker.ALERTS)
     broker.publish(kafka, records[-3:])
-    with caplog.at_level(logging.WARNING, restoring.__name__):
+    with caplog.at_level(logging.WARNING, restore.__name__):
         summary = detect(kafka, partition)
     assert summary.rebuilt
     assert "rebuilt from the log" in caplog.text
@@ -198,7 +198,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
     assert expected is not None
     # The rebuilt state goes on as if nothing had happened.
     after = snapshot(kafka, partition)
-    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
     detect(kafka, partition)
     assert snapshot(kafka, partition) == after
 
@@ -234,7 +234,7 @@ def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, 
     dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0)
     renamed = TickerChange(symbol="AMD", new_symbol="AMDX", date="2019-02-15")
     broker.publish(kafka, [profile(sessions=3), dividend, renamed, usual])
-    actions, profiles = read_baselines(kafka)
+    actions, profiles = read_background(kafka)
     assert profiles == [usual], "the newer of two with one id"
     assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
     broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
@@ -284,21 +284,21 @@ def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monke
 # --- a detector that is kept open
 
 
-def detector(kafka, partition: int) -> Detector:
+def open_detector(kafka, partition: int) -> Detector:
     return Detector(kafka, partition, sessions=SESSIONS)
 
 
 def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, partition):
     """A message at a time, a few, and none at all; then the whole log once more by another."""
     records = market()
-    with detector(kafka, partition) as resident:
+    with open_detector(kafka, partition) as resident:
         counts = resident.step()
         for start, end in ((0, 1), (1, 40), (40, 40), (40, 110), (110, len(records))):
             broker.publish(kafka, records[start:end])
             counts += resident.step()
         assert resident.offsets == {broker.BARS: 151, broker.NEWS: 1}
     assert (counts["records"], counts["bars"], counts["metrics"]) == (152, 150, 150)
-    broker.commit(kafka, microbatch.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
     apart, state = outputs(kafka, partition), snapshot(kafka, partition)
     detect(kafka, partition)
     assert outputs(kafka, partition) == {topic: sorted(values * 2) for topic, values in apart.items()}
@@ -306,7 +306,7 @@ def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, parti
 
 
 def test_a_detector_waits_for_the_first_message_and_commits_nothing_when_none_comes(kafka, partition):
-    with detector(kafka, partition) as resident:
+    with open_detector(kafka, partition) as resident:
         assert resident.step(5)["bars"] == 1
         ends = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).next_offsets
         assert not any(resident.step(0.5).values())
@@ -318,10 +318,10 @@ def test_a_detector_waits_for_the_first_message_and_commits_nothing_when_none_co
 
 
 def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use(kafka, partition):
-    with detector(kafka, partition) as first:
+    with open_detector(kafka, partition) as first:
         first.step()
         broker.publish(kafka, market())
-        with detector(kafka, partition) as second:
+        with open_detector(kafka, partition) as second:
             with pytest.raises(BrokerError, match="another process has taken over"):
                 first.step()
             assert second.step()["bars"] == 149
@@ -332,8 +332,8 @@ def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use
 
 
 def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
-    monkeypatch.setattr(microbatch, "BASELINES_SECONDS", 0.0)
-    with detector(kafka, partition) as resident:
+    monkeypatch.setattr(detector, "BASELINES_SECONDS", 0.0)
+    with open_detector(kafka, partition) as resident:
         broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
         resident.step()
         usual = profile(effective_ms=bar(20).ts_ms)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from include.surveillance import broker, failpoints, wire
-from include.surveillance.detection import intake, microbatch
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.microbatch import detect_partition
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
+from include.surveillance.live import detector, intake
+from include.surveillance.live.detector import detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
 from tests.integration.test_detect import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
 
@@ -22,7 +23,7 @@ DETECTING = ("transaction.sent", "transaction.offsets_sent", AFTER_COMMIT)
 
 
 def unique() -> str:
-    return microbatch.GROUP.partition("-")[2]
+    return detector.GROUP.partition("-")[2]
 
 
 @pytest.mark.parametrize("point", DETECTING)
@@ -38,15 +39,15 @@ def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: s
     summary = detect_partition(kafka, partition, sessions=SESSIONS, limit=60)
     assert not summary.rebuilt
     assert outputs(kafka, partition) == at_once(kafka)
-    assert broker.lag(kafka, microbatch.GROUP, microbatch.positions_of(partition)) == 0
+    assert broker.lag(kafka, detector.GROUP, detector.positions_of(partition)) == 0
 
 
 def at_once(kafka) -> dict[str, list[bytes]]:
     """What the rules find in the whole log, by one run without Kafka's transactions."""
-    with intake.Intake(kafka, dict.fromkeys(microbatch.positions_of(0))) as log:
+    with intake.Intake(kafka, dict.fromkeys(detector.positions_of(0))) as log:
         records, _, rejects = intake.decode(log.read(10_000).messages)
     assert len(records) == 152
-    detection = Engine(ParameterBook.default(), SESSIONS).run(State(), records)
+    detection = detect_records(Engine(ParameterBook.default(), SESSIONS), State(), records)
     by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}
     return {topic: sorted(map(wire.encode, records)) for topic, records in by_topic.items()}
 

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from include.surveillance import broker, failpoints, warehouse, wire
 from include.surveillance.errors import BrokerError, WarehouseError
-from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
+from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
 

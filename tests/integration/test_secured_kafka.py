@@ -11,11 +11,11 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack import kafka as kafka_broker
-from include.local_stack.warehouse.certificates import ensure_certificates
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
-from include.surveillance.models import Split
+from include.surveillance.records import Split
 from tests.conftest import JARS, free_port, service
 
 MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from include.local_stack.credentials import ensure_credentials
-from include.local_stack.environment import ROOT, build_environment, uses_vendor
+from include.local_stack.environment import build_environment, uses_vendor
 from include.local_stack.market import VENDOR, Market
 from include.local_stack.ports import Ports
+from tests.paths import ROOT
 
 
 @pytest.fixture

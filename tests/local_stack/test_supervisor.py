@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from include.local_stack.components import Component
-from include.local_stack.environment import ROOT
 from include.local_stack.errors import StackError
 from include.local_stack.stack import Stack
 from include.local_stack.supervisor import Supervisor
+from tests.paths import ROOT
 
 SERVER = """
 import pathlib, signal, socket, sys

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, free_port, service
+from tests.conftest import free_port, service
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pendulum
 import pytest
 from airflow.timetables.base import TimeRestriction
 
-from include.orchestration.after_close import AfterCloseTimetable, in_session
+from include.orchestration.timetables import AfterCloseTimetable, in_session
 
 HOURS = 3_600
 

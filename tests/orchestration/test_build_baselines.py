@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from include.surveillance import broker
-from include.surveillance.detection import baselines, building
-from include.surveillance.models import Bar, Instrument, Split
+from include.surveillance.live import background, build_profiles
+from include.surveillance.records import Bar, Instrument, Split
 from include.surveillance.sessions import MINUTE_MS, Sessions
 from tests.orchestration.conftest import PARTITIONS
 
@@ -38,12 +38,14 @@ def log(topics):
 
 
 def profiles(log):
-    _, found = baselines.read_baselines(log)
+    _, found = background.read_background(log)
     return sorted((p for p in found if p.symbol == SYMBOL), key=lambda p: p.effective_ms)
 
 
 def build(log, effective_ms):
-    return [building.build_partition(log, p, sessions=SESSIONS, effective_ms=effective_ms) for p in range(PARTITIONS)]
+    return [
+        build_profiles.build_partition(log, p, sessions=SESSIONS, effective_ms=effective_ms) for p in range(PARTITIONS)
+    ]
 
 
 def test_detection_finds_a_profile_per_series_and_the_newest_five_only(log):
@@ -61,8 +63,8 @@ def test_detection_finds_a_profile_per_series_and_the_newest_five_only(log):
 
 
 def test_the_last_message_of_a_bar_holds(log):
-    (partition,) = [p for p in range(PARTITIONS) if (SYMBOL, "minute") in building.read_bars(log, p, 0).keys]
-    bars = building.read_bars(log, partition, START)
+    (partition,) = [p for p in range(PARTITIONS) if (SYMBOL, "minute") in build_profiles.read_bars(log, p, 0).keys]
+    bars = build_profiles.read_bars(log, partition, START)
     mine = bars.take([bars.keys[code][0] == SYMBOL for code in bars.code])
     assert len(mine) == DAYS * 1_440 + 1
     again = [p for p in profiles(log) if p.effective_ms >= NOW]
@@ -71,16 +73,16 @@ def test_the_last_message_of_a_bar_holds(log):
 
 def test_a_profile_never_holds_for_bars_that_are_there_already(log):
     broker.publish(log, [bar(DAYS * 1_440 + k) for k in range(10)])
-    held_from = NOW + 9 * MINUTE_MS + building.LEAD_MS
+    held_from = NOW + 9 * MINUTE_MS + build_profiles.LEAD_MS
     built = build(log, NOW)
     assert held_from in {one.effective_ms for one in built}
 
 
 def test_small_reads_change_nothing(log, monkeypatch):
-    whole = [building.read_bars(log, p, START) for p in range(PARTITIONS)]
-    monkeypatch.setattr(building, "LIMIT", 777)
+    whole = [build_profiles.read_bars(log, p, START) for p in range(PARTITIONS)]
+    monkeypatch.setattr(build_profiles, "LIMIT", 777)
     for p, expected in enumerate(whole):
-        found = building.read_bars(log, p, START)
+        found = build_profiles.read_bars(log, p, START)
         assert found.keys == expected.keys
         assert (found.ts == expected.ts).all()
         assert (found.code == expected.code).all()

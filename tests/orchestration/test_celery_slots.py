@@ -13,7 +13,8 @@ import redis
 from celery import Celery
 
 from include.local_stack.ports import HOST
-from tests.conftest import ROOT, free_port, service
+from tests.conftest import free_port, service
+from tests.paths import ROOT
 
 SLOTS, SECONDS = 4, 60
 # The settings and the warm-up as they are on a worker.

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.orchestration import completeness
+from include.orchestration import quality
 from include.orchestration.quality import QualityError
 from include.surveillance import broker
-from include.surveillance.detection.slots import slot_count
-from include.surveillance.models import Bar, Profile, Watermark
+from include.surveillance.detection.places import slot_count
+from include.surveillance.records import Bar, Profile, Watermark
 
 MINUTE = 60_000
 
@@ -27,9 +27,9 @@ def profile(symbol):
 def polls(topics, monkeypatch):
     """Publish what polls brought in the last 40 minutes; minutes count back from the end of what is looked at."""
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    end_ms = round((now - completeness.SETTLING).timestamp() * 1_000)
+    end_ms = round((now - quality.SETTLING).timestamp() * 1_000)
     monkeypatch.setenv("MARKET_CALENDAR", "24/7")
-    monkeypatch.setattr(completeness.connections, "kafka", lambda: topics)
+    monkeypatch.setattr(quality.connections, "kafka", lambda: topics)
 
     def polls(name: str, without=(), unasked=(), source="live") -> datetime:
         symbols = [f"{name}{number}" for number in range(4)]
@@ -50,24 +50,24 @@ def polls(topics, monkeypatch):
 
 
 def test_nothing_missing_is_all_zero(polls):
-    assert set(completeness.missing_minutes(polls("FULL")).values()) == {0}
+    assert set(quality.missing_minutes(polls("FULL")).values()) == {0}
 
 
 def test_minutes_that_the_provider_left_out_are_told(polls):
     with pytest.raises(QualityError, match=r"sent no bars of 4 symbols \(GAP0, GAP1, GAP2, GAP3\) between"):
-        completeness.missing_minutes(polls("GAP", without=(3,)))
+        quality.missing_minutes(polls("GAP", without=(3,)))
 
 
 def test_minutes_that_nobody_asked_for_are_told(polls):
     with pytest.raises(QualityError, match=r"nobody asked for the bars of 4 symbols .*ingest_market_data"):
-        completeness.missing_minutes(polls("OUT", unasked=(1, 2)))
+        quality.missing_minutes(polls("OUT", unasked=(1, 2)))
 
 
 def test_what_the_check_before_has_told_is_counted_and_not_told_again(polls):
-    counts = completeness.missing_minutes(polls("OLD", without=(20, 21), unasked=(10,)))
+    counts = quality.missing_minutes(polls("OLD", without=(20, 21), unasked=(10,)))
     assert counts == {"no trade": 0, "halt": 0, "provider gap": 8, "our outage": 4, "unknown": 0}
 
 
 def test_records_of_a_backfill_and_of_symbols_that_are_not_watched_do_not_count(polls):
     polls("NOBODY", without=(3,))
-    assert set(completeness.missing_minutes(polls("PAST", without=(3,), source="backfill")).values()) == {0}
+    assert set(quality.missing_minutes(polls("PAST", without=(3,), source="backfill")).values()) == {0}

@@ -8,7 +8,7 @@ import pytest
 
 from include.orchestration import quality
 from include.surveillance import broker
-from include.surveillance.models import Reject
+from include.surveillance.records import Reject
 
 SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests reject
 NOW_MS = int(SINCE.timestamp() * 1_000) + 60_000

@@ -16,10 +16,10 @@ from include.orchestration import sensors, triggers
 from include.orchestration.sensors import ConsumeSensor, DetectSensor
 from include.orchestration.triggers import LagTrigger
 from include.surveillance import broker
-from include.surveillance.detection import microbatch
-from include.surveillance.detection.microbatch import Detector
 from include.surveillance.errors import BrokerError, ConfigurationError
-from include.surveillance.models import Watermark
+from include.surveillance.live import detector
+from include.surveillance.live.detector import Detector
+from include.surveillance.records import Watermark
 from tests.integration.test_detect import bar, partition  # noqa: F401
 
 
@@ -248,7 +248,7 @@ def test_detection_keeps_its_partition_open_from_batch_to_batch(group, partition
     monkeypatch.setattr(Detector, "__enter__", lambda detector: opened.append(detector) or enter(detector))
     wait = deferred(lambda: DetectSensor(task_id="detect", partition=partition, lifetime_seconds=60).execute(context()))
     assert (wait.kwargs["counts"]["bars"], len(opened)) == (3, 1)
-    assert wait.trigger.partitions == [list(position) for position in microbatch.positions_of(partition)]
+    assert wait.trigger.partitions == [list(position) for position in detector.positions_of(partition)]
 
 
 def test_retry_after_the_deadline_ends_at_once(group):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from include.orchestration import connections, notifications
-from include.surveillance.models import Alert
+from include.orchestration import connections, notify
+from include.orchestration.application import alerts as alerts_table
+from include.orchestration.application import statements
+from include.surveillance.records import Alert
 
-PAGE = Path(notifications.__file__).parent / "page"
+PAGE = Path(notify.__file__).parent / "page"
 FILES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js"]
 HOSTILE = "<img src=x onerror=alert(1)> '; drop table alerts; --"
 
@@ -40,10 +42,10 @@ def alert(symbol="ACME", rule="price_gap", severity="high", ts_ms=1_700_000_000_
 def stored(postgres, monkeypatch):
     """The application database with nothing in it but what the test stores."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    notifications.create_tables()
+    statements.create_tables()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate alerts")
-    return notifications.record
+    return alerts_table.record
 
 
 @pytest.mark.parametrize("route", ["docs", "redoc", "openapi.json"])

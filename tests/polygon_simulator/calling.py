@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from include.surveillance.errors import RateLimitedError
-from include.surveillance.polygon import Polygon
-from include.surveillance.rate_limit import RateLimit
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.polygon.rate_limit import RateLimit
 
 KEY = "a-key-for-tests"
 

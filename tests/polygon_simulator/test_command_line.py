@@ -6,12 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
 
 
 def command(*arguments: str) -> list[str]:

@@ -9,8 +9,7 @@ import pytest
 
 from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, VendorError, VendorUnavailableError
-from include.surveillance.group_polling import poll_each
-from include.surveillance.polygon import Polygon
+from include.surveillance.polygon.client import Polygon, poll_each
 
 KEY, MINUTE, NOON = "a-key-for-tests", 60_000, 1_790_078_400_000
 FROM = NOON - 10 * MINUTE
@@ -55,7 +54,7 @@ def test_trouble_within_the_patience_costs_nobody_anything(served, polygon):
 
 def test_all_have_the_patience_of_one(served, monkeypatch):
     polygon = Polygon(KEY, served.url, patience_seconds=1.2)
-    monkeypatch.setattr("include.surveillance.group_polling.IN_FLIGHT", 1)
+    monkeypatch.setattr("include.surveillance.polygon.client.IN_FLIGHT", 1)
     served.misbehave("5xx", count=1_000)
     found = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
     assert all(isinstance(error, VendorUnavailableError) for error in found.values())

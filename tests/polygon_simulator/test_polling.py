@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from include.polygon_simulator.misbehaviour import Kind
 from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorError, VendorUnavailableError
-from include.surveillance.models import Bar, Reject, Watermark
-from include.surveillance.polygon import Polygon
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.records import Bar, Reject, Watermark
 
 KEY, MINUTE, NOON = "a-key-for-tests", 60_000, 1_790_078_400_000
 FROM = NOON - 60 * MINUTE
@@ -106,7 +106,7 @@ def test_the_right_bars_after_the_trouble(served, polygon, clean, waits, trouble
 
 
 def test_an_answer_without_end_is_not_kept_in_memory(served, clean, monkeypatch):
-    monkeypatch.setattr("include.surveillance.transport.LARGEST_ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr("include.surveillance.polygon.transport.LARGEST_ANSWER_BYTES", 1_000_000)
     served.misbehave("endless")
     with pytest.raises(VendorUnavailableError, match=r"no end after 1\d{6} bytes"):
         poll(Polygon(KEY, served.url, timeout_seconds=30, patience_seconds=0))
@@ -157,13 +157,13 @@ def test_the_next_poll_brings_what_was_missing_or_wrong(served, polygon, clean, 
 @pytest.mark.parametrize("trouble", ["5xx", "cut", "truncated", "html200", "lost_results", "lost_next_url"])
 @pytest.mark.parametrize("skip", [0, 1])
 def test_trouble_on_any_page_ends_no_chain_early(served, polygon, clean, monkeypatch, trouble, skip):
-    monkeypatch.setattr("include.surveillance.polygon.BARS_PER_PAGE", 20)
+    monkeypatch.setattr("include.surveillance.polygon.client.BARS_PER_PAGE", 20)
     served.misbehave(trouble, skip=skip)
     assert poll(polygon) == clean
 
 
 def test_the_page_after_the_first_is_lost_for_good_and_so_is_the_poll(served, hasty, clean, monkeypatch):
-    monkeypatch.setattr("include.surveillance.polygon.BARS_PER_PAGE", 20)
+    monkeypatch.setattr("include.surveillance.polygon.client.BARS_PER_PAGE", 20)
     served.misbehave("html200", skip=1, count=FOREVER)
     with pytest.raises(VendorUnavailableError, match="unusable body"):
         poll(hasty)

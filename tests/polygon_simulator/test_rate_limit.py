@@ -13,8 +13,8 @@ from redis import Redis
 
 from include.polygon_simulator.market import synthetic_market
 from include.surveillance.errors import RateLimitedError
-from include.surveillance.polygon import Polygon
-from include.surveillance.rate_limit import RateLimit
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.polygon.rate_limit import RateLimit
 from tests.conftest import free_port
 from tests.polygon_simulator.calling import KEY, call
 
@@ -50,7 +50,7 @@ def test_another_key_has_calls_of_its_own(redis_url):
 
 def test_a_call_waits_for_its_turn_and_every_page_is_one(redis_url, served, monkeypatch):
     """Three pages on a plan of two calls a second."""
-    monkeypatch.setattr("include.surveillance.polygon.ITEMS_PER_PAGE", 10)
+    monkeypatch.setattr("include.surveillance.polygon.client.ITEMS_PER_PAGE", 10)
     limit = RateLimit(redis_url, 2, "pages", window_seconds=1)
     given = Polygon(KEY, served.url, rate_limit=limit).instruments(["A", "Zz"])
     assert len(given.request_ids) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
 from include.polygon_simulator.paging import Query, read_page
 from include.surveillance.errors import ConfigurationError
+from tests.paths import SHARED_DATA
 
 MINUTE, DAY = 60_000, 86_400_000
 OPEN = 1_550_068_200_000  # 2019-02-13 09:30 New York
@@ -125,7 +125,7 @@ def test_a_missing_file_says_what_to_give(tmp_path):
 
 
 def test_real_minutes_of_2019():
-    root = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+    root = SHARED_DATA
     path = root / "minute_2019feb.parquet"
     if not path.is_file():
         pytest.skip(f"no recorded bars in {root}; set SHARED_DATA")

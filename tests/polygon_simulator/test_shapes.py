@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PAYLOADS = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")) / "polygon_payloads"
+from tests.paths import SHARED_DATA
+
+PAYLOADS = SHARED_DATA / "polygon_payloads"
 NOON = 1_790_078_400_000
 
 pytestmark = pytest.mark.skipif(not PAYLOADS.is_dir(), reason=f"no recorded payloads in {PAYLOADS}; set SHARED_DATA")

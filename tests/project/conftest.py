@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from include.local_stack import env_files
-from tests.project.files import ROOT, dotenv, filled, variables
+from tests.paths import ROOT
+from tests.project.files import dotenv, filled, variables
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 # The innermost ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+what stands for it}.
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rule>:[-?+])?(?P<word>[^${}]*)\}")
 

@@ -10,7 +10,7 @@ import yaml
 
 from include.orchestration import connections
 from include.orchestration.dag_defaults import Pool
-from tests.project.files import ROOT
+from tests.paths import ROOT
 
 # Everything that the Astro CLI reads, with the type that it expects.
 KNOWN = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.project.files import ROOT
+from tests.paths import ROOT
 
 GOOD = "from airflow.sdk import DAG\n\nwith DAG('good', schedule=None):\n    pass\n"
 BROKEN = "from airflow.sdk import DAG\n\nraise RuntimeError('a broken import')\n"

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.project.files import ROOT, dotenv, filled, strings, variables
+from tests.paths import ROOT
+from tests.project.files import dotenv, filled, strings, variables
 
 ONE_SHOT = {"airflow-init"}
 WORKERS = {"worker-poll", "worker-detect", "worker-batch"}

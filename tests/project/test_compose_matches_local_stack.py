@@ -17,7 +17,8 @@ from include.local_stack.credentials import GENERATORS, ensure_credentials
 from include.local_stack.environment import build_environment
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
-from tests.project.files import ROOT, dotenv
+from tests.paths import ROOT
+from tests.project.files import dotenv
 
 # What a container needs besides: where to listen, and under which name it is trusted.
 FOR_CONTAINERS = ["--tls-name", "warehouse", "--host", "0.0.0.0", "--allow-remote"]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.files import ROOT, dotenv, kept_files
+from tests.paths import ROOT
+from tests.project.files import dotenv, kept_files
 
 
 def instructions() -> list[tuple[str, str]]:

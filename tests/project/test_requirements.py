@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.project.files import ROOT
+from tests.paths import ROOT
 
 CODE = ("dags", "include", "plugins")
 OWN = {"include", *CODE}

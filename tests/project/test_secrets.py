@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from include.local_stack.credentials import GENERATORS
-from tests.project.files import ROOT, dotenv, kept_files
+from tests.paths import ROOT
+from tests.project.files import dotenv, kept_files
 
 SHAPES = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
@@ -122,7 +123,7 @@ def test_no_code_has_a_password_to_fall_back_on():
     found = {path.relative_to(ROOT).as_posix(): literals(path.read_text()) for path in code}
     # Snowflake's number for a wrong password.
     assert {name: texts for name, texts in found.items() if texts} == {
-        "include/local_stack/warehouse/sessions.py": ["WRONG_PASSWORD = '390100'"]
+        "include/embedded_warehouse/sessions.py": ["WRONG_PASSWORD = '390100'"]
     }
 
 

@@ -11,14 +11,14 @@ import pytest
 from include.surveillance.warehouse.rows import TABLES
 from include.surveillance.warehouse.schema import COLUMNS
 from include.surveillance.warehouse.statements import SQL
-from tests.project.files import ROOT
+from tests.paths import ROOT
 
 # The embedded warehouse is the database, not its client: it rewrites the statements that it is given.
-FOREIGN = ROOT / "include" / "local_stack" / "warehouse"
+FOREIGN = ROOT / "include" / "embedded_warehouse"
 # What runs SQL, and at which place it takes it. `run` is a hook's; a subprocess has its arguments as a list.
 RUNS = {"execute": 0, "executemany": 0, "execute_string": 0, "execute_values": 1, "copy_expert": 0, "run": 0}
 RUNS |= {"get_records": 0, "get_first": 0, "get_df": 0, "_one": 1}
-FILES = ("statement", "notifications.statement")
+FILES = ("statement", "statements.statement")
 # The summary counts the tables that it lists itself.
 COUNTS = {"f'select count(*) from {table}'", "f'select count(*) - count(distinct event_id) from {t}'"}
 # The identifiers that a file of SQL leaves open; everything else is bound.
@@ -95,7 +95,7 @@ def test_open_identifiers_are_names_of_our_own():
     assert all(re.fullmatch(r"[A-Z_]+", name) for name in names)
 
 
-@pytest.mark.parametrize("folder", ["include/sql", "include/orchestration/sql"])
+@pytest.mark.parametrize("folder", ["include/surveillance/warehouse/sql", "include/orchestration/application/sql"])
 def test_a_bound_value_stands_outside_of_quotes(folder):
     for file in (ROOT / folder).glob("*.sql"):
         assert not re.search(r"'[^'\n]*%[s(][^'\n]*'", file.read_text()), file.name

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.actions import CorporateActions
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.parameters import ParameterBook, Parameters
+from include.surveillance.detection.log_pass import Detection, detect_records
+from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.places import slot_count
 from include.surveillance.detection.rules import literal
-from include.surveillance.detection.running import Detection
-from include.surveillance.detection.slots import slot_count
 from include.surveillance.detection.state import State
-from include.surveillance.models import Bar, NewsItem, Profile, Split, Watermark
+from include.surveillance.records import Bar, NewsItem, Profile, Split, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
 
 START = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
@@ -115,7 +115,7 @@ def logs(draw) -> list[Bar | Watermark | NewsItem]:
 
 def run(records, state: State | None = None, book="free", form="sketch", rules="robust", splits=()) -> Detection:
     actions = CorporateActions(splits=tuple(splits))
-    return Engine(BOOKS[book], SESSIONS, actions, PROFILES[rules]).run(state or State(form), records)
+    return detect_records(Engine(BOOKS[book], SESSIONS, actions, PROFILES[rules]), state or State(form), records)
 
 
 later_bars = st.integers(1, 15)

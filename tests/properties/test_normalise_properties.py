@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.surveillance import normalise, vendor_bar, wire
-from include.surveillance.fields import UnusableError
-from include.surveillance.models import SPAN_MS, Bar, Instrument, NewsItem, Reject, Split, Watermark
-from include.surveillance.polygon import Payload
+from include.surveillance import normalise, wire
+from include.surveillance.normalise import ohlcv
+from include.surveillance.normalise.fields import UnusableError
+from include.surveillance.polygon.client import Payload
+from include.surveillance.records import SPAN_MS, Bar, Instrument, NewsItem, Reject, Split, Watermark
 
 MINUTE = 60_000
 START, END = 1_550_154_600_000, 1_550_154_600_000 + 60 * MINUTE
@@ -147,13 +148,13 @@ def test_a_bar_read_as_a_whole_is_the_bar_read_field_by_field(odd, good):
 
     def read() -> tuple[str, ...]:
         try:
-            return ("bar", wire.encode(vendor_bar.bar(raw, payload([]), about)).decode())
+            return ("bar", wire.encode(ohlcv.bar(raw, payload([]), about)).decode())
         except UnusableError as error:
             return error.args
 
     whole = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vendor_bar, "_read", lambda raw: None)
+        patch.setattr(ohlcv, "_read", lambda raw: None)
         assert whole == read()
 
 

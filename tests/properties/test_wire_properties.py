@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.surveillance import wire
-from include.surveillance.models import Alert, Bar, Instrument, Metric, NewsItem, Reject, Split, Watermark
+from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Split, Watermark
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
 PLAIN = {

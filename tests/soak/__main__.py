@@ -19,8 +19,8 @@ from rich.console import Console
 
 from include.local_stack.demo import Demo
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.settings import ROOT
 from tests.benchmarks import machine
+from tests.paths import ROOT
 
 from . import ground, report
 from .sampling import Sampler, wait_for_followers

@@ -15,9 +15,9 @@ from psycopg2 import sql
 from include.local_stack.ports import HOST
 from include.local_stack.postgres import DATABASES, SERVER_USER
 from include.local_stack.summary import database_arguments, warehouse_arguments
-from include.orchestration.housekeeping import TABLES
+from include.orchestration.maintenance import TABLES
 from include.surveillance import broker, warehouse
-from include.surveillance.detection import microbatch
+from include.surveillance.live import detector
 from include.surveillance.warehouse.retention import FOR_EVER
 
 from . import usage
@@ -39,7 +39,7 @@ class Sampler:
     def __init__(self, demo: Demo):
         self.stack, self.kafka = demo.stack, demo.kafka
         self.followers = {
-            "detector": [place for partition in demo.partitions for place in microbatch.positions_of(partition)],
+            "detector": [place for partition in demo.partitions for place in detector.positions_of(partition)],
             "notifier": [(broker.ALERTS, partition) for partition in demo.partitions],
         }
         self.pids: dict[str, int] = {}

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from include.surveillance.cli import app
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
 DAY = 86_400_000

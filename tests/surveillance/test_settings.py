@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.settings import ROOT, Settings
+from include.surveillance.settings import Settings
+from tests.paths import ROOT
 
 
 def test_every_setting_has_a_default():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.surveillance import broker, wire
-from include.surveillance.models import Bar, Instrument, Watermark
+from include.surveillance.records import Bar, Instrument, Watermark
 from include.surveillance.warehouse import REJECTED_TABLE, TABLES
 from include.surveillance.warehouse.rows import KINDS, rows_of, to_table
 from include.surveillance.warehouse.schema import COLUMNS, OFFSETS_TABLE

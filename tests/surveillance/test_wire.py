@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from include.surveillance import wire
-from include.surveillance.models import Bar, Split
+from include.surveillance.records import Bar, Split
 
 BAR = Bar(
     symbol="AAPL",

@@ -11,7 +11,8 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, Query, Request, Response
 
-from include.orchestration import accounting, notifications
+from include.orchestration.application import alerts as alerts_table
+from include.orchestration.application import runs
 from include.orchestration.page.reports import reports
 
 HERE = Path(__file__).parent
@@ -60,14 +61,14 @@ def alerts(
     """The newest alerts and the counts per rule that match; times are bar starts, aware UTC."""
     wanted_symbol = symbol.strip().upper() if symbol else None
     filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
-    newest, counts = notifications.newest(filters, limit)
+    newest, counts = alerts_table.newest(filters, limit)
     return {"alerts": newest, "counts": counts}
 
 
 @app.get("/api/batches")
 def batches() -> list[dict[str, Any]]:
     """Of each stage the newest run; times are aware UTC."""
-    return accounting.newest()
+    return runs.newest()
 
 
 app.include_router(reports)

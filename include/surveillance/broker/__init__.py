@@ -5,11 +5,28 @@ committed records only and takes a partition's end-of-partition offset, not the 
 offset: transaction markers occupy offsets too.
 """
 
-from .client import Closing, Kafka, Position
-from .consuming import LagProbe, commit, committed, lag, last_value, partitions_of, read_compacted
-from .producing import Publisher, publish
-from .reading import Batch, Bounds, Reader, Received, read
-from .topics import (
+from include.surveillance.broker.client import Closing, Kafka, Position
+from include.surveillance.broker.offsets import (
+    LagProbe,
+    commit,
+    committed,
+    lag,
+    last_value,
+    partitions_of,
+    read_compacted,
+)
+from include.surveillance.broker.producer import Publisher, publish
+from include.surveillance.broker.reader import (
+    Batch,
+    Bounds,
+    Reader,
+    Received,
+    newest_records,
+    read,
+    read_all,
+    records_since,
+)
+from include.surveillance.broker.topics import (
     ALERTS,
     BARS,
     BASELINES,
@@ -24,7 +41,7 @@ from .topics import (
     ensure_topics,
     topic_of,
 )
-from .transactions import Transaction, Transactions, transaction
+from include.surveillance.broker.transactions import Transaction, Transactions, transaction
 
 __all__ = [
     "ALERTS",
@@ -54,10 +71,13 @@ __all__ = [
     "ensure_topics",
     "lag",
     "last_value",
+    "newest_records",
     "partitions_of",
     "publish",
     "read",
+    "read_all",
     "read_compacted",
+    "records_since",
     "topic_of",
     "transaction",
 ]

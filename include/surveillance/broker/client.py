@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
-from ..errors import BrokerError
+from include.surveillance.errors import BrokerError
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _PASSING = (
     KafkaError.UNSTABLE_OFFSET_COMMIT,
 )
 
-patiently = retry(
+retrying = retry(
     retry=retry_if_exception(lambda error: isinstance(error, KafkaException) and error.args[0].code() in _PASSING),
     wait=wait_fixed(0.1),
     stop=stop_after_delay(TIMEOUT_SECONDS),
@@ -113,7 +113,7 @@ def key_text(key: bytes | str | None) -> str:
 
 
 @contextmanager
-def clear(kafka: Kafka, doing: str) -> Iterator[None]:
+def as_broker_error(kafka: Kafka, doing: str) -> Iterator[None]:
     """librdkafka's errors as one sentence each."""
     try:
         yield

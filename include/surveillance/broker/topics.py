@@ -9,8 +9,16 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from ..errors import BrokerError, ConfigurationError
-from ..models import (
+from include.surveillance.broker.client import (
+    LARGEST_MESSAGE,
+    LOG,
+    TIMEOUT_SECONDS,
+    Kafka,
+    as_broker_error,
+    new_consumer,
+)
+from include.surveillance.errors import BrokerError, ConfigurationError
+from include.surveillance.records import (
     Alert,
     Bar,
     Dividend,
@@ -24,7 +32,6 @@ from ..models import (
     TickerChange,
     Watermark,
 )
-from .client import LARGEST_MESSAGE, LOG, TIMEOUT_SECONDS, Kafka, clear, new_consumer
 
 BARS = "polygon.bars.raw"
 NEWS = "polygon.news.raw"
@@ -93,7 +100,7 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
         ConfigurationError: a topic exists with another number of partitions.
         BrokerError: Kafka cannot be reached or refuses.
     """
-    with clear(kafka, "list topics"):
+    with as_broker_error(kafka, "list topics"):
         admin = AdminClient(dict(kafka), logger=LOG)
         existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     missing = [spec for spec in TOPICS if spec.name not in existing]
@@ -106,7 +113,7 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
             # Two bootstraps at the same moment are welcome to race.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise BrokerError(f"Kafka did not create topic {name}: {error.args[0].str()}") from error
-    with clear(kafka, "create topics"):
+    with as_broker_error(kafka, "create topics"):
         _await(kafka, [TopicPartition(name, partition) for name in created for partition in range(partitions)])
     for spec in TOPICS:
         if spec.name in existing and (found := len(existing[spec.name].partitions)) != partitions:
@@ -126,7 +133,7 @@ def configure_topics(kafka: Kafka) -> list[str]:
         BrokerError: Kafka cannot be reached or refuses, or a topic is missing.
     """
     changes = []
-    with clear(kafka, "configure topics"):
+    with as_broker_error(kafka, "configure topics"):
         admin = AdminClient(dict(kafka), logger=LOG)
         topics = {ConfigResource(ResourceType.TOPIC, spec.name): spec.config for spec in TOPICS}
         for topic, answer in admin.describe_configs(list(topics), request_timeout=TIMEOUT_SECONDS).items():

@@ -9,10 +9,19 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
 
-from .. import failpoints
-from ..models import Record
-from .client import LOG, TIMEOUT_SECONDS, Kafka, Position, clear, new_consumer, new_producer, partitions_at
-from .producing import Outbox
+from include.surveillance import failpoints
+from include.surveillance.broker.client import (
+    LOG,
+    TIMEOUT_SECONDS,
+    Kafka,
+    Position,
+    as_broker_error,
+    new_consumer,
+    new_producer,
+    partitions_at,
+)
+from include.surveillance.broker.producer import Outbox
+from include.surveillance.records import Record
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
 TRANSACTION_MS = 30_000
@@ -108,7 +117,7 @@ class Transactions:
         return None
 
     def _clear(self) -> AbstractContextManager[None]:
-        return clear(self.kafka, f"transaction {self.transactional_id}")
+        return as_broker_error(self.kafka, f"transaction {self.transactional_id}")
 
 
 @contextmanager

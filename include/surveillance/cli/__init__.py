@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from .baselining import baselines
-from .calibrating import calibrate_command
-from .comparing import whatif
-from .evaluating import evaluate_command
-from .explain import explain
-from .planning import capacity
-from .replaying import replay
-from .tailing import tail
+from include.surveillance.cli.baselines import baselines
+from include.surveillance.cli.calibrate import calibrate_command
+from include.surveillance.cli.capacity import capacity
+from include.surveillance.cli.evaluate import evaluate_command
+from include.surveillance.cli.explain import explain
+from include.surveillance.cli.replay import replay
+from include.surveillance.cli.tail import tail
+from include.surveillance.cli.whatif import whatif
 
 app = typer.Typer(help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(replay)

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from ..detection.reading import read_bars
-from ..detection.replay import replay as replay_files
-from ..errors import ConfigurationError
-from ..explaining import Explained, Row, SymbolFile, from_log, stored_rows, symbol_of
-from ..grouping import MARKET
-from ..sessions import Sessions
-from . import options
-from .options import book_of, console, one_line_errors
+from include.surveillance.alerts.market_events import MARKET
+from include.surveillance.cli import options
+from include.surveillance.cli.options import book_of, console, one_line_errors
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bars import read_bars
+from include.surveillance.sessions import Sessions
+from include.surveillance.studies.explanation import Explained, Row, SymbolFile, from_log, stored_rows, symbol_of
+from include.surveillance.studies.replay import replay as replay_files
 
 SHOWN = 25
 

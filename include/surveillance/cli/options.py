@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..detection.parameters import ParameterBook
-from ..errors import ConfigurationError, SurveillanceError
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.errors import ConfigurationError, SurveillanceError
 
 # A pipe has no width; tables need some.
 console = Console(width=None if sys.stdout.isatty() else 120)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..models import Bar
+from include.surveillance.records import Bar
 
 SeriesKey = tuple[str, str]
 """(symbol, timespan)"""

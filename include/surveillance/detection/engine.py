@@ -6,105 +6,26 @@ they are cut into batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 
 import numpy as np
 from numba import njit
 
-from .. import alerts as alerting
-from ..errors import ConfigurationError
-from ..models import SPAN_MS, Profile, Record
-from ..sessions import Sessions
-from . import episodes, history
-from .actions import CorporateActions
-from .columns import COLUMNS, BarColumns, SeriesKey
-from .limits import Limits
-from .parameters import ParameterBook
-from .placing import Placing
-from .rules import LITERAL
-from .rules.rule import KINDS, BarRule, Fired
-from .running import Detection, Run
-from .scan import ProfileTable, Scan, Segments
-from .state import CONTEXT, REVISABLE, State
-
-
-@dataclass(frozen=True)
-class Firings:
-    """What fired, sorted by bar and kind; one element each.
-
-    Attributes:
-        index: of the bar in the scan.
-        kind: index into ``rules.rule.KINDS``.
-        form: 0 literal, 1 robust.
-        value, threshold, baseline, exceedance: as in ``rules.rule.Fired``.
-        score, severity: see ``alerts``.
-        start, count: of the episode: its first bar's start, and how many firings it has by then.
-        does: what the firing does to it, see ``episodes``.
-    """
-
-    index: np.ndarray
-    kind: np.ndarray
-    form: np.ndarray
-    value: np.ndarray
-    threshold: np.ndarray
-    baseline: np.ndarray
-    exceedance: np.ndarray
-    score: np.ndarray
-    severity: np.ndarray
-    start: np.ndarray
-    count: np.ndarray
-    does: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def take(self, which: np.ndarray) -> Firings:
-        return Firings(**{name: array[which] for name, array in vars(self).items()})
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What one pass found. A scan also holds bars that were evaluated before, to look back on or to revise.
-
-    Attributes:
-        scan: all bars, sorted by series and time, and their measures.
-        firings: of fresh bars and of those that can still be revised.
-    """
-
-    scan: Scan
-    firings: Firings
-    profiles: Sequence[Profile]
-
-    def evaluated(self, s: int) -> np.ndarray:
-        """Positions of the bars of one series that were evaluated."""
-        return np.arange(self.scan.segments.cut[s], self.scan.segments.hi[s])
-
-    def profile_version(self, number: int) -> str | None:
-        """As alerts and metrics cite it."""
-        return self.profiles[number].version if number >= 0 else None
-
-    @cached_property
-    def fresh(self) -> np.ndarray:
-        """Positions in the scan of the bars that are new, bool."""
-        at = self.scan.segments
-        return _marked(at.fresh, at.hi, len(self.scan))
-
-    @cached_property
-    def bars(self) -> BarColumns:
-        """The new bars."""
-        return self.scan.bars.take(self.fresh)
-
-    @cached_property
-    def measures(self) -> dict[str, np.ndarray]:
-        """Of the new bars; prices and volumes in the shares of each bar's own day."""
-        return {name: self.scan.measured(name, self.fresh) for name in self.scan.measures}
-
-    @cached_property
-    def fresh_firings(self) -> Firings:
-        """Of the new bars; ``index`` still refers to the scan."""
-        return self.firings.take(self.fresh[self.firings.index])
+from include.surveillance.alerts import severity as alerting
+from include.surveillance.detection import episodes, percentiles
+from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.findings import Evaluation, Firings
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.in_force import Limits
+from include.surveillance.detection.places import Placing
+from include.surveillance.detection.rules import BAR_RULES
+from include.surveillance.detection.rules.bar_rule import KINDS, BarRule, Fired
+from include.surveillance.detection.scan import ProfileTable, Scan, Segments
+from include.surveillance.detection.state import CONTEXT, REVISABLE, State
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.records import SPAN_MS, Profile
+from include.surveillance.sessions import Sessions
 
 
 class Engine:
@@ -143,8 +64,8 @@ class Engine:
             self._profiles_of[it.symbol, it.timespan] = first, number + 1
         base = book.base
         self.rules: dict[str, dict[str, BarRule]] = {
-            "literal": {name: getattr(base, name) for name in LITERAL},
-            "robust": {name: getattr(base.robust, name) for name in LITERAL},
+            "literal": {name: getattr(base, name) for name in BAR_RULES},
+            "robust": {name: getattr(base.robust, name) for name in BAR_RULES},
         }
 
     def evaluate(self, state: State, bars: BarColumns) -> Evaluation:
@@ -158,10 +79,6 @@ class Engine:
         present = np.flatnonzero(np.diff(first))
         present = present[np.argsort(rows[present], kind="stable")]
         return self._pass(state, rows[present], first[present], first[present + 1], bars, order)
-
-    def run(self, state: State, records: Iterable[Record]) -> Detection:
-        """Work through records in log order; ``state`` is left as it is."""
-        return Run(self, state).consume(records)
 
     def reconsider(self, state: State) -> Evaluation:
         """Evaluate once more what can still be revised, settle what no longer can; ``state`` is changed in place."""
@@ -179,9 +96,9 @@ class Engine:
     def _pass(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
         robust = bool(self.profiles)
-        for name in LITERAL:
+        for name in BAR_RULES:
             self.rules["literal"][name].measure(scan)
-        for name in LITERAL if robust else ():
+        for name in BAR_RULES if robust else ():
             self.rules["robust"][name].measure(scan)
         found = self._join(state, scan, self._judge(scan, robust))
         _hold(state, scan)
@@ -248,7 +165,7 @@ class Engine:
     def _judge(self, scan: Scan, robust: bool) -> list[tuple[int, Fired]]:
         """(form, what fired) of each kind: the robust form where it applies, if robust forms alert."""
         found: list[tuple[int, Fired]] = []
-        for name in LITERAL:
+        for name in BAR_RULES:
             literal, robust_rule = self.rules["literal"][name], self.rules["robust"][name]
             if not robust or self.book.base.rules == "literal":
                 found += [(0, fired) for fired in literal.judge(scan)]
@@ -288,7 +205,7 @@ _PRICES = ("open", "high", "low", "close")
 def _percentile(state: State, at: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
     if state.history == "sketch":
         limits = np.empty(len(values))
-        history.sketched(
+        percentiles.sketched(
             *(values, at.row, at.lo, at.cut, at.settle, at.hi, percent, least, state.bins, state.counts, limits)
         )
         return limits
@@ -296,7 +213,7 @@ def _percentile(state: State, at: Segments, values: np.ndarray, percent: float, 
     for row, cut, settle, hi in zip(at.row.tolist(), at.cut.tolist(), at.settle.tolist(), at.hi.tolist(), strict=True):
         present = cut + np.flatnonzero(~np.isnan(values[cut:hi]))
         found, known = np.empty(len(present)), state.values[row]
-        history.exact(np.sort(known), values[present], percent, least, found)
+        percentiles.exact(np.sort(known), values[present], percent, least, found)
         limits[present] = found
         final = values[present[present < settle]]
         if len(final):
@@ -351,11 +268,3 @@ def _in_force(lo, hi, ts, first, last, effective, profile):
             while at + 1 < last[s] and effective[at + 1] <= ts[i]:
                 at += 1
             profile[i] = at if at >= first[s] else -1
-
-
-@njit(cache=True)
-def _marked(start, stop, n):
-    marked = np.zeros(n, np.bool_)
-    for s in range(len(start)):
-        marked[start[s] : stop[s]] = True
-    return marked

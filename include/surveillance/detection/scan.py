@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..models import Profile
-from .columns import BarColumns
-from .placing import PHASES, Places, iso_date
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.places import PHASES, Places, iso_date
+from include.surveillance.records import Profile
 
 # Measures that rules write in the basis that splits do not move.
 PRICE_MEASURES = frozenset({"highest_high", "lowest_low", "previous_close", "session_close", "atr"})

@@ -10,12 +10,12 @@ import pyarrow as pa
 from msgspec import Struct
 from numba import njit
 
-from ..errors import SurveillanceError
-from .columns import COLUMNS, BarColumns, SeriesKey
-from .history import BINS, Form
-from .notes import Notes
-from .rules import MEMORY
-from .rules.rule import KINDS
+from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
+from include.surveillance.detection.percentiles import BINS, Percentiles
+from include.surveillance.detection.record_state import Notes
+from include.surveillance.detection.rules import MEMORY
+from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.errors import SurveillanceError
 
 FORMAT = 2
 CONTEXT = 20
@@ -34,7 +34,7 @@ class StateError(SurveillanceError):
 
 class _Header(Struct, kw_only=True):
     format: int
-    history: Form
+    history: Percentiles
     offsets: dict[str, int]
     keys: list[SeriesKey]
     notes: Notes
@@ -56,8 +56,8 @@ class State:
         episodes: [row, kind, (start, last, firings, peak)], as of the same bar.
     """
 
-    def __init__(self, history: Form = "sketch"):
-        self.history: Form = history
+    def __init__(self, history: Percentiles = "sketch"):
+        self.history: Percentiles = history
         self.offsets: dict[str, int] = {}
         self.keys: list[SeriesKey] = []
         self.rows: dict[SeriesKey, int] = {}

@@ -3,9 +3,9 @@
 ``connection`` is everywhere an open DB-API connection of snowflake-connector-python with a current database.
 """
 
-from .landing import Landed, behind, create_tables, land
-from .retention import delete_old_rows, remove_staged_files
-from .rows import REJECTED_TABLE, TABLES
+from include.surveillance.warehouse.landing import Landed, behind, create_tables, land
+from include.surveillance.warehouse.retention import delete_old_rows, remove_staged_files
+from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
 
 __all__ = [
     "REJECTED_TABLE",

@@ -22,10 +22,10 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
 
-from .. import broker, failpoints
-from . import schema
-from .rows import TABLES, rows_of, to_table
-from .statements import in_words, statement
+from include.surveillance import broker, failpoints
+from include.surveillance.warehouse import schema
+from include.surveillance.warehouse.rows import TABLES, rows_of, to_table
+from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 # What a record's headers say is landed beside it: when an alert's bar was asked for, stored and examined.
 WITH_HEADERS = {broker.ALERTS}
@@ -54,7 +54,7 @@ def create_tables(connection: SnowflakeConnection) -> None:
     Raises:
         WarehouseError: the warehouse refused.
     """
-    with in_words("create the raw tables"), connection.cursor() as cursor:
+    with as_warehouse_error("create the raw tables"), connection.cursor() as cursor:
         schema.create(cursor)
 
 
@@ -82,7 +82,7 @@ def land(
         BrokerError: Kafka cannot be read.
     """
     until = time.monotonic() + seconds
-    with in_words(f"land {topic}"), connection.cursor() as cursor:
+    with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
         schema.check(cursor, topic)
         positions = _positions(cursor, kafka, topic)
         rows = batches = 0
@@ -106,7 +106,7 @@ def behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> list[str]:
         WarehouseError: the warehouse refused or was lost.
         BrokerError: Kafka cannot be read.
     """
-    with in_words("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
+    with as_warehouse_error("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
         stored = _stored(cursor)
 
         def waits(position: broker.Position) -> bool:

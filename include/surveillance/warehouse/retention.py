@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 
 from snowflake.connector import SnowflakeConnection
 
-from .rows import TABLES
-from .statements import in_words, statement
+from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 # Few rows, and the record of what the platform has said and of the instruments it spoke of.
 FOR_EVER = {"RAW_ALERTS", "RAW_INSTRUMENTS"}
@@ -26,7 +26,7 @@ def delete_old_rows(connection: SnowflakeConnection, before: datetime) -> dict[s
         WarehouseError: the warehouse refused.
     """
     moment = {"before": f"{before.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"}
-    with in_words("delete old rows"), connection.cursor() as cursor:
+    with as_warehouse_error("delete old rows"), connection.cursor() as cursor:
         return {
             table: cursor.execute(statement("delete_old_rows", table=table), moment).rowcount
             for table in TABLES.values()
@@ -42,7 +42,7 @@ def remove_staged_files(connection: SnowflakeConnection, before: datetime) -> in
     Raises:
         WarehouseError: the warehouse refused.
     """
-    with in_words("remove staged files"), connection.cursor() as cursor:
+    with as_warehouse_error("remove staged files"), connection.cursor() as cursor:
         listed = cursor.execute(statement("list_landing_stage")).fetchall()
         old = [
             name

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import broker, wire
+from include.surveillance import broker, wire
 
 REJECTED_TABLE = "RAW_REJECTED"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import ProgrammingError
 
-from .. import broker
-from ..errors import WarehouseError
-from .rows import REJECTED_TABLE, TABLES
-from .statements import statement
+from include.surveillance import broker
+from include.surveillance.errors import WarehouseError
+from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
+from include.surveillance.warehouse.statements import statement
 
 OFFSETS_TABLE = "KAFKA_OFFSETS"
 RAW_COLUMNS = {

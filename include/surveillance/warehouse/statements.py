@@ -1,4 +1,4 @@
-"""The statements in ``include/sql``, and what the warehouse says to them."""
+"""The statements in ``sql``, and what the warehouse says to them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from snowflake.connector.errors import Error as SnowflakeError
 
-from ..errors import WarehouseError
+from include.surveillance.errors import WarehouseError
 
-SQL = Path(__file__).resolve().parents[2] / "sql"
+SQL = Path(__file__).with_name("sql")
 
 
 def statement(name: str, /, **identifiers: object) -> str:
@@ -20,7 +20,7 @@ def statement(name: str, /, **identifiers: object) -> str:
 
 
 @contextmanager
-def in_words(doing: str) -> Iterator[None]:
+def as_warehouse_error(doing: str) -> Iterator[None]:
     """The connector's errors as one sentence each."""
     try:
         yield

@@ -17,8 +17,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from include.surveillance.settings import ROOT
 from tests.benchmarks import machine
+from tests.paths import ROOT
 
 from . import backfill, cosmos, live, peer, profile, report
 from .figures import Result

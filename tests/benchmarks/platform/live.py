@@ -10,7 +10,7 @@ from include.surveillance import broker
 
 from .cpu import Meter
 from .figures import Figure, Result, quantile, ratio, spread
-from .moments import MINUTE_MS, Moments, due, next_minute_ms, sleep_until
+from .moments import MINUTE_MS, LatencyStamps, due, next_minute_ms, sleep_until
 from .stage import BESIDE, Stage
 
 STOCK = "symbols-500, stock configuration"
@@ -52,7 +52,7 @@ class Live:
         missing, due: minute bars that are not on the topic, and that should be.
     """
 
-    moments: Moments
+    moments: LatencyStamps
     meter: Meter
     idle: float
     polls: list[tuple[int, int, float, float, int]]
@@ -87,7 +87,7 @@ def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool
     sleep_until(to_ms)
     meter.stop()
     _settle(stage, to_ms, landed)
-    moments = Moments(from_ms, to_ms)
+    moments = LatencyStamps(from_ms, to_ms)
     moments.read_bars(stage.kafka, since[broker.BARS])
     moments.read_news(stage.kafka, since[broker.NEWS])
     moments.read_alerts(stage.kafka, since[broker.ALERTS])

@@ -14,7 +14,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from include.surveillance import wire
 from include.surveillance.broker import BARS
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
 
@@ -41,7 +42,7 @@ def main() -> None:
             records = [wire.decode(message.value()) for message in messages if message.partition() == partition]
             if not records:
                 continue
-            found = engine.run(states[partition], records)
+            found = detect_records(engine, states[partition], records)
             states[partition] = found.state
             for topic, results in ((METRICS, found.metrics), (ALERTS, found.alerts)):
                 for record in results:

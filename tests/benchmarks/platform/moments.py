@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from include.surveillance import broker, normalise, wire
 from include.surveillance.broker import Kafka, Position
-from include.surveillance.models import Alert, Bar, Metric, NewsItem
-from include.surveillance.polygon import Polygon
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.records import Alert, Bar, Metric, NewsItem
 
 LIMIT = 10_000_000
 MINUTE_MS = 60_000
@@ -19,7 +19,7 @@ Key = tuple[str, int]  # symbol and start of a minute bar
 
 
 @dataclass
-class Moments:
+class LatencyStamps:
     """Of the live minute bars that closed in (``from_ms``, ``to_ms``], and of the alerts that they raised.
 
     Attributes:

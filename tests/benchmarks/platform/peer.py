@@ -16,13 +16,13 @@ import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from include.local_stack.environment import ROOT
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
+from tests.paths import ROOT
 
 from .cpu import CORES, Meter, of_tree
 from .figures import Result, quantile
-from .moments import MINUTE_MS, Moments, next_minute_ms, sleep_until
+from .moments import MINUTE_MS, LatencyStamps, next_minute_ms, sleep_until
 from .stage import Stage
 
 HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ def _measured(stage: Stage, minutes: int, peers: Mapping[str, psutil.Popen]) -> 
         shares[name] = (of_tree(peer.pid) - started[name]) / (meter.seconds * CORES)
     # A bar arrives some seconds after its minute's close, its measures somewhat later.
     sleep_until(to_ms + SETTLE_SECONDS * 1000)
-    moments = Moments(from_ms, to_ms)
+    moments = LatencyStamps(from_ms, to_ms)
     # Everything since: bars of the first minute may have been appended before it began.
     moments.read_bars(stage.kafka, since)
     return [_row(name, moments.until_measured(arrivals[name].stop()), shares[name]) for name in topics]

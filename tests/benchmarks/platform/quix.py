@@ -15,9 +15,10 @@ from quixstreams.models import TopicConfig
 
 from include.surveillance import wire
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State as Detection
-from include.surveillance.models import Alert, Record
+from include.surveillance.records import Alert, Record
 from include.surveillance.sessions import Sessions
 
 BARS, ALERTS, METRICS = "polygon.bars.raw", "peer.quix.alerts", "peer.quix.metrics"
@@ -42,7 +43,9 @@ def main() -> None:
 
     def detect(value: bytes, state: State) -> list[Record]:
         held = state.get_bytes("detection")
-        found = engine.run(Detection.from_bytes(held) if held else Detection("sketch"), [wire.decode(value)])
+        found = detect_records(
+            engine, Detection.from_bytes(held) if held else Detection("sketch"), [wire.decode(value)]
+        )
         state.set_bytes("detection", found.state.to_bytes())
         return [*found.metrics, *found.alerts]
 

@@ -22,8 +22,7 @@ from include.local_stack.stack import Stack, clean
 from include.local_stack.summary import database_arguments, warehouse_arguments
 from include.surveillance import broker, normalise
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.group_polling import poll_each
-from include.surveillance.polygon import Polygon
+from include.surveillance.polygon.client import Polygon, poll_each
 from include.surveillance.settings import SYMBOL
 from tests.ground import ground
 

@@ -15,7 +15,7 @@ import pytest
 from tests.benchmarks.platform import cpu, live, profile, report
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
 from tests.benchmarks.platform.live import Live
-from tests.benchmarks.platform.moments import Moments
+from tests.benchmarks.platform.moments import LatencyStamps
 
 ABOUT = {"minutes": 1, "date": "", "commit": "", "cpu": "", "cores": 2, "memory": "", "load_at_start": 0}
 
@@ -43,7 +43,7 @@ def test_a_spread_has_its_targets_where_they_belong():
 
 
 def test_a_minute_ends_with_its_last_alert_or_its_last_bar():
-    moments = Moments(60_000, 180_000)
+    moments = LatencyStamps(60_000, 180_000)
     moments.appended = {("A", 60_000): 123_000, ("B", 60_000): 124_000, ("A", 120_000): 182_500}
     moments.alerts = [(126_000, 124_000, 120_000)]
     assert moments.whole_minutes() == [6.0, 2.5]
@@ -53,7 +53,7 @@ def test_a_minute_ends_with_its_last_alert_or_its_last_bar():
 
 
 def test_an_alert_is_measured_from_the_newest_of_what_it_rests_on():
-    moments = Moments(60_000, 420_000)
+    moments = LatencyStamps(60_000, 420_000)
     moments.first = {"bar": 122_000, "old bar": 62_500, "article": 362_400}
     moments.published = {"article": 360_000}
     burst, joined = ("bar", "old bar"), ("bar", "article")
@@ -71,7 +71,7 @@ def test_an_alert_is_measured_from_the_newest_of_what_it_rests_on():
 def test_a_tasks_cost_is_what_polling_adds():
     meter = SimpleNamespace(spent={"worker-poll": 6.0, "scheduler": 3.0}, seconds=60.0)
     polls = [(60_000, 40, 55_000.0, 70_000.0, 40), (120_000, 40, 125_000.0, 130_000.0, 39)]
-    found = Live(Moments(0, 120_000), meter, 0.05, polls, 0, 80)
+    found = Live(LatencyStamps(0, 120_000), meter, 0.05, polls, 0, 80)
     assert found.ms_per_task("worker-poll") == 75
     assert found.ms_per_task("worker-poll", "scheduler", idle=found.idle) == 75  # 9 s, less 60 x 0.05
     assert found.tasks_per_second() == 6.0  # 40 in 10 s, as the first task stood ready; 40 in 5 s

@@ -7,16 +7,16 @@ from decimal import Decimal
 
 import numpy as np
 
-from include.surveillance.detection.actions import CorporateActions
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.overrides import Override
-from include.surveillance.detection.parameters import ParameterBook, Parameters
-from include.surveillance.detection.rules.rule import KINDS
-from include.surveillance.detection.running import Detection
-from include.surveillance.detection.slots import slot_count
+from include.surveillance.detection.log_pass import Detection, detect_records
+from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.parameters.overrides import Override
+from include.surveillance.detection.places import slot_count
+from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.detection.state import State
-from include.surveillance.models import (
+from include.surveillance.records import (
     SPAN_MS,
     Alert,
     Bar,
@@ -105,7 +105,7 @@ def engine(
 
 def run(records: Iterable[Record], state: State | None = None, **given) -> Detection:
     """``given``: what ``engine`` takes."""
-    return engine(**given).run(state or State("exact"), records)
+    return detect_records(engine(**given), state or State("exact"), records)
 
 
 def fired(bars: Sequence[Bar], rule: str | None = None, state: State | None = None, **given) -> list[tuple]:

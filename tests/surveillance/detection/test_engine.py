@@ -7,8 +7,8 @@ import pytest
 
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.overrides import Override
-from include.surveillance.detection.parameters import ParameterBook, Parameters, RobustParameters
+from include.surveillance.detection.parameters.book import ParameterBook, Parameters, RobustParameters
+from include.surveillance.detection.parameters.overrides import Override
 from include.surveillance.detection.rules import literal, robust
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError

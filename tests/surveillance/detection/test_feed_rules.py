@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.surveillance.models import TickerChange
+from include.surveillance.records import TickerChange
 from tests.surveillance.detection.market import DAY, OPEN, SLOTS, alerts, bar, minutes, profile, run, watermark
 
 

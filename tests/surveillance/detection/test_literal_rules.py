@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.surveillance.models import Bar, Split
+from include.surveillance.records import Bar, Split
 from include.surveillance.sessions import MINUTE_MS
 from tests.surveillance.detection.market import DAY, OPEN, alerts, at, bar, calm, fired, run
 

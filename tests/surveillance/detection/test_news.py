@@ -6,7 +6,7 @@ from math import exp
 
 import pytest
 
-from include.surveillance.models import NewsItem
+from include.surveillance.records import NewsItem
 from tests.surveillance.detection.market import OPEN, alerts, at, bar, calm, minutes, news, profile, run
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +15,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from include.surveillance.cli import app
+from tests.paths import SHARED_DATA
 from tests.surveillance.detection.oracle import KEYS, MEASURES, NUMBERS, SPAN_MS, detect
 
-ROOT = Path(__file__).resolve().parents[3]
-SHARED_DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 RULES = ["abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact"]
 MSFT_SPLIT = pd.DataFrame(
     [{"ticker": "MSFT", "execution_date": "2003-02-18", "split_from": 1, "split_to": 2}],

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +9,8 @@ import pytest
 from include.surveillance.sessions import Sessions
 from tests.benchmarks import bursts
 from tests.benchmarks.recall import BUDGET, FILES, MULTIPLES, counted
+from tests.paths import SHARED_DATA
 
-ROOT = Path(__file__).resolve().parents[3]
-SHARED_DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 SEED = 2019  # none of those that the benchmark reports
 SYMBOLS = 10  # of the 15-minute file: half of it, for time
 

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from include.surveillance.models import Bar, Dividend, Split
+from include.surveillance.records import Bar, Dividend, Split
 from tests.surveillance.detection.market import DAY, OPEN, SLOTS, alerts, at, bar, calm, minutes, profile, run
 
 NEXT = OPEN + DAY

@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from include.surveillance.models import Bar
+from include.surveillance.records import Bar
 from include.surveillance.sessions import MINUTE_MS
 from tests.surveillance.detection.market import DAY, OPEN, SLOTS, alerts, at, bar, calm, fired, profile, run
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection import profiles
-from include.surveillance.detection.placing import Placing
+from include.surveillance.detection.places import Placing
+from include.surveillance.detection.profiles import build
 from include.surveillance.detection.rules.robust import abnormal_volume
 from include.surveillance.sessions import Sessions
-from tests.surveillance.detection.test_profiles import history, ordinal
+from tests.surveillance.detection.profiles.test_build import history, ordinal
 
 MINUTE = 60_000
 XNYS = Sessions("XNYS")
@@ -60,7 +60,7 @@ def real_looking(count: int = 6):
     bars = history("2023-01-03", count)
     bars = bars.take(np.flatnonzero(np.random.default_rng(5).random(len(bars)) < 0.8))
     place = Placing(XNYS).place(bars.ts, np.zeros(1, np.int64), np.full(1, len(bars)), ["minute"])
-    (profile,) = profiles.build(bars, XNYS, effective_ms=int(OPENS[START + 4]))
+    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[START + 4]))
     return bars, place, profile
 
 
@@ -106,7 +106,7 @@ def test_the_formula_by_hand():
 def test_scaling_volumes_leaves_z():
     times = 1_000.0  # large counts, for the 1 in ln(1 + shares) does not scale
     scaled = replace(BARS, volume=BARS.volume * times)
-    (profile,) = profiles.build(scaled, XNYS, effective_ms=int(OPENS[START + 4]))
+    (profile,) = build.build(scaled, XNYS, effective_ms=int(OPENS[START + 4]))
     where = {"session": PLACE.session, "slot": PLACE.slot}
     (_, rvol, z), _ = measured(BARS.ts, BARS.volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
     (_, rvol_scaled, z_scaled), _ = measured(

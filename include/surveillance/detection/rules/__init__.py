@@ -1,10 +1,10 @@
 """The rules: of bars, each in a literal and a robust form, and of the feed."""
 
-from . import literal, robust
-from .data_quality import DataQuality
-from .feed_freshness import FeedFreshness
+from include.surveillance.detection.rules import literal, robust
+from include.surveillance.detection.rules.data_quality import DataQuality
+from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 
-LITERAL = ("abnormal_volume", "volatility_spike", "price_breakout", "price_gap")
+BAR_RULES = ("abnormal_volume", "volatility_spike", "price_breakout", "price_gap")
 """Rules of bars, in the order in which they are measured: later ones use what earlier ones measured."""
 
 MEMORY: dict[str, str] = {
@@ -16,4 +16,4 @@ MEMORY: dict[str, str] = {
 }
 """Name -> dtype of what rules remember of a series; all start as zero."""
 
-__all__ = ["LITERAL", "MEMORY", "DataQuality", "FeedFreshness", "literal", "robust"]
+__all__ = ["BAR_RULES", "MEMORY", "DataQuality", "FeedFreshness", "literal", "robust"]

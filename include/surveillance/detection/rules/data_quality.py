@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from .. import words
-from .feed import Finding, Verdict, WatermarkView
+from include.surveillance.alerts import wording
+from include.surveillance.detection.rules.record_rule import Finding, Verdict, WatermarkView
 
 
 class DataQuality(Struct, frozen=True):
@@ -49,7 +49,7 @@ class DataQuality(Struct, frozen=True):
             event_ids=(watermark.event_id,),
             explanation=(
                 f"{watermark.rejected:,} of {watermark.bars + watermark.rejected:,} {watermark.timespan} bars of "
-                f"{watermark.symbol} up to {words.clock(watermark.as_of_ms)} were rejected: "
+                f"{watermark.symbol} up to {wording.clock(watermark.as_of_ms)} were rejected: "
                 f"{', '.join(watermark.reject_reasons) or 'no reason given'}."
             ),
         )

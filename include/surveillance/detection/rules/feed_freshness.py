@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from msgspec import Struct, field
 
-from ...models import SPAN_MS
-from .. import words
-from .feed import NOT_APPLICABLE, Finding, Verdict, WatermarkView
+from include.surveillance.alerts import wording
+from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Finding, Verdict, WatermarkView
+from include.surveillance.records import SPAN_MS
 
 
 def _allowed() -> dict[str, float]:
@@ -80,7 +80,7 @@ class FeedFreshness(Struct, frozen=True):
             event_ids=(watermark.event_id, view.last_id),
             explanation=(
                 f"{watermark.symbol} has had no {watermark.timespan} bar for {minutes:,.0f} session minutes up to "
-                f"{words.clock(watermark.as_of_ms)}; {reason}."
+                f"{wording.clock(watermark.as_of_ms)}; {reason}."
             ),
         )
 

@@ -1,9 +1,9 @@
 """The rules in their literal form, one file each."""
 
-from .abnormal_volume import AbnormalVolume
-from .news_impact import NewsImpact
-from .price_breakout import PriceBreakout
-from .price_gap import PriceGap
-from .volatility_spike import VolatilitySpike
+from include.surveillance.detection.rules.literal.abnormal_volume import AbnormalVolume
+from include.surveillance.detection.rules.literal.news_impact import NewsImpact
+from include.surveillance.detection.rules.literal.price_breakout import PriceBreakout
+from include.surveillance.detection.rules.literal.price_gap import PriceGap
+from include.surveillance.detection.rules.literal.volatility_spike import VolatilitySpike
 
 __all__ = ["AbnormalVolume", "NewsImpact", "PriceBreakout", "PriceGap", "VolatilitySpike"]

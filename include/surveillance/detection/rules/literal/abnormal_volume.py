@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from ... import windows, words
-from ...scan import Scan
-from ..rule import VOLUME, Fired, Firing, pick, times_limit
+from include.surveillance.alerts import wording
+from include.surveillance.detection import windows
+from include.surveillance.detection.rules.bar_rule import VOLUME, Fired, Firing, pick, times_limit
+from include.surveillance.detection.scan import Scan
 
 
 class AbnormalVolume(Struct, frozen=True):
@@ -54,7 +55,7 @@ class AbnormalVolume(Struct, frozen=True):
         mean, limit = firing.baseline, firing.threshold / firing.baseline if firing.baseline else self.multiple
         times = f"{firing.value / mean:,.1f} times " if mean else "against "
         return (
-            f"{firing.symbol} traded {words.shares(firing.value)} shares "
-            f"{words.during(firing.timespan, firing.ts_ms, firing.session_date)}, {times}the mean of the "
-            f"{self.window} previous bars ({words.shares(mean)}); the limit is {limit:.3g} times."
+            f"{firing.symbol} traded {wording.shares(firing.value)} shares "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {times}the mean of the "
+            f"{self.window} previous bars ({wording.shares(mean)}); the limit is {limit:.3g} times."
         )

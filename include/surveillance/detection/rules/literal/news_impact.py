@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from ....models import SPAN_MS
-from ....sessions import MINUTE_MS
-from ..feed import NOT_APPLICABLE, Verdict
-from ..news import NewsView
+from include.surveillance.detection.rules.news_view import NewsView
+from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Verdict
+from include.surveillance.records import SPAN_MS
+from include.surveillance.sessions import MINUTE_MS
 
 
 class NewsImpact(Struct, frozen=True):

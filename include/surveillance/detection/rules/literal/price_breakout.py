@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from ... import windows, words
-from ...scan import Scan
-from ..rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing, pick
+from include.surveillance.alerts import wording
+from include.surveillance.detection import windows
+from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing, pick
+from include.surveillance.detection.scan import Scan
 
 
 class PriceBreakout(Struct, frozen=True):
@@ -65,7 +66,7 @@ class PriceBreakout(Struct, frozen=True):
     def sentence(self, firing: Firing) -> str:
         side = "above the highest high" if firing.direction == "up" else "below the lowest low"
         return (
-            f"{firing.symbol} closed at {words.price(firing.value)} "
-            f"{words.during(firing.timespan, firing.ts_ms, firing.session_date)}, {side} of the {self.window} previous "
-            f"bars ({words.price(firing.baseline)})."
+            f"{firing.symbol} closed at {wording.price(firing.value)} "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {side} of the {self.window} "
+            f"previous bars ({wording.price(firing.baseline)})."
         )

@@ -9,10 +9,10 @@ import numpy as np
 from msgspec import Struct
 from numba import njit
 
-from ... import words
-from ...placing import DAY_MS
-from ...scan import Scan
-from ..rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+from include.surveillance.alerts import wording
+from include.surveillance.detection.places import DAY_MS
+from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+from include.surveillance.detection.scan import Scan
 
 
 class PriceGap(Struct, frozen=True):
@@ -63,11 +63,11 @@ class PriceGap(Struct, frozen=True):
 
     def sentence(self, firing: Firing) -> str:
         return (
-            f"{firing.symbol} opened at {words.price(float(firing.scan.bars.open[firing.index]))} on "
-            f"{firing.session_date}, {words.percent(firing.value)} {'above' if firing.direction == 'up' else 'below'} "
-            f"the last regular close of the previous session ({words.price(firing.baseline)}"
+            f"{firing.symbol} opened at {wording.price(float(firing.scan.bars.open[firing.index]))} on "
+            f"{firing.session_date}, {wording.percent(firing.value)} {'above' if firing.direction == 'up' else 'below'}"
+            f" the last regular close of the previous session ({wording.price(firing.baseline)}"
             f"{', adjusted for splits' if firing.scan.adjusts(firing.index) else ''}); the limit is "
-            f"{words.percent(firing.threshold)}."
+            f"{wording.percent(firing.threshold)}."
         )
 
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from ... import windows, words
-from ...scan import Scan
-from ..rule import VOLATILITY, Fired, Firing, pick, times_limit
+from include.surveillance.alerts import wording
+from include.surveillance.detection import windows
+from include.surveillance.detection.rules.bar_rule import VOLATILITY, Fired, Firing, pick, times_limit
+from include.surveillance.detection.scan import Scan
 
 
 class VolatilitySpike(Struct, frozen=True):
@@ -64,7 +65,8 @@ class VolatilitySpike(Struct, frozen=True):
     def sentence(self, firing: Firing) -> str:
         times = "" if firing.threshold == firing.baseline else f"{firing.threshold / firing.baseline:.3g} times "
         return (
-            f"{firing.symbol} moved by {words.percent(firing.value, 3)} per bar (standard deviation of the last "
-            f"{self.window} returns) {words.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than "
-            f"{words.percent(firing.threshold, 3)}, {times}the {self.percentile:g}th percentile of its earlier values."
+            f"{firing.symbol} moved by {wording.percent(firing.value, 3)} per bar (standard deviation of the last "
+            f"{self.window} returns) {wording.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than "
+            f"{wording.percent(firing.threshold, 3)}, {times}the {self.percentile:g}th percentile of its earlier "
+            f"values."
         )

@@ -10,10 +10,10 @@ import numpy as np
 from msgspec import Struct
 from numba import njit
 
-from ....sessions import MINUTE_MS
-from ... import words
-from ...scan import Scan
-from ..rule import VOLUME, Fired, Firing, pick
+from include.surveillance.alerts import wording
+from include.surveillance.detection.rules.bar_rule import VOLUME, Fired, Firing, pick
+from include.surveillance.detection.scan import Scan
+from include.surveillance.sessions import MINUTE_MS
 
 WINDOW_MS = 5 * MINUTE_MS
 HALF_LIFE_MS = 40 * MINUTE_MS  # of the day's level
@@ -103,13 +103,13 @@ class AbnormalVolume(Struct, frozen=True):
 
     def sentence(self, firing: Firing) -> str:
         rvol, z = firing.at("rvol"), firing.at("volume_z")
-        during = words.during(firing.timespan, firing.ts_ms, firing.session_date)
+        during = wording.during(firing.timespan, firing.ts_ms, firing.session_date)
         if firing.timespan == "minute":
-            during = f"in the five minutes to {words.clock(firing.ts_ms + MINUTE_MS)}"
+            during = f"in the five minutes to {wording.clock(firing.ts_ms + MINUTE_MS)}"
         return (
-            f"{firing.symbol} traded {words.shares(firing.value)} shares {during}, {rvol:,.1f} times the usual at this "
-            f"time of day; on a day like this {words.shares(firing.baseline)} were to be expected "
-            f"and up to {words.shares(firing.threshold)} are allowed (z {z:.1f})."
+            f"{firing.symbol} traded {wording.shares(firing.value)} shares {during}, {rvol:,.1f} times the usual at "
+            f"this time of day; on a day like this {wording.shares(firing.baseline)} were to be expected "
+            f"and up to {wording.shares(firing.threshold)} are allowed (z {z:.1f})."
         )
 
 

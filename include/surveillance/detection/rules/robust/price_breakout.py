@@ -9,10 +9,11 @@ import numpy as np
 from msgspec import Struct
 from numba import njit
 
-from ... import windows, words
-from ...placing import DAY_MS
-from ...scan import Scan
-from ..rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
+from include.surveillance.alerts import wording
+from include.surveillance.detection import windows
+from include.surveillance.detection.places import DAY_MS
+from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
+from include.surveillance.detection.scan import Scan
 
 
 class PriceBreakout(Struct, frozen=True):
@@ -90,10 +91,10 @@ class PriceBreakout(Struct, frozen=True):
     def sentence(self, firing: Firing) -> str:
         side = "above the highest high" if firing.direction == "up" else "below the lowest low"
         return (
-            f"{firing.symbol} closed at {words.price(firing.value)} "
-            f"{words.during(firing.timespan, firing.ts_ms, firing.session_date)}, "
+            f"{firing.symbol} closed at {wording.price(firing.value)} "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, "
             f"{abs(firing.at('breakout_atr')):.1f} average ranges {side} of the 20 previous bars "
-            f"({words.price(firing.baseline)}), on {firing.at('rvol'):.1f} times its usual volume."
+            f"({wording.price(firing.baseline)}), on {firing.at('rvol'):.1f} times its usual volume."
         )
 
 

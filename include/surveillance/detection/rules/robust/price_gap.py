@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from ... import words
-from ...scan import Scan
-from ..literal.price_gap import previous_closes
-from ..rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+from include.surveillance.alerts import wording
+from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+from include.surveillance.detection.rules.literal.price_gap import previous_closes
+from include.surveillance.detection.scan import Scan
 
 
 class PriceGap(Struct, frozen=True):
@@ -76,10 +76,10 @@ class PriceGap(Struct, frozen=True):
     def sentence(self, firing: Firing) -> str:
         opened = float(firing.scan.bars.open[firing.index])
         return (
-            f"{firing.symbol} opened at {words.price(opened)} on {firing.session_date}, "
-            f"{words.percent(abs(opened / firing.baseline - 1))} "
+            f"{firing.symbol} opened at {wording.price(opened)} on {firing.session_date}, "
+            f"{wording.percent(abs(opened / firing.baseline - 1))} "
             f"{'above' if firing.direction == 'up' else 'below'} the previous session's last close "
-            f"({words.price(firing.baseline)}, after splits and dividends): {firing.value:.1f} of its usual daily "
+            f"({wording.price(firing.baseline)}, after splits and dividends): {firing.value:.1f} of its usual daily "
             f"ranges; the limit is {firing.threshold:g}."
         )
 

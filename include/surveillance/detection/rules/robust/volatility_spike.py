@@ -9,9 +9,9 @@ import numpy as np
 from msgspec import Struct
 from numba import njit
 
-from ... import words
-from ...scan import Scan
-from ..rule import VOLATILITY, Fired, Firing, times_limit
+from include.surveillance.alerts import wording
+from include.surveillance.detection.rules.bar_rule import VOLATILITY, Fired, Firing, times_limit
+from include.surveillance.detection.scan import Scan
 
 
 class VolatilitySpike(Struct, frozen=True):
@@ -73,10 +73,10 @@ class VolatilitySpike(Struct, frozen=True):
 
     def sentence(self, firing: Firing) -> str:
         return (
-            f"{firing.symbol} moved by {words.percent(firing.value, 3)} per bar (standard deviation of the last "
+            f"{firing.symbol} moved by {wording.percent(firing.value, 3)} per bar (standard deviation of the last "
             f"{self.window} returns, each relative to its time of day) "
-            f"{words.until(firing.timespan, firing.ts_ms, firing.session_date)}; it started when {self.persistence} "
-            f"bars in a row were above {words.percent(firing.threshold, 3)}, which almost none of its usual bars are."
+            f"{wording.until(firing.timespan, firing.ts_ms, firing.session_date)}; it started when {self.persistence} "
+            f"bars in a row were above {wording.percent(firing.threshold, 3)}, which almost none of its usual bars are."
         )
 
     @staticmethod

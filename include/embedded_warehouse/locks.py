@@ -1,0 +1,47 @@
+"""Table locks: UPDATE, DELETE and MERGE keep theirs to the end of the transaction; INSERT and COPY take none."""
+
+from __future__ import annotations
+
+import threading
+
+from fakesnow.fakes import FakeSnowflakeConnection as Connection
+
+from include.embedded_warehouse.faults import LOCKED, sql_error
+from include.embedded_warehouse.state import Key
+
+WAIT_SECONDS = 30.0
+
+
+class Locks:
+    """Who holds which table, and when each was last written, counted by a sequence number."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._owner: dict[Key, Connection] = {}
+        self._written: dict[Key, int] = {}
+        self.sequence = 0
+
+    def take(self, connection: Connection, key: Key) -> None:
+        """Hold ``key`` for ``connection``; raise error 625 when another keeps it for more than WAIT_SECONDS."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._owner.get(key, connection) is connection, WAIT_SECONDS):
+                raise sql_error(f"table {_name(key)} is locked by another transaction", LOCKED, "57014")
+            self._owner[key] = connection
+
+    def release(self, connection: Connection) -> None:
+        with self._changed:
+            for key in [key for key, owner in self._owner.items() if owner is connection]:
+                self.sequence += 1
+                self._written[key] = self.sequence
+                del self._owner[key]
+            self._changed.notify_all()
+
+    def check_unchanged(self, key: Key, since: int) -> None:
+        """Raise error 625 when another transaction wrote ``key`` after the snapshot ``since`` was taken."""
+        if self._written.get(key, 0) > since:
+            message = f"table {_name(key)} was changed by another transaction after this one began"
+            raise sql_error(message, LOCKED, "57014")
+
+
+def _name(key: Key) -> str:
+    return ".".join(part for part in key if part)

@@ -1,0 +1,139 @@
+"""Sessions: a password when one is set, and no transaction or temporary table left behind by a client that went away.
+
+The password is the only authentication: user, role and warehouse names are accepted and ignored, and a stage upload
+needs no session. So keep the server on the loopback address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hmac
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import fakesnow.server as server
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from include.embedded_warehouse import temporary, transactions
+from include.embedded_warehouse.state import state_of
+
+log = logging.getLogger("warehouse")
+
+WRONG_PASSWORD = "390100"
+INTERNAL = "000603"
+
+
+def failure(code: str, message: str, sqlstate: str = "XX000") -> JSONResponse:
+    """A Snowflake error as the connector expects it: HTTP 200, success false."""
+    data = {"errorCode": code, "sqlState": sqlstate}
+    return JSONResponse({"data": data, "code": code, "message": message, "success": False})
+
+
+class Logins:
+    """The login route: refuses a wrong password when ``password`` is set, else accepts any."""
+
+    def __init__(self, password: str | None):
+        self.password = password
+
+    async def __call__(self, request: Request) -> JSONResponse:
+        body = await request.body()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        given = json.loads(body)["data"].get("PASSWORD") or ""
+        if self.password and not hmac.compare_digest(given.encode(), self.password.encode()):
+            return failure(WRONG_PASSWORD, "Incorrect username or password was specified.", "08001")
+        try:
+            answer = json.loads((await server.login_request(request)).body)
+        except Exception as error:
+            log.exception("login failed")
+            return failure(INTERNAL, f"{type(error).__name__}: {error}")
+        # without a master token the connector's close() never tells the server that the session ends
+        answer["data"]["masterToken"] = answer["data"]["token"]
+        return JSONResponse(answer)
+
+
+async def query(request: Request) -> JSONResponse:
+    """The statement route. Whatever could not be answered is an error, not an HTTP 500."""
+    try:
+        response = await server.query_request(request)
+        if response.status_code < 500:
+            return response
+        content = json.loads(response.body)
+        return failure(content["code"], content["message"])
+    except Exception as error:  # such as a result type that cannot be sent
+        log.exception("response failed")
+        return failure(INTERNAL, f"{type(error).__name__}: {error}")
+
+
+async def session(request: Request) -> JSONResponse:
+    """Heartbeat and logout."""
+    token = request.headers.get("Authorization", "")[17:-1]
+    if connection := server.sessions.get(token):
+        state_of(connection).last_used = time.monotonic()
+        if request.query_params.get("delete"):
+            await asyncio.to_thread(close, token)
+            return JSONResponse({"data": None, "code": None, "message": None, "success": True})
+    return await server.session(request)
+
+
+def close(token: str) -> None:
+    """End a session: roll back, drop its temporary objects, let its connection go."""
+    connection = server.sessions.pop(token, None)
+    if connection is None:
+        return
+    with state_of(connection).lock:
+        transactions.end(connection, "none")
+        temporary.drop_all(connection)
+        connection._duck_conn.close()
+
+
+@contextmanager
+def watched(idle_session: float, idle_transaction: float) -> Iterator[None]:
+    """Within the block, transactions and sessions that were not used for so many seconds are ended."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(min(5.0, idle_session / 4, idle_transaction / 4)):
+            _sweep(idle_session, idle_transaction)
+
+    thread = threading.Thread(target=watch, name="idle-sessions")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _sweep(idle_session: float, idle_transaction: float) -> None:
+    for token, connection in list(server.sessions.items()):
+        unused = time.monotonic() - state_of(connection).last_used
+        if transactions.is_open(connection) and unused > idle_transaction:
+            _give_up_transaction(connection, idle_transaction)
+        if unused > idle_session:
+            _close_logged(token)
+
+
+def _give_up_transaction(connection: server.FakeSnowflakeConnection, idle: float) -> None:
+    state = state_of(connection)
+    if not state.lock.acquire(blocking=False):  # a statement is running: not idle
+        return
+    try:
+        if transactions.is_open(connection) and time.monotonic() - state.last_used > idle:
+            log.warning("rolled back a transaction that was idle for more than %.0f s", idle)
+            transactions.end(connection, "aborted")
+    finally:
+        state.lock.release()
+
+
+def _close_logged(token: str) -> None:
+    try:
+        close(token)
+    except Exception:  # one session that cannot be closed must not end the watch over the others
+        log.exception("closing an idle session failed")

@@ -1,0 +1,115 @@
+"""Statements that fakesnow cannot parse: account administration, query tags, grants, column comments, REMOVE.
+
+What has no meaning on one machine (roles, grants, warehouses, retention) is accepted and does nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import fakesnow.transforms
+import sqlglot
+from fakesnow.fakes import FakeSnowflakeConnection as Connection
+from fakesnow.transforms import stage
+from sqlglot import exp
+
+from include.embedded_warehouse.state import state_of
+
+COMMENTS = r"\s*(?:/\*.*?\*/\s*)*"
+STRING = r"(\$\$.*?\$\$|'(?:[^']|'')*')"
+DONE = "select 'Statement executed successfully.' as status"
+
+SESSION_SETTINGS = r"timezone|statement_timeout_in_seconds|week_start|lock_timeout|use_cached_result|timestamp_\w+"
+IGNORED = [
+    COMMENTS + rf"alter\s+session\s+(set|unset)\s+({SESSION_SETTINGS})\b",
+    COMMENTS + r"use\s+secondary\s+roles\b",
+    COMMENTS + r"(grant|revoke)\b",
+    COMMENTS + r"(create|alter|drop)\s+(or\s+replace\s+)?(role|warehouse|resource\s+monitor)\b",
+    COMMENTS + r"alter\s+table\s+\S+\s+set\s+(data_retention_time_in_days|change_tracking)\b",
+]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(COMMENTS + text, re.IGNORECASE | re.DOTALL)
+
+
+QUERY_TAG = _pattern(r"alter\s+session\s+(?:set|unset)\s+query_tag\s*(?:=\s*'(.*?)')?\s*(?:/\*.*\*/\s*)?;?\s*$")
+SHOW_QUERY_TAG = _pattern(r"show\s+parameters\s+like\s+'query_tag'")
+SHOW_GRANTS = _pattern(r"show\s+grants\b")
+REMOVE = _pattern(r"(?:remove|rm)\s+@([\w.]+)/([\w.-]+)\s*;?\s*$")
+COPY = _pattern(r"copy\s+into\b")
+COPY_IDENTIFIER = re.compile(rf"({COMMENTS}copy\s+into\s+)identifier\(\?\)", re.IGNORECASE | re.DOTALL)
+ALTER_COLUMN = _pattern(r"alter\s+(?:table|view)\s+(\S+)\s+(?:alter|modify)\s+(?:column\s+)?(.+)$")
+COLUMN_COMMENT = re.compile(
+    rf'(?:column\s+)?("(?:[^"]|"")+"|\w+)\s+comment\s+{STRING}\s*(?:,|;|/\*|$)', re.IGNORECASE | re.DOTALL
+)
+COMMENT_ON_COLUMN = _pattern(rf"comment\s+(?:if\s+exists\s+)?on\s+column\s+(\S+)\.(\S+)\s+is\s+{STRING}")
+
+NO_GRANTS = (
+    "select null::timestamp_ntz as created_on, '' as privilege, '' as granted_on, '' as name, '' as granted_to, "
+    "'' as grantee_name, false as grant_option, '' as granted_by where 1=0"
+)
+
+
+def rewrite(cursor: Any, connection: Connection, command: str) -> str:
+    """``command``, or a statement that stands for it after its effect has been applied here."""
+    state = state_of(connection)
+    if match := QUERY_TAG.match(command):
+        state.query_tag = match[1] or ""
+        return DONE
+    if SHOW_QUERY_TAG.match(command):
+        return _query_tag_row(state.query_tag)
+    if SHOW_GRANTS.match(command):
+        return NO_GRANTS
+    if match := REMOVE.match(command):
+        return _remove_staged(connection, *match.groups())
+    if COPY.match(command):
+        # write_pandas puts the stage's name in quotes
+        return re.sub(r"(\bfrom\s+)'(@[^']*)'", r"\1\2", command, flags=re.IGNORECASE)
+    comments = _column_comments(command)
+    for table, column, text in comments:
+        _set_column_comment(cursor, table, column, text)
+    return DONE if comments else command
+
+
+def bind_copy_target(command: str, bound: tuple[Any, ...] | None) -> tuple[str, tuple[Any, ...] | None]:
+    """Put the bound name into ``COPY INTO IDENTIFIER(?)``, as write_pandas sends it."""
+    if not bound or not COPY_IDENTIFIER.match(command):
+        return command, bound
+    return COPY_IDENTIFIER.sub(lambda match: match[1] + bound[0], command, count=1), tuple(bound[1:]) or None
+
+
+def _query_tag_row(tag: str) -> str:
+    value = tag.replace("'", "''")
+    return (
+        f"""select 'QUERY_TAG' as "key", '{value}' as "value", '' as "default", 'SESSION' as "level", """
+        """'' as "description", 'STRING' as "type" """
+    )
+
+
+def _remove_staged(connection: Connection, name: str, file: str) -> str:
+    """One file of a stage by its name; Snowflake also takes a folder or a pattern."""
+    place = ".".join(stage.parts_from_var(name, connection.database, connection.schema))
+    path = Path(stage.internal_dir(place, file))
+    if not path.is_file():
+        return "select '' as \"name\", '' as \"result\" where 1=0"
+    path.unlink()
+    return f"select '{name.rpartition('.')[2].lower()}/{file}' as \"name\", 'removed' as \"result\""
+
+
+def _column_comments(command: str) -> list[tuple[str, str, str]]:
+    if match := COMMENT_ON_COLUMN.match(command):
+        return [(match[1], match[2], match[3])]
+    if match := ALTER_COLUMN.match(command):
+        return [(match[1], column, text) for column, text in COLUMN_COMMENT.findall(match[2])]
+    return []
+
+
+def _set_column_comment(cursor: Any, table: str, column: str, literal: str) -> None:
+    parsed = sqlglot.parse_one(f"select * from {table}", read="snowflake")
+    target = parsed.transform(fakesnow.transforms.upper_case_unquoted_identifiers).find(exp.Table)
+    text = literal[2:-2].replace("'", "''") if literal.startswith("$$") else literal[1:-1]
+    name = column if column.startswith('"') else f'"{column.upper()}"'
+    cursor._duck_conn.execute(f"COMMENT ON COLUMN {target.sql(dialect='duckdb')}.{name} IS '{text}'")

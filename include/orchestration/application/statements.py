@@ -1,0 +1,33 @@
+"""The application's own database in PostgreSQL: its statements, each a file, and its tables."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.orchestration import connections
+
+if TYPE_CHECKING:
+    pass
+
+SQL = Path(__file__).with_name("sql")
+
+
+@cache
+def statement(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text()
+
+
+def create_tables() -> None:
+    """Create what is missing in the application database; safe to repeat."""
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("create_alerts"))
+        cursor.execute(statement("create_alerts_index"))
+        cursor.execute(statement("create_batches"))
+
+
+def dicts(cursor: Any) -> list[dict[str, Any]]:
+    """What the cursor found, each row by its columns' names."""
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,178 @@
+"""Remove what would be kept for ever: Airflow's old rows and logs, reports, rows of the page, landed rows.
+
+What grows and by which policy it is bounded is listed in DAG maintain_platform.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from include.orchestration import connections
+from include.orchestration.application import statements
+from include.surveillance.errors import ConfigurationError, SurveillanceError
+
+LOG = logging.getLogger(__name__)
+METADATA = "airflow_db"
+# Tasks by the minute: nearly all rows and log files; who failed has been told of, and is counted in table batches.
+MINUTELY = ("ingest_market_data", "land_raw")
+# Never table trigger: cleaning it removes the task instances and XComs that were ever deferred, and live waits.
+# A run's deadline goes with the run, its callback does not.
+TABLES = ("task_instance", "log", "xcom", "dag_run", "asset_event", "callback", "job", "revoked_token")
+# Of a run by the minute everything but itself: the next one goes on from the last that was successful.
+TASK_TABLES = ("task_instance", "log", "xcom")
+# Smaller tables are not worth a lock. It is taken only when nobody holds the table for long.
+LARGE_BYTES, LOCK_SECONDS = 16 * 2**20, 10
+# Far longer than a landing takes between putting a file and loading it.
+STAGED_DAYS = 1
+
+
+def clean_metadata(before: datetime, minutely_before: datetime) -> list[str]:
+    """Delete rows of work that began before these moments; returns the tables.
+
+    ``airflow db clean`` does not ask whether the work has ended: the moments must lie before the start of every run
+    that still goes on.
+
+    Args:
+        before: for every DAG.
+        minutely_before: for what the tasks of MINUTELY left.
+
+    Raises:
+        ConfigurationError: connection ``airflow_db`` is missing.
+        SurveillanceError: ``airflow db clean`` failed; the message carries its last lines.
+    """
+    _db_clean(before, TABLES)
+    _db_clean(minutely_before, TASK_TABLES, "--dag-ids", ",".join(MINUTELY))
+    return list(TABLES)
+
+
+def give_back() -> dict[str, int]:
+    """Write large tables of the metadata anew, without the room of their deleted rows; bytes that each gave back.
+
+    Autovacuum keeps that room for new rows, so that a table stays as large as on its largest day. A table is locked
+    while the rows that are left are written, a second or so; one that is in use is left for the next time, and all are
+    while the market is open.
+    """
+    import psycopg
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from psycopg import sql
+
+    from include.orchestration.timetables import in_session
+    from include.surveillance.settings import Settings
+
+    given: dict[str, int] = {}
+    settings = Settings.from_env()
+    if in_session(settings.poll_calendar, settings.market_shift_ms, round(time.time() * 1_000)):
+        LOG.warning("the market is open: tables stay as they are, the run after its close gives their room back")
+        return given
+    with closing(PostgresHook(postgres_conn_id=METADATA).get_conn()) as connection, connection.cursor() as cursor:
+        connection.rollback()
+        connection.autocommit = True
+        cursor.execute("select set_config('lock_timeout', %s, false)", [f"{round(LOCK_SECONDS * 1_000)}ms"])
+        cursor.execute(statements.statement("large_tables"), {"bytes": LARGE_BYTES})
+        for name, size in cursor.fetchall():
+            try:
+                cursor.execute(sql.SQL("vacuum (full, analyze) {}").format(sql.Identifier(name)))
+            except psycopg.errors.LockNotAvailable:
+                LOG.warning("table %s of %s bytes was in use for %s s and stays as it is", name, size, LOCK_SECONDS)
+                continue
+            cursor.execute("select pg_total_relation_size(%s::regclass)", [name])
+            given[name] = size - cursor.fetchone()[0]
+    return given
+
+
+def clean_logs(base: Path, before: datetime, minutely_before: datetime) -> int:
+    """Delete log folders of runs, and of the DAG processor's days, not written to since then; returns how many."""
+    minutely, others = [], [*base.glob("dag_processor/????-??-??")]
+    for folder in base.glob("dag_id=*/run_id=*"):
+        dag_id = folder.parent.name.removeprefix("dag_id=")
+        (minutely if dag_id in MINUTELY else others).append(folder)
+    return _delete_untouched(minutely, minutely_before) + _delete_untouched(others, before)
+
+
+def clean_reports(before: datetime) -> int:
+    """Delete reports made before this moment; returns how many."""
+    from include.surveillance.settings import Settings
+
+    return _delete_untouched(Settings.from_env().reports_folder.glob("*/*"), before)
+
+
+def clean_application(before: datetime) -> dict[str, int]:
+    """Delete alerts and batches that last changed before this moment; returns how many of each."""
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statements.statement("delete_old_alerts"), {"before": before})
+        alerts = cursor.rowcount
+        cursor.execute(statements.statement("delete_old_batches"), {"before": before})
+        return {"alerts": alerts, "batches": cursor.rowcount}
+
+
+def clean_raw(days: float) -> dict[str, int]:
+    """Delete rows of RAW that landed so many days ago, 0 for none; returns how many of each table."""
+    from include.surveillance import warehouse
+
+    if not days:
+        return {}
+    with connections.warehouse() as session:
+        return warehouse.delete_old_rows(session, days_ago(days))
+
+
+def clean_stage() -> int:
+    """Remove what killed landings left on the landing stage; returns how many files."""
+    from include.surveillance import warehouse
+
+    with connections.warehouse() as session:
+        return warehouse.remove_staged_files(session, days_ago(STAGED_DAYS))
+
+
+def days_ago(days: float) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def log_folder() -> Path:
+    from airflow.configuration import conf
+
+    return Path(conf.get("logging", "base_log_folder"))
+
+
+def _db_clean(before: datetime, tables: Sequence[str], *options: str) -> None:
+    """``airflow db clean``. Tasks have no access to the metadata database; the command gets it from a connection."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    if not connections.exists(METADATA):
+        raise ConfigurationError(
+            f"connection {METADATA} is not defined; point it at Airflow's own metadata database so that old rows "
+            "can be deleted"
+        )
+    url = PostgresHook(postgres_conn_id=METADATA).sqlalchemy_url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive", "--error-on-cleanup-failure"]
+    command += ["--clean-before-timestamp", before.isoformat(), "--tables", ",".join(tables), *options]
+    environment = os.environ | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    LOG.info(done.stdout)
+    if done.returncode:
+        raise SurveillanceError(f"airflow db clean failed: {done.stderr.strip()[-2000:]}")
+
+
+def _delete_untouched(folders: Iterable[Path], before: datetime) -> int:
+    old = [folder for folder in folders if folder.is_dir() and _newest(folder) < before.timestamp()]
+    for folder in old:
+        shutil.rmtree(folder)
+    return len(old)
+
+
+def _newest(folder: Path | os.DirEntry[str]) -> float:
+    """When the folder or anything in it was last written to, epoch seconds."""
+    with os.scandir(folder) as entries:
+        inside = [
+            _newest(entry) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_mtime
+            for entry in entries
+        ]
+    return max([folder.stat().st_mtime, *inside])

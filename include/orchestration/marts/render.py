@@ -1,0 +1,181 @@
+"""dbt's graph as Airflow tasks: one task per dbt node and one for its data tests, drawn from the manifest.
+
+The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task then tells the outcome of its
+own node. That costs one start of dbt a run instead of one per node.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import TriggerRule  # before cosmos, which imported first leaves Airflow half imported
+from cosmos import (
+    DbtTaskGroup,
+    ExecutionConfig,
+    ExecutionMode,
+    InvocationMode,
+    LoadMode,
+    ProfileConfig,
+    ProjectConfig,
+    RenderConfig,
+    TestBehavior,
+)
+from cosmos.constants import PRODUCER_WATCHER_TASK_ID
+from cosmos.operators._watcher.base import BaseConsumerSensor
+from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
+from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
+
+from include.orchestration.callbacks import report_task_failure
+from include.orchestration.dag_defaults import Pool, Queue
+from include.surveillance.errors import SurveillanceError
+
+LOG = logging.getLogger(__name__)
+PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
+MANIFEST = PROJECT / "target" / "manifest.json"
+
+
+# What dbt calls nodes that failed by themselves, not because of another.
+WRONG = ("error", "fail", "runtime error")
+
+
+class ConnectionProfile(SnowflakeBaseProfileMapping):
+    """Cosmos's mapping for what the connection holds, a password or a key pair; chosen when a task runs.
+
+    Drawing the graph asks for no connection.
+    """
+
+    airflow_connection_type = dbt_profile_type = "snowflake"
+
+    @cached_property
+    def _mapping(self) -> BaseProfileMapping:
+        return get_automatic_profile_mapping(self.conn_id, self.profile_args)
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return self._mapping.profile
+
+    @property
+    def env_vars(self) -> dict[str, str]:
+        return self._mapping.env_vars
+
+
+PROFILE = ProfileConfig(
+    profile_name="market",
+    target_name="snowflake",
+    profile_mapping=ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}),
+)
+
+
+def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
+    """The whole dbt project as a task group; call it inside a DAG.
+
+    Cosmos copies the project to a temporary folder for each run, so dbt writes nothing into the project's own.
+
+    Raises:
+        CosmosValueError: the manifest is missing; ``dbt parse`` makes it.
+    """
+    group = DbtTaskGroup(
+        group_id=group_id,
+        project_config=ProjectConfig(
+            dbt_project_path=PROJECT,
+            manifest_path=MANIFEST,
+            install_dbt_deps=False,
+            # unit tests prove the code, not the data: they belong to CI
+            env_vars={"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"},
+        ),
+        profile_config=PROFILE,
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            test_behavior=TestBehavior.AFTER_EACH,
+            emit_datasets=False,
+        ),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.WATCHER,
+            # Inside the task each of dbt's thousands of debug events would become JSON and every step of a node an
+            # XCom: a build took twice as long.
+            invocation_mode=InvocationMode.SUBPROCESS,
+            dbt_executable_path=Path(__file__).with_name("dbt"),
+            setup_operator_args={
+                "callback": [publish, name_what_failed],
+                "callback_args": {"names": ["run_results.json"]},
+                # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
+                "pool": Pool.WAREHOUSE,
+                "queue": Queue.WAREHOUSE,
+                "on_failure_callback": report_task_failure,
+            },
+        ),
+        operator_args={
+            "append_env": True,
+            # The next run repeats the build; a retried task would start a dbt of its own for its one node.
+            "retries": 0,
+            # To be told the outcome takes milliseconds.
+            "queue": Queue.SHORT,
+            "on_failure_callback": report_unless_dbt_failed,
+        },
+    )
+    _tell_all_at_once(group)
+    return group
+
+
+def _tell_all_at_once(group: DbtTaskGroup) -> None:
+    """Let every task tell its node's outcome as soon as dbt, which has kept the order, is done.
+
+    Each layer of the graph that waited for the one before would cost a loop of the scheduler, and tasks that wait
+    while dbt runs take the processor from it. The edges between the nodes are for the eye.
+    """
+    producer = group.children[f"{group.group_id}.{PRODUCER_WATCHER_TASK_ID}"]
+    for task in group.iter_tasks():
+        if isinstance(task, BaseConsumerSensor):
+            # A producer that was cleared is skipped, which is not "one done": each node then runs dbt after the others.
+            task.trigger_rule = TriggerRule.ONE_DONE if task.upstream_task_ids else TriggerRule.ALL_DONE
+            # At the first look Cosmos would run a node on its own for which a failed dbt told no outcome.
+            task.poke_retry_number = 1
+            producer >> task
+
+
+def publish(project: str, names: Iterable[str], **_: Any) -> None:
+    """Copy files out of dbt's target folder to the one named by DBT_DOCS_DIR, or nowhere when that is not set.
+
+    Each file appears whole or not at all; one that dbt died too early to write is left as it was.
+    """
+    if not (folder := os.environ.get("DBT_DOCS_DIR")):
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if (written := Path(project, "target", name)).exists():
+            unfinished = Path(folder, f".{name}")
+            shutil.copyfile(written, unfinished)
+            unfinished.replace(Path(folder, name))
+
+
+def name_what_failed(project: str, **_: Any) -> None:
+    """Fail with the nodes that dbt found wrong, where it lived to write its results.
+
+    Raises:
+        SurveillanceError: some are.
+    """
+    if not (written := Path(project, "target", "run_results.json")).exists():
+        return
+    results = json.loads(written.read_text())["results"]
+    wrong = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in WRONG]
+    if wrong:
+        raise SurveillanceError(f"dbt found wrong: {', '.join(wrong)}")
+
+
+def report_unless_dbt_failed(context: dict[str, Any]) -> None:
+    """Tell of a failed task, but not of each node of a failed build: the task that runs dbt has told of that once."""
+    ti, producer = context["ti"], context["task"].producer_task_id
+    try:
+        state = ti.get_task_states(ti.dag_id, task_ids=[producer], run_ids=[ti.run_id])[ti.run_id][producer]
+    except Exception:
+        LOG.exception("the state of %s is unknown", producer)
+        state = None
+    if state != "failed":
+        report_task_failure(context)

@@ -1,0 +1,275 @@
+"""Read positions to their end, once or on and on. Nothing here joins a group or commits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from include.surveillance import wire
+from include.surveillance.broker.client import (
+    LOG,
+    TIMEOUT_SECONDS,
+    Closing,
+    Kafka,
+    Position,
+    as_broker_error,
+    bounds,
+    key_text,
+    new_consumer,
+    partitions_at,
+)
+from include.surveillance.errors import BrokerError
+from include.surveillance.records import Record, Reject
+
+# Messages taken from the client at once: fewer than the 700 new objects that make the garbage collector look, which
+# otherwise costs as much as reading.
+CHUNK = 500
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})  # one for all of the many that have none
+
+
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """One message as read; ``timestamp_ms`` is when Kafka stored it, ``headers`` are empty unless asked for."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: str
+    value: bytes | None
+    headers: Mapping[str, str] = NO_HEADERS
+
+    def rejected(self, stage: str, reason: str, detail: str, event_id: str = "") -> Reject:
+        """This message as a Reject that says where it lies."""
+        return Reject.of(
+            self.value or b"",
+            event_id=event_id,
+            stage=stage,
+            reason=reason,
+            detail=f"{self.topic}[{self.partition}] offset {self.offset}: {detail}",
+            symbol=self.key or None,
+            polled_ms=self.timestamp_ms,
+        )
+
+
+class Batch(NamedTuple):
+    """Messages in order per partition and, per partition read, the offset to go on from."""
+
+    messages: list[Received]
+    next_offsets: dict[Position, int]
+
+
+class Bounds(Closing):
+    """Asks where partitions begin and end, over a connection of its own.
+
+    On the connection of a reader the question would wait behind the request for messages, which Kafka holds back
+    while there is none.
+    """
+
+    def __init__(self, kafka: Kafka):
+        self.kafka = kafka
+        with as_broker_error(kafka, "read"):
+            self._consumer = new_consumer(kafka, "reader")
+
+    def __call__(self, position: Position) -> tuple[int, int]:
+        """The oldest offset and the end of what is committed, as they are now."""
+        with as_broker_error(self.kafka, "read"):
+            return bounds(self._consumer, position)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class Reader(Closing):
+    """A consumer at given positions (None: the oldest), which reads on from where it stands.
+
+    Args:
+        asked: of a reader that is kept open. What comes arrives within milliseconds; while nothing does, Kafka holds
+            its requests back, so that it costs two of them a second. Without, it is to be read to the end and closed.
+
+    Raises:
+        BrokerError: Kafka cannot be reached, or a position lies past the end.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        positions: Mapping[Position, int | None],
+        *,
+        asked: Bounds | None = None,
+        headers: bool = False,
+    ):
+        self.kafka, self._headers, self._asked = kafka, headers, asked or self._ask
+        # The end of a partition is announced after one empty request.
+        settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 500 if asked else 20}
+        self._assigned, self._ahead = False, list[Received]()
+        with as_broker_error(kafka, "read"):
+            self._consumer = new_consumer(kafka, "reader", **settings)
+            try:
+                self._cursor = {position: self._start(position, offset) for position, offset in positions.items()}
+            except BaseException:
+                self.close()  # which also says in the log why Kafka did not answer
+                raise
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def read(self, limit: int = 50_000, timeout: float = TIMEOUT_SECONDS) -> Batch:
+        """Read to each partition's end as it is now, at most ``limit`` messages, for at most ``timeout`` seconds.
+
+        Raises:
+            BrokerError: Kafka cannot be reached, or nothing arrived in time.
+        """
+        with as_broker_error(self.kafka, "read"):
+            messages, self._ahead = self._ahead[:limit], self._ahead[limit:]
+            if len(messages) < limit:
+                self._read_to_end(messages, limit, timeout)
+        return Batch(messages, self.next_offsets)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether a message is there or comes within so many seconds; the next ``read`` returns it."""
+        if not self._ahead:
+            with as_broker_error(self.kafka, "read"):
+                self._take(self._ahead, 1, seconds)
+        return bool(self._ahead)
+
+    def put_back(self, messages: list[Received]) -> None:
+        """Messages, the last of what ``read`` returned, that the next one shall return again."""
+        self._ahead = [*messages, *self._ahead]
+
+    @property
+    def next_offsets(self) -> dict[Position, int]:
+        """Per position, the offset behind what ``read`` has returned."""
+        offsets = dict(self._cursor)
+        for message in reversed(self._ahead):
+            offsets[message.topic, message.partition] = message.offset
+        return offsets
+
+    def _read_to_end(self, messages: list[Received], limit: int, timeout: float) -> None:
+        ends = {position: self._asked(position)[1] for position in self._cursor}
+        deadline = time.monotonic() + timeout
+        while len(messages) < limit and any(self._cursor[position] < end for position, end in ends.items()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                if messages:
+                    return
+                raise BrokerError(f"nothing read from {sorted(ends)} in {timeout} s; is Kafka healthy?")
+            self._take(messages, limit - len(messages), left)
+
+    def _take(self, into: list[Received], limit: int, seconds: float) -> None:
+        """What the client holds, or the first thing that comes within so many seconds."""
+        if not self._assigned:
+            self._consumer.assign(partitions_at(self._cursor))
+            self._assigned = True
+        # consume() alone waits out its timeout unless it can fill the whole list.
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return
+        found = [first, *self._consumer.consume(min(limit, CHUNK) - 1, 0)]
+        for error in [message.error() for message in found if message.error()]:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+        into += [self._received(message) for message in found if not message.error()]
+        moved: set[Position] = set()
+        for message in reversed(found):
+            if (position := (message.topic(), message.partition())) not in moved:
+                moved.add(position)
+                # The end may lie beyond the last message: transaction markers occupy offsets too.
+                self._cursor[position] = message.offset() + (0 if message.error() else 1)
+                if len(moved) == len(self._cursor):
+                    break
+
+    def _received(self, message: Message) -> Received:
+        key, (_, timestamp_ms) = key_text(message.key()), message.timestamp()
+        about = (message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value())
+        if not self._headers:
+            return Received(*about)
+        return Received(
+            *about, {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
+        )
+
+    def _ask(self, position: Position) -> tuple[int, int]:
+        return bounds(self._consumer, position)
+
+    def _start(self, position: Position, offset: int | None) -> int:
+        low, end = self._asked(position)
+        if offset is None:
+            return low
+        if offset > end:
+            raise BrokerError(
+                f"offset {offset} of {position[0]}[{position[1]}] lies past its end {end}: the topic was made anew; "
+                "reset the stored offsets too"
+            )
+        if offset < low:
+            LOG.warning(
+                "%s[%s]: offsets %s to %s are gone, retention was shorter than the outage", *position, offset, low
+            )
+        return max(offset, low)
+
+
+def read(
+    kafka: Kafka,
+    positions: Mapping[Position, int | None],
+    *,
+    limit: int = 50_000,
+    timeout: float = TIMEOUT_SECONDS,
+    headers: bool = False,
+) -> Batch:
+    """Read from each position (None: the oldest) to the partition's end as it is now, at most ``limit`` messages.
+
+    After ``timeout`` seconds the batch is what has arrived so far. Joins no group and commits nothing.
+
+    Raises:
+        BrokerError: Kafka cannot be reached, nothing arrived in time, or a position lies past the end.
+    """
+    with Reader(kafka, positions, headers=headers) as reader:
+        return reader.read(limit, timeout)
+
+
+def read_all(
+    kafka: Kafka, positions: Mapping[Position, int | None], *, limit: int = 50_000, headers: bool = False
+) -> Iterator[Batch]:
+    """Read batch after batch from each position to the partition's end, which may move on meanwhile.
+
+    Raises:
+        BrokerError: as ``read`` does.
+    """
+    while (batch := read(kafka, positions, limit=limit, headers=headers)).messages:
+        yield batch
+        positions = batch.next_offsets
+
+
+def newest_records(kafka: Kafka, topic: str, partitions: int, count: int = 2_000) -> list[Record]:
+    """Decode the newest ``count`` messages of each partition; what cannot be decoded is left out.
+
+    Whoever consumes the topic rejects and counts what is left out here.
+    """
+    with as_broker_error(kafka, f"find the end of {topic}"), new_consumer(kafka, "reader") as consumer:
+        ends = {(topic, partition): bounds(consumer, (topic, partition)) for partition in range(partitions)}
+    starts = {position: max(low, end - count) for position, (low, end) in ends.items()}
+    return _decodable(read(kafka, starts).messages)
+
+
+def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> list[Record]:
+    """Decode what Kafka has stored of a topic since then (UTC epoch ms); what cannot be decoded is left out."""
+    asked = [TopicPartition(topic, partition, since_ms) for partition in range(partitions)]
+    with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
+        starts = it.offsets_for_times(asked, TIMEOUT_SECONDS)
+    # A negative offset: nothing has been stored since.
+    positions = {(topic, start.partition): start.offset for start in starts if start.offset >= 0}
+    return (
+        [record for batch in read_all(kafka, positions) for record in _decodable(batch.messages)] if positions else []
+    )
+
+
+def _decodable(messages: Iterable[Received]) -> list[Record]:
+    records = []
+    for message in messages:
+        with suppress(wire.WireError):
+            records.append(wire.decode(message.value))
+    return records

@@ -1,0 +1,44 @@
+"""``tail``: alerts as they come."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from include.surveillance import broker, wire
+from include.surveillance.alerts.severity import line
+from include.surveillance.broker import Position, Received
+from include.surveillance.cli.options import one_line_errors
+from include.surveillance.records import Alert
+
+POLL_SECONDS = 1.0
+
+
+def tail(
+    kafka: Annotated[str, typer.Option(help="host:port of a Kafka broker.")] = "127.0.0.1:9092",
+    last: Annotated[int, typer.Option(help="Alerts of the past to print first.")] = 10,
+    follow: Annotated[bool, typer.Option(help="Go on printing as alerts come.")] = True,
+    partitions: Annotated[int, typer.Option(envvar="KAFKA_PARTITIONS", help="Partitions of the topic.")] = 4,
+) -> None:
+    """Print alerts from Kafka, one readable line each."""
+    positions: dict[Position, int | None] = {(broker.ALERTS, partition): None for partition in range(partitions)}
+    with one_line_errors():
+        past: list[Received] = []
+        while (batch := broker.read({"bootstrap.servers": kafka}, positions)).messages:
+            past = [*past, *batch.messages][-last:] if last else []
+            positions = dict(batch.next_offsets)
+        _print(past)
+        while follow:
+            batch = broker.read({"bootstrap.servers": kafka}, positions)
+            positions = dict(batch.next_offsets)
+            _print(batch.messages)
+            time.sleep(POLL_SECONDS)
+
+
+def _print(messages: list[Received]) -> None:
+    for message in sorted(messages, key=lambda message: message.timestamp_ms):
+        record = wire.decode(message.value)
+        if isinstance(record, Alert):
+            typer.echo(line(record))

@@ -1,0 +1,80 @@
+"""Arrays -> metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.surveillance.detection.places import PHASES, iso_date
+from include.surveillance.records import Metric
+
+if TYPE_CHECKING:
+    from include.surveillance.detection.findings import Evaluation
+
+MEASURES = (
+    "volume_mean", "log_return", "return_std", "return_std_p95", "highest_high", "lowest_low", "gap",
+    "rvol", "volume_z", "volatility_ratio", "breakout_atr", "gap_range",
+)  # fmt: skip
+"""Measures that a metric reports, by the same name."""
+
+
+def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
+    """One metric for each bar at ``index``."""
+    scan, bars = found.scan, found.scan.bars
+    absent = np.full(len(index), np.nan)  # robust measures, where no profile is known to the engine
+    measures = {name: scan.measured(name, index) if name in scan.measures else absent for name in MEASURES}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        measures["volume_ratio"] = np.where(
+            measures["volume_mean"] > 0, bars.volume[index] / measures["volume_mean"], np.nan
+        )
+    keys = [bars.keys[code] for code in bars.code[index].tolist()]
+    starts, session = bars.ts[index].tolist(), scan.places.session[index]
+    dates = {day: iso_date(day) for day in np.unique(session).tolist()}
+    versions = {number: found.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
+    columns = zip(
+        keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
+        *(_plain(measures[name]) for name in MEASURES), _plain(measures["volume_ratio"]),
+        [versions[number] for number in scan.profile[index].tolist()],
+        [PHASES[phase] for phase in scan.places.phase[index].tolist()],
+        [dates[day] for day in session.tolist()],
+        ["live" if live else "backfill" for live in bars.live[index].tolist()],
+        strict=True,
+    )  # fmt: skip
+    return [
+        Metric(
+            event_id=f"metric|{symbol}|{timespan}|{ts}",
+            symbol=symbol,
+            timespan=timespan,
+            ts_ms=ts,
+            bar_event_id=bar,
+            close=close,
+            volume=volume,
+            volume_mean=volume_mean,
+            volume_ratio=volume_ratio,
+            log_return=log_return,
+            return_std=return_std,
+            return_std_p95=return_std_p95,
+            highest_high=highest_high,
+            lowest_low=lowest_low,
+            gap=gap,
+            rvol=rvol,
+            volume_z=volume_z,
+            volatility_ratio=volatility_ratio,
+            breakout_atr=breakout_atr,
+            gap_range=gap_range,
+            profile_version=version,
+            session_phase=phase,
+            session_date=date,
+            source=source,
+        )
+        for (symbol, timespan), ts, bar, close, volume, volume_mean, log_return, return_std, return_std_p95,
+            highest_high, lowest_low, gap, rvol, volume_z, volatility_ratio, breakout_atr, gap_range,
+            volume_ratio, version, phase, date, source in columns
+    ]  # fmt: skip
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    if np.isnan(values).all():
+        return [None] * len(values)
+    return [None if value != value else value for value in values.tolist()]

@@ -1,0 +1,162 @@
+"""What is usual for each series, from its earlier sessions: the baselines of the robust rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.places import Placing, bars_per_slot, iso_date, ordinal_of
+from include.surveillance.detection.profiles import statistics
+from include.surveillance.records import SPAN_MS, Profile, Split
+from include.surveillance.sessions import MINUTE_MS, NEW_YORK, Sessions
+
+RANGE_SESSIONS = 14
+LIQUID, MID = 50_000_000.0, 5_000_000.0
+"""Dollars traded in a usual session from which on a symbol is ``liquid`` or ``mid``; below it is ``thin``."""
+
+
+class _Usable(NamedTuple):
+    """Bars of finished full sessions, sorted by series and time; each key of the log's last message."""
+
+    bars: BarColumns
+    session: np.ndarray
+    slot: np.ndarray
+
+
+def build(
+    bars: BarColumns,
+    sessions: Sessions,
+    *,
+    effective_ms: int,
+    classes: Mapping[str, str] | None = None,
+    splits: Iterable[Split] = (),
+    maximum_sessions: int = 20,
+    minimum_sessions: int = 3,
+) -> list[Profile]:
+    """One profile per series that has enough history, from the latest sessions that closed by ``effective_ms``.
+
+    Half-days and the day on which a split takes effect are left out. What lies before a split is counted in the shares
+    of ``effective_ms``. Pre- and post-market bars are left out.
+
+    Args:
+        bars: any order; of two bars with the same key the later in order holds.
+        sessions: the market's calendar.
+        effective_ms: from when on the profiles hold, UTC epoch ms; nothing at or after it is looked at.
+        classes: the vendor's type of each symbol, e.g. CS, ETF.
+        splits: of any symbol and date; those after ``effective_ms`` are not looked at.
+        maximum_sessions: how many of the latest sessions are looked at.
+        minimum_sessions: a series with fewer has no profile.
+
+    Returns:
+        Profiles sorted by (symbol, timespan).
+    """
+    placing, classes = Placing(sessions), classes or {}
+    usable = _usable(bars, placing, effective_ms)
+    by_symbol = _splits_until(splits, effective_ms - sessions.shift_ms)
+    codes = usable.bars.code
+    edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)) if len(codes) else np.zeros(1, dtype=int)
+    profiles = []
+    for lo, hi in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        key = usable.bars.keys[codes[lo]]
+        session, effects = usable.session[lo:hi], by_symbol.get(key[0], [])
+        days = np.setdiff1d(session, [day for day, _ in effects])[-maximum_sessions:]
+        if len(days) < minimum_sessions:
+            continue
+        index = lo + np.flatnonzero(np.isin(session, days))
+        series = usable.bars.take(index)
+        shares = _shares(usable.session[index], effects)
+        profiles.append(
+            _profile(
+                key,
+                (series, usable.session[index], usable.slot[index], shares),
+                placing.session_minutes,
+                effective_ms,
+                classes.get(key[0], ""),
+            )
+        )
+    return sorted(profiles, key=lambda profile: (profile.symbol, profile.timespan))
+
+
+def _profile(
+    key: SeriesKey,
+    history: tuple[BarColumns, np.ndarray, np.ndarray, np.ndarray],
+    session_minutes: int,
+    effective_ms: int,
+    asset_class: str,
+) -> Profile:
+    (symbol, timespan), (bars, session, slot, shares) = key, history
+    widths = np.array(bars_per_slot(timespan, session_minutes), dtype=np.int64)
+    days = np.unique(session)
+    level, scale = statistics.volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
+    returns = statistics.returns(session, bars.close)
+    factor = statistics.return_factors(returns, session, slot, widths)
+    fire, clear = statistics.volatility(returns / factor[slot], session)
+    prices = (bars.high / shares, bars.low / shares, bars.close / shares)
+    traded = np.bincount(np.searchsorted(days, session), weights=bars.close * bars.volume)
+    turnover = float(np.median(traded))
+    return Profile(
+        symbol=symbol,
+        timespan=timespan,
+        effective_ms=effective_ms,
+        first_date=iso_date(int(days[0])),
+        last_date=iso_date(int(days[-1])),
+        sessions=len(days),
+        volume_level=_rounded(level),
+        volume_scale=_rounded(scale),
+        return_factor=_rounded(factor),
+        presence=_rounded(np.bincount(slot, minlength=len(widths)) / (widths * len(days))),
+        volatility_fire=float(f"{fire:.6g}"),
+        volatility_clear=float(f"{clear:.6g}"),
+        range_percent=float(f"{statistics.mean_range(session, *prices, RANGE_SESSIONS):.6g}"),
+        turnover=round(turnover, 2),
+        liquidity="liquid" if turnover >= LIQUID else "mid" if turnover >= MID else "thin",
+        asset_class=asset_class,
+    )
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    """Four decimals: 0.01 % of a volume, and a third of the message."""
+    return np.round(values, 4).tolist()
+
+
+def _usable(bars: BarColumns, placing: Placing, effective_ms: int) -> _Usable:
+    prices = (bars.open, bars.high, bars.low, bars.close)
+    good = (bars.ts < effective_ms) & np.isfinite(bars.volume) & (bars.volume >= 0)
+    for price in prices:
+        good &= np.isfinite(price) & (price > 0)
+    bars = bars.take(np.flatnonzero(good))
+    order = np.lexsort((bars.ts, bars.code))  # stable: the log's last message of a key comes last
+    code, ts = bars.code[order], bars.ts[order]
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = (code[1:] != code[:-1]) | (ts[1:] != ts[:-1])
+    bars = bars.take(order[last])
+    edges = np.flatnonzero(np.diff(bars.code, prepend=-1, append=-1)) if len(bars) else np.zeros(1, dtype=np.int64)
+    timespans = [bars.keys[code][1] for code in bars.code[edges[:-1]].tolist()]
+    places = placing.place(bars.ts, edges[:-1], edges[1:], timespans)
+    opens, closes, days = placing.sessions.arrays()
+    full = (closes <= effective_ms) & (closes - opens >= placing.session_minutes * MINUTE_MS)
+    index = np.flatnonzero(places.regular & np.isin(places.session, days[full]))
+    return _Usable(bars.take(index), places.session[index], places.slot[index])
+
+
+def _splits_until(splits: Iterable[Split], recorded_ms: int) -> dict[str, list[tuple[int, float]]]:
+    """Symbol -> (day of effect, new shares per old), those of ``recorded_ms``'s New York date and earlier."""
+    today = datetime.fromtimestamp(recorded_ms / 1000, UTC).astimezone(NEW_YORK).date().isoformat()
+    found: dict[str, list[tuple[int, float]]] = {}
+    for split in splits:
+        if split.execution_date <= today:
+            effect = (ordinal_of(split.execution_date), split.split_to / split.split_from)
+            found.setdefault(split.symbol, []).append(effect)
+    return found
+
+
+def _shares(session: np.ndarray, effects: list[tuple[int, float]]) -> np.ndarray:
+    """Today's shares per share of each bar's session."""
+    shares = np.ones(len(session))
+    for day, ratio in effects:
+        shares[session < day] *= ratio
+    return shares

@@ -1,0 +1,61 @@
+"""What detection remembers of single records, beside the arrays of bars."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct, field
+
+from include.surveillance.records import Alert
+
+
+class Episode(Struct):
+    """A run of firings of one rule: its first and latest time, how many, and the highest severity so far."""
+
+    start_ms: int
+    last_ms: int
+    firings: int
+    peak: int
+
+
+class VolumeBar(Struct):
+    """A bar that fired abnormal_volume, for articles that are yet to come. ``told``: of the article that it met."""
+
+    ts_ms: int
+    event_id: str
+    form: str
+    volume: float
+    value: float
+    threshold: float
+    baseline: float
+    exceedance: float
+    polled_ms: int
+    source: str
+    told: Alert | None = None
+
+
+class Article(Struct, frozen=True):
+    """A negative article about one symbol."""
+
+    article_id: str
+    event_id: str
+    published_ms: int
+    polled_ms: int
+    title: str
+    relevance: float
+    novel: bool
+
+
+class Notes(Struct, kw_only=True):
+    """What is remembered beside the arrays, as it comes record by record."""
+
+    articles: dict[str, list[Article]] = field(default_factory=dict)  # per symbol
+    volume_bars: dict[str, list[VolumeBar]] = field(default_factory=dict)  # per symbol|timespan
+    episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule
+    watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one
+
+    def copy(self) -> Notes:
+        return _decoder.decode(_encoder.encode(self))
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Notes)

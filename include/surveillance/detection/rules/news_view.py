@@ -1,0 +1,58 @@
+"""What the two forms of news_impact share: an article and a bar of abnormal volume that may belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from include.surveillance.alerts import wording
+from include.surveillance.detection.record_state import Article, VolumeBar
+from include.surveillance.detection.rules.record_rule import Finding
+from include.surveillance.records import SPAN_MS
+from include.surveillance.sessions import MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class NewsView:
+    """One negative article and one bar of abnormal volume of the same symbol."""
+
+    symbol: str
+    timespan: str
+    article: Article
+    bar: VolumeBar
+
+    @property
+    def apart_ms(self) -> int:
+        """From the article's publication to the start of the bar; negative when the bar came first."""
+        return self.bar.ts_ms - self.article.published_ms
+
+    def finding(self, rule: Any, value: float, threshold: float, exceedance: float, why: str = "") -> Finding:
+        """What both forms say; ``why`` is added to the sentence."""
+        article, bar = self.article, self.bar
+        order = "after" if self.apart_ms >= 0 else "before"
+        close_ms = bar.ts_ms + SPAN_MS[self.timespan]
+        late_ms = article.polled_ms - close_ms
+        late = f" (which arrived {late_ms / MINUTE_MS:.0f} minutes after the bar)" if late_ms > 2 * MINUTE_MS else ""
+        return Finding(
+            rule=rule.name,
+            version=rule.version,
+            form=rule.form,
+            ts_ms=bar.ts_ms,
+            close_ms=close_ms,
+            # The firing could be known when the later of the two had been polled.
+            polled_ms=max(bar.polled_ms, article.polled_ms),
+            source=bar.source,
+            value=value,
+            threshold=threshold,
+            baseline=bar.baseline,
+            window_start_ms=min(article.published_ms, bar.ts_ms),
+            window_end_ms=max(article.published_ms, bar.ts_ms),
+            exceedance=exceedance,
+            event_ids=(bar.event_id, article.event_id),
+            article_id=article.article_id,
+            explanation=(
+                f"{self.symbol} traded {wording.shares(bar.volume)} shares {wording.during(self.timespan, bar.ts_ms)}, "
+                f"abnormal volume, {abs(self.apart_ms) / MINUTE_MS:.1f} minutes {order} negative news{late}: "
+                f'"{article.title}"{why}.'
+            ),
+        )

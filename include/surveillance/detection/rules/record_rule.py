@@ -1,0 +1,72 @@
+"""What the rules of the feed and of news share: they look at single records, not at columns of bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Final, Literal, Protocol
+
+from msgspec import Struct
+
+from include.surveillance.records import Profile, Watermark
+from include.surveillance.sessions import Sessions
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """A rule's limit was crossed at one record; fields as in ``Alert``, ``exceedance`` as in ``rule.Fired``."""
+
+    rule: str
+    version: int
+    form: Literal["literal", "robust"] = "literal"
+    ts_ms: int
+    close_ms: int
+    polled_ms: int
+    source: str
+    value: float
+    threshold: float
+    baseline: float | None = None
+    window_start_ms: int
+    window_end_ms: int
+    exceedance: float
+    event_ids: tuple[str, ...]
+    article_id: str | None = None
+    explanation: str
+
+
+class _Silence(Enum):
+    NOT_APPLICABLE = "not applicable"
+
+
+NOT_APPLICABLE: Final = _Silence.NOT_APPLICABLE
+"""The rule has too little to go on. That differs from None: the rule looked and did not fire."""
+
+Verdict = Finding | None | Literal[_Silence.NOT_APPLICABLE]
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkView:
+    """One watermark and what was known of its series before it.
+
+    Attributes:
+        last_ms, last_id: start and event id of the series' latest bar; None before the first.
+        profile: in force at the watermark, if any.
+        renamed: the ticker has been given up.
+    """
+
+    watermark: Watermark
+    last_ms: int | None
+    last_id: str
+    profile: Profile | None
+    sessions: Sessions
+    renamed: bool
+
+
+class FeedRule(Protocol):
+    """A rule that is asked at each watermark."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+
+    def evaluate(self, view: WatermarkView) -> Verdict:
+        """Finding when the limit is crossed, None when it is not, NOT_APPLICABLE when that cannot be said."""
+        ...

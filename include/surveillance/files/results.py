@@ -1,0 +1,139 @@
+"""Findings -> Parquet, one row per record or per bar, one column per field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from msgspec import inspect, structs
+
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.files.tables import REJECTS
+from include.surveillance.records import Alert, Metric, Record
+
+ROWS = 1 << 20  # of one row group
+
+
+def schema_of(kind: type[Record]) -> pa.Schema:
+    """The columns of a record as a file holds them."""
+    return pa.schema([(field.encode_name, _arrow(field.type)) for field in inspect.type_info(kind).fields])
+
+
+def write_alerts(path: Path, alerts: Iterable[Alert]) -> None:
+    """One row per alert."""
+    rows = [structs.asdict(alert) for alert in alerts]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema_of(Alert)), path)
+
+
+def write_rows(path: Path, rows: pa.Table, alerts: Iterable[Alert]) -> None:
+    """Rows with columns of ``Alert``, and alerts behind them in the same columns."""
+    more = [{name: getattr(alert, name) for name in rows.column_names} for alert in alerts]
+    schema = pa.schema([schema_of(Alert).field(name) for name in rows.column_names])
+    pq.write_table(pa.concat_tables([rows.cast(schema), pa.Table.from_pylist(more, schema=schema)]), path)
+
+
+def write_rejects(path: Path, tables: Iterable[pa.Table]) -> None:
+    """Rejected rows of several files, each a table of ``tables.REJECTS``."""
+    pq.write_table(pa.concat_tables([REJECTS.empty_table(), *tables]), path)
+
+
+def write_metrics(
+    path: Path,
+    bars: BarColumns,
+    measures: Mapping[str, np.ndarray],
+    *,
+    phase: np.ndarray,
+    phases: tuple[str, ...],
+    session: np.ndarray,
+    profile: np.ndarray | None = None,
+    profile_versions: tuple[str, ...] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """One row per bar, the columns of ``Metric``.
+
+    Args:
+        measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written, and
+            ``volume_ratio`` is made from ``volume_mean`` where it is absent.
+        phase: per bar the index into ``phases``.
+        session: per bar the session's date, int32 days since 1970-01-01.
+        profile: per bar the index into ``profile_versions``, -1: none.
+    """
+    schema = schema_of(Metric)
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    symbols = pa.array([symbol for symbol, _ in bars.keys], pa.string())
+    timespans = pa.array([timespan for _, timespan in bars.keys], pa.string())
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(bars), ROWS):
+            rows = slice(start, start + ROWS)
+            part, code = bars.take(rows), pa.array(bars.code[rows])
+            symbol, timespan = symbols.take(code), timespans.take(code)
+            values = {name: column[rows] for name, column in measures.items()}
+            values |= {"close": part.close, "volume": part.volume}
+            values.setdefault("volume_ratio", _ratio(part.volume, values.get("volume_mean")))
+            ts = pa.array(part.ts)
+            columns = {
+                "event_id": _joined(pa.scalar("metric"), symbol, timespan, ts),
+                "symbol": symbol,
+                "timespan": timespan,
+                "ts_ms": ts,
+                "bar_event_id": _joined(symbol, timespan, ts, _hex(part.revision)),
+                "session_phase": pa.array(phases, pa.string()).take(pa.array(phase[rows])),
+                "session_date": _dates(session[rows]),
+                "source": pa.array(["backfill", "live"]).take(pa.array(part.live.astype(np.int8))),
+                "profile_version": _versions(profile, profile_versions, rows, len(part)),
+            }
+            columns |= {name: _nullable(values.get(name), len(part)) for name in floats}
+            writer.write_table(pa.table([columns[field.name] for field in schema], schema=schema))
+            progress(min(start + ROWS, len(bars)), len(bars))
+
+
+def _ratio(volume: np.ndarray, mean: np.ndarray | None) -> np.ndarray | None:
+    if mean is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(mean > 0, volume / mean, np.nan)
+
+
+def _joined(*parts: pa.Array | pa.Scalar) -> pa.Array:
+    return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), "|")
+
+
+def _hex(revision: np.ndarray) -> pa.Array:
+    """Eight hex digits each."""
+    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+    nibbles = (revision[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & np.uint32(0xF)
+    text = np.ascontiguousarray(digits[nibbles])
+    return (
+        pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(revision), [None, pa.py_buffer(text)])
+        .cast(pa.binary())
+        .cast(pa.string())
+    )
+
+
+def _dates(days: np.ndarray) -> pa.Array:
+    """YYYY-MM-DD, formatted once per distinct day."""
+    distinct, place = np.unique(days, return_inverse=True)
+    return pa.array(distinct.astype("datetime64[D]").astype(str).tolist(), pa.string()).take(pa.array(place))
+
+
+def _versions(profile: np.ndarray | None, versions: tuple[str, ...], rows: slice, count: int) -> pa.Array:
+    if profile is None or not versions:
+        return pa.nulls(count, pa.string())
+    index = profile[rows]
+    return pa.array(versions, pa.string()).take(pa.array(index, mask=index < 0))
+
+
+def _nullable(values: np.ndarray | None, count: int) -> pa.Array:
+    return pa.nulls(count, pa.float64()) if values is None else pa.array(values, pa.float64(), mask=np.isnan(values))
+
+
+def _arrow(field: inspect.Type) -> pa.DataType:
+    if isinstance(field, inspect.UnionType):  # something or None
+        field = next(member for member in field.types if not isinstance(member, inspect.NoneType))
+    if isinstance(field, inspect.VarTupleType):
+        return pa.list_(pa.string())
+    return {inspect.IntType: pa.int64(), inspect.FloatType: pa.float64()}.get(type(field), pa.string())

@@ -1,0 +1,131 @@
+"""What goes with recorded bars: files of news, corporate actions, labels and alerts.
+
+Every function raises ConfigurationError when the file cannot be read, is empty or lacks a column, and hands back the
+rows that it could not use as a table of ``tables.REJECTS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from include.surveillance.files.tables import NUMBER, OPTIONAL_TEXT, TEXT, WHOLE, Check, Field, each, read_columns
+from include.surveillance.records import Dividend, NewsItem, Record, Split, TickerChange
+from include.surveillance.validity import LATEST_MS, TIME_OUT_OF_RANGE
+
+R = TypeVar("R", bound=Record)
+SENTIMENTS = ("positive", "neutral", "negative")
+NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
+NEWS |= {"url": OPTIONAL_TEXT, "publisher": OPTIONAL_TEXT, "tickers": OPTIONAL_TEXT}
+SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}
+DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER}
+TICKER_CHANGES = {"ticker": TEXT, "new_ticker": TEXT, "date": TEXT}
+LABELS = {"symbol": TEXT, "start_ms": WHOLE, "end_ms": WHOLE, "kind": TEXT}
+ALERTS = {"symbol": TEXT, "rule": TEXT, "ts_ms": WHOLE, "episode_start_ms": WHOLE}
+ALERTS |= {"timespan": OPTIONAL_TEXT, "direction": OPTIONAL_TEXT, "status": OPTIONAL_TEXT}
+
+
+def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
+    """Items of ``symbol, article_id, published_ms, title, sentiment`` (empty: unknown) and, where there is one,
+    ``url``, ``publisher`` and ``tickers`` (separated by commas)."""
+
+    def item(row: dict[str, Any]) -> NewsItem:
+        tickers = tuple(part.strip() for part in (row.pop("tickers") or "").split(",") if part.strip())
+        known = {name: value for name, value in row.items() if value is not None}
+        return NewsItem(**known, tickers=tickers, source="backfill")
+
+    return _records(path, NEWS, item, _check_news)
+
+
+def read_splits(path: Path) -> tuple[list[Split], pa.Table]:
+    """Splits as Polygon gives them."""
+    check = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
+    return _records(path, SPLITS, lambda row: Split(symbol=row.pop("ticker"), **row), check)
+
+
+def read_dividends(path: Path) -> tuple[list[Dividend], pa.Table]:
+    """Dividends as Polygon gives them."""
+
+    def dividend(row: dict[str, Any]) -> Dividend:
+        return Dividend(symbol=row["ticker"], ex_date=row["ex_dividend_date"], cash_amount=row["cash_amount"])
+
+    return _records(path, DIVIDENDS, dividend, _dated("ex_dividend_date", ("cash_amount",), "amount not positive"))
+
+
+def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
+    def change(row: dict[str, Any]) -> TickerChange:
+        return TickerChange(symbol=row["ticker"], new_symbol=row["new_ticker"], date=row["date"])
+
+    return _records(path, TICKER_CHANGES, change, _dated("date", (), ""))
+
+
+def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
+    """``symbol, start_ms, end_ms, kind``: stretches in which a rule should fire; both ends belong to it."""
+    return _frame(path, LABELS, _check_labels)
+
+
+def read_alerts(path: Path) -> tuple[pd.DataFrame, pa.Table]:
+    """``symbol, rule, ts_ms, episode_start_ms`` and, where there are any, ``timespan, direction, status`` ('': none)
+    of alerts as a replay writes them; what was retracted is left out."""
+    alerts, rejects = _frame(path, ALERTS, _check_alerts)
+    return alerts[alerts.pop("status") != "retracted"].reset_index(drop=True), rejects
+
+
+def _check_news(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+    known = each(values["sentiment"], lambda sentiment: sentiment in (None, *SENTIMENTS))
+    unknown = f"sentiment is none of {', '.join(SENTIMENTS)}"
+    return np.where(_untimely(values["published_ms"]) > 0, 1, np.where(known, 0, 2)), (TIME_OUT_OF_RANGE, unknown)
+
+
+def _check_alerts(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+    return _untimely(values["ts_ms"]) | _untimely(values["episode_start_ms"]), (TIME_OUT_OF_RANGE,)
+
+
+def _check_labels(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+    start, end = values["start_ms"], values["end_ms"]
+    untimely = (_untimely(start) | _untimely(end)) > 0
+    return np.where(untimely, 1, np.where(end < start, 2, 0)), (TIME_OUT_OF_RANGE, "end before start")
+
+
+def _dated(day: str, positive: tuple[str, ...], why: str) -> Check:
+    def check(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+        usable = np.ones(len(values[day]), dtype=bool)
+        for name in positive:
+            usable &= (values[name] > 0) & np.isfinite(values[name])
+        return np.where(each(values[day], _is_date), np.where(usable, 0, 2), 1), (f"{day} is no date", why)
+
+    return check
+
+
+def _is_date(text: str | None) -> bool:
+    try:
+        return text is not None and date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _untimely(ts_ms: np.ndarray) -> np.ndarray:
+    return (~((ts_ms > 0) & (ts_ms < LATEST_MS))).astype(np.int16)
+
+
+def _records(path: Path, fields: dict[str, Field], make: Callable[[dict], R], check: Check) -> tuple[list[R], pa.Table]:
+    values, rejects, _ = read_columns(path, fields, check)
+    columns = [column.to_pylist() if isinstance(column, pa.Array) else column.tolist() for column in values.values()]
+    return [make(dict(zip(values, row, strict=True))) for row in zip(*columns, strict=True)], rejects
+
+
+def _frame(path: Path, fields: dict[str, Field], check: Check) -> tuple[pd.DataFrame, pa.Table]:
+    values, rejects, _ = read_columns(path, fields, check)
+    columns = {
+        name: np.array([text or "" for text in column.to_pylist()], dtype=object)
+        if isinstance(column, pa.Array)
+        else column
+        for name, column in values.items()
+    }
+    return pd.DataFrame(columns), rejects

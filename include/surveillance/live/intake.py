@@ -1,0 +1,96 @@
+"""What a batch consumes: messages in the order of the log, as records or as rejects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import NamedTuple
+
+from include.surveillance import wire
+from include.surveillance.broker import Batch, Bounds, Closing, Kafka, Position, Reader, Received
+from include.surveillance.records import Bar, NewsItem, Reject, Watermark
+from include.surveillance.validity import objection
+
+WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the other
+
+
+class Intake(Closing):
+    """Bars and news of one partition, read on and on; arguments as of ``broker.Reader``."""
+
+    def __init__(self, kafka: Kafka, start: Mapping[Position, int | None], bounds: Bounds | None = None):
+        self._readers: list[Reader] = []
+        try:
+            for position, offset in start.items():
+                self._readers.append(Reader(kafka, {position: offset}, asked=bounds))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+    def read(self, limit: int, patience: float = 0.0) -> Batch:
+        """At most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
+
+        Where nothing is, the first message is waited for, ``patience`` seconds at most.
+
+        Where one position has more to read than the limit, what the others hold of a later time waits for the next
+        batch: a backlog meets its news as it did live.
+        """
+        until = time.monotonic() + patience
+        while True:
+            batch = self._read(limit)
+            if batch.messages or (left := until - time.monotonic()) <= 0:
+                return batch
+            self._wait(left)
+
+    def _read(self, limit: int) -> Batch:
+        found = [reader.read(limit).messages for reader in self._readers]
+        # Of all that was read, not of the last message: broker clocks can step back.
+        full = [max(message.timestamp_ms for message in read) for read in found if len(read) >= limit]
+        messages: list[Received] = []
+        for reader, read in zip(self._readers, found, strict=True):
+            if full and read:
+                later = (at for at, message in enumerate(read) if message.timestamp_ms > min(full))
+                cut = next(later, len(read))
+                reader.put_back(read[cut:])
+                read = read[:cut]
+            messages += read
+        messages.sort(key=attrgetter("timestamp_ms", "topic", "offset"))
+        offsets: dict[Position, int] = {}
+        for reader in self._readers:
+            offsets |= reader.next_offsets
+        return Batch(messages, offsets)
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if any(reader.wait(min(left, WAKE_SECONDS)) for reader in self._readers):
+                return
+
+
+class Decoded(NamedTuple):
+    """Usable records, for each when Kafka stored it, and the rest with reasons."""
+
+    records: list[Bar | Watermark | NewsItem]
+    stored_ms: list[int]
+    rejects: list[Reject]
+
+
+def decode(messages: Iterable[Received]) -> Decoded:
+    """Each message as one of the three."""
+    records, stored_ms, rejects = Decoded([], [], [])
+    for message in messages:
+        try:
+            record = wire.decode(message.value)
+        except wire.WireError as error:
+            rejects.append(message.rejected("consume", "not a surveillance record", str(error)))
+            continue
+        if reason := objection(record):
+            rejects.append(message.rejected("consume", reason, str(record)))
+        else:
+            records.append(record)
+            stored_ms.append(message.timestamp_ms)
+    return Decoded(records, stored_ms, rejects)

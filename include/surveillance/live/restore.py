@@ -1,0 +1,63 @@
+"""The state that fits the committed offsets: the partition's snapshot, or the log once more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from include.surveillance import broker
+from include.surveillance.broker import Kafka, Position
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.percentiles import Percentiles
+from include.surveillance.detection.state import State, StateError
+from include.surveillance.live.intake import Intake, decode
+
+LOG = logging.getLogger(__name__)
+
+
+def load(
+    kafka: Kafka, group: str, positions: Sequence[Position], engine: Engine, history: Percentiles, limit: int
+) -> tuple[State, bool]:
+    """The state of one partition at the group's committed offsets, and whether it had to be rebuilt.
+
+    Args:
+        positions: what the partition's detector consumes.
+        limit: messages to rebuild from at once.
+    """
+    partition = positions[0][1]
+    committed = {
+        topic: offset for (topic, _), offset in broker.committed(kafka, group, positions).items() if offset is not None
+    }
+    raw, reason = broker.last_value(kafka, broker.DETECTOR_STATE, partition), "there is no snapshot"
+    if raw is not None:
+        try:
+            state = State.from_bytes(raw)
+        except StateError as error:
+            reason = str(error)
+        else:
+            # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
+            if state.history == history and committed in ({}, state.offsets):
+                return state, False
+            reason = f"the snapshot ({state.history}) stands at {state.offsets}"
+    if not committed:
+        return State(history), False
+    LOG.warning(
+        "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
+    )
+    return _rebuilt(kafka, positions, engine, history, committed, limit), True
+
+
+def _rebuilt(
+    kafka: Kafka, positions: Sequence[Position], engine: Engine, history: Percentiles, until: dict[str, int], limit: int
+) -> State:
+    """Run the log once more up to ``until``; what it finds has been published before."""
+    state = State(history)
+    with Intake(kafka, dict.fromkeys(positions)) as log:
+        while True:
+            batch = log.read(limit)
+            messages = [message for message in batch.messages if message.offset < until.get(message.topic, 0)]
+            state = detect_records(engine, state, decode(messages).records).state
+            if all(offset >= until.get(topic, 0) for (topic, _), offset in batch.next_offsets.items()):
+                state.offsets = until
+                return state

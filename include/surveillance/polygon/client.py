@@ -1,0 +1,224 @@
+"""Poll: the vendor's official client, made to show what it hides.
+
+The client itself drops the status ``DELAYED``, turns unusable bodies into empty lists, loses status codes and
+Retry-After, and ignores its read timeout. Here it builds the requests; ``transport`` makes the calls, ``pages`` follows
+and judges the answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from polygon import RESTClient
+from tenacity import stop_before_delay
+
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.polygon.pages import Page, Pages
+from include.surveillance.polygon.transport import FIX_KEY, FIX_URL, Answer, Transport
+from include.surveillance.records import Timespan
+
+if TYPE_CHECKING:
+    from include.surveillance.polygon.rate_limit import RateLimit
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+from include.surveillance.errors import SurveillanceError
+
+MULTIPLIER: dict[Timespan, tuple[int, str]] = {
+    "minute": (1, "minute"),
+    "5minute": (5, "minute"),
+    "15minute": (15, "minute"),
+    "hour": (1, "hour"),
+    "day": (1, "day"),
+}
+BARS_PER_PAGE = 50_000
+ITEMS_PER_PAGE = 1_000
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What the vendor answered to one question, page after page.
+
+    ``results`` are the JSON texts exactly as received, in the vendor's order. The question was for
+    [from_ms, to_ms), where it had a time, and for ``symbols``, where it had any.
+    """
+
+    results: tuple[bytes, ...]
+    polled_ms: int
+    status: str = "OK"  # DELAYED when any page said so
+    request_ids: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    timespan: Timespan | None = None
+    from_ms: int = 0
+    to_ms: int = 0
+
+
+class Polygon:
+    """The way to the vendor. Threads may share one, and it keeps its connections: one per process is enough.
+
+    Args:
+        api_key: the vendor's key.
+        base_url: scheme, host and port.
+        timeout_seconds: how long to wait for a connection, and for each part of an answer; three times as long for
+            the whole of it.
+        patience_seconds: how long to go on with a page when the vendor is busy or broken before giving up.
+        rate_limit: counts every call, each page is one; None for a plan without a limit.
+
+    Every call raises:
+        VendorError: refused for good (key, entitlement, unknown path); retrying does not help.
+        RateLimitedError: still too many requests when the patience was over.
+        VendorUnavailableError: unreachable, 5xx or unusable answers until the patience was over.
+        ConfigurationError: this machine's clock is off by more than a minute.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = "https://api.polygon.io",
+        *,
+        timeout_seconds: float = 10.0,
+        patience_seconds: float = 45.0,
+        rate_limit: RateLimit | None = None,
+    ):
+        if not api_key:
+            raise ConfigurationError(f"there is no Polygon API key; {FIX_KEY}")
+        if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+            raise ConfigurationError(f"{base_url!r} is no address like https://api.polygon.io; {FIX_URL}")
+        self._client = RESTClient(api_key, base=base_url.rstrip("/"))
+        pool, headers = self._client.client.connection_pool_kw, self._client.headers
+        self._client.client = Transport(timeout_seconds=timeout_seconds, rate_limit=rate_limit, headers=headers, **pool)
+        self._patience_seconds = patience_seconds
+        self._pages = Pages(self._client, stop_before_delay(patience_seconds))
+
+    def sharing_patience(self) -> Polygon:
+        """The same connections; all questions together have the patience of one, which begins now.
+
+        When it is over, each is still asked once.
+        """
+        deadline, shared = time.monotonic() + self._patience_seconds, copy(self)
+        shared._pages = Pages(self._client, lambda state: time.monotonic() + state.upcoming_sleep >= deadline)
+        return shared
+
+    def check(self) -> None:
+        """Ask something cheap, once: raises at once when address or key are wrong."""
+        self._pages.one(partial(self._client.get_market_status, raw=True))
+
+    def bars(self, symbol: str, timespan: Timespan, from_ms: int, to_ms: int) -> Payload:
+        """Unadjusted bars that start in [from_ms, to_ms), oldest first; the vendor widens the range to whole bars."""
+        ask = partial(
+            self._client.list_aggs,
+            symbol,
+            *MULTIPLIER[timespan],
+            from_=from_ms,
+            to=to_ms - 1,
+            adjusted=False,
+            sort="asc",
+        )
+        return self._payload(ask, BARS_PER_PAGE, symbols=(symbol,), timespan=timespan, from_ms=from_ms, to_ms=to_ms)
+
+    def snapshot(self, to_ms: int = 0) -> Payload:
+        """The newest minute bar of every ticker in one answer, asked for until ``to_ms`` is over by the vendor's clock.
+
+        ``results`` are the vendor's tickers; one without a trade today may be missing. It goes back no further than
+        that minute.
+        """
+        page = self._pages.snapshot(partial(self._client.get_snapshot_all, "stocks", raw=True), to_ms)
+        return self._received([page], to_ms=to_ms)
+
+    def news(self, from_ms: int, to_ms: int) -> Payload:
+        """Articles of all tickers published in [from_ms, to_ms), oldest first, to the second."""
+        ask = partial(
+            self._client.list_ticker_news,
+            published_utc_gte=_rfc3339(from_ms),
+            published_utc_lt=_rfc3339(to_ms + 999),
+            sort="published_utc",
+            order="asc",
+        )
+        return self._payload(ask, ITEMS_PER_PAGE, from_ms=from_ms, to_ms=to_ms)
+
+    def instruments(self, symbols: Sequence[str]) -> Payload:
+        """Reference data of the tickers from the first to the last symbol in alphabetical order."""
+        ask = partial(
+            self._client.list_tickers,
+            ticker_gte=min(symbols),
+            ticker_lte=max(symbols),
+            market="stocks",
+            sort="ticker",
+            order="asc",
+        )
+        return self._payload(ask, ITEMS_PER_PAGE, symbols=tuple(symbols))
+
+    def splits(self, since_date: str) -> Payload:
+        """Splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
+        ask = partial(
+            self._client.list_splits,
+            execution_date_gte=since_date,
+            sort="execution_date",
+            order="asc",
+        )
+        return self._payload(ask, ITEMS_PER_PAGE)
+
+    def dividends(self, since_date: str) -> Payload:
+        """Cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
+        ask = partial(
+            self._client.list_dividends,
+            ex_dividend_date_gte=since_date,
+            sort="ex_dividend_date",
+            order="asc",
+        )
+        return self._payload(ask, ITEMS_PER_PAGE)
+
+    def _payload(self, ask: Callable[..., Answer], limit: int, **question) -> Payload:
+        ask = partial(ask, limit=limit, raw=True)
+        return self._received(list(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0))), **question)
+
+    def _received(self, pages: list[Page], **question) -> Payload:
+        return Payload(
+            results=tuple(bytes(result) for page in pages for result in page.results or ()),
+            polled_ms=int(time.time() * 1000),
+            status="DELAYED" if any(page.status == "DELAYED" for page in pages) else "OK",
+            request_ids=tuple(page.request_id for page in pages if page.request_id),
+            **question,
+        )
+
+
+def _rfc3339(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# Calls at a time: at 50 ms an answer these are 600 calls a second, more than one core can normalise.
+IN_FLIGHT = 32
+
+
+def poll_each(
+    polygon: Polygon, symbols: Sequence[str], timespans: Sequence[Timespan], from_ms: int, to_ms: int
+) -> Iterator[tuple[str, list[Payload] | SurveillanceError]]:
+    """Each symbol, in the order given, with a payload per timespan, or with the error of the first that failed.
+
+    All have the patience of one question together: while the vendor is down, a group is given up as soon as a symbol.
+
+    Raises:
+        ConfigurationError: this machine's clock is off; no symbol could do better.
+    """
+    polygon = polygon.sharing_patience()
+
+    def poll(symbol: str) -> list[Payload] | SurveillanceError:
+        try:
+            return [polygon.bars(symbol, timespan, from_ms, to_ms) for timespan in timespans]
+        except ConfigurationError:
+            raise
+        except SurveillanceError as error:
+            return error
+
+    # What a call logs belongs to whoever asked for the group.
+    asking = copy_context()
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="poll") as pool:
+        yield from zip(symbols, pool.map(lambda symbol: asking.copy().run(poll, symbol), symbols), strict=True)

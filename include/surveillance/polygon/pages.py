@@ -1,0 +1,141 @@
+"""The vendor's pages: judged one by one, tried again while patience lasts, followed to the last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from urllib.parse import urlsplit
+
+import msgspec
+from polygon import RESTClient
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity.stop import StopBaseT
+from urllib3.exceptions import HTTPError
+
+from include.surveillance.errors import RateLimitedError, VendorUnavailableError
+from include.surveillance.polygon.transport import FIX_URL, Answer, clock, excerpt
+
+# The smallest plan allows five calls a minute.
+RATE_LIMIT_WAIT_SECONDS = 13.0
+
+
+class Page(msgspec.Struct):
+    """One page as the vendor sent it: ``results`` are absent when there are none."""
+
+    status: str | None = None
+    request_id: str | None = None
+    results: list[msgspec.Raw] | None = None
+    count: int | None = msgspec.field(name="resultsCount", default=None)
+    next_url: str | None = None
+    error: object = None
+    message: object = None
+
+
+class Snapshot(Page):
+    """A snapshot of the market: one page, which has other names for the same."""
+
+    results: list[msgspec.Raw] | None = msgspec.field(name="tickers", default=None)
+    count: int | None = msgspec.field(name="count", default=None)
+
+
+class Pages:
+    """Reads pages through the official client, whose connections are a ``Transport``.
+
+    Args:
+        client: builds the requests; its base URL is where next pages are fetched, too.
+        stop: when to give a page up.
+    """
+
+    def __init__(self, client: RESTClient, stop: StopBaseT):
+        self._client = client
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(VendorUnavailableError),
+            wait=_wait,
+            stop=stop,
+            reraise=True,
+        )
+
+    def read(self, ask: Callable[[], Answer], *, limit: int, to_ms: int) -> Iterator[Page]:
+        """The page that ``ask`` fetches and all that follow; ``limit`` results fill one, times end before ``to_ms``."""
+        followed = set()
+        while True:
+            page = self._retrying(self._results, ask, to_ms)
+            if not page.next_url and len(page.results or ()) >= limit:
+                # Full, and yet the last one? It may have lost the way to the next: asked again, and then believed.
+                page = self._retrying(self._results, ask, to_ms)
+            yield page
+            if not page.next_url:
+                return
+            target = _target(page.next_url)
+            if target in followed:
+                raise VendorUnavailableError(f"Polygon goes round in circles: {target} came twice as next page")
+            followed.add(target)
+            address, headers = self._client.BASE + target, self._client.headers
+            ask = partial(self._client.client.request, "GET", address, headers=headers)
+
+    def snapshot(self, ask: Callable[[], Answer], to_ms: int) -> Page:
+        """The one page of a snapshot."""
+        return self._retrying(self._results, ask, to_ms, Snapshot)
+
+    def one(self, ask: Callable[[], Answer], to_ms: int = 0, shape: type[Page] = Page) -> Page:
+        """A page, asked for once."""
+        try:
+            answer = ask()
+        except HTTPError as error:
+            raise VendorUnavailableError(
+                f"Polygon at {self._client.BASE} is not reachable: {error}; {FIX_URL}"
+            ) from error
+        _check_over(to_ms, answer)
+        try:
+            return msgspec.json.decode(answer.data, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise VendorUnavailableError(f"Polygon sent an unusable body ({error}): {excerpt(answer.data)}") from error
+
+    def _results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page] = Page) -> Page:
+        page = self.one(ask, to_ms, shape)
+        if page.status not in ("OK", "DELAYED"):
+            said = page.error or page.message
+            raise VendorUnavailableError(
+                f"Polygon answered 200 with status {page.status!r} ({said}); expected OK or DELAYED"
+            )
+        sent = len(page.results or ())
+        if sent < (page.count or 0):
+            raise VendorUnavailableError(f"Polygon announced {page.count} results and sent {sent}; the answer was cut")
+        return page
+
+
+def _target(next_url: str) -> str:
+    """As the official client does: the path counts, the host stays the one that was configured.
+
+    The key travels as a header; were it in the address too, libraries and errors would write it into logs.
+    """
+    try:
+        address = urlsplit(next_url)
+    except ValueError as error:
+        raise VendorUnavailableError(f"Polygon names an address as next page that is none ({error})") from error
+    query = "&".join(part for part in address.query.split("&") if not part.lower().startswith("apikey="))
+    # One slash: what else a path begins with could become part of the host.
+    return "/" + address._replace(scheme="", netloc="", query=query).geturl().lstrip("/")
+
+
+def _check_over(to_ms: int, answer: Answer) -> None:
+    """Bars of a time that is over by our clock and not by the vendor's still grow: they are waited for."""
+    now = time.time()
+    if answer.vendor_ms is not None and answer.vendor_ms < to_ms <= now * 1000:
+        raise VendorUnavailableError(
+            f"bars until {clock(to_ms / 1000)} are not whole yet by Polygon's clock: it shows "
+            f"{clock(answer.vendor_ms / 1000)} and this machine's {clock(now)}; set that right, e.g. with NTP",
+            retry_after=(to_ms - answer.vendor_ms) / 1000,
+        )
+
+
+_backoff = wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception()
+    if error.retry_after is None and isinstance(error, RateLimitedError):
+        return RATE_LIMIT_WAIT_SECONDS
+    # A hint of 0 s is no leave to ask without a pause.
+    return max(error.retry_after or 0.0, _backoff(state))

@@ -1,0 +1,67 @@
+"""At most so many calls to the vendor in any minute, counted over all processes that use one key."""
+
+from __future__ import annotations
+
+import logging
+import time
+from hashlib import sha256
+
+from limits import RateLimitItemPerSecond
+from limits.errors import StorageError
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from include.surveillance.errors import RateLimitedError
+
+LOG = logging.getLogger(__name__)
+# A second more than the vendor's minute: two calls need not be equally long on their way.
+WINDOW_SECONDS = 61
+REDIS_SECONDS = 1.0
+
+
+class RateLimit:
+    """The calls of one API key.
+
+    A moving window, because the vendor allows so many calls in any minute: a token bucket lets nearly twice as many
+    through in the minute in which it starts full. The times come from the machines' clocks; those of several machines
+    must agree to a fraction of a second.
+
+    Args:
+        redis_url: ``redis://host:port/database``, where the calls are counted.
+        calls_per_minute: the plan's limit, at least 1.
+        api_key: whose calls; Redis gets only a hash of it.
+    """
+
+    def __init__(self, redis_url: str, calls_per_minute: int, api_key: str, *, window_seconds: int = WINDOW_SECONDS):
+        self._allowed = RateLimitItemPerSecond(calls_per_minute, window_seconds, namespace="polygon")
+        self._key = sha256(api_key.encode()).hexdigest()[:16]
+        # Redis that does not answer must not hold up a poll.
+        patience = {"socket_connect_timeout": REDIS_SECONDS, "socket_timeout": REDIS_SECONDS}
+        storage = RedisStorage(redis_url, wrap_exceptions=True, retry=Retry(NoBackoff(), 0), **patience)
+        self._window = MovingWindowRateLimiter(storage)
+
+    def take(self) -> None:
+        """Count one call.
+
+        Without Redis the call goes out uncounted, with a warning in the log: the vendor's own 429 still protects the
+        key, and detection needs bars more than it needs Redis.
+
+        Raises:
+            RateLimitedError: too many calls already; ``retry_after`` says when the next is free.
+        """
+        try:
+            if self._window.hit(self._allowed, self._key):
+                return
+            free_at = self._window.get_window_stats(self._allowed, self._key).reset_time
+        except StorageError as error:
+            LOG.warning("calls to Polygon are not counted, Redis does not answer (%s); check it", error.__cause__)
+            return
+        # At its very end a window still holds its oldest call.
+        seconds = max(free_at - time.time(), 0) + 0.05
+        raise RateLimitedError(
+            f"all {self._allowed.amount} calls of this minute are used, the next is free in {seconds:.0f} s; watch "
+            "fewer symbols, or take a plan with more calls and raise POLYGON_CALLS_PER_MINUTE",
+            seconds,
+        )

@@ -1,0 +1,175 @@
+"""One call to the vendor: when it may go out, how much of an answer is waited for, and whose clock is right."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
+from urllib3.exceptions import InvalidHeader
+
+from include.surveillance.errors import (
+    ConfigurationError,
+    RateLimitedError,
+    SurveillanceError,
+    VendorError,
+    VendorUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from include.surveillance.polygon.rate_limit import RateLimit
+
+LOG = logging.getLogger(__name__)
+# urllib3 waits so long for each part of an answer; a body that comes in drops has endlessly many.
+PARTS = 3
+PART_BYTES = 65_536
+# The largest page of bars has about seven million.
+LARGEST_ANSWER_BYTES = 100_000_000
+# So many calls at a time keep their connections for the next ones.
+CONNECTIONS = 64
+# Clocks differ: what is worth a word, and what puts bars into the wrong minute.
+CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
+
+
+class Answer(NamedTuple):
+    """An answer with its whole body. ``vendor_ms`` is the latest that the vendor's clock can have shown, if known."""
+
+    status: int
+    headers: HTTPHeaderDict
+    data: bytes
+    vendor_ms: int | None = None
+
+
+class Transport(PoolManager):
+    """Takes the place of the official client's connections, so that status and headers of each answer are seen.
+
+    Threads may share it.
+
+    Every call raises, besides urllib3's errors:
+        VendorError, VendorUnavailableError, RateLimitedError: an answer other than 200, see ``refusal``.
+        VendorUnavailableError: the answer takes longer than three times ``timeout_seconds``, or has no end.
+        RateLimitedError: no call is free.
+        ConfigurationError: this machine's clock is off by more than a minute.
+    """
+
+    def __init__(self, *, timeout_seconds: float, rate_limit: RateLimit | None, **pool: Any):
+        timeout = Timeout(connect=timeout_seconds, read=timeout_seconds)
+        super().__init__(**pool | {"timeout": timeout, "retries": False, "maxsize": CONNECTIONS})
+        self._answer_seconds, self._rate_limit = PARTS * timeout_seconds, rate_limit
+
+    def request(self, *args, **kwargs) -> Answer:
+        if self._rate_limit:
+            self._rate_limit.take()
+        sent, started = time.time(), time.monotonic()
+        response = super().request(*args, redirect=False, preload_content=False, **kwargs)
+        received, shown = time.time(), _date(response)
+        body = self._body(response, started + self._answer_seconds)
+        if shown:
+            _compare_clocks(shown.timestamp(), sent, received)
+        # The header is cut to the second.
+        vendor_ms = int(shown.timestamp() * 1000) + 999 if shown else None
+        answer = Answer(response.status, response.headers, body, vendor_ms)
+        if answer.status != 200:
+            raise refusal(answer)
+        return answer
+
+    def _body(self, response: BaseHTTPResponse, deadline: float) -> bytes:
+        body = bytearray()
+        while part := response.read1(PART_BYTES):
+            body += part
+            if time.monotonic() > deadline or len(body) > LARGEST_ANSWER_BYTES:
+                response.close()
+                raise VendorUnavailableError(
+                    f"Polygon's answer had no end after {len(body)} bytes; allowed are {self._answer_seconds:g} s and "
+                    f"{LARGEST_ANSWER_BYTES} bytes; it is worth another try later"
+                )
+        response.release_conn()
+        return bytes(body)
+
+
+def clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _date(response: BaseHTTPResponse) -> datetime | None:
+    try:
+        shown = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (ValueError, OverflowError):
+        return None
+    return shown if shown.tzinfo else shown.replace(tzinfo=UTC)
+
+
+def _compare_clocks(shown: float, sent: float, received: float) -> None:
+    """The vendor's clock showed ``shown``, cut to the second, between ``sent`` and ``received`` of ours."""
+    ahead, behind = sent - shown - 1, shown - received
+    off, how = max((ahead, "ahead of"), (behind, "behind"))
+    if off <= CLOCK_WARNING_SECONDS:
+        return
+    said = (
+        f"this machine's clock is {off:.0f} s {how} Polygon's: it shows {clock(received)}, Polygon's {clock(shown)}; "
+        "set it right, e.g. with NTP, because bars are asked for and judged by it"
+    )
+    if off > CLOCK_ERROR_SECONDS:
+        raise ConfigurationError(said)
+    LOG.warning(said)
+
+
+FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
+FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
+
+
+def refusal(answer: Answer) -> SurveillanceError:
+    """The error for an answer other than 200."""
+    said = f"{answer.status}: {_reason(answer.data)}"
+    match answer.status:
+        case 401:
+            return VendorError(f"Polygon refused the API key ({said}); {FIX_KEY}")
+        case 400 if "API Key" in said:
+            return VendorError(f"Polygon got no API key ({said}); {FIX_KEY}")
+        case 403:
+            return VendorError(
+                f"this key is not entitled to the request ({said}); check this machine's clock first, because Polygon "
+                f"refuses times in its future like this, and its clock shows {answer.headers.get('Date', 'nothing')}; "
+                "else take a plan that includes the request, or ask for a time within the plan's history"
+            )
+        case 404:
+            return VendorError(f"Polygon does not know what was asked for ({said}); check ticker and base address")
+        case 429:
+            return RateLimitedError(
+                f"Polygon's rate limit is reached ({said}); watch fewer symbols or take a plan with more calls",
+                _retry_after(answer),
+            )
+        case code if code == 408 or code >= 499:
+            return VendorUnavailableError(
+                f"Polygon has a problem of its own ({said}); it is worth another try later", _retry_after(answer)
+            )
+        case _:
+            return VendorError(f"Polygon refused the request ({said})")
+
+
+def _reason(body: bytes) -> str:
+    """What the vendor says, under ``error`` or ``message``; it uses both."""
+    try:
+        said = msgspec.json.decode(body)
+        body = str(said.get("error") or said.get("message") or said).encode(errors="replace")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
+        pass
+    return excerpt(body)
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body; an API key in an address is left out."""
+    shown = re.sub(r"(?i)(apikey=)[^&\s\"']+", r"\1***", body[:1_000].decode(errors="replace"))
+    return " ".join(shown[:160].split()) or "(empty)"
+
+
+def _retry_after(answer: Answer) -> float | None:
+    try:
+        return Retry().get_retry_after(answer)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None

@@ -1,0 +1,159 @@
+"""How large the platform must be for a watchlist: processors, partitions, workers, rows, bytes and calls.
+
+A model of sums, not of queues: what one unit of each kind of work costs, times how many of them come in a minute. It
+says what runs out first. ``docs/benchmarks/platform.json`` has what was measured, and the tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import automatic_poll_by
+
+Mode = Literal["symbols", "groups", "market"]
+SESSION_MINUTES = 390
+# 5-minute, hour and day bars are asked for when one has closed.
+LONGER_BARS_PER_MINUTE = 1 / 5 + 1 / 60 + 1 / SESSION_MINUTES
+MILLISECONDS_PER_MINUTE = 60_000
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one unit costs; CPU-ms over everything that it keeps busy, databases included, on one core of a small cloud
+    machine. Rows and bytes of tasks are those of a day of 195,000 poll tasks; messages as encoded, before zstd."""
+
+    idle_ms_per_minute: float = 15_000  # schedulers, servers and the runs of every minute, whoever is watched
+    task_ms: float = 45  # a task in the fast lane
+    call_ms: float = 0.7  # a question to the vendor, answered, normalised and published, in a group
+    snapshot_ms: float = 0.15  # a symbol of the market's snapshot, normalised and published
+    detect_ms: float = 0.065  # a bar detected
+    land_ms: float = 0.046  # a row landed
+    rows_per_task: float = 3  # a task instance and two events
+    metadata_bytes_per_task: float = 1_710
+    log_bytes_per_task: float = 7_700  # two blocks of the file system
+    bar_bytes: float = 300
+    watermark_bytes: float = 230
+    metric_bytes: float = 630
+    state_bytes: float = 1_000  # of a series in the detector's snapshot
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the platform.
+
+    Attributes:
+        symbols: on the watchlist.
+        cores: processors of all machines together.
+        mode: what one poll task asks for; None lets the number of symbols decide.
+        group_size: symbols of one task when polling by groups.
+        overlap_minutes: asked for again by each poll, but of a snapshot.
+        timespans: 1 with minute bars only, 4 with all.
+    """
+
+    symbols: int
+    cores: int = 2
+    mode: Mode | None = None
+    group_size: int = 500
+    overlap_minutes: int = 5
+    timespans: int = 4
+
+    def __post_init__(self):
+        for name in ("symbols", "cores", "group_size"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load takes. Days are sessions of 390 minutes, before anything is pruned."""
+
+    mode: Mode
+    calls_per_minute: float
+    tasks_per_minute: float
+    cpu_ms_per_minute: dict[str, float]
+    cpu_share: float
+    cores_needed: int
+    partitions_needed: int
+    detect_workers_needed: int
+    messages_per_day: float
+    kafka_gb_per_day: float
+    metadata_rows_per_day: float
+    metadata_gb_per_day: float
+    log_gb_per_day: float
+
+
+# Of all cores, so that a burst at the minute's start, a retry and a landing find room.
+COMFORTABLE_SHARE = 0.6
+# A minute's bars are to be detected in so many seconds, so that an alert follows its bar by five.
+BURST_SECONDS = 2.5
+# A snapshot of a partition's state is one message of 16 MiB at most; half of it, because state grows.
+SNAPSHOT_BYTES = 8 * 2**20
+# One worker process serves so many partitions of one machine; a second machine wants one of its own.
+PARTITIONS_PER_WORKER = 16
+
+
+def plan(load: Load, costs: Costs | None = None) -> Plan:
+    """What the load takes."""
+    costs, symbols = costs or Costs(), load.symbols
+    mode = load.mode or automatic_poll_by(symbols)
+    longer = LONGER_BARS_PER_MINUTE if load.timespans > 1 else 0.0
+    # A snapshot holds minute bars only; longer bars are asked for in groups.
+    by_call = symbols * (longer if mode == "market" else 1 + longer)
+    by_snapshot = symbols if mode == "market" else 0
+    groups = ceil(symbols / load.group_size)
+    polls = {"symbols": symbols, "groups": groups, "market": 1 + (groups * min(1.0, longer))}[mode]
+    tasks = polls + 3  # plan, news, settle
+    repeated = 1 if mode == "market" else 1 + load.overlap_minutes
+    bars = symbols * (repeated + longer)
+    watermarks = by_call + by_snapshot
+    metrics = symbols * (1 + longer)
+    cpu = {
+        "idle": costs.idle_ms_per_minute,
+        "poll": tasks * costs.task_ms + by_call * costs.call_ms + by_snapshot * costs.snapshot_ms,
+        # Bars that are asked for again are read and put aside, which costs about a quarter.
+        "detect": (metrics + (bars - metrics) / 4) * costs.detect_ms,
+        "land": (bars + metrics) * costs.land_ms,
+    }
+    busy, day = sum(cpu.values()), SESSION_MINUTES
+    partitions = max(
+        4,
+        ceil(cpu["detect"] / (BURST_SECONDS * 1_000)),
+        ceil(symbols * load.timespans * costs.state_bytes / SNAPSHOT_BYTES),
+    )
+    return Plan(
+        mode=mode,
+        calls_per_minute=by_call + bool(by_snapshot) + 1,
+        tasks_per_minute=tasks,
+        cpu_ms_per_minute=cpu,
+        cpu_share=busy / (MILLISECONDS_PER_MINUTE * load.cores),
+        cores_needed=ceil(busy / (MILLISECONDS_PER_MINUTE * COMFORTABLE_SHARE)),
+        partitions_needed=partitions,
+        detect_workers_needed=ceil(partitions / PARTITIONS_PER_WORKER),
+        messages_per_day=day * (bars + watermarks + metrics),
+        kafka_gb_per_day=day
+        * (bars * costs.bar_bytes + watermarks * costs.watermark_bytes + metrics * costs.metric_bytes)
+        / 1e9,
+        metadata_rows_per_day=day * tasks * costs.rows_per_task,
+        metadata_gb_per_day=day * tasks * costs.metadata_bytes_per_task / 1e9,
+        log_gb_per_day=day * tasks * costs.log_bytes_per_task / 1e9,
+    )
+
+
+def advice(load: Load, needed: Plan) -> list[str]:
+    """What to add, in this order: what costs least and cannot be done later without trouble comes first."""
+    steps = [f"POLL_BY={needed.mode}, or auto: {needed.tasks_per_minute:,.0f} tasks a minute"]
+    if needed.tasks_per_minute > 1_500:
+        steps[0] += ", more than the scheduler starts in a minute: poll by groups or by market"
+    steps.append(f"a vendor's plan of {needed.calls_per_minute:,.0f} calls a minute")
+    if needed.partitions_needed > 4:
+        steps.append(
+            f"KAFKA_PARTITIONS={needed.partitions_needed} before the first bar: topics of another number are made anew"
+        )
+    if needed.cores_needed > load.cores:
+        steps.append(f"{needed.cores_needed} cores: first worker-batch on a machine of its own, then worker-detect")
+    if needed.detect_workers_needed > 1:
+        steps.append(f"{needed.detect_workers_needed} of worker-detect: they share the partitions")
+    return steps

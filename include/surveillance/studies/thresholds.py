@@ -1,0 +1,184 @@
+"""Thresholds from an alert budget: thresholds are tried, alerts counted, and the smallest affordable one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil, floor, inf, log10, nan
+
+import numpy as np
+import pandas as pd
+
+from include.surveillance.errors import ConfigurationError
+
+POINTS = 16
+"""Thresholds on the way down, beside the greatest value and 0."""
+DEAR = 2
+"""Of those, how many may cost too much before the way down ends: what smaller thresholds would cost is to be seen."""
+TRIES = POINTS + 16
+"""Of one rule and bucket, at most: ten halvings are three digits within a decade."""
+
+Cell = tuple[str, str]
+"""A rule and a bucket of liquidity; ``all`` for everybody."""
+Raised = Callable[[Mapping[Cell, float]], Mapping[Cell, int]]
+"""Thresholds -> alerts of every cell; a cell that is not named keeps the threshold that it has now."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a threshold is sought for.
+
+    Attributes:
+        field: the parameter that is the threshold.
+        thresholds: to try on the way down, falling; see ``falling``.
+        symbol_days: what alerts are divided by.
+        current, current_alerts: the threshold now, and how many alerts it raises.
+    """
+
+    rule: str
+    bucket: str
+    field: str
+    thresholds: tuple[float, ...]
+    symbol_days: int
+    current: float
+    current_alerts: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One rule for one bucket; all alerts are per symbol and day.
+
+    Attributes:
+        rule, bucket: ``liquid``, ``mid``, ``thin``, or ``all``.
+        field: the parameter that is the threshold.
+        curve: what was tried: ``threshold`` (rising), ``alerts``.
+        symbol_days: what alerts are divided by.
+        current, current_alerts: the threshold now, and what it raises.
+        chosen: the smallest threshold tried from which on all greater ones tried keep within the budget; NaN when none
+            does, or all do (a buffer of 0, the rule as it is meant, is chosen then).
+        chosen_alerts: what is raised with the chosen thresholds of all rules and buckets at once.
+    """
+
+    rule: str
+    bucket: str
+    field: str
+    curve: pd.DataFrame
+    symbol_days: int
+    current: float
+    current_alerts: float
+    chosen: float
+    chosen_alerts: float
+
+
+def calibrate(
+    subjects: Iterable[Subject],
+    raised: Raised,
+    *,
+    budget: float,
+    done: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> list[Choice]:
+    """Try thresholds of all subjects at once, which must not depend on each other, until each has its choice.
+
+    The last trial is of all choices together; what exceeds the budget in it after all is raised.
+
+    Args:
+        budget: alerts of one rule per symbol and day, above 0.
+        done: told of every trial, and how many there may be.
+    """
+    searches = {(it.rule, it.bucket): _Search(it, budget * it.symbol_days) for it in subjects}
+    trials = 0
+    while True:
+        asked = {cell: search.next() for cell, search in searches.items()}
+        settled = all(threshold is None for threshold in asked.values())
+        given = {cell: searches[cell].chosen if threshold is None else threshold for cell, threshold in asked.items()}
+        trial = {cell: threshold for cell, threshold in given.items() if threshold is not None}
+        counts = raised(trial)
+        trials += 1
+        done("try thresholds", trials, max(TRIES + 1, trials))
+        for cell, threshold in trial.items():
+            if settled or asked[cell] is not None:
+                searches[cell].tell(threshold, counts[cell])
+        if settled and all(search.chosen == given[cell] for cell, search in searches.items()):
+            return [search.choice(counts[cell]) for cell, search in searches.items()]
+
+
+def falling(values: np.ndarray, affordable: float) -> tuple[float, ...]:
+    """Thresholds worth trying, greatest first, the last one 0; none when there is nothing to hold against them.
+
+    Args:
+        values: what bars have to hold against the threshold; only what is finite and above 0 counts.
+        affordable: alerts. After the greatest value comes the one that as many bars exceed: no greater one can raise
+            too much. From there on ranks grow by a factor.
+    """
+    values = np.sort(values[(values > 0) & (values < inf)])[::-1]
+    if not len(values):
+        return ()
+    first = min(int(affordable) + 1, len(values))
+    ranks = np.unique([1, *np.geomspace(first, len(values), POINTS).astype(int)]) - 1
+    return tuple(sorted({0.0, *map(_rounded_up, values[ranks].tolist())}, reverse=True))
+
+
+def checked(budget: float) -> float:
+    """Raises ConfigurationError unless the budget is above zero and finite."""
+    if not 0 < budget < inf:
+        raise ConfigurationError(f"the budget is {budget}; give alerts per symbol and day, above 0, e.g. 0.1")
+    return budget
+
+
+class _Search:
+    """Down from the greatest threshold until too much is raised, then by halves between the last two."""
+
+    def __init__(self, subject: Subject, affordable: float):
+        self.subject, self.affordable = subject, affordable
+        self.left = list(subject.thresholds)
+        self.tried: dict[float, int] = {}
+        # The greatest threshold that raises too much, and how many did.
+        self.floor, self.dear = -inf, 0
+
+    def next(self) -> float | None:
+        """What to try, None when there is nothing more to learn."""
+        if self.left and self.dear < DEAR:
+            return self.left.pop(0)
+        above = self._above_floor()
+        if self.floor == -inf or above is None or len(self.tried) >= TRIES:
+            return None
+        middle = _rounded_up((self.floor + above) / 2)
+        return middle if self.floor < middle < above else None
+
+    def tell(self, threshold: float, alerts: int) -> None:
+        self.tried[threshold] = alerts
+        if alerts > self.affordable:
+            self.floor = max(self.floor, threshold)
+            self.dear += 1
+
+    @property
+    def chosen(self) -> float | None:
+        above = self._above_floor()
+        return None if above == 0 and self.subject.field != "buffer" else above
+
+    def choice(self, alerts: int) -> Choice:
+        it, chosen = self.subject, self.chosen
+        curve = pd.DataFrame(sorted(self.tried.items()), columns=["threshold", "alerts"])
+        curve["alerts"] /= it.symbol_days
+        return Choice(
+            rule=it.rule,
+            bucket=it.bucket,
+            field=it.field,
+            curve=curve,
+            symbol_days=it.symbol_days,
+            current=it.current,
+            current_alerts=it.current_alerts / it.symbol_days,
+            chosen=nan if chosen is None else chosen,
+            chosen_alerts=alerts / it.symbol_days,
+        )
+
+    def _above_floor(self) -> float | None:
+        return min((threshold for threshold in self.tried if threshold > self.floor), default=None)
+
+
+def _rounded_up(value: float) -> float:
+    """To three significant digits."""
+    if value <= 0:
+        return 0.0
+    step = 10.0 ** (floor(log10(value)) - 2)
+    return float(f"{ceil(value / step - 1e-9) * step:.12g}")

@@ -1,0 +1,85 @@
+"""The contract: what a user of Snowflake expects, asked through the real connector over TLS.
+
+Runs against the embedded warehouse; against a real account when SNOWFLAKE_TEST_ACCOUNT is set (with
+SNOWFLAKE_TEST_USER, _PASSWORD, _DATABASE, _WAREHOUSE, _ROLE). Tests marked ``embedded`` are about the server itself.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+
+from tests.embedded_warehouse.launcher import Launcher
+
+ACCOUNT = os.environ.get("SNOWFLAKE_TEST_ACCOUNT")
+
+Connect = Callable[..., SnowflakeConnection]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded: about the embedded server; skipped against a real account")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ACCOUNT:
+        for item in items:
+            if item.get_closest_marker("embedded"):
+                item.add_marker(pytest.mark.skip(reason="about the embedded server, not a real account"))
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """One launcher for all tests; it gives up a transaction that was idle for two seconds."""
+    running = Launcher(tmp_path_factory.mktemp("warehouse"), "--idle-transaction", "2").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Open sessions in a schema of the test's own."""
+    launcher = None if ACCOUNT else request.getfixturevalue("launcher")
+    if launcher:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
+    schema = f"CONTRACT_{uuid.uuid4().hex[:8].upper()}"
+    opened: list[SnowflakeConnection] = []
+
+    def open_session(**settings: object) -> SnowflakeConnection:
+        if launcher:
+            session = launcher.connect(**settings)
+        else:
+            names = ("account", "user", "password", "database", "warehouse", "role")
+            known = {name: os.environ.get(f"SNOWFLAKE_TEST_{name.upper()}") for name in names}
+            session = snowflake.connector.connect(**{n: v for n, v in known.items() if v}, **settings)
+        opened.append(session)
+        run(session, f"create schema if not exists {schema}")
+        run(session, f"use schema {schema}")
+        return session
+
+    yield open_session
+    for session in opened:
+        if not session.is_closed():
+            session.close()
+    last = open_session()
+    run(last, f"drop schema {schema}")
+    last.close()
+
+
+@pytest.fixture
+def session(connect: Connect) -> SnowflakeConnection:
+    return connect()
+
+
+def run(session: SnowflakeConnection, sql: str, params: object = None) -> list[tuple]:
+    return session.cursor().execute(sql, params).fetchall()
+
+
+@pytest.fixture(name="run", scope="session")
+def run_fixture() -> Callable[..., list[tuple]]:
+    """Execute one statement and return its rows."""
+    return run

@@ -1,0 +1,64 @@
+"""One row per run, whatever became of its tasks."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from include.orchestration import connections
+from include.orchestration.application import runs, statements
+
+START, END = datetime(2026, 11, 23, 14, 31, tzinfo=UTC), datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_failed", "account": "running"}
+
+
+@pytest.fixture
+def context(postgres, monkeypatch):
+    """What Airflow gives the last task of a run."""
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    statements.create_tables()
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute("truncate batches")
+    run = SimpleNamespace(dag_id="detect_anomalies", run_id="r1", start_date=START)
+    ti = SimpleNamespace(task_id="account", get_task_states=lambda dag_id, run_ids: {run_ids[0]: STATES})
+    return {"dag_run": run, "ti": ti, "data_interval_end": END}
+
+
+def test_counts_of_all_tasks_are_summed_under_the_names_of_the_table():
+    returned = [
+        {"records": 3, "bars": 2, "alerts": 1},
+        {"records": 4},
+        None,
+        {"polygon.bars.raw": 5, "polygon.rejected": 1, "note": "no number"},
+        {"recorded": 2, "told": 1},
+    ]
+    found = runs.total(returned)
+    assert {name: found[name] for name in ("records", "bars", "alerts", "rejected")} == {
+        "records": 13,
+        "bars": 2,
+        "alerts": 3,
+        "rejected": 1,
+    }
+
+
+def test_a_run_is_one_row_however_often_it_is_accounted_for(context):
+    assert runs.account(context, "detect", {"records": 7}) == {"tasks": 3, "failed": 2, "records": 7}
+    runs.account(context, "detect", {"records": 8, "alerts": 1})
+    (row,) = runs.newest()
+    assert (row["dag_id"], row["run_id"], row["stage"], row["started_at"]) == (
+        "detect_anomalies",
+        "r1",
+        "detect",
+        START,
+    )
+    assert (row["tasks"], row["failed"], row["records"], row["alerts"], row["rows"]) == (3, 2, 8, 1, None)
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute("select interval_end from batches")
+        assert cursor.fetchall() == [(END,)]
+
+
+def test_the_page_gets_the_newest_run_of_each_stage(context):
+    for run, stage in (("r1", "detect"), ("r2", "detect"), ("r3", "land")):
+        context["dag_run"].run_id = run
+        runs.account(context, stage, {})
+    assert {row["stage"]: row["run_id"] for row in runs.newest()} == {"detect": "r2", "land": "r3"}

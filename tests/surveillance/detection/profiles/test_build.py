@@ -1,0 +1,171 @@
+"""Profiles know earlier full sessions, in today's shares, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.places import bars_per_slot, slot_count, slot_of
+from include.surveillance.detection.profiles import build
+from include.surveillance.records import SPAN_MS, Split
+from include.surveillance.sessions import Sessions
+
+XNYS = Sessions("XNYS")
+OPENS, CLOSES, DAYS = XNYS.arrays()
+
+
+def ordinal(date: str) -> int:
+    return int(np.searchsorted(DAYS, np.datetime64(date).astype("datetime64[D]").astype(int)))
+
+
+def history(first: str, count: int, timespan: str = "minute", seed: int = 0, symbol: str = "AAPL") -> BarColumns:
+    """Every bar of ``count`` sessions: a U-shaped volume with noise and a price that wanders."""
+    rng, start = np.random.default_rng(seed), ordinal(first)
+    # Hour bars start on the hour, and day bars at midnight in New York.
+    aligned = {"hour": 1_800_000, "day": 34_200_000}.get(timespan, 0)
+    days = [np.arange(OPENS[d] - aligned, CLOSES[d], SPAN_MS[timespan]) for d in range(start, start + count)]
+    ts, within = np.concatenate(days), np.concatenate([np.linspace(-1, 1, len(day)) for day in days])
+    volume = np.round(np.exp(9 + within**2 + 0.4 * rng.standard_normal(len(ts))))
+    close = 50 * np.exp(np.cumsum(0.001 * rng.standard_normal(len(ts))))
+    return columns(ts, close, volume, (symbol, timespan))
+
+
+def columns(ts, close, volume, key) -> BarColumns:
+    n = len(ts)
+    zero = np.zeros(n, np.int64)
+    return BarColumns(
+        [key],
+        zero.astype(np.int32),
+        ts.astype(np.int64),
+        *(close.copy(), close * 1.001, close * 0.999, close.copy(), volume.astype(float)),
+        *(zero.astype(np.uint32), zero, zero.astype(bool)),
+    )
+
+
+def joined(*parts: BarColumns) -> BarColumns:
+    """Logs of one symbol, one after another."""
+    arrays = [
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("code", "ts", "open", "high", "low", "close", "volume", "revision", "polled", "live")
+    ]
+    return BarColumns(parts[0].keys, *arrays)
+
+
+def test_a_profile_says_what_was_usual():
+    bars = history("2023-01-03", 10)
+    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 10]))
+    assert (profile.symbol, profile.timespan, profile.sessions) == ("AAPL", "minute", 10)
+    assert (profile.first_date, profile.last_date) == ("2023-01-03", "2023-01-17")
+    lists = (profile.volume_level, profile.volume_scale, profile.return_factor, profile.presence)
+    assert {len(values) for values in lists} == {slot_count("minute", 390)} == {94}
+    assert set(profile.presence) == {1.0}
+    # The middle of the session trades e^9 a minute, five of them, and its sum varies by about 0.4 / sqrt(5).
+    assert profile.volume_level[47] == pytest.approx(9 + np.log(5), abs=0.15)
+    assert 0.1 < profile.volume_scale[47] < 0.3
+    assert profile.volume_level[0] == pytest.approx(10, abs=0.4)
+    widths = bars_per_slot("minute", 390)
+    assert np.average(profile.return_factor, weights=widths) == pytest.approx(1, abs=1e-3)
+    assert 0 < profile.volatility_clear < profile.volatility_fire < 0.003
+    assert profile.turnover == pytest.approx(np.median(np.add.reduceat(bars.close * bars.volume, range(0, 3900, 390))))
+    assert profile.liquidity == "liquid"
+    assert 0.01 < profile.range_percent < 0.1
+
+
+def test_nothing_at_or_after_the_effective_time_is_used():
+    bars, start = history("2023-01-03", 8), ordinal("2023-01-03")
+    for effective in (OPENS[start + 5], OPENS[start + 5] + 7_200_000, CLOSES[start + 5] - 60_000, CLOSES[start + 4]):
+        later = bars.ts >= effective
+        shaken = replace(bars, volume=np.where(later, 1e9, bars.volume), close=np.where(later, 1.0, bars.close))
+        whole, cut = bars, bars.take(~later)
+        built = [build.build(log, XNYS, effective_ms=int(effective)) for log in (whole, shaken, cut)]
+        assert built[0] == built[1] == built[2]
+        assert built[0][0].sessions == 5
+
+
+def test_order_and_repetition_do_not_matter_and_the_last_message_of_a_bar_holds():
+    bars, effective = history("2023-01-03", 5), int(OPENS[ordinal("2023-01-03") + 5])
+    expected = build.build(bars, XNYS, effective_ms=effective)
+    shuffled = bars.take(np.random.default_rng(1).permutation(len(bars)))
+    assert build.build(shuffled, XNYS, effective_ms=effective) == expected
+    wrong = replace(bars, volume=bars.volume * 50)
+    assert build.build(joined(wrong, shuffled), XNYS, effective_ms=effective) == expected
+    assert build.build(joined(shuffled, wrong), XNYS, effective_ms=effective) != expected
+
+
+def test_half_days_are_left_out_and_the_latest_sessions_are_kept():
+    bars, start = history("2018-11-12", 15), ordinal("2018-11-12")
+    half = ordinal("2018-11-23")
+    effective = int(OPENS[start + 15])
+    loud = replace(bars, volume=np.where((bars.ts >= OPENS[half]) & (bars.ts < CLOSES[half]), 1e8, bars.volume))
+    (profile,) = build.build(loud, XNYS, effective_ms=effective)
+    assert profile.sessions == 14
+    assert [profile] == build.build(bars, XNYS, effective_ms=effective)
+    (short,) = build.build(bars, XNYS, effective_ms=effective, maximum_sessions=6)
+    assert short.sessions == 6
+    assert short.last_date == profile.last_date
+
+
+def test_three_sessions_are_the_least():
+    bars, start = history("2023-01-03", 3), ordinal("2023-01-03")
+    assert build.build(bars, XNYS, effective_ms=int(CLOSES[start + 2]) - 1) == []
+    assert len(build.build(bars, XNYS, effective_ms=int(CLOSES[start + 2]))) == 1
+    assert build.build(bars.take(slice(0)), XNYS, effective_ms=int(CLOSES[start])) == []
+
+
+def test_a_split_is_no_change_and_its_day_is_left_out():
+    bars, start = history("2023-01-03", 8), ordinal("2023-01-03")
+    day, effective = start + 4, int(OPENS[start + 8])
+    split = Split(symbol="AAPL", execution_date="2023-01-09", split_from=1, split_to=4)
+    before, on = bars.ts < OPENS[day], (bars.ts >= OPENS[day]) & (bars.ts < CLOSES[day])
+    adjusted = build.build(bars.take(~on), XNYS, effective_ms=effective)
+    prices = {name: np.where(before, 4, 1) * getattr(bars, name) for name in ("open", "high", "low", "close")}
+    raw = replace(bars, volume=bars.volume / np.where(before, 4, 1), **prices)
+    (profile,) = build.build(raw, XNYS, effective_ms=effective, splits=[split])
+    assert [profile] == adjusted
+    assert profile.sessions == 7
+    unknown_yet = build.build(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2, splits=[split])
+    assert unknown_yet == build.build(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2)
+
+
+@pytest.mark.parametrize("timespan", ["5minute", "15minute", "hour", "day"])
+def test_longer_bars(timespan):
+    bars, start = history("2023-01-03", 15, timespan), ordinal("2023-01-03")
+    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[start + 15]), classes={"AAPL": "CS"})
+    assert len(profile.volume_level) == slot_count(timespan, 390)
+    assert profile.asset_class == "CS"
+    # Fewer than 20 returns in a session: no deviation of 20 returns, said as zero.
+    assert (profile.volatility_fire > 0) == (timespan in ("5minute", "15minute"))
+    assert all(np.isfinite(profile.volume_scale))
+    assert min(profile.return_factor) > 0
+
+
+def test_a_thin_symbol_has_values_in_every_slot():
+    bars = history("2023-01-03", 5)
+    few = bars.take(np.flatnonzero(np.random.default_rng(2).random(len(bars)) < 0.03))
+    broken = replace(few, volume=np.where(np.arange(len(few)) == 5, np.nan, few.volume))
+    (profile,) = build.build(broken, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 5]))
+    assert np.isfinite(profile.volume_level).all()
+    assert np.isfinite(profile.volume_scale).all()
+    assert sum(p * w for p, w in zip(profile.presence, bars_per_slot("minute", 390), strict=True)) * 5 == pytest.approx(
+        len(few) - 1, abs=0.1
+    )
+
+
+def test_slots_of_full_and_half_days():
+    full = [slot_of(k, 390, 390) for k in range(390)]
+    assert full[:10] == list(range(10))
+    assert full[10:20] == [10] * 5 + [11] * 5
+    assert full[-10:] == list(range(84, 94))
+    assert full[379] == 83
+    assert sorted(set(full)) == list(range(94))
+    half = [slot_of(k, 210, 390) for k in range(210)]
+    assert half[:200] == full[:200]
+    assert half[-10:] == full[-10:]
+    assert [slot_of(k, 26, 26) for k in range(26)] == list(range(26))
+    assert [slot_of(k, 14, 26) for k in (0, 12, 13)] == [0, 12, 25]
+    assert slot_of(-1, 390, 390) == slot_of(390, 390, 390) == -1
+    assert [slot_count(timespan, 390) for timespan in ("5minute", "15minute", "hour", "day")] == [78, 26, 7, 1]
+    assert slot_count("minute", 1440) == 304

@@ -1,0 +1,142 @@
+"""An alert from the log: its inputs are read again, and it is reproduced or the difference is said."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from include.surveillance import broker, wire
+from include.surveillance.broker import Batch, Received
+from include.surveillance.cli import app
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.state import State
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.records import Alert, Bar
+from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.studies import explanation
+from include.surveillance.studies.explanation import from_log, symbol_of
+
+OPEN = 1_550_154_600_000
+SESSIONS, BOOK = Sessions(), ParameterBook()
+
+
+def bar(minute: int, volume: int = 1000, symbol: str = "KO") -> Bar:
+    ts_ms = OPEN + minute * MINUTE_MS
+    return Bar(
+        symbol=symbol,
+        timespan="minute",
+        ts_ms=ts_ms,
+        open=50,
+        high=50,
+        low=50,
+        close=50,
+        volume=Decimal(volume),
+        source="live",
+        polled_ms=ts_ms + 90_000,
+    )
+
+
+BARS = [
+    *(bar(minute, symbol=symbol) for minute in range(20) for symbol in ("KO", "PEP")),
+    *(bar(m, 9000) for m in (20, 21)),
+]
+
+
+class Log:
+    """Kafka's topics as lists, one partition each."""
+
+    def __init__(self, **topics: list):
+        self.topics = topics
+
+    def read(self, kafka, positions, **_) -> Batch:
+        messages, ends = [], {}
+        for (topic, partition), start in positions.items():
+            records = self.topics.get(topic, []) if partition == 0 else []
+            ends[topic, partition] = len(records)
+            for offset in range(start or 0, len(records)):
+                record = records[offset]
+                messages.append(Received(topic, partition, offset, offset, record.symbol, wire.encode(record)))
+        return Batch(messages, ends)
+
+
+class Reader:
+    """Reads the log once, from its beginning, and then finds nothing more."""
+
+    def __init__(self, log: Log, positions):
+        self.batch, self.next_offsets = log.read({}, positions), {}
+
+    def read(self, limit: int) -> Batch:
+        found, self.batch = self.batch, Batch([], self.batch.next_offsets)
+        self.next_offsets = found.next_offsets
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def log(monkeypatch) -> Log:
+    found = detect_records(Engine(BOOK, SESSIONS), State("sketch"), BARS)
+    log = Log(**{broker.BARS: BARS, broker.ALERTS: list(found.alerts)})
+    monkeypatch.setattr(broker, "read", log.read)
+    monkeypatch.setattr(explanation.intake, "Reader", lambda kafka, positions, **_: Reader(log, positions))
+    monkeypatch.setattr(broker, "read_compacted", lambda kafka, topic: {})
+    return log
+
+
+def explain(log: Log):
+    alert_id = log.topics[broker.ALERTS][0].event_id
+    return from_log({}, alert_id, partitions=2, sessions=SESSIONS, book=BOOK)
+
+
+def test_an_alert_is_reproduced_from_the_log(log):
+    found = explain(log)
+    # Fired at the first burst, published again at the second.
+    assert [row["status"] for row in found.stored] == ["fired", "refired"]
+    assert found.differences == []
+    assert all(event_id in found.inputs for event_id in found.stored[0]["event_ids"])
+
+
+def test_one_bit_of_difference_is_told_by_field(log):
+    first, *others = log.topics[broker.ALERTS]
+    log.topics[broker.ALERTS] = [replace(first, threshold=first.threshold + 2**-40), *others]
+    differences = explain(log).differences
+    assert len(differences) == 1
+    assert differences[0].startswith("threshold (row 1 of 2): stored ")
+
+
+def test_a_message_that_is_missing_is_told(log):
+    del log.topics[broker.ALERTS][1]
+    assert explain(log).differences == ["stored 1 times, reproduced 2 times"]
+
+
+def test_bars_that_are_no_longer_kept_are_told(log):
+    log.topics[broker.BARS] = [one for one in BARS if one.symbol == "PEP"]
+    with pytest.raises(ConfigurationError, match="has no bar of KO any more"):
+        explain(log)
+    log.topics[broker.BARS] = BARS[-10:]
+    assert explain(log).again == []
+
+
+def test_an_unknown_alert_is_told(log):
+    with pytest.raises(ConfigurationError, match="has no alert 'price_gap"):
+        from_log({}, "price_gap|KO|minute|1|v1", partitions=1, sessions=SESSIONS, book=BOOK)
+
+
+def test_the_command_reads_the_log(log, tmp_path):
+    (tmp_path / "none.yaml").write_text("")
+    alert: Alert = log.topics[broker.ALERTS][0]
+    options = ["--kafka", "somewhere:9092", "--params", str(tmp_path / "none.yaml")]
+    result = CliRunner().invoke(app, ["explain", alert.event_id, *options])
+    assert result.exit_code == 0, result.output
+    assert "Reproduced bit for bit: 2 of 2" in result.output
+    assert alert.explanation.split(",")[0] in result.output
+
+
+def test_the_symbol_is_in_the_id():
+    assert symbol_of("price_gap|BRK.B|minute|1550154600000|v1") == "BRK.B"
