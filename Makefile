@@ -31,7 +31,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract lint fernet env
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz
 
 help: ## this list
@@ -77,7 +77,7 @@ doctor: setup ## what this machine lacks
 clean: setup ## remove all data, logs and secrets of the local stack
 	@$(STACK) clean
 
-test: setup ## every test, on real services
+test: check ## every test, on real services
 	@$(STACK) install
 	$(BIN)/python -m pytest -c tests/pytest.ini tests
 
@@ -127,9 +127,18 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
 
-lint: setup ## ruff
+check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
+
+lint: setup # style of Python and SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project include
+
+types: setup
+	$(BIN)/mypy --config-file .mypy.ini
+
+contracts: setup # which package may import which
+	$(BIN)/lint-imports
 
 fernet: ## a new Fernet key
 	@$(PYTHON) -c 'from include.local_stack.credentials import GENERATORS; print(GENERATORS["FERNET_KEY"]())'

@@ -16,8 +16,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from . import machine, measuring, report
-from .market import Market, by_series, recorded, repeated, table
+from tests.benchmarks import machine, measuring, report
+from tests.benchmarks.market import Market, by_series, recorded, repeated, table
 
 ENGINE_BARS = 4_000_000
 PANDAS_BARS = 400_000

@@ -18,9 +18,8 @@ from include.surveillance.detection.parameters.book import ParameterBook, RuleFo
 from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
-
-from .counting import Episodes, Statistic, literal_volume, robust_volume
-from .market import columns
+from tests.benchmarks.counting import Episodes, Statistic, literal_volume, robust_volume
+from tests.benchmarks.market import columns
 
 PER_SYMBOL_DAY = 2
 LAST_MS = 1 << 42

@@ -17,9 +17,8 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
-
-from . import pandas_rules
-from .market import Market, columns, pieces, table
+from tests.benchmarks import pandas_rules
+from tests.benchmarks.market import Market, columns, pieces, table
 
 CHUNK = 1_000_000
 TIMES = 5

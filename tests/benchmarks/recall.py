@@ -13,10 +13,9 @@ import typer
 
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.sessions import Sessions
+from tests.benchmarks import recall_report
+from tests.benchmarks.bursts import METHODS, PER_SYMBOL_DAY, Bursts, Scored, hits, measure, own_thresholds, threshold
 from tests.paths import ROOT
-
-from . import recall_report
-from .bursts import METHODS, PER_SYMBOL_DAY, Bursts, Scored, hits, measure, own_thresholds, threshold
 
 FILES = ("minute_2019feb", "minute_2023jan", "minute15_2019")
 MULTIPLES = (3, 5, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .bursts import METHODS
+from tests.benchmarks.bursts import METHODS
 
 INTRODUCTION = """\
 Bursts of volume are injected at known places into recorded bars: two a symbol and day are tried, ten minutes each (one

@@ -134,8 +134,11 @@ def test_owner_retries_and_pool(dag):
 
 
 QUEUES = {
-    **{"ingest_market_data": "poll", "detect_anomalies": "detect", "notify_alerts": "detect"},
-    **{"land_raw": "warehouse", "build_marts": "warehouse"},
+    "ingest_market_data": "poll",
+    "detect_anomalies": "detect",
+    "notify_alerts": "detect",
+    "land_raw": "warehouse",
+    "build_marts": "warehouse",
 }
 
 

@@ -90,7 +90,7 @@ def test_singular_tests_state_a_claim_and_say_what_a_row_means():
 def test_profile_holds_no_literal_credentials():
     profile = (PROJECT / "profiles.yml").read_text()
     for name in ("account", "user", "password", "private_key_path", "private_key_passphrase", "role", "warehouse"):
-        said = re.search(rf'^\s+{name}: "{{{{ (.*) }}}}"$', profile, re.M)
+        said = re.search(rf'^\s+{name}: "{{{{ (.*) }}}}"$', profile, re.MULTILINE)
         # What is no name of a variable is no text either.
         assert set(re.findall(r"'([^']*)'", said[1])) <= {"", *re.findall(r"env_var\('(SNOWFLAKE_\w+)'", said[1])}, name
         assert "env_var" in said[1], name

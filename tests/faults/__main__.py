@@ -18,17 +18,16 @@ from rich.console import Console
 from include.local_stack.credentials import leaks
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
+from tests.faults import planted, report
+from tests.faults.load import Load
+from tests.faults.matrix import Fault, faults
+from tests.faults.recovery import AWAY, LIMIT_SECONDS, Recovery
+from tests.faults.report import Outcome
+from tests.faults.stage import Stage
+from tests.faults.topics import Topics
+from tests.faults.truth import Truth
+from tests.faults.vendor import Vendor
 from tests.paths import ROOT
-
-from . import planted, report
-from .load import Load
-from .matrix import Fault, faults
-from .recovery import AWAY, LIMIT_SECONDS, Recovery
-from .report import Outcome
-from .stage import Stage
-from .topics import Topics
-from .truth import Truth
-from .vendor import Vendor
 
 console = Console(highlight=False, soft_wrap=True)
 

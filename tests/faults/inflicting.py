@@ -12,12 +12,11 @@ import psutil
 
 from include.surveillance import failpoints
 from include.surveillance.errors import SurveillanceError
+from tests.faults.stage import Stage
 from tests.paths import ROOT
 
-from .stage import Stage
-
 if TYPE_CHECKING:
-    from .matrix import Fault
+    from tests.faults.matrix import Fault
 
 FROZEN_SECONDS = 60.0
 SECOND_DETECTOR_SECONDS = 20.0

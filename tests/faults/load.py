@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from include.surveillance.errors import SurveillanceError
-
-from .stage import LOAD, Stage
-from .topics import Topics
+from tests.faults.stage import LOAD, Stage
+from tests.faults.topics import Topics
 
 DAG = "backfill_market_data"
 HOUR_MS = 3_600_000

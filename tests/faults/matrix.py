@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from include.surveillance import failpoints
-
-from . import inflicting
-from .stage import Stage
+from tests.faults import inflicting
+from tests.faults.stage import Stage
 
 COMPONENTS = (
     *("worker-poll", "worker-detect", "worker-batch"),

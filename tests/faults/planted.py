@@ -5,10 +5,9 @@ from __future__ import annotations
 from confluent_kafka import Producer
 
 from include.surveillance import wire
-
-from .shadow import by_news
-from .stage import Stage
-from .topics import Topics
+from tests.faults.shadow import by_news
+from tests.faults.stage import Stage
+from tests.faults.topics import Topics
 
 
 def plant(stage: Stage, topics: Topics) -> tuple[int, int]:

@@ -14,11 +14,10 @@ from snowflake.connector.errors import Error as SnowflakeError
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.live import detector
-
-from .load import Load
-from .stage import LIVE, LOAD, Stage
-from .topics import Topics
-from .vendor import Key, Vendor
+from tests.faults.load import Load
+from tests.faults.stage import LIVE, LOAD, Stage
+from tests.faults.topics import Topics
+from tests.faults.vendor import Key, Vendor
 
 LIMIT_SECONDS = 180.0
 REQUIRED_SECONDS = 120.0

@@ -11,9 +11,8 @@ from xml.etree import ElementTree
 from include.local_stack.kafka import POM
 from include.local_stack.prerequisites import postgres_programs
 from tests.benchmarks import machine
-
-from .recovery import LIMIT_SECONDS, REQUIRED_SECONDS
-from .stage import LAND_EVERY_SECONDS, LIVE, LOAD
+from tests.faults.recovery import LIMIT_SECONDS, REQUIRED_SECONDS
+from tests.faults.stage import LAND_EVERY_SECONDS, LIVE, LOAD
 
 LIBRARIES = ("apache-airflow", "celery", "confluent-kafka", "snowflake-connector-python", "fakesnow")
 COUNTS = {"bars": "bars published", "metrics": "metrics", "alerts": "alerts", "rows": "rows landed"}

@@ -10,8 +10,7 @@ from include.surveillance.broker import Kafka, Position, Received
 from include.surveillance.broker.client import TIMEOUT_SECONDS, as_broker_error, new_consumer, partitions_at
 from include.surveillance.records import Bar, Reject
 from include.surveillance.warehouse.rows import TABLES, rows_of
-
-from .vendor import Key, key_of
+from tests.faults.vendor import Key, key_of
 
 EVERYTHING = tuple(TABLES)  # the landed topics
 LIMIT = 10_000_000

@@ -8,14 +8,13 @@ from collections import Counter
 from include.surveillance import wire
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.studies import agreement
-
-from .findings import Findings, name_of
-from .load import Load
-from .recovery import Recovery
-from .shadow import Shadow, by_news
-from .stage import LIVE, LOAD, Stage
-from .topics import Topics
-from .vendor import Key, Vendor
+from tests.faults.findings import Findings, name_of
+from tests.faults.load import Load
+from tests.faults.recovery import Recovery
+from tests.faults.shadow import Shadow, by_news
+from tests.faults.stage import LIVE, LOAD, Stage
+from tests.faults.topics import Topics
+from tests.faults.vendor import Key, Vendor
 
 ATTEMPTS = 60
 MARGIN_MS = 600_000  # the first polls ask for some minutes before they began

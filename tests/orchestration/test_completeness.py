@@ -17,8 +17,8 @@ MINUTE = 60_000
 
 def profile(symbol):
     flat = [1.0] * slot_count("minute", 1440)
-    lists = {name: flat for name in ("volume_level", "volume_scale", "return_factor", "presence")}
-    numbers = {name: 1.0 for name in ("volatility_fire", "volatility_clear", "range_percent", "turnover")}
+    lists = dict.fromkeys(("volume_level", "volume_scale", "return_factor", "presence"), flat)
+    numbers = dict.fromkeys(("volatility_fire", "volatility_clear", "range_percent", "turnover"), 1.0)
     about = {"first_date": "2026-01-01", "last_date": "2026-01-29", "sessions": 20, "liquidity": "liquid"}
     return Profile(symbol=symbol, timespan="minute", effective_ms=0, **about, **lists, **numbers)
 

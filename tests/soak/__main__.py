@@ -21,9 +21,8 @@ from include.local_stack.demo import Demo
 from include.surveillance.errors import SurveillanceError
 from tests.benchmarks import machine
 from tests.paths import ROOT
-
-from . import ground, report
-from .sampling import Sampler, wait_for_followers
+from tests.soak import ground, report
+from tests.soak.sampling import Sampler, wait_for_followers
 
 MAINTAIN_SECONDS = 360
 # 18 minutes: longer than any run of this platform takes, short enough to be at its full length within half an hour.

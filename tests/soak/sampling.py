@@ -19,8 +19,7 @@ from include.orchestration.maintenance import TABLES
 from include.surveillance import broker, warehouse
 from include.surveillance.live import detector
 from include.surveillance.warehouse.retention import FOR_EVER
-
-from . import usage
+from tests.soak import usage
 
 if TYPE_CHECKING:
     from include.local_stack.demo import Demo

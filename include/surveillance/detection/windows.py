@@ -64,10 +64,10 @@ def _highest(values, window, out):
     best, width = values.copy(), 1
     while 2 * width <= window:
         for t in range(len(values) - 2 * width + 1):
-            best[t] = best[t] if best[t] > best[t + width] else best[t + width]
+            best[t] = max(best[t + width], best[t])
         width *= 2
     for t in range(len(out)):
-        out[t] = best[t] if best[t] > best[t + window - width] else best[t + window - width]
+        out[t] = max(best[t + window - width], best[t])
 
 
 @njit(cache=True)
@@ -75,10 +75,10 @@ def _lowest(values, window, out):
     best, width = values.copy(), 1
     while 2 * width <= window:
         for t in range(len(values) - 2 * width + 1):
-            best[t] = best[t] if best[t] < best[t + width] else best[t + width]
+            best[t] = min(best[t + width], best[t])
         width *= 2
     for t in range(len(out)):
-        out[t] = best[t] if best[t] < best[t + window - width] else best[t + window - width]
+        out[t] = min(best[t + window - width], best[t])
 
 
 @njit(cache=True, inline="always")

@@ -18,11 +18,10 @@ import typer
 from rich.console import Console
 
 from tests.benchmarks import machine
+from tests.benchmarks.platform import backfill, cosmos, live, peer, profile, report
+from tests.benchmarks.platform.figures import Result
+from tests.benchmarks.platform.stage import Stage, listed, running
 from tests.paths import ROOT
-
-from . import backfill, cosmos, live, peer, profile, report
-from .figures import Result
-from .stage import Stage, listed, running
 
 # The rules of twenty bars before have something to go by.
 HISTORY_MINUTES = 25

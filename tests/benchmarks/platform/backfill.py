@@ -12,10 +12,9 @@ from include.surveillance import broker
 from include.surveillance.broker import Position
 from include.surveillance.sessions import Sessions
 from tests.benchmarks.market import Market
-
-from .cpu import Meter
-from .figures import Figure, Result, ratio
-from .stage import Stage, iso
+from tests.benchmarks.platform.cpu import Meter
+from tests.benchmarks.platform.figures import Figure, Result, ratio
+from tests.benchmarks.platform.stage import Stage, iso
 
 SYMBOLS, SESSIONS, SESSION_MINUTES = 100, 20, 390
 # Recorded after those that are measured, for a profile.

@@ -13,10 +13,9 @@ from statistics import median
 
 from include.local_stack.initialise import DBT_PROJECT
 from include.surveillance.errors import SurveillanceError
-
-from .cpu import Meter
-from .figures import Figure, Result, ratio
-from .stage import Stage
+from tests.benchmarks.platform.cpu import Meter
+from tests.benchmarks.platform.figures import Figure, Result, ratio
+from tests.benchmarks.platform.stage import Stage
 
 TIMES = 2
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from include.surveillance import broker
-
-from .cpu import Meter
-from .figures import Figure, Result, quantile, ratio, spread
-from .moments import MINUTE_MS, LatencyStamps, due, next_minute_ms, sleep_until
-from .stage import BESIDE, Stage
+from tests.benchmarks.platform.cpu import Meter
+from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
+from tests.benchmarks.platform.moments import MINUTE_MS, LatencyStamps, due, next_minute_ms, sleep_until
+from tests.benchmarks.platform.stage import BESIDE, Stage
 
 STOCK = "symbols-500, stock configuration"
 IDLE_SECONDS = 20

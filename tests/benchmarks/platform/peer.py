@@ -18,12 +18,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
+from tests.benchmarks.platform.cpu import CORES, Meter, of_tree
+from tests.benchmarks.platform.figures import Result, quantile
+from tests.benchmarks.platform.moments import MINUTE_MS, LatencyStamps, next_minute_ms, sleep_until
+from tests.benchmarks.platform.stage import Stage
 from tests.paths import ROOT
-
-from .cpu import CORES, Meter, of_tree
-from .figures import Result, quantile
-from .moments import MINUTE_MS, LatencyStamps, next_minute_ms, sleep_until
-from .stage import Stage
 
 HERE = Path(__file__).parent
 QUIX = ROOT / ".local" / "quixstreams"

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
-from .figures import Result
-from .stage import Stage
+from tests.benchmarks.platform.figures import Result
+from tests.benchmarks.platform.stage import Stage
 
 # A whole minute of live polls. Threads that wait are not counted.
 PY_SPY, SECONDS = "py-spy==0.4.3", 60

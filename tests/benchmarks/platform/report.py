@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from .figures import Figure, Result
+from tests.benchmarks.platform.figures import Figure, Result
 
 # Below this share of the cores a component is not worth a row.
 LEAST_SHARE = 0.002

@@ -87,14 +87,14 @@ def test_after_the_warm_up_detection_compiles_and_loads_nothing_more(calendar):
     """In a process of its own: another run over other bars finds every kernel that it calls."""
     code = f"""
 from numba.core import event
-from include.surveillance.detection import warming
-from include.surveillance.detection.parameters import ParameterBook
+from include.surveillance.live import warm_up
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.sessions import Sessions
 sessions, book = Sessions({calendar!r}), ParameterBook.default()
-warming.warm_up(sessions, book)
+warm_up.warm_up(sessions, book)
 with event.install_recorder("numba:compile") as recorder:
-    warming.BARS = 90
-    warming.warm_up(sessions, book)
+    warm_up.BARS = 90
+    warm_up.warm_up(sessions, book)
 assert not recorder.buffer, recorder.buffer
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)

@@ -217,7 +217,7 @@ def flat(count: int, closes: list[float], volumes: list[int], start="2023-01-06 
     first = pd.Timestamp(start, tz="America/New_York").value // 10**6
     price = np.resize(closes, count)
     ts = first + 60_000 * np.arange(count)
-    ohlc = {name: price for name in ("open", "high", "low", "close")}
+    ohlc = dict.fromkeys(("open", "high", "low", "close"), price)
     return pd.DataFrame({"symbol": "T", "timespan": "minute", "ts_ms": ts, **ohlc, "volume": np.resize(volumes, count)})
 
 

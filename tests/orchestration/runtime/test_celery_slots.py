@@ -24,7 +24,7 @@ import sys
 import time
 from pathlib import Path
 from celery import Celery
-from include.orchestration.celery_warmup import CELERY_CONFIG
+from include.orchestration.runtime.celery_warmup import CELERY_CONFIG
 
 app = Celery("slots", broker="{broker}", set_as_current=False)
 for name, value in CELERY_CONFIG.items():

@@ -1,0 +1,30 @@
+"""Whoever looks for a module's tests finds them at the module's own path."""
+
+from __future__ import annotations
+
+from tests.paths import ROOT
+
+LONGEST_WITHOUT = 60
+# Longer modules without a test file of their own path, and the file that tests each.
+TESTED_BY: dict[str, str] = {}
+
+
+def mirrored(module: str) -> str:
+    folder, _, name = module.removeprefix("include/").rpartition("/")
+    return f"tests/{folder}/test_{name}" if folder else f"tests/test_{name}"
+
+
+def long_modules() -> list[str]:
+    paths = (path for path in (ROOT / "include").rglob("*.py") if "__pycache__" not in path.parts)
+    return sorted(str(path.relative_to(ROOT)) for path in paths if len(path.read_text().splitlines()) > LONGEST_WITHOUT)
+
+
+def test_a_long_module_has_a_test_file_of_its_path_or_names_the_one_that_tests_it():
+    without = [module for module in long_modules() if not (ROOT / mirrored(module)).exists()]
+    assert without == sorted(TESTED_BY)
+
+
+def test_the_files_that_are_named_exist_and_import_what_they_test():
+    for module, test in TESTED_BY.items():
+        text = (ROOT / test).read_text()
+        assert module.removesuffix(".py").replace("/", ".").rpartition(".")[0] in text, f"{test} does not test {module}"
