@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from include.orchestration import connections
-
-if TYPE_CHECKING:
-    pass
+from include.surveillance.statements import read_statement
 
 SQL = Path(__file__).with_name("sql")
-
-
-@cache
-def statement(name: str) -> str:
-    return (SQL / f"{name}.sql").read_text()
+statement = partial(read_statement, SQL)
 
 
 def create_tables() -> None:

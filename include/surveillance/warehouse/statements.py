@@ -1,27 +1,24 @@
-"""The statements in ``sql``, and what the warehouse says to them."""
+"""The warehouse's statements, and how its errors read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance.errors import WarehouseError
+from include.surveillance.statements import read_statement
 
 SQL = Path(__file__).with_name("sql")
-
-
-def statement(name: str, /, **identifiers: object) -> str:
-    """The statement in ``<name>.sql``. Identifiers come from TABLES and our own file names, never from data."""
-    text = (SQL / f"{name}.sql").read_text()
-    return text.format_map(identifiers) if identifiers else text
+statement = partial(read_statement, SQL)
 
 
 @contextmanager
 def as_warehouse_error(doing: str) -> Iterator[None]:
-    """The connector's errors as one sentence each."""
+    """Turn an error of the connector into a WarehouseError of one sentence."""
     try:
         yield
     except SnowflakeError as error:
