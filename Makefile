@@ -102,22 +102,22 @@ baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.
 capacity: setup ## what a watchlist takes, once, ten and a hundred times: make capacity [SYMBOLS=500] [ARGS="--cores 8"]
 	@$(SURVEILLANCE) capacity --symbols $(or $(SYMBOLS),500) $(ARGS)
 
-bench: setup ## the whole platform under load, 45 minutes; writes docs/benchmarks: make bench [ARGS="--only cosmos --minutes 3"]
+bench: setup ## the whole platform under load, 45 minutes; writes docs/measured/benchmarks: make bench [ARGS="--only cosmos --minutes 3"]
 	$(BIN)/python -m tests.benchmarks.platform $(ARGS)
 
-bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/benchmarks
+bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/measured/benchmarks
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-recall: setup ## bursts found at an equal budget, literal against robust; writes docs/benchmarks
+recall: setup ## bursts found at an equal budget, literal against robust; writes docs/measured/recall
 	$(BIN)/python -m tests.benchmarks.recall $(ARGS)
 
-backlog: setup ## two million bars worked off in bounded memory; writes docs/benchmarks: make backlog [ARGS="--bars 200000"]
+backlog: setup ## two million bars worked off in bounded memory; writes docs/measured/benchmarks: make backlog [ARGS="--bars 200000"]
 	$(BIN)/python -m tests.benchmarks.backlog $(ARGS)
 
-soak: setup ## what the running platform takes, for hours; nothing may grow; writes docs/soak: make soak [HOURS=12] [ARGS="--marts"]
+soak: setup ## what the running platform takes, for hours; nothing may grow; writes docs/measured/soak: make soak [HOURS=12] [ARGS="--marts"]
 	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
 
-faults: setup ## the platform under faults, compared with the truth after each; writes docs/faults: make faults [ARGS="--only kafka"]
+faults: setup ## the platform under faults, compared with the truth after each; writes docs/measured/faults: make faults [ARGS="--only kafka"]
 	$(BIN)/python -m tests.faults $(ARGS)
 
 fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]

@@ -1,4 +1,4 @@
-"""Where the project stands, and the folder of real bars and recorded payloads that tests read in place."""
+"""Where the project and what was measured stand, and the folder of real bars and recorded payloads that tests read in place."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "docs" / "measured"
 SHARED_DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.paths import ROOT
+from tests.paths import MEASURED, ROOT
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
@@ -36,7 +36,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="SHARED_DATA", help="Folder of recorded bars.")] = (
         ROOT.parent / "shared" / "data"
     ),
-    out: Annotated[Path, typer.Option(help="Folder for detection.md and detection.json.")] = ROOT / "docs/benchmarks",
+    out: Annotated[Path, typer.Option(help="Folder for detection.md and detection.json.")] = MEASURED / "benchmarks",
 ) -> None:
     """All literal rules of bars together, on one core."""
     if hasattr(os, "sched_setaffinity"):

@@ -26,6 +26,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.market import Market
 from tests.conftest import JARS, ROOT, free_port, service
 from tests.embedded_warehouse.launcher import Launcher
+from tests.paths import MEASURED
 
 SYMBOLS = 200
 LIMIT_MB = 1024
@@ -54,7 +55,7 @@ print(json.dumps({{"done": done, "seconds": time.monotonic() - begun, "peak_mb":
 
 def main(
     bars: Annotated[int, typer.Option(help="How many bars have piled up.")] = 2_000_000,
-    out: Annotated[Path, typer.Option(help="Folder for backlog.md and backlog.json.")] = ROOT / "docs" / "benchmarks",
+    out: Annotated[Path, typer.Option(help="Folder for backlog.md and backlog.json.")] = MEASURED / "benchmarks",
 ) -> None:
     """The exit code is 1 when a task held more than 1 GiB, or not every bar was measured and landed."""
     about = machine.facts()

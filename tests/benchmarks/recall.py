@@ -15,7 +15,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.sessions import Sessions
 from tests.benchmarks import recall_report
 from tests.benchmarks.bursts import METHODS, PER_SYMBOL_DAY, Bursts, Scored, hits, measure, own_thresholds, threshold
-from tests.paths import ROOT
+from tests.paths import MEASURED, ROOT
 
 FILES = ("minute_2019feb", "minute_2023jan", "minute15_2019")
 MULTIPLES = (3, 5, 8)
@@ -28,7 +28,7 @@ def main(
         ROOT.parent / "shared" / "data"
     ),
     seeds: Annotated[int, typer.Option(min=1, help="Copies of each file and multiple, with other places.")] = 5,
-    out: Annotated[Path, typer.Option(help="Folder for recall.md and recall.json.")] = ROOT / "docs/benchmarks",
+    out: Annotated[Path, typer.Option(help="Folder for recall.md and recall.json.")] = MEASURED / "recall",
 ) -> None:
     """How many injected bursts the robust and the literal volume rule find when both raise equally many alerts."""
     missing = [name for name in FILES if not (data / f"{name}.parquet").exists()]

@@ -27,7 +27,7 @@ from tests.faults.stage import Stage
 from tests.faults.topics import Topics
 from tests.faults.truth import Truth
 from tests.faults.vendor import Vendor
-from tests.paths import ROOT
+from tests.paths import MEASURED
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -35,11 +35,13 @@ console = Console(highlight=False, soft_wrap=True)
 def main(
     only: Annotated[str | None, typer.Option(help="Only faults whose name matches this regular expression.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Name the faults and do nothing.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for faults.md and faults.json, default docs/faults.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for faults.md and faults.json, default docs/measured/faults.")
+    ] = None,
 ) -> None:
     """One fault after the other on the whole local stack, each held against the truth.
 
-    Only a full matrix is written to docs/faults. The exit code is 1 when a row fails.
+    Only a full matrix is written to docs/measured/faults. The exit code is 1 when a row fails.
     """
     chosen = [fault for fault in faults() if re.search(only or "", fault.name)]
     if listed or not chosen:
@@ -55,7 +57,7 @@ def main(
     text = report.markdown(outcomes, about, command, time.monotonic() - begun)
     console.print(text, markup=False)
     if out or not only:
-        folder = out or ROOT / "docs" / "faults"
+        folder = out or MEASURED / "faults"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "faults.md").write_text(text)
         found = report.as_dict(outcomes, about, command, time.monotonic() - begun)

@@ -20,7 +20,7 @@ from rich.console import Console
 from include.local_stack.demo import Demo
 from include.surveillance.errors import SurveillanceError
 from tests.benchmarks import machine
-from tests.paths import ROOT
+from tests.paths import MEASURED
 from tests.soak import ground, report
 from tests.soak.sampling import Sampler, wait_for_followers
 
@@ -42,7 +42,7 @@ def main(
 ) -> None:
     """Memory, descriptors, threads, tables, disks and lag over hours; the exit code is 1 when something grows.
 
-    Ctrl-C ends it early. Without --out, only an hour or more is written, to docs/soak.
+    Ctrl-C ends it early. Without --out, only an hour or more is written, to docs/measured/soak.
     """
     about, soak = machine.facts(), report.Soak()
     with ground.running(console, marts) as demo:
@@ -56,7 +56,7 @@ def main(
     text = report.markdown(soak, about, command)
     console.print(text, markup=False)
     if out or (soak.hours and soak.hours[-1] >= REPORTED_HOURS):
-        folder = out or ROOT / "docs" / "soak"
+        folder = out or MEASURED / "soak"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "soak.md").write_text(text)
         (folder / "soak.json").write_text(json.dumps(report.as_dict(soak, about, command)) + "\n")

@@ -1,7 +1,8 @@
 """How large the platform must be for a watchlist: processors, partitions, workers, rows, bytes and calls.
 
 A model of sums, not of queues: what one unit of each kind of work costs, times how many of them come in a minute. It
-says what runs out first. ``docs/benchmarks/platform.json`` has what was measured, and the tests hold the two together.
+says what runs out first. ``docs/measured/benchmarks/platform.json`` has what was measured; the tests hold the two
+together.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.platform import backfill, cosmos, live, peer, profile, report
 from tests.benchmarks.platform.figures import Result
 from tests.benchmarks.platform.stage import Stage, listed, running
-from tests.paths import ROOT
+from tests.paths import MEASURED, ROOT
 
 # The rules of twenty bars before have something to go by.
 HISTORY_MINUTES = 25
@@ -52,11 +52,11 @@ def main(
 ) -> None:
     """The platform on two cores, the simulated vendor answering in 20 to 80 ms; exit code 1 when a target is missed.
 
-    Without --out, only a run of all parts is written, to docs/benchmarks. Each part stands beside its run before; parts
-    that are not run stay as they were.
+    Without --out, only a run of all parts is written, to docs/measured/benchmarks. Each part stands beside its run
+    before; parts that are not run stay as they were.
     """
     parts, about, begun = set(only or Part), machine.facts() | {"commit": _commit()}, time.monotonic()
-    folder = out or (ROOT / "docs" / "benchmarks" if parts == set(Part) else None)
+    folder = out or (MEASURED / "benchmarks" if parts == set(Part) else None)
     universe = listed(data / "universe_us.csv", max(symbols, market))
     bench = Bench(parts, minutes, folder)
     bench.on_a_stack(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)

@@ -12,9 +12,8 @@ from include.surveillance.cli import app
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 from include.surveillance.studies.capacity import Costs, Load, advice, plan
-from tests.paths import ROOT
+from tests.paths import MEASURED
 
-MEASURED = ROOT / "docs" / "benchmarks" / "platform.json"
 # Not of the platform: who plays the vendor, and the sum of everything.
 BESIDE = {"simulator", "everything on the machine"}
 MINUTES_ONLY = {"timespans": 1, "overlap_minutes": 5}
@@ -82,9 +81,10 @@ def test_the_command_shows_once_ten_and_a_hundred_times():
 
 @pytest.mark.parametrize(("bench", "load"), [("symbols-500", Load(500)), ("market-11000", Load(11_000, timespans=1))])
 def test_the_model_agrees_with_what_was_measured(bench, load):
-    if not MEASURED.exists():
-        pytest.skip(f"{MEASURED.name} is not there: make bench writes it")
-    found = json.loads(MEASURED.read_text())
+    platform = MEASURED / "benchmarks" / "platform.json"
+    if not platform.exists():
+        pytest.skip(f"{platform.name} is not there: make bench writes it")
+    found = json.loads(platform.read_text())
     results = {result["name"]: result for result in found["results"]}
     if bench not in results:
         pytest.skip(f"{bench} has not been measured")
