@@ -26,7 +26,7 @@ class Question(NamedTuple):
     """How something is asked for, what becomes of the answer, and which results may be left out of it."""
 
     poll: Callable[[Polygon], Payload]
-    reference: Callable[[Payload], list[Record]]
+    normalise: Callable[[Payload], list[Record]]
     may_leave_out: Callable[[dict[str, Any]], bool]
     files: str
     sample: dict[str, Any]

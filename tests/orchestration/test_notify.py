@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from include.orchestration import channels, connections, notify
+from include.orchestration.application import alerts as alerts_table
 from include.orchestration.application import statements
 from include.surveillance import broker, wire
 from include.surveillance.records import Alert, Reject
@@ -115,7 +116,7 @@ def test_what_has_been_told_stays_so_when_a_backfill_brings_it_again(database, t
 
 
 def test_alerts_of_several_statements_are_all_stored_the_last_message_of_each(database, told, monkeypatch):
-    monkeypatch.setattr(notify, "ROWS", 2)
+    monkeypatch.setattr(alerts_table, "ROWS", 2)
     assert notify.notify([*crowd(5), alert("S0", firings=2), alert("S3", score=80.0)])["told"] == 5
     assert rows("symbol, firings, score") == [
         ("S0", 2, 70.0), ("S1", 1, 70.0), ("S2", 1, 70.0), ("S3", 1, 80.0), ("S4", 1, 70.0)

@@ -111,7 +111,7 @@ def test_trigger_waits_for_a_broker_that_is_restarted(group, monkeypatch):
 
 
 def test_trigger_says_when_kafka_does_not_answer(monkeypatch):
-    monkeypatch.setattr(broker.consuming, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(broker.offsets, "TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(triggers, "PATIENCE_SECONDS", 0.1)
     connection = {"conn_type": "kafka", "extra": {"bootstrap.servers": "127.0.0.1:1"}}
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(connection))

@@ -244,7 +244,7 @@ def test_another_airflow_runs_tasks_in_their_own_processes_and_says_so(monkeypat
 def test_tasks_of_many_threads_do_not_mix(airflow_database, file, monkeypatch):
     """Each has its own log, its own context, its own outcome; all start before the first ends."""
     monkeypatch.setattr(fast_lane, "EVERYONE", Barrier(len(NAMES) * 4, timeout=20), raising=False)
-    meet = "from include.orchestration import fast_lane; fast_lane.EVERYONE.wait()"
+    meet = "from include.orchestration.runtime import fast_lane; fast_lane.EVERYONE.wait()"
     file.write_text(
         file.read_text()
         .replace('print("printed', f'{meet}; print("printed')

@@ -15,7 +15,7 @@ def test_it_is_dbt_and_wants_nothing_of_airflow(tmp_path):
     given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [
-            *(ROOT / "include/orchestration/dbt", "parse", "--project-dir", project, "--profiles-dir", project),
+            *(ROOT / "include/orchestration/marts/dbt", "parse", "--project-dir", project, "--profiles-dir", project),
             *("--target-path", tmp_path, "--log-path", tmp_path, "--no-partial-parse"),
         ],
         env=os.environ | given | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "airflow-db-not-allowed:///"},
