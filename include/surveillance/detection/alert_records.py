@@ -34,7 +34,7 @@ def alert(engine: Engine, found: Evaluation, fired: Firings, f: int, **changes: 
     rule = engine.rules[form][rule_name]
     ts, polled = int(bars.ts[index]), int(bars.polled[index])
     close_ms = ts + SPAN_MS[timespan]
-    first = max(int(scan.segments.lo[bars.code[index]]), index - rule.window)
+    first = max(int(scan.segments.start[bars.code[index]]), index - rule.window)
     profile = int(scan.profile[index])
     fields: dict[str, object] = {
         "status": STATUSES[int(fired.does[f])] if fired.does[f] else "refired",
@@ -188,8 +188,8 @@ def _total(found: Evaluation, s: int, opening: int) -> int:
 
 
 def _of_series(found: Evaluation, s: int) -> np.ndarray:
-    at = found.scan.segments
-    return np.arange(*np.searchsorted(found.firings.index, (at.cut[s], at.hi[s])))
+    segments = found.scan.segments
+    return np.arange(*np.searchsorted(found.firings.index, (segments.evaluate_from[s], segments.end[s])))
 
 
 def _hole_before(engine: Engine, scan: Scan, index: int) -> str | None:
@@ -199,7 +199,7 @@ def _hole_before(engine: Engine, scan: Scan, index: int) -> str | None:
         return None
     presence, span = engine.profiles[profile].presence, int(scan.span[segment])
     ts, session = scan.bars.ts, scan.places.session
-    for at in range(index, max(index - HOLE_BARS, int(scan.segments.lo[segment])), -1):
+    for at in range(index, max(index - HOLE_BARS, int(scan.segments.start[segment])), -1):
         if session[at - 1] != session[at] or scan.places.slot[at - 1] < 0:
             return None
         missing = int((ts[at] - ts[at - 1]) // span) - 1

@@ -107,25 +107,25 @@ class Engine:
     def _scan(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Scan:
         """What the state still holds of each series, with its new bars, ``new`` at ``order[first:last]``, behind."""
         held, kept = state.held[row], state.kept[row]
-        hi = np.cumsum(held + last - first)
-        lo = hi - (held + last - first)
-        cut = lo + kept
-        segments = Segments(row, lo, cut, lo + held, np.maximum(cut, hi - REVISABLE), hi)
+        end = np.cumsum(held + last - first)
+        start = end - (held + last - first)
+        old = start + kept
+        segments = Segments(row, start, old, start + held, np.maximum(old, end - REVISABLE), end)
         columns = {}
         for name in COLUMNS:
             if name != "code":
                 array = state.bars[name]
-                columns[name] = np.empty(hi[-1] if len(hi) else 0, array.dtype)
-                _gather(array, held, row, getattr(new, name), order, first, last, lo, columns[name])
+                columns[name] = np.empty(end[-1] if len(end) else 0, array.dtype)
+                _gather(array, held, row, getattr(new, name), order, first, last, start, columns[name])
         keys = [state.keys[r] for r in row.tolist()]
-        bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), hi - lo), **columns)
-        places = self.placing.place(bars.ts, lo, hi, [timespan for _, timespan in keys])
+        bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), end - start), **columns)
+        places = self.placing.place(bars.ts, start, end, [timespan for _, timespan in keys])
         profile = np.full(len(bars), -1, np.int32)
         if self.profiles:
             ranges = np.array([self._profiles_of.get(key, (0, 0)) for key in keys], dtype=np.int64).reshape(-1, 2)
-            _in_force(lo, hi, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
+            _in_force(start, end, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
         # A split takes effect with its New York date; where the market never closes, with its session.
-        factor = self._share_factor(keys, lo, hi, places.date if self.placing.by_clock else places.session)
+        factor = self._share_factor(keys, start, end, places.date if self.placing.by_clock else places.session)
         symbols = [symbol for symbol, _ in keys]
         return Scan(
             bars=bars,
@@ -138,7 +138,9 @@ class Engine:
             profile=profile,
             profiles=self._table,
             memory=state.memory,
-            limit=lambda form, rule, field: self.limits.of(form, rule, field, symbols, lo, hi, places.date, profile),
+            limit=lambda form, rule, field: self.limits.of(
+                form, rule, field, symbols, start, end, places.date, profile
+            ),
             percentile=lambda scan, values, percent, least: _percentile(state, scan.segments, values, percent, least),
             dividend=lambda segment, after, until: self.actions.dividend_between(symbols[segment], after, until),
             span=np.array([SPAN_MS[timespan] for _, timespan in keys], dtype=np.int64),
@@ -153,13 +155,13 @@ class Engine:
         date = spot.date if self.placing.by_clock else spot.session
         return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
 
-    def _share_factor(self, keys: list[SeriesKey], lo, hi, date: np.ndarray) -> np.ndarray | None:
+    def _share_factor(self, keys: list[SeriesKey], start, end, date: np.ndarray) -> np.ndarray | None:
         split = [(s, symbol) for s, (symbol, _) in enumerate(keys) if self.actions.has_splits(symbol)]
         if not split:
             return None
         factor = np.ones(len(date))
         for s, symbol in split:
-            factor[lo[s] : hi[s]] = self.actions.share_factor(symbol, date[lo[s] : hi[s]])
+            factor[start[s] : end[s]] = self.actions.share_factor(symbol, date[start[s] : end[s]])
         return factor
 
     def _judge(self, scan: Scan, robust: bool) -> list[tuple[int, Fired]]:
@@ -188,11 +190,10 @@ class Engine:
         score = alerting.scores(numbers["exceedance"])
         severity = alerting.severities(score)
         start, count, does = (np.empty(len(index), np.int64) for _ in range(3))
-        at = scan.segments
         episodes.join(
-            *(at.row, at.cut, at.settle, at.hi, self.book.base.cooldown_bars * scan.span),
-            *(index, kind, severity, scan.bars.ts, state.episodes, start, count, does),
-        )
+            scan.segments, self.book.base.cooldown_bars * scan.span,
+            index, kind, severity, scan.bars.ts, state.episodes, start, count, does,
+        )  # fmt: skip
         return Firings(
             index=index, kind=kind, form=form, **numbers, score=score, severity=severity,
             start=start, count=count, does=does,
@@ -202,20 +203,18 @@ class Engine:
 _PRICES = ("open", "high", "low", "close")
 
 
-def _percentile(state: State, at: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
+def _percentile(state: State, segments: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
     if state.history == "sketch":
         limits = np.empty(len(values))
-        percentiles.sketched(
-            *(values, at.row, at.lo, at.cut, at.settle, at.hi, percent, least, state.bins, state.counts, limits)
-        )
+        percentiles.sketched(values, segments, percent, least, state.bins, state.counts, limits)
         return limits
     limits = np.full(len(values), np.nan)
-    for row, cut, settle, hi in zip(at.row.tolist(), at.cut.tolist(), at.settle.tolist(), at.hi.tolist(), strict=True):
-        present = cut + np.flatnonzero(~np.isnan(values[cut:hi]))
+    for row, _, first, _, revisable, end in np.transpose(segments).tolist():
+        present = first + np.flatnonzero(~np.isnan(values[first:end]))
         found, known = np.empty(len(present)), state.values[row]
         percentiles.exact(np.sort(known), values[present], percent, least, found)
         limits[present] = found
-        final = values[present[present < settle]]
+        final = values[present[present < revisable]]
         if len(final):
             state.values[row] = np.concatenate([known, final])
     return limits
@@ -223,11 +222,11 @@ def _percentile(state: State, at: Segments, values: np.ndarray, percent: float, 
 
 def _hold(state: State, scan: Scan) -> None:
     """Keep what can still be revised, and what its windows look back on."""
-    at = scan.segments
-    start = np.maximum(at.lo, at.settle - CONTEXT)
+    row, end = scan.segments.state_row, scan.segments.end
+    start = np.maximum(scan.segments.start, scan.segments.revisable_from - CONTEXT)
     for name, array in state.bars.items():
-        _keep(array, at.row, getattr(scan.bars, name), start, at.hi)
-    state.held[at.row], state.kept[at.row] = at.hi - start, at.settle - start
+        _keep(array, row, getattr(scan.bars, name), start, end)
+    state.held[row], state.kept[row] = end - start, scan.segments.revisable_from - start
 
 
 @njit(cache=True)
@@ -246,25 +245,25 @@ def _by_series(code, count):
 
 
 @njit(cache=True)
-def _gather(held_values, held, row, new, order, first, last, lo, out):
+def _gather(held_values, held, row, new, order, first, last, start, out):
     for s in range(len(row)):
         n = held[s]
-        out[lo[s] : lo[s] + n] = held_values[row[s], :n]
+        out[start[s] : start[s] + n] = held_values[row[s], :n]
         for k in range(first[s], last[s]):
-            out[lo[s] + n + k - first[s]] = new[order[k]]
+            out[start[s] + n + k - first[s]] = new[order[k]]
 
 
 @njit(cache=True)
-def _keep(held_values, row, values, start, hi):
+def _keep(held_values, row, values, start, end):
     for s in range(len(row)):
-        held_values[row[s], : hi[s] - start[s]] = values[start[s] : hi[s]]
+        held_values[row[s], : end[s] - start[s]] = values[start[s] : end[s]]
 
 
 @njit(cache=True)
-def _in_force(lo, hi, ts, first, last, effective, profile):
-    for s in range(len(lo)):
+def _in_force(start, end, ts, first, last, effective, profile):
+    for s in range(len(start)):
         at = first[s] - 1
-        for i in range(lo[s], hi[s]):
+        for i in range(start[s], end[s]):
             while at + 1 < last[s] and effective[at + 1] <= ts[i]:
                 at += 1
             profile[i] = at if at >= first[s] else -1

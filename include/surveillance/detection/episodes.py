@@ -10,23 +10,26 @@ the severity has risen."""
 
 
 @njit(cache=True)
-def join(row, cut, settle, hi, cooldown, index, kind, severity, ts, known, start, count, does):
+def join(segments, cooldown, index, kind, severity, ts, known, start, count, does):
     """Each firing's episode: its start and how many firings it has by then.
 
     Args:
-        row, cut, settle, hi, cooldown: per segment; ``cooldown`` in ms.
+        segments: see ``scan.Segments``.
+        cooldown: per segment, in ms.
         index, kind, severity: per firing, sorted by index; ``index`` is the bar.
         ts: per bar.
-        known: [row, kind, (start, last, firings, peak)]: as of ``cut``, afterwards as of ``settle``.
+        known: [row, kind, (start, last, firings, peak)]: as of ``evaluate_from``, afterwards as of
+            ``revisable_from``.
         start, count, does: written per firing.
     """
     f = 0
-    for s in range(len(row)):
-        now = known[row[s]].copy()
+    for s in range(len(segments.start)):
+        row, end, revisable = segments.state_row[s], segments.end[s], segments.revisable_from[s]
+        now = known[row].copy()
         stored = False
-        while f < len(index) and index[f] < hi[s]:
-            if not stored and index[f] >= settle[s]:
-                known[row[s]] = now
+        while f < len(index) and index[f] < end:
+            if not stored and index[f] >= revisable:
+                known[row] = now
                 stored = True
             k, at = kind[f], ts[index[f]]
             if now[k, 2] == 0 or at - now[k, 1] > cooldown[s]:
@@ -41,4 +44,4 @@ def join(row, cut, settle, hi, cooldown, index, kind, severity, ts, known, start
             start[f], count[f] = now[k, 0], now[k, 2]
             f += 1
         if not stored:
-            known[row[s]] = now
+            known[row] = now

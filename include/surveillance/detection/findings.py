@@ -63,7 +63,7 @@ class Evaluation:
 
     def evaluated(self, s: int) -> np.ndarray:
         """Positions of the bars of one series that were evaluated."""
-        return np.arange(self.scan.segments.cut[s], self.scan.segments.hi[s])
+        return np.arange(self.scan.segments.evaluate_from[s], self.scan.segments.end[s])
 
     def profile_version(self, number: int) -> str | None:
         """As alerts and metrics cite it."""
@@ -72,8 +72,7 @@ class Evaluation:
     @cached_property
     def fresh(self) -> np.ndarray:
         """Positions in the scan of the bars that are new, bool."""
-        at = self.scan.segments
-        return _marked(at.fresh, at.hi, len(self.scan))
+        return _marked(self.scan.segments.new_from, self.scan.segments.end, len(self.scan))
 
     @cached_property
     def bars(self) -> BarColumns:

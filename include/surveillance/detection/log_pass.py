@@ -142,7 +142,7 @@ class LogPass:
         part.insert(bars)
         after = self.engine.reconsider(part)
         self.state.put(rows, part)
-        at = after.scan.segments
+        first = after.scan.segments.evaluate_from
         for s in range(len(rows)):
             place = int(places[s])
             was = {metric.ts_ms: metric for metric in metric_records.metrics(before, before.evaluated(s))}
@@ -152,7 +152,7 @@ class LogPass:
             for alert in alert_records.revised(self.engine, before, after, s):
                 self._alert(place, 0, alert)
             known = [alert_records.volume_bar(after, after.firings, f) for f in alert_records.volume_firings(after, s)]
-            self.joining.revised(place, bars.keys[bars.code[s]], int(after.scan.bars.ts[at.cut[s]]), known)
+            self.joining.revised(place, bars.keys[bars.code[s]], int(after.scan.bars.ts[first[s]]), known)
 
     def _watermark(self, place: int, watermark: Watermark, latest: dict, arrivals: dict) -> None:
         key = watermark.symbol, watermark.timespan

@@ -35,24 +35,27 @@ def bin_of(value: float) -> int:
 
 
 @njit(cache=True)
-def sketched(values, row, lo, cut, settle, hi, percent, minimum, bins, counts, limits):
+def sketched(values, segments, percent, minimum, bins, counts, limits):  # noqa: C901 - one walk over the bins
     """Percentile of the strictly earlier values at each value; NaN while they are fewer than ``minimum``.
 
     Args:
-        values: one per bar, NaN where there is none; segment s is evaluated in [cut[s], hi[s]); limits
-            before that, from lo[s], are NaN.
-        bins, counts: per row of the state, what was counted before ``cut``; afterwards, before ``settle``.
+        values: one per bar, NaN where there is none.
+        segments: see ``scan.Segments``; limits of bars before ``evaluate_from`` are NaN.
+        bins, counts: per row of the state, what was counted before ``evaluate_from``; afterwards, before
+            ``revisable_from``.
         limits: written, one per bar.
     """
     keys = np.empty(4096, np.int16)
-    for s in range(len(row)):
-        own, count = bins[row[s]], counts[row[s]]
-        limits[lo[s] : cut[s]] = np.nan
+    for s in range(len(segments.start)):
+        row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
+        revisable = segments.revisable_from[s]
+        own, count = bins[row], counts[row]
+        limits[segments.start[s] : first] = np.nan
         # ``key`` is the bin that holds the rank asked for last, ``below`` how many values lie in the bins before it.
         key, below = 0, 0
-        if hi[s] - settle[s] > len(keys):
-            keys = np.empty(hi[s] - settle[s], np.int16)
-        for i in range(cut[s], hi[s]):
+        if end - revisable > len(keys):
+            keys = np.empty(end - revisable, np.int16)
+        for i in range(first, end):
             value, limits[i] = values[i], np.nan
             if value == value and count >= minimum:
                 position = percent / 100.0 * (count - 1)
@@ -77,14 +80,14 @@ def sketched(values, row, lo, cut, settle, hi, percent, minimum, bins, counts, l
                 own[added] += 1
                 count += 1
                 below += added < key
-            if i >= settle[s]:
-                keys[i - settle[s]] = added
+            if i >= revisable:
+                keys[i - revisable] = added
         # What may still be revised is not remembered.
-        for i in range(settle[s], hi[s]):
-            if keys[i - settle[s]] >= 0:
-                own[keys[i - settle[s]]] -= 1
+        for i in range(revisable, end):
+            if keys[i - revisable] >= 0:
+                own[keys[i - revisable]] -= 1
                 count -= 1
-        counts[row[s]] = count
+        counts[row] = count
 
 
 @njit(cache=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,24 +17,24 @@ PRICE_MEASURES = frozenset({"highest_high", "lowest_low", "previous_close", "ses
 SHARE_MEASURES = frozenset({"volume_mean"})
 
 
-@dataclass(frozen=True)
-class Segments:
-    """One element per series that is scanned, all int64 positions in the bars.
+class Segments(NamedTuple):
+    """The bars of each series that one pass scans: one element per series, int64; kernels take it as it is.
 
     Attributes:
-        row: of the state.
-        lo, hi: the series' bars.
-        cut: first bar to evaluate; what lies before is only looked back on.
-        fresh: first bar that was not evaluated before.
-        settle: bars before it can no longer be revised; what is remembered is the situation there.
+        state_row: the series' row in the state.
+        start: position of the series' first bar.
+        evaluate_from: position of the first bar to evaluate; earlier bars are only looked back on.
+        new_from: position of the first bar that no earlier pass has evaluated.
+        revisable_from: position of the first bar that can still be revised; the state remembers what holds before it.
+        end: position after the series' last bar.
     """
 
-    row: np.ndarray
-    lo: np.ndarray
-    cut: np.ndarray
-    fresh: np.ndarray
-    settle: np.ndarray
-    hi: np.ndarray
+    state_row: np.ndarray
+    start: np.ndarray
+    evaluate_from: np.ndarray
+    new_from: np.ndarray
+    revisable_from: np.ndarray
+    end: np.ndarray
 
 
 @dataclass(frozen=True)

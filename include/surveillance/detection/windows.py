@@ -1,9 +1,8 @@
 """Statistics over a window of present bars, for every bar of every series at once.
 
-All take bars sorted by series and time. Segment s holds one series: its bars are [lo[s], hi[s]), those up to cut[s] are
-only there to look back on, and [cut[s], hi[s]) are evaluated. A window that would reach before lo[s] gives NaN: too
-short, never a guess; so do bars before cut[s]. Each value depends on the bars of its own window alone, in one fixed
-order of operations, so it has the same bits however the bars were cut into batches.
+All take bars sorted by series and time, and ``scan.Segments``. A window that would reach before its segment's start
+gives NaN: too short, never a guess; so do bars before ``evaluate_from``. Each value depends on the bars of its own
+window alone, in one fixed order of operations, so it has the same bits however the bars were cut into batches.
 
 The inner loops run over neighbouring bars, not over the window: the compiler turns them into vector instructions.
 """
@@ -17,24 +16,25 @@ BLOCK = 256
 
 
 @njit(cache=True)
-def log_returns(close, lo, hi, out):
+def log_returns(close, segments, out):
     """ln(close / previous close); NaN on a segment's first bar."""
-    for s in range(len(lo)):
-        if lo[s] < hi[s]:
-            out[lo[s]] = np.nan
-        for i in range(lo[s] + 1, hi[s]):
+    for s in range(len(segments.start)):
+        start, end = segments.start[s], segments.end[s]
+        out[start : min(start + 1, end)] = np.nan
+        for i in range(start + 1, end):
             out[i] = np.log(close[i] / close[i - 1])
 
 
 @njit(cache=True)
-def means_before(values, lo, cut, hi, window, out):
+def means_before(values, segments, window, out):
     """Mean of the ``window`` values before each bar."""
     total = np.empty(BLOCK)
-    for s in range(len(lo)):
-        first = max(cut[s], lo[s] + window)
-        out[lo[s] : min(first, hi[s])] = np.nan
-        for base in range(first, hi[s], BLOCK):
-            n = min(BLOCK, hi[s] - base)
+    for s in range(len(segments.start)):
+        start, end = segments.start[s], segments.end[s]
+        first = max(segments.evaluate_from[s], start + window)
+        out[start : min(first, end)] = np.nan
+        for base in range(first, end, BLOCK):
+            n = min(BLOCK, end - base)
             total[:n] = 0.0
             for back in range(window, 0, -1):
                 earlier = values[base - back : base - back + n]
@@ -45,14 +45,15 @@ def means_before(values, lo, cut, hi, window, out):
 
 
 @njit(cache=True)
-def extremes_before(high, low, lo, cut, hi, window, highest, lowest):
+def extremes_before(high, low, segments, window, highest, lowest):
     """Highest high and lowest low of the ``window`` bars before each bar."""
-    for s in range(len(lo)):
-        first = max(cut[s], lo[s] + window)
-        highest[lo[s] : min(first, hi[s])] = np.nan
-        lowest[lo[s] : min(first, hi[s])] = np.nan
-        for base in range(first, hi[s], BLOCK):
-            n = min(BLOCK, hi[s] - base)
+    for s in range(len(segments.start)):
+        start, end = segments.start[s], segments.end[s]
+        first = max(segments.evaluate_from[s], start + window)
+        highest[start : min(first, end)] = np.nan
+        lowest[start : min(first, end)] = np.nan
+        for base in range(first, end, BLOCK):
+            n = min(BLOCK, end - base)
             _highest(high[base - window : base + n], window, highest[base : base + n])
             _lowest(low[base - window : base + n], window, lowest[base : base + n])
 
@@ -95,7 +96,7 @@ def _product(a, b):
 
 
 @njit(cache=True)
-def deviations(values, lo, cut, hi, window, out):
+def deviations(values, segments, window, out):
     """Standard deviation (ddof 1) of the last ``window`` values, the bar's own included; NaN where one is NaN.
 
     Sums carry what rounding takes from them along, so they are right to the last bit in almost every case: the same
@@ -105,19 +106,20 @@ def deviations(values, lo, cut, hi, window, out):
     total, total_rest = np.empty(BLOCK), np.empty(BLOCK)
     squares, squares_rest = np.empty(BLOCK), np.empty(BLOCK)
     square, square_rest = np.empty(BLOCK + window), np.empty(BLOCK + window)
-    for s in range(len(lo)):
-        first = max(cut[s], lo[s] + window)
-        out[lo[s] : min(first, hi[s])] = np.nan
-        for base in range(first, hi[s], BLOCK):
-            n = min(BLOCK, hi[s] - base)
+    for s in range(len(segments.start)):
+        start, end = segments.start[s], segments.end[s]
+        first = max(segments.evaluate_from[s], start + window)
+        out[start : min(first, end)] = np.nan
+        for base in range(first, end, BLOCK):
+            n = min(BLOCK, end - base)
             for array in (total, total_rest, squares, squares_rest):
                 array[:n] = 0.0
-            start = base - window + 1
+            oldest = base - window + 1
             for t in range(n + window - 1):
-                square[t], square_rest[t] = _product(values[start + t], values[start + t])
+                square[t], square_rest[t] = _product(values[oldest + t], values[oldest + t])
             for j in range(window):
                 for t in range(n):
-                    value = values[start + j + t]
+                    value = values[oldest + j + t]
                     new = total[t] + value
                     part = new - total[t]
                     total_rest[t] += (total[t] - (new - part)) + (value - part)
@@ -139,12 +141,13 @@ def deviations(values, lo, cut, hi, window, out):
 
 
 @njit(cache=True)
-def true_ranges_before(high, low, close, lo, cut, hi, window, out):
+def true_ranges_before(high, low, close, segments, window, out):
     """Mean true range of the ``window`` bars before each bar."""
-    for s in range(len(lo)):
-        first = max(cut[s], lo[s] + window + 1)
-        out[lo[s] : min(first, hi[s])] = np.nan
-        for i in range(first, hi[s]):
+    for s in range(len(segments.start)):
+        start, end = segments.start[s], segments.end[s]
+        first = max(segments.evaluate_from[s], start + window + 1)
+        out[start : min(first, end)] = np.nan
+        for i in range(first, end):
             total = 0.0
             for j in range(i - window, i):
                 total += max(high[j], close[j - 1]) - min(low[j], close[j - 1])
@@ -152,9 +155,9 @@ def true_ranges_before(high, low, close, lo, cut, hi, window, out):
 
 
 @njit(cache=True)
-def forget_across(date, cut, hi, window, out):
+def forget_across(date, segments, window, out):
     """NaN where the window reaches into another date."""
-    for s in range(len(cut)):
-        for i in range(cut[s], hi[s]):
+    for s in range(len(segments.start)):
+        for i in range(segments.evaluate_from[s], segments.end[s]):
             if out[i] == out[i] and date[i - window] != date[i]:
                 out[i] = np.nan

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.percentiles import BINS, LEAST, RELATIVE_ACCURACY, VALUES, bin_of, exact, sketched
+from include.surveillance.detection.scan import Segments
 
 MOST = 7.6
 """The greatest value that the sketch tells from a greater one."""
@@ -42,7 +43,8 @@ def in_sketch(values, percent: float, least: int, bins=None, counts=None, settle
     start, zero = np.zeros(1, np.int64), np.zeros(1, np.int64)
     end = np.array([len(values)])
     settled = end if settle is None else np.array([settle])
-    sketched(values, zero, start, start, settled, end, percent, least, bins, counts, limits)
+    segments = Segments(zero, start, start, start, settled, end)
+    sketched(values, segments, percent, least, bins, counts, limits)
     return limits, bins, counts
 
 
@@ -134,7 +136,8 @@ def test_series_do_not_touch_each_other_and_bars_before_the_cut_are_not_asked_ab
     values = np.concatenate([np.full(5, 0.001), np.full(5, 1.0)])
     bins, counts, limits = np.zeros((3, BINS), np.int32), np.zeros(3, np.int64), np.full(10, -1.0)
     lo, cut, hi = np.array([0, 5]), np.array([2, 5]), np.array([5, 10])
-    sketched(values, np.array([2, 0]), lo, cut, hi, hi, 95.0, 1, bins, counts, limits)
+    segments = Segments(np.array([2, 0]), lo, cut, cut, hi, hi)
+    sketched(values, segments, 95.0, 1, bins, counts, limits)
     assert np.isnan(limits[[0, 1, 2, 5]]).all()
     assert limits[3:5] == pytest.approx(0.001, rel=ACCURACY)
     assert limits[6:] == pytest.approx(1.0, rel=ACCURACY)

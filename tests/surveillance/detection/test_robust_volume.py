@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from include.surveillance.detection.places import Placing
 from include.surveillance.detection.profiles import build
 from include.surveillance.detection.rules.robust import abnormal_volume
+from include.surveillance.detection.scan import Segments
 from include.surveillance.sessions import Sessions
 from tests.surveillance.detection.profiles.test_build import history, ordinal
 
@@ -41,11 +42,8 @@ def measured(ts, volume, level, scale, *, session=None, slot=None, cuts=(), sett
         abnormal_volume.measure(
             (ts[part], session[part], slot[part] >= 0, slot[part], volume[part], profile[part]),
             (np.atleast_2d(level), np.atleast_2d(scale)),
-            (
-                *(np.array([number - lo]) for number in (lo, cut, settle, end)),
-                np.zeros(1, np.int64),
-                np.array([MINUTE]),
-            ),
+            Segments(*(np.array([number]) for number in (0, 0, cut - lo, cut - lo, settle - lo, end - lo))),
+            np.array([MINUTE]),
             tuple(remembered),
             tuple(found),
         )
@@ -134,7 +132,8 @@ def test_not_applicable_without_profile_or_session():
             *(np.full(n, 100.0), np.array([-1, 0, -1], np.int32)),
         ),
         (np.ones((1, 1)), np.ones((1, 1))),
-        (0 * one, 0 * one, n * one, n * one, 0 * one, MINUTE * one),
+        Segments(0 * one, 0 * one, 0 * one, 0 * one, n * one, n * one),
+        MINUTE * one,
         tuple(left),
         tuple(out),
     )

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.detection.rules.robust import abnormal_volume
+from include.surveillance.detection.scan import Segments
 from include.surveillance.sessions import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
@@ -55,7 +56,8 @@ def _measured(ts, session, slot, shares, span, level, logs=False):
     abnormal_volume.measure(
         (ts, session, np.ones(n, dtype=bool), slot, shares, np.zeros(n, np.int32)),
         (level[None], one),
-        (zero, zero, end, end, zero, np.full(1, span)),
+        Segments(zero, zero, zero, zero, end, end),
+        np.full(1, span),
         tuple(memory),
         (recent, rvol, z),
     )

@@ -39,10 +39,10 @@ class AbnormalVolume(Struct, frozen=True):
     multiple: float = 3.0
 
     def measure(self, scan: Scan) -> None:
-        at, mean = scan.segments, scan.blank("volume_mean")
-        windows.means_before(scan.volume, at.lo, at.cut, at.hi, self.window, mean)
+        mean = scan.blank("volume_mean")
+        windows.means_before(scan.volume, scan.segments, self.window, mean)
         if scan.session_reset:
-            windows.forget_across(scan.places.date, at.cut, at.hi, self.window, mean)
+            windows.forget_across(scan.places.date, scan.segments, self.window, mean)
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         mean, multiple = scan.measures["volume_mean"], scan.limit(self.form, self.name, "multiple")

@@ -41,11 +41,11 @@ class PriceBreakout(Struct, frozen=True):
     buffer: float = 0.0
 
     def measure(self, scan: Scan) -> None:
-        at, highest, lowest = scan.segments, scan.blank("highest_high"), scan.blank("lowest_low")
-        windows.extremes_before(scan.high, scan.low, at.lo, at.cut, at.hi, self.window, highest, lowest)
+        highest, lowest = scan.blank("highest_high"), scan.blank("lowest_low")
+        windows.extremes_before(scan.high, scan.low, scan.segments, self.window, highest, lowest)
         if scan.session_reset:
             for measure in (highest, lowest):
-                windows.forget_across(scan.places.date, at.cut, at.hi, self.window, measure)
+                windows.forget_across(scan.places.date, scan.segments, self.window, measure)
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]

@@ -73,26 +73,25 @@ class PriceGap(Struct, frozen=True):
 
 def previous_closes(scan: Scan, regular: np.ndarray, session: np.ndarray, memory: list, out, out_ts) -> None:
     """At a session's first regular bar: the previous session's last regular close, and its start; NaN elsewhere."""
-    at, day_bars = scan.segments, scan.span == DAY_MS
-    _previous_closes(
-        at.row, at.cut, at.settle, at.hi, regular, session, day_bars, scan.bars.ts, scan.close, *memory, out, out_ts
-    )
+    day_bars = scan.span == DAY_MS
+    _previous_closes(scan.segments, regular, session, day_bars, scan.bars.ts, scan.close, *memory, out, out_ts)
 
 
 @njit(cache=True)
 def _previous_closes(
-    row, cut, settle, hi, regular, session, day_bars, ts, close, known_session, known_close, known_ts, out, out_ts
+    segments, regular, session, day_bars, ts, close, known_session, known_close, known_ts, out, out_ts
 ):
-    for s in range(len(row)):
-        r = row[s]
-        at, price, when = known_session[r], known_close[r], known_ts[r]
-        for i in range(cut[s], hi[s]):
-            if i == settle[s]:
-                known_session[r], known_close[r], known_ts[r] = at, price, when
+    for s in range(len(segments.start)):
+        row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
+        revisable = segments.revisable_from[s]
+        at, price, when = known_session[row], known_close[row], known_ts[row]
+        for i in range(first, end):
+            if i == revisable:
+                known_session[row], known_close[row], known_ts[row] = at, price, when
             if not regular[i]:
                 continue
             if price > 0.0 and (day_bars[s] or session[i] > at):
                 out[i], out_ts[i] = price, when
             at, price, when = session[i], close[i], ts[i]
-        if settle[s] == hi[s]:
-            known_session[r], known_close[r], known_ts[r] = at, price, when
+        if revisable == end:
+            known_session[row], known_close[row], known_ts[row] = at, price, when

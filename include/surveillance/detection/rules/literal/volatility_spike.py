@@ -46,11 +46,11 @@ class VolatilitySpike(Struct, frozen=True):
     multiple: float = 1.0
 
     def measure(self, scan: Scan) -> None:
-        at, returns, deviation = scan.segments, scan.blank("log_return"), scan.blank("return_std")
-        windows.log_returns(scan.close, at.lo, at.hi, returns)
-        windows.deviations(returns, at.lo, at.cut, at.hi, self.window, deviation)
+        returns, deviation = scan.blank("log_return"), scan.blank("return_std")
+        windows.log_returns(scan.close, scan.segments, returns)
+        windows.deviations(returns, scan.segments, self.window, deviation)
         if scan.session_reset:
-            windows.forget_across(scan.places.date, at.cut, at.hi, self.window, deviation)
+            windows.forget_across(scan.places.date, scan.segments, self.window, deviation)
         # The percentile's history goes on when windows restart.
         scan.measures["return_std_p95"] = scan.percentile(scan, deviation, self.percentile, self.minimum_history)
 

@@ -75,14 +75,15 @@ class AbnormalVolume(Struct, frozen=True):
         return scan.profile >= 0
 
     def measure(self, scan: Scan) -> None:
-        at, places, profiles = scan.segments, scan.places, scan.profiles
+        places, profiles = scan.places, scan.profiles
         shares = scan.shares_of_profile()
         volume = scan.bars.volume if shares is None else scan.bars.volume * shares
         recent = scan.new("recent_volume")
         measure(
             (scan.bars.ts, places.session, places.regular, places.slot, volume, scan.profile),
             (profiles.volume_level, profiles.volume_scale),
-            (at.lo, at.cut, at.settle, at.hi, at.row, scan.span),
+            scan.segments,
+            scan.span,
             tuple(scan.memory[name] for name in MEMORY),
             (recent, scan.new("rvol"), scan.new("volume_z")),
         )
@@ -125,31 +126,32 @@ def recent_volume(ts, session, regular, volume, lo, i):
 
 
 @njit(cache=True)
-def measure(bars, table, segments, memory, out):
-    """Recent shares, RVOL and z of bars [cut, hi) of every segment; memory moves on from ``cut`` to ``settle``.
+def measure(bars, table, segments, span, memory, out):
+    """Recent shares, RVOL and z of the bars that are evaluated.
 
     Args:
         bars: (ts, session, regular, slot, volume, profile), one per bar, sorted by series and time; ``slot`` -1 outside
             the regular session, ``profile`` -1 for none, ``volume`` in the shares of the profile.
         table: (level, scale), each [profile, slot].
-        segments: (lo, cut, settle, hi, row, span), one per segment; bars before ``cut`` are only looked back on, bars
-            from ``settle`` on leave nothing in memory, ``row`` is the segment's place in memory, ``span`` in ms.
-        memory: the arrays of ``MEMORY``, in its order; changed in place.
+        segments: see ``scan.Segments``.
+        span: length of each segment's bars in ms.
+        memory: the arrays of ``MEMORY``, in its order, as of ``evaluate_from``; afterwards as of ``revisable_from``.
         out: (recent shares, RVOL, z), one per bar; written, NaN where not applicable.
     """
     ts, session, regular, slot, volume, profile = bars
     level, scale = table
-    lo, cut, settle, hi, row, span = segments
     mem_sum, mem_weight, mem_start, mem_at, mem_session = memory
     recent, rvol, z = out
-    for s in range(len(lo)):
-        r, usual_fade = row[s], 0.5 ** (span[s] / HALF_LIFE_MS)
-        total, weight, start = mem_sum[r], mem_weight[r], mem_start[r]
-        at, of = mem_at[r], mem_session[r]
-        for i in range(cut[s], hi[s]):
-            if i == settle[s]:
-                mem_sum[r], mem_weight[r], mem_start[r] = total, weight, start
-                mem_at[r], mem_session[r] = at, of
+    for s in range(len(segments.start)):
+        row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
+        revisable = segments.revisable_from[s]
+        usual_fade = 0.5 ** (span[s] / HALF_LIFE_MS)
+        total, weight, start = mem_sum[row], mem_weight[row], mem_start[row]
+        at, of = mem_at[row], mem_session[row]
+        for i in range(first, end):
+            if i == revisable:
+                mem_sum[row], mem_weight[row], mem_start[row] = total, weight, start
+                mem_at[row], mem_session[row] = at, of
             recent[i], rvol[i], z[i] = nan, nan, nan
             p, slot_here = profile[i], slot[i]
             if p < 0 or slot_here < 0 or not regular[i]:
@@ -164,7 +166,7 @@ def measure(bars, table, segments, memory, out):
                 fade = usual_fade if since == span[s] else 0.5 ** (since / HALF_LIFE_MS)
                 total, weight = total * fade, weight * fade
             at = ts[i]
-            shares = recent_volume(ts, session, regular, volume, lo[s], i)
+            shares = recent_volume(ts, session, regular, volume, segments.start[s], i)
             above = np.log1p(shares) - level[p, slot_here]
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
             recent[i] = shares
@@ -172,6 +174,6 @@ def measure(bars, table, segments, memory, out):
             z[i] = (above - today) / max(scale[p, slot_here], LEAST_SCALE)
             total += span[s] * min(max(above, today - CLIP), today + CLIP)
             weight += span[s]
-        if settle[s] >= hi[s]:
-            mem_sum[r], mem_weight[r], mem_start[r] = total, weight, start
-            mem_at[r], mem_session[r] = at, of
+        if revisable >= end:
+            mem_sum[row], mem_weight[row], mem_start[row] = total, weight, start
+            mem_at[row], mem_session[row] = at, of

@@ -59,25 +59,25 @@ class PriceBreakout(Struct, frozen=True):
         return scan.profile >= 0
 
     def measure(self, scan: Scan) -> None:
-        at, atr, distance = scan.segments, scan.new("atr"), scan.new("breakout_atr")
-        windows.true_ranges_before(scan.high, scan.low, scan.close, at.lo, at.cut, at.hi, self.window, atr)
+        atr, distance = scan.new("atr"), scan.new("breakout_atr")
+        windows.true_ranges_before(scan.high, scan.low, scan.close, scan.segments, self.window, atr)
         np.maximum(atr, 1e-4 * scan.close, out=atr)
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
         above, below = (scan.close - highest) / atr, (scan.close - lowest) / atr
         distance[:] = np.where(above > 0, above, np.where(below < 0, below, 0.0 * above))
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
-        at, distance, atr = scan.segments, scan.measures["breakout_atr"], scan.measures["atr"]
+        segments, distance, atr = scan.segments, scan.measures["breakout_atr"], scan.measures["atr"]
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
         buffer = np.broadcast_to(scan.limit(self.form, self.name, "buffer"), len(scan))
         lively = scan.measures["rvol"] >= scan.limit(self.form, self.name, "minimum_rvol")
         # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
         opening = np.diff(scan.places.session, prepend=-1) != 0
-        lively &= ~opening | np.repeat(scan.span == DAY_MS, at.hi - at.lo)
+        lively &= ~opening | np.repeat(scan.span == DAY_MS, segments.end - segments.start)
         fired = np.zeros(len(scan), np.int8)
         memory = [scan.memory[name] for name in self.MEMORY]
         _events(
-            at.row, at.cut, at.settle, at.hi, scan.places.session, scan.close, distance, lively, buffer,
+            segments, scan.places.session, scan.close, distance, lively, buffer,
             highest - self.rearm * atr, lowest + self.rearm * atr, *memory, fired,
         )  # fmt: skip
         for kind, level, sign in ((BREAKOUT_UP, highest, 1), (BREAKOUT_DOWN, lowest, -1)):
@@ -100,16 +100,17 @@ class PriceBreakout(Struct, frozen=True):
 
 @njit(cache=True)
 def _events(
-    row, cut, settle, hi, session, close, distance, lively, buffer, rearm_up, rearm_down,
+    segments, session, close, distance, lively, buffer, rearm_up, rearm_down,
     known_session, known_up, known_down, fired,
 ):  # fmt: skip
     # A price to come back to, 0 when the rule is armed.
-    for s in range(len(row)):
-        r = row[s]
-        of, up, down = known_session[r], known_up[r], known_down[r]
-        for i in range(cut[s], hi[s]):
-            if i == settle[s]:
-                known_session[r], known_up[r], known_down[r] = of, up, down
+    for s in range(len(segments.start)):
+        row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
+        revisable = segments.revisable_from[s]
+        of, up, down = known_session[row], known_up[row], known_down[row]
+        for i in range(first, end):
+            if i == revisable:
+                known_session[row], known_up[row], known_down[row] = of, up, down
             if session[i] != of:
                 of, up, down = session[i], 0.0, 0.0
             if up > 0.0 and close[i] <= up:
@@ -124,5 +125,5 @@ def _events(
             elif -distance[i] > buffer[i] and down == 0.0:
                 fired[i] = -1
                 down = rearm_down[i]
-        if settle[s] == hi[s]:
-            known_session[r], known_up[r], known_down[r] = of, up, down
+        if revisable == end:
+            known_session[row], known_up[row], known_down[row] = of, up, down

@@ -52,9 +52,9 @@ class PriceGap(Struct, frozen=True):
         return (scan.profile >= 0) & (scan.profiles.range_percent[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        at, previous, gaps = scan.segments, scan.new("session_close"), scan.new("gap_range")
+        previous, gaps = scan.new("session_close"), scan.new("gap_range")
         sessions = scan.memory["open_session"]
-        before = sessions[at.row].copy()
+        before = sessions[scan.segments.state_row].copy()
         memory = [scan.memory[name] for name in self.MEMORY]
         previous_closes(scan, scan.places.regular, scan.places.session, memory, previous, scan.new("session_ts"))
         opening = np.flatnonzero(previous == previous)
@@ -86,13 +86,13 @@ class PriceGap(Struct, frozen=True):
     @staticmethod
     def _without_dividends(scan: Scan, opening: np.ndarray, before: np.ndarray, previous: np.ndarray) -> None:
         """Lower the previous closes by what went ex since."""
-        segment = np.searchsorted(scan.segments.hi, opening, side="right")
+        segment = np.searchsorted(scan.segments.end, opening, side="right")
         session, regular = scan.places.session, scan.places.regular
         for i, s in zip(opening.tolist(), segment.tolist(), strict=True):
             last = i - 1
-            while last >= scan.segments.cut[s] and not regular[last]:
+            while last >= scan.segments.evaluate_from[s] and not regular[last]:
                 last -= 1
-            after = session[last] if last >= scan.segments.cut[s] else before[s]
+            after = session[last] if last >= scan.segments.evaluate_from[s] else before[s]
             if cash := scan.dividend(s, int(after), int(session[i])):
                 factor = 1.0 if scan.share_factor is None else scan.share_factor[i]
                 previous[i] -= cash * factor

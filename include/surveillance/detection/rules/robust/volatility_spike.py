@@ -50,21 +50,21 @@ class VolatilitySpike(Struct, frozen=True):
         return (scan.profile >= 0) & (scan.profiles.volatility_fire[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        at, deviation = scan.segments, scan.new("volatility")
+        deviation = scan.new("volatility")
         usual_deviations(
-            at.cut, at.hi, at.lo, scan.measures["log_return"], scan.places.session, scan.places.regular,
-            scan.places.slot, scan.profile, scan.profiles.return_factor, self.window, deviation,
+            scan.segments, scan.measures["log_return"], scan.places.session, scan.places.regular, scan.places.slot,
+            scan.profile, scan.profiles.return_factor, self.window, deviation,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             scan.measures["volatility_ratio"] = deviation / self._quantile(scan, "volatility_fire")
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
-        deviation, at = scan.measures["volatility"], scan.segments
+        deviation = scan.measures["volatility"]
         limit = scan.limit(self.form, self.name, "multiple") * self._quantile(scan, "volatility_fire")
         on = np.zeros(len(scan), np.bool_)
         memory = [scan.memory[name] for name in self.MEMORY]
         _spells(
-            at.row, at.cut, at.settle, at.hi, scan.places.session, deviation, limit,
+            scan.segments, scan.places.session, deviation, limit,
             self._quantile(scan, "volatility_clear"), self.persistence, *memory, on,
         )  # fmt: skip
         index = np.flatnonzero(on)
@@ -87,11 +87,11 @@ class VolatilitySpike(Struct, frozen=True):
 
 
 @njit(cache=True)
-def usual_deviations(cut, hi, lo, returns, session, regular, slot, profile, factor, window, out):
+def usual_deviations(segments, returns, session, regular, slot, profile, factor, window, out):
     """Standard deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
     scaled = np.empty(window)
-    for s in range(len(cut)):
-        for i in range(max(cut[s], lo[s] + window), hi[s]):
+    for s in range(len(segments.start)):
+        for i in range(max(segments.evaluate_from[s], segments.start[s] + window), segments.end[s]):
             p = profile[i]
             if p < 0 or not regular[i] or not regular[i - window] or session[i - window] != session[i]:
                 continue
@@ -107,13 +107,14 @@ def usual_deviations(cut, hi, lo, returns, session, regular, slot, profile, fact
 
 
 @njit(cache=True)
-def _spells(row, cut, settle, hi, session, value, limit, clear, persistence, known_session, known_above, known_on, on):
-    for s in range(len(row)):
-        r = row[s]
-        of, above, burning = known_session[r], known_above[r], known_on[r]
-        for i in range(cut[s], hi[s]):
-            if i == settle[s]:
-                known_session[r], known_above[r], known_on[r] = of, above, burning
+def _spells(segments, session, value, limit, clear, persistence, known_session, known_above, known_on, on):
+    for s in range(len(segments.start)):
+        row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
+        revisable = segments.revisable_from[s]
+        of, above, burning = known_session[row], known_above[row], known_on[row]
+        for i in range(first, end):
+            if i == revisable:
+                known_session[row], known_above[row], known_on[row] = of, above, burning
             if session[i] != of:
                 of, above, burning = session[i], 0, False
             if value[i] != value[i]:
@@ -121,5 +122,5 @@ def _spells(row, cut, settle, hi, session, value, limit, clear, persistence, kno
             above = above + 1 if value[i] > limit[i] else 0
             burning = value[i] >= clear[i] if burning else above >= persistence
             on[i] = burning
-        if settle[s] == hi[s]:
-            known_session[r], known_above[r], known_on[r] = of, above, burning
+        if revisable == end:
+            known_session[row], known_above[row], known_on[row] = of, above, burning
