@@ -213,7 +213,7 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
     """What is usual for one symbol at one timespan: the baseline of the robust rules, built from earlier sessions.
 
     A bar is judged by the newest profile whose ``effective_ms`` is at or before its start. Lists have one value per
-    slot of the session (``slots.slot_count``): single bars after the open and before the close, groups between.
+    slot of the session (``positions.slot_count``): single bars after the open and before the close, groups between.
     """
 
     symbol: str

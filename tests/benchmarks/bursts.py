@@ -74,7 +74,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
     robust = Engine(book.with_(rules="robust"), sessions, profiles=walk_forward(given, sessions))
     found = robust.evaluate(State("sketch"), given)
     judged = found.scan.profile >= 0
-    days = found.bars.code.astype(np.int64)[judged] << 32 | found.scan.places.session[judged].astype(np.int64)
+    days = found.bars.code.astype(np.int64)[judged] << 32 | found.scan.positions.session[judged].astype(np.int64)
     statistics = {RVOL: _rvol(found, book.base.robust.abnormal_volume.turnover_floor)}
     for method, (form, reset) in FORMS.items():
         evaluation = found
@@ -84,7 +84,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
             evaluation = engine.evaluate(State("sketch"), given)
         statistics[method] = robust_volume(found, book.base) if form == "robust" else literal_volume(evaluation)
     statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}
-    return Scored(found.bars, judged, statistics, len(np.unique(days)), found.scan.places.slot)
+    return Scored(found.bars, judged, statistics, len(np.unique(days)), found.scan.positions.slot)
 
 
 def _rvol(found: Evaluation, turnover_floor: float) -> Statistic:

@@ -9,7 +9,7 @@ import pytest
 from include.orchestration import quality
 from include.orchestration.quality import QualityError
 from include.surveillance import broker
-from include.surveillance.detection.places import slot_count
+from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Watermark
 
 MINUTE = 60_000

@@ -14,7 +14,7 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook, Parameters
-from include.surveillance.detection.places import slot_count
+from include.surveillance.detection.positions import slot_count
 from include.surveillance.detection.rules import literal
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Profile, Split, Watermark

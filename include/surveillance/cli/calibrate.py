@@ -13,7 +13,7 @@ from rich.table import Table
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, folder, one_line_errors, progress
 from include.surveillance.detection.parameters.book import DEFAULT, ParameterBook
-from include.surveillance.detection.places import iso_date
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.studies.calibration import write_proposal, write_report
 from include.surveillance.studies.recorded import load
 from include.surveillance.studies.sweep import Sweep, subjects
@@ -51,7 +51,7 @@ def calibrate_command(
             robust=form == "robust",
         )
         found = recorded.evaluate(book)
-        dates = found.scan.places.date
+        dates = found.scan.positions.date
         first, last = iso_date(int(dates.min())), iso_date(int(dates.max()))
         sought = list(subjects(found, book, budget=budget, date=last))
         # As large as the bars several times over, and the runs to come need as much.

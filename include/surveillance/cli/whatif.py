@@ -12,7 +12,7 @@ import typer
 from include.surveillance.cli import options
 from include.surveillance.cli.options import book_of, console, folder, one_line_errors
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.places import iso_date
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.studies.comparison import compare, episodes, write_report
@@ -52,7 +52,7 @@ def whatif(
             evaluation = recorded.evaluate(book)
             found.append(episodes(_firings(evaluation)))
         days = symbol_days_of(recorded.bars, recorded.sessions).count
-        session = evaluation.scan.places.session
+        session = evaluation.scan.positions.session
         first, last = iso_date(int(session.min())), iso_date(int(session.max()))
         cooldowns = (books[0].base.cooldown_bars, books[1].base.cooldown_bars)
         comparison = compare(*found, cooldown_bars=cooldowns, symbol_days=days)

@@ -10,7 +10,7 @@ import numpy as np
 from include.surveillance.alerts import wording
 from include.surveillance.alerts.severity import SEVERITIES
 from include.surveillance.detection.columns import SeriesKey
-from include.surveillance.detection.places import PHASES, iso_date
+from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME, Firing
 from include.surveillance.detection.rules.record_rule import Finding
@@ -43,7 +43,7 @@ def alert(engine: Engine, found: Evaluation, fired: Firings, f: int, **changes: 
     return Alert(
         rule=rule_name,
         rule_version=rule.version,
-        parameters_version=engine.limits.version(int(scan.places.date[index])),
+        parameters_version=engine.limits.version(int(scan.positions.date[index])),
         form=form,
         profile_version=found.profile_version(profile) if form == "robust" else None,
         symbol=symbol,
@@ -136,11 +136,11 @@ def alert_of(
     profile: Profile | None,
 ) -> Alert:  # fmt: skip
     """The alert of a finding at a single record."""
-    spot = engine.placing.spot(finding.ts_ms, key[1])
+    position = engine.calendar.locate(finding.ts_ms, key[1])
     return Alert(
         rule=finding.rule,
         rule_version=finding.version,
-        parameters_version=engine.limits.version(spot.date),
+        parameters_version=engine.limits.version(position.date),
         form=finding.form,
         profile_version=profile.version if profile is not None and finding.form == "robust" else None,
         status="fired" if episode.firings == 1 else "refired",
@@ -157,8 +157,8 @@ def alert_of(
         score=score,
         severity=SEVERITIES[severity],
         episode_start_ms=episode.start_ms,
-        session_phase=PHASES[spot.phase],
-        session_date=iso_date(spot.session),
+        session_phase=PHASES[position.phase],
+        session_date=iso_date(position.session),
         data_age_ms=finding.polled_ms - finding.close_ms if finding.polled_ms else 0,
         event_ids=finding.event_ids,
         article_id=finding.article_id,
@@ -195,15 +195,15 @@ def _of_series(found: Evaluation, s: int) -> np.ndarray:
 def _hole_before(engine: Engine, scan: Scan, index: int) -> str | None:
     """Why an alert here need not be told: just before, bars are missing that this symbol usually has."""
     segment, profile = int(scan.bars.code[index]), int(scan.profile[index])
-    if profile < 0 or scan.places.slot[index] < 0:
+    if profile < 0 or scan.positions.slot[index] < 0:
         return None
     presence, span = engine.profiles[profile].presence, int(scan.span[segment])
-    ts, session = scan.bars.ts, scan.places.session
+    ts, session = scan.bars.ts, scan.positions.session
     for at in range(index, max(index - HOLE_BARS, int(scan.segments.start[segment])), -1):
-        if session[at - 1] != session[at] or scan.places.slot[at - 1] < 0:
+        if session[at - 1] != session[at] or scan.positions.slot[at - 1] < 0:
             return None
         missing = int((ts[at] - ts[at - 1]) // span) - 1
-        usual = min(presence[scan.places.slot[at]], 0.99)
+        usual = min(presence[scan.positions.slot[at]], 0.99)
         if missing * span >= HOLE_LEAST * 60_000 and missing * log(1 - usual) < log(HOLE_CHANCE):
             return f"{missing} bars are missing before {wording.clock(int(ts[at]))}: a halt or a broken feed"
     return None

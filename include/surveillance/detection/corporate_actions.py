@@ -10,7 +10,7 @@ from math import fsum
 
 import numpy as np
 
-from include.surveillance.detection.places import ordinal_of
+from include.surveillance.detection.positions import date_ordinal
 from include.surveillance.records import Dividend, Split, TickerChange
 
 
@@ -71,7 +71,7 @@ class CorporateActions:
         """Execution dates, and the factor before the first, after the first, ..."""
         by_symbol: dict[str, dict[int, float]] = defaultdict(dict)
         for split in self.splits:
-            by_symbol[split.symbol][ordinal_of(split.execution_date)] = split.split_to / split.split_from
+            by_symbol[split.symbol][date_ordinal(split.execution_date)] = split.split_to / split.split_from
         return {
             symbol: (
                 np.array(sorted(ratios), dtype=np.int32),
@@ -85,7 +85,7 @@ class CorporateActions:
         by_symbol: dict[str, dict[int, float]] = defaultdict(dict)
         for dividend in self.dividends:
             if dividend.currency == "USD":
-                by_symbol[dividend.symbol][ordinal_of(dividend.ex_date)] = dividend.cash_amount
+                by_symbol[dividend.symbol][date_ordinal(dividend.ex_date)] = dividend.cash_amount
         return {symbol: (sorted(cash), [cash[day] for day in sorted(cash)]) for symbol, cash in by_symbol.items()}
 
     @cached_property
@@ -93,6 +93,6 @@ class CorporateActions:
         """Dates at which a ticker changed hands, and whether it was given up; a ticker may be taken by another."""
         by_symbol: dict[str, dict[int, bool]] = defaultdict(dict)
         for change in self.ticker_changes:
-            by_symbol[change.symbol].setdefault(ordinal_of(change.date), True)
-            by_symbol[change.new_symbol][ordinal_of(change.date)] = False
+            by_symbol[change.symbol].setdefault(date_ordinal(change.date), True)
+            by_symbol[change.new_symbol][date_ordinal(change.date)] = False
         return {symbol: (sorted(hands), [hands[day] for day in sorted(hands)]) for symbol, hands in by_symbol.items()}

@@ -18,7 +18,7 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.findings import Evaluation, Firings
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.in_force import Limits
-from include.surveillance.detection.places import Placing
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.rules import BAR_RULES
 from include.surveillance.detection.rules.bar_rule import KINDS, BarRule, Fired
 from include.surveillance.detection.scan import ProfileTable, Scan, Segments
@@ -52,7 +52,7 @@ class Engine:
                 f"to at most {CONTEXT}, of the robust price_breakout to at most {CONTEXT - 1}"
             )
         self.book, self.sessions, self.actions = book, sessions, actions
-        self.placing = Placing(sessions)
+        self.calendar = TradingCalendar(sessions)
         self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
         self.limits = Limits(book, self.profiles)
         self._table = ProfileTable.of(self.profiles)
@@ -119,18 +119,18 @@ class Engine:
                 _gather(array, held, row, getattr(new, name), order, first, last, start, columns[name])
         keys = [state.keys[r] for r in row.tolist()]
         bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), end - start), **columns)
-        places = self.placing.place(bars.ts, start, end, [timespan for _, timespan in keys])
+        positions = self.calendar.locate_bars(bars.ts, start, end, [timespan for _, timespan in keys])
         profile = np.full(len(bars), -1, np.int32)
         if self.profiles:
             ranges = np.array([self._profiles_of.get(key, (0, 0)) for key in keys], dtype=np.int64).reshape(-1, 2)
             _in_force(start, end, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
         # A split takes effect with its New York date; where the market never closes, with its session.
-        factor = self._share_factor(keys, start, end, places.date if self.placing.by_clock else places.session)
+        factor = self._share_factor(keys, start, end, positions.date if self.calendar.by_clock else positions.session)
         symbols = [symbol for symbol, _ in keys]
         return Scan(
             bars=bars,
             segments=segments,
-            places=places,
+            positions=positions,
             **{name: columns[name] if factor is None else columns[name] * factor for name in _PRICES},
             volume=bars.volume if factor is None else bars.volume / factor,
             share_factor=factor,
@@ -139,20 +139,20 @@ class Engine:
             profiles=self._table,
             memory=state.memory,
             limit=lambda form, rule, field: self.limits.of(
-                form, rule, field, symbols, start, end, places.date, profile
+                form, rule, field, symbols, start, end, positions.date, profile
             ),
             percentile=lambda scan, values, percent, least: _percentile(state, scan.segments, values, percent, least),
             dividend=lambda segment, after, until: self.actions.dividend_between(symbols[segment], after, until),
             span=np.array([SPAN_MS[timespan] for _, timespan in keys], dtype=np.int64),
-            by_clock=self.placing.by_clock,
+            by_clock=self.calendar.by_clock,
             session_reset=self.book.base.session_reset,
         )
 
     def _factor_of(self, profile: Profile) -> float:
         if not self.actions.has_splits(profile.symbol):
             return 1.0
-        spot = self.placing.spot(profile.effective_ms, profile.timespan)
-        date = spot.date if self.placing.by_clock else spot.session
+        position = self.calendar.locate(profile.effective_ms, profile.timespan)
+        date = position.date if self.calendar.by_clock else position.session
         return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
 
     def _share_factor(self, keys: list[SeriesKey], start, end, date: np.ndarray) -> np.ndarray | None:

@@ -168,16 +168,16 @@ class LogPass:
             _, last_ms, last_id = arrived[before - 1]
         number = self.engine.profile_at(key, watermark.as_of_ms)
         profile = self.engine.profiles[number] if number >= 0 else None
-        spot = self.engine.placing.spot(watermark.as_of_ms)
+        position = self.engine.calendar.locate(watermark.as_of_ms)
         view = WatermarkView(
             watermark=watermark,
             last_ms=last_ms,
             last_id=last_id,
             profile=profile,
             sessions=self.engine.sessions,
-            renamed=self.engine.actions.renamed(watermark.symbol, spot.date),
+            renamed=self.engine.actions.renamed(watermark.symbol, position.date),
         )
-        parameters = self.engine.limits.resolve(spot.date, watermark.symbol, number)
+        parameters = self.engine.limits.resolve(position.date, watermark.symbol, number)
         for order, rule in enumerate((parameters.feed_freshness, parameters.data_quality), start=10):
             verdict = rule.evaluate(view)
             self.joining.fire(place, order, key, verdict, profile)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.surveillance.detection.places import PHASES, iso_date
+from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.records import Metric
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
             measures["volume_mean"] > 0, bars.volume[index] / measures["volume_mean"], np.nan
         )
     keys = [bars.keys[code] for code in bars.code[index].tolist()]
-    starts, session = bars.ts[index].tolist(), scan.places.session[index]
+    starts, session = bars.ts[index].tolist(), scan.positions.session[index]
     dates = {day: iso_date(day) for day in np.unique(session).tolist()}
     versions = {number: found.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
     columns = zip(
         keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
         *(_plain(measures[name]) for name in MEASURES), _plain(measures["volume_ratio"]),
         [versions[number] for number in scan.profile[index].tolist()],
-        [PHASES[phase] for phase in scan.places.phase[index].tolist()],
+        [PHASES[phase] for phase in scan.positions.phase[index].tolist()],
         [dates[day] for day in session.tolist()],
         ["live" if live else "backfill" for live in bars.live[index].tolist()],
         strict=True,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from include.surveillance.detection.places import Placing
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.rules import FeedFreshness
 from include.surveillance.records import Bar, Profile, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
@@ -90,8 +90,8 @@ def missing_minutes(
     start_ms = -(-from_ms // MINUTE_MS) * MINUTE_MS
     minutes = np.arange(start_ms, to_ms - delay_ms - MINUTE_MS + 1, MINUTE_MS, dtype=np.int64)
     everything = np.array([0]), np.array([len(minutes)])
-    places = Placing(sessions).place(minutes, *everything, ["minute"])
-    minutes, slots = minutes[places.regular], places.slot[places.regular]
+    positions = TradingCalendar(sessions).locate_bars(minutes, *everything, ["minute"])
+    minutes, slots = minutes[positions.regular], positions.slot[positions.regular]
     symbols = sorted(asked)
     row = {symbol: index for index, symbol in enumerate(symbols)}
     present = np.zeros((len(symbols), len(minutes)), dtype=bool)

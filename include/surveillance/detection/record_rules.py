@@ -120,8 +120,8 @@ class RecordRules:
     def _together(self, key: SeriesKey, article: Article, bar: VolumeBar) -> tuple[Verdict, Profile | None]:
         """What the rule says of the two, and the profile that it went by."""
         number = self.engine.profile_at(key, bar.ts_ms)
-        spot = self.engine.placing.spot(bar.ts_ms)
-        parameters = self.engine.limits.resolve(spot.date, key[0], number)
+        position = self.engine.calendar.locate(bar.ts_ms)
+        parameters = self.engine.limits.resolve(position.date, key[0], number)
         rule = (parameters.robust if bar.form == "robust" else parameters).news_impact
         profile = self.engine.profiles[number] if bar.form == "robust" and number >= 0 else None
         return rule.evaluate(NewsView(*key, article, bar)), profile

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.places import PHASES, Places, iso_date
+from include.surveillance.detection.positions import PHASES, Positions, iso_date
 from include.surveillance.records import Profile
 
 # Measures that rules write in the basis that splits do not move.
@@ -91,7 +91,7 @@ class Scan:
 
     bars: BarColumns
     segments: Segments
-    places: Places
+    positions: Positions
     open: np.ndarray
     high: np.ndarray
     low: np.ndarray
@@ -149,7 +149,7 @@ class Scan:
         return self.share_factor is not None and self.share_factor[index] != 1.0
 
     def phase(self, index: int) -> str:
-        return PHASES[self.places.phase[index]]
+        return PHASES[self.positions.phase[index]]
 
     def session_date(self, index: int) -> str:
-        return iso_date(int(self.places.session[index]))
+        return iso_date(int(self.positions.session[index]))

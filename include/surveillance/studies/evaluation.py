@@ -10,7 +10,7 @@ import pandas as pd
 
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.places import Placing
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import MINUTE_MS, NEW_YORK, Sessions
 
@@ -71,10 +71,12 @@ def evaluate(alerts: pd.DataFrame, labels: pd.DataFrame, symbol_days: SymbolDays
 def symbol_days_of(bars: BarColumns, sessions: Sessions) -> SymbolDays:
     """Distinct (symbol, session date) of bars sorted by series and time."""
     ends = np.searchsorted(bars.code, np.arange(len(bars.keys) + 1))
-    places = Placing(sessions).place(bars.ts, ends[:-1], ends[1:], [timespan for _, timespan in bars.keys])
+    positions = TradingCalendar(sessions).locate_bars(
+        bars.ts, ends[:-1], ends[1:], [timespan for _, timespan in bars.keys]
+    )
     symbols = {symbol: place for place, (symbol, _) in enumerate(bars.keys)}
     number = np.array([symbols[symbol] for symbol, _ in bars.keys], dtype=np.int64)
-    days = np.unique(number[bars.code] << 32 | places.session.astype(np.int64)) if len(bars) else []
+    days = np.unique(number[bars.code] << 32 | positions.session.astype(np.int64)) if len(bars) else []
     return SymbolDays(len(days), "the bars")
 
 

@@ -18,7 +18,7 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.places import PHASES, iso_date
+from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.profiles.schedule import Progress, walk_forward
 from include.surveillance.detection.record_rules import RecordRules
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME
@@ -116,14 +116,14 @@ def replay(
     else:
         results.write_rows(out / "alerts.parquet", _rows(engine, found), [alert for alert, _ in told])
     progress("write", 1, 3)
-    fresh, places = found.fresh, found.scan.places
+    fresh, positions = found.fresh, found.scan.positions
     results.write_metrics(
         out / "metrics.parquet",
         found.bars,
         {name: values for name, values in found.measures.items() if name in metric_records.MEASURES},
-        phase=places.phase[fresh],
+        phase=positions.phase[fresh],
         phases=PHASES,
-        session=places.session[fresh],
+        session=positions.session[fresh],
         profile=found.scan.profile[fresh],
         profile_versions=tuple(profile.version for profile in engine.profiles),
         progress=lambda done, total: progress("write", 1 + done, 1 + total),
@@ -197,9 +197,9 @@ def _rows(engine: Engine, found: Evaluation) -> pa.Table:
         "severity": pa.array(alert_records.SEVERITIES).take(pa.array(fresh.severity)),
         "episode_start_ms": fresh.start,
         "firings": fresh.count,
-        "session_phase": pa.array(PHASES).take(pa.array(scan.places.phase[index])),
-        "session_date": [iso_date(day) for day in scan.places.session[index].tolist()],
-        "parameters_version": [engine.limits.version(day) for day in scan.places.date[index].tolist()],
+        "session_phase": pa.array(PHASES).take(pa.array(scan.positions.phase[index])),
+        "session_date": [iso_date(day) for day in scan.positions.session[index].tolist()],
+        "parameters_version": [engine.limits.version(day) for day in scan.positions.date[index].tolist()],
         "explanation": [alert_records.sentence(engine, found, fresh, f) for f in range(len(fresh))],
     }
     columns["event_id"] = [

@@ -84,7 +84,7 @@ def subjects(found: Evaluation, book: ParameterBook, *, budget: float, date: str
             if form == "robust"
             else "there are no usable bars to calibrate on"
         )
-    symbol_day = found.bars.code.astype(np.int64) << 32 | found.scan.places.session[found.fresh].astype(np.int64)
+    symbol_day = found.bars.code.astype(np.int64) << 32 | found.scan.positions.session[found.fresh].astype(np.int64)
     for place, name in enumerate(BUCKETS[form]):
         here = bucket == place
         if not here.any():

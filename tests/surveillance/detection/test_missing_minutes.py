@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from include.surveillance.detection.missing_minutes import CAUSES, classify, count, missing_minutes
-from include.surveillance.detection.places import slot_count
+from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Watermark
 from include.surveillance.sessions import Sessions
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.places import Placing
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.profiles import build
 from include.surveillance.detection.rules.robust import abnormal_volume
 from include.surveillance.detection.scan import Segments
@@ -57,12 +57,12 @@ def real_looking(count: int = 6):
     """Bars of ``count`` sessions with gaps in them, where they lie, and the profile that the first four give."""
     bars = history("2023-01-03", count)
     bars = bars.take(np.flatnonzero(np.random.default_rng(5).random(len(bars)) < 0.8))
-    place = Placing(XNYS).place(bars.ts, np.zeros(1, np.int64), np.full(1, len(bars)), ["minute"])
+    positions = TradingCalendar(XNYS).locate_bars(bars.ts, np.zeros(1, np.int64), np.full(1, len(bars)), ["minute"])
     (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[START + 4]))
-    return bars, place, profile
+    return bars, positions, profile
 
 
-BARS, PLACE, PROFILE = real_looking()
+BARS, POSITIONS, PROFILE = real_looking()
 
 
 @settings(max_examples=40, deadline=None)
@@ -71,7 +71,7 @@ BARS, PLACE, PROFILE = real_looking()
     settle_back=st.integers(0, 20),
 )
 def test_cutting_into_calls_changes_no_bit(cuts, settle_back):
-    where = {"session": PLACE.session, "slot": PLACE.slot}
+    where = {"session": POSITIONS.session, "slot": POSITIONS.slot}
     once, left = measured(BARS.ts, BARS.volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
     pieces, _ = measured(
         BARS.ts,
@@ -105,7 +105,7 @@ def test_scaling_volumes_leaves_z():
     times = 1_000.0  # large counts, for the 1 in ln(1 + shares) does not scale
     scaled = replace(BARS, volume=BARS.volume * times)
     (profile,) = build.build(scaled, XNYS, effective_ms=int(OPENS[START + 4]))
-    where = {"session": PLACE.session, "slot": PLACE.slot}
+    where = {"session": POSITIONS.session, "slot": POSITIONS.slot}
     (_, rvol, z), _ = measured(BARS.ts, BARS.volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
     (_, rvol_scaled, z_scaled), _ = measured(
         BARS.ts, scaled.volume, profile.volume_level, profile.volume_scale, **where
@@ -167,13 +167,13 @@ def scanned(z: float) -> SimpleNamespace:
     """What the rule's verdict needs, on real-looking bars with a burst in session 5, under a limit of ``z``."""
     volume = BARS.volume.copy()
     volume[(BARS.ts >= OPENS[START + 4] + 100 * MINUTE) & (BARS.ts < OPENS[START + 4] + 110 * MINUTE)] *= 6
-    where = {"session": PLACE.session, "slot": PLACE.slot}
+    where = {"session": POSITIONS.session, "slot": POSITIONS.slot}
     (recent, rvol, found), _ = measured(BARS.ts, volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
     rule = abnormal_volume.AbnormalVolume(z=z)
     return SimpleNamespace(
         rule=rule,
         bars=BARS,
-        places=PLACE,
+        positions=POSITIONS,
         profile=np.zeros(len(BARS), np.int32),
         profiles=SimpleNamespace(volume_scale=np.array([PROFILE.volume_scale])),
         measures={"recent_volume": recent, "rvol": rvol, "volume_z": found},
@@ -193,7 +193,7 @@ def test_value_threshold_and_baseline_are_shares_and_agree_with_the_verdict(z):
     assert set(burst[burst >= 0]) & set(range(100, 115))
     # Whatever limit decides, a bar at its threshold would be at a limit of the rule: of z or of RVOL.
     rvol_limit = 3 * (1 + fired.value) / scan.measures["rvol"][fired.index] - 1
-    scale = np.maximum(scan.profiles.volume_scale[0, PLACE.slot[fired.index]], abnormal_volume.LEAST_SCALE)
+    scale = np.maximum(scan.profiles.volume_scale[0, POSITIONS.slot[fired.index]], abnormal_volume.LEAST_SCALE)
     z_limit = (1 + fired.baseline) * np.exp(z * scale) - 1
     assert fired.threshold == pytest.approx(np.maximum(rvol_limit, z_limit))
 

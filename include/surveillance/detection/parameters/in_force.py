@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.surveillance.detection.parameters.book import ParameterBook, Parameters
-from include.surveillance.detection.places import ordinal_of
+from include.surveillance.detection.positions import date_ordinal
 from include.surveillance.records import Profile
 
 
@@ -16,7 +16,7 @@ class Limits:
 
     def __init__(self, book: ParameterBook, profiles: Sequence[Profile]):
         self.book, self.profiles = book, profiles
-        self._regimes = np.array([ordinal_of(date) for date in book.regimes[1:]], dtype=np.int64)
+        self._regimes = np.array([date_ordinal(date) for date in book.regimes[1:]], dtype=np.int64)
         self._varied = {
             (override.form or "literal", override.rule, field) for override in book.overrides for field in override.set
         }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns, SeriesKey
-from include.surveillance.detection.places import Placing, bars_per_slot, iso_date, ordinal_of
+from include.surveillance.detection.positions import TradingCalendar, bars_per_slot, date_ordinal, iso_date
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.records import SPAN_MS, Profile, Split
 from include.surveillance.sessions import MINUTE_MS, NEW_YORK, Sessions
@@ -54,8 +54,8 @@ def build(
     Returns:
         Profiles sorted by (symbol, timespan).
     """
-    placing, classes = Placing(sessions), classes or {}
-    usable = _usable(bars, placing, effective_ms)
+    calendar, classes = TradingCalendar(sessions), classes or {}
+    usable = _usable(bars, calendar, effective_ms)
     by_symbol = _splits_until(splits, effective_ms - sessions.shift_ms)
     codes = usable.bars.code
     edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)) if len(codes) else np.zeros(1, dtype=int)
@@ -73,7 +73,7 @@ def build(
             _profile(
                 key,
                 (series, usable.session[index], usable.slot[index], shares),
-                placing.session_minutes,
+                calendar.session_minutes,
                 effective_ms,
                 classes.get(key[0], ""),
             )
@@ -123,7 +123,7 @@ def _rounded(values: np.ndarray) -> list[float]:
     return np.round(values, 4).tolist()
 
 
-def _usable(bars: BarColumns, placing: Placing, effective_ms: int) -> _Usable:
+def _usable(bars: BarColumns, calendar: TradingCalendar, effective_ms: int) -> _Usable:
     prices = (bars.open, bars.high, bars.low, bars.close)
     good = (bars.ts < effective_ms) & np.isfinite(bars.volume) & (bars.volume >= 0)
     for price in prices:
@@ -136,11 +136,11 @@ def _usable(bars: BarColumns, placing: Placing, effective_ms: int) -> _Usable:
     bars = bars.take(order[last])
     edges = np.flatnonzero(np.diff(bars.code, prepend=-1, append=-1)) if len(bars) else np.zeros(1, dtype=np.int64)
     timespans = [bars.keys[code][1] for code in bars.code[edges[:-1]].tolist()]
-    places = placing.place(bars.ts, edges[:-1], edges[1:], timespans)
-    opens, closes, days = placing.sessions.arrays()
-    full = (closes <= effective_ms) & (closes - opens >= placing.session_minutes * MINUTE_MS)
-    index = np.flatnonzero(places.regular & np.isin(places.session, days[full]))
-    return _Usable(bars.take(index), places.session[index], places.slot[index])
+    positions = calendar.locate_bars(bars.ts, edges[:-1], edges[1:], timespans)
+    opens, closes, days = calendar.sessions.arrays()
+    full = (closes <= effective_ms) & (closes - opens >= calendar.session_minutes * MINUTE_MS)
+    index = np.flatnonzero(positions.regular & np.isin(positions.session, days[full]))
+    return _Usable(bars.take(index), positions.session[index], positions.slot[index])
 
 
 def _splits_until(splits: Iterable[Split], recorded_ms: int) -> dict[str, list[tuple[int, float]]]:
@@ -149,7 +149,7 @@ def _splits_until(splits: Iterable[Split], recorded_ms: int) -> dict[str, list[t
     found: dict[str, list[tuple[int, float]]] = {}
     for split in splits:
         if split.execution_date <= today:
-            effect = (ordinal_of(split.execution_date), split.split_to / split.split_from)
+            effect = (date_ordinal(split.execution_date), split.split_to / split.split_from)
             found.setdefault(split.symbol, []).append(effect)
     return found
 

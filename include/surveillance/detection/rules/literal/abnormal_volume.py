@@ -42,7 +42,7 @@ class AbnormalVolume(Struct, frozen=True):
         mean = scan.blank("volume_mean")
         windows.means_before(scan.volume, scan.segments, self.window, mean)
         if scan.session_reset:
-            windows.forget_across(scan.places.date, scan.segments, self.window, mean)
+            windows.forget_across(scan.positions.date, scan.segments, self.window, mean)
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         mean, multiple = scan.measures["volume_mean"], scan.limit(self.form, self.name, "multiple")

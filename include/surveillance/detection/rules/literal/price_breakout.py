@@ -45,7 +45,7 @@ class PriceBreakout(Struct, frozen=True):
         windows.extremes_before(scan.high, scan.low, scan.segments, self.window, highest, lowest)
         if scan.session_reset:
             for measure in (highest, lowest):
-                windows.forget_across(scan.places.date, scan.segments, self.window, measure)
+                windows.forget_across(scan.positions.date, scan.segments, self.window, measure)
 
     def judge(self, scan: Scan) -> Iterable[Fired]:
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]

@@ -10,7 +10,7 @@ from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.places import DAY_MS
+from include.surveillance.detection.positions import DAY_MS
 from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
 from include.surveillance.detection.scan import Scan
 
@@ -46,9 +46,9 @@ class PriceGap(Struct, frozen=True):
     def measure(self, scan: Scan) -> None:
         previous, gap = scan.new("previous_close"), scan.new("gap")
         # New York's date and clock; where there is no such clock, the calendar's session.
-        of = scan.places.date if scan.by_clock else scan.places.session
+        of = scan.positions.date if scan.by_clock else scan.positions.session
         memory = [scan.memory[name] for name in self.MEMORY]
-        previous_closes(scan, scan.places.clock_regular, of, memory, previous, scan.new("previous_ts"))
+        previous_closes(scan, scan.positions.clock_regular, of, memory, previous, scan.new("previous_ts"))
         opening = np.flatnonzero(previous > 0)
         gap[opening] = scan.open[opening] / previous[opening] - 1.0
 

@@ -50,7 +50,7 @@ class VolatilitySpike(Struct, frozen=True):
         windows.log_returns(scan.close, scan.segments, returns)
         windows.deviations(returns, scan.segments, self.window, deviation)
         if scan.session_reset:
-            windows.forget_across(scan.places.date, scan.segments, self.window, deviation)
+            windows.forget_across(scan.positions.date, scan.segments, self.window, deviation)
         # The percentile's history goes on when windows restart.
         scan.measures["return_std_p95"] = scan.percentile(scan, deviation, self.percentile, self.minimum_history)
 

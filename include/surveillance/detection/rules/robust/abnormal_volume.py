@@ -75,12 +75,12 @@ class AbnormalVolume(Struct, frozen=True):
         return scan.profile >= 0
 
     def measure(self, scan: Scan) -> None:
-        places, profiles = scan.places, scan.profiles
+        positions, profiles = scan.positions, scan.profiles
         shares = scan.shares_of_profile()
         volume = scan.bars.volume if shares is None else scan.bars.volume * shares
         recent = scan.new("recent_volume")
         measure(
-            (scan.bars.ts, places.session, places.regular, places.slot, volume, scan.profile),
+            (scan.bars.ts, positions.session, positions.regular, positions.slot, volume, scan.profile),
             (profiles.volume_level, profiles.volume_scale),
             scan.segments,
             scan.span,
@@ -95,7 +95,7 @@ class AbnormalVolume(Struct, frozen=True):
         z, rvol, recent = (scan.measures[name] for name in ("volume_z", "rvol", "recent_volume"))
         index = np.flatnonzero((z > limit) & (rvol > least_rvol) & (recent * scan.bars.close > floor))
         z, rvol, recent, limit = z[index], rvol[index], recent[index], pick(limit, index)
-        scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.places.slot[index]], LEAST_SCALE)
+        scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.positions.slot[index]], LEAST_SCALE)
         expected = np.log1p(recent) - z * scale
         threshold = np.maximum(
             np.expm1(expected + limit * scale), pick(least_rvol, index) * (1.0 + recent) / rvol - 1.0

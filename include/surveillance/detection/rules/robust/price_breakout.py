@@ -11,7 +11,7 @@ from numba import njit
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.places import DAY_MS
+from include.surveillance.detection.positions import DAY_MS
 from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
 from include.surveillance.detection.scan import Scan
 
@@ -72,12 +72,12 @@ class PriceBreakout(Struct, frozen=True):
         buffer = np.broadcast_to(scan.limit(self.form, self.name, "buffer"), len(scan))
         lively = scan.measures["rvol"] >= scan.limit(self.form, self.name, "minimum_rvol")
         # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
-        opening = np.diff(scan.places.session, prepend=-1) != 0
+        opening = np.diff(scan.positions.session, prepend=-1) != 0
         lively &= ~opening | np.repeat(scan.span == DAY_MS, segments.end - segments.start)
         fired = np.zeros(len(scan), np.int8)
         memory = [scan.memory[name] for name in self.MEMORY]
         _events(
-            segments, scan.places.session, scan.close, distance, lively, buffer,
+            segments, scan.positions.session, scan.close, distance, lively, buffer,
             highest - self.rearm * atr, lowest + self.rearm * atr, *memory, fired,
         )  # fmt: skip
         for kind, level, sign in ((BREAKOUT_UP, highest, 1), (BREAKOUT_DOWN, lowest, -1)):

@@ -56,7 +56,7 @@ class PriceGap(Struct, frozen=True):
         sessions = scan.memory["open_session"]
         before = sessions[scan.segments.state_row].copy()
         memory = [scan.memory[name] for name in self.MEMORY]
-        previous_closes(scan, scan.places.regular, scan.places.session, memory, previous, scan.new("session_ts"))
+        previous_closes(scan, scan.positions.regular, scan.positions.session, memory, previous, scan.new("session_ts"))
         opening = np.flatnonzero(previous == previous)
         if len(opening):
             self._without_dividends(scan, opening, before, previous)
@@ -87,7 +87,7 @@ class PriceGap(Struct, frozen=True):
     def _without_dividends(scan: Scan, opening: np.ndarray, before: np.ndarray, previous: np.ndarray) -> None:
         """Lower the previous closes by what went ex since."""
         segment = np.searchsorted(scan.segments.end, opening, side="right")
-        session, regular = scan.places.session, scan.places.regular
+        session, regular = scan.positions.session, scan.positions.regular
         for i, s in zip(opening.tolist(), segment.tolist(), strict=True):
             last = i - 1
             while last >= scan.segments.evaluate_from[s] and not regular[last]:

@@ -52,8 +52,8 @@ class VolatilitySpike(Struct, frozen=True):
     def measure(self, scan: Scan) -> None:
         deviation = scan.new("volatility")
         usual_deviations(
-            scan.segments, scan.measures["log_return"], scan.places.session, scan.places.regular, scan.places.slot,
-            scan.profile, scan.profiles.return_factor, self.window, deviation,
+            scan.segments, scan.measures["log_return"], scan.positions.session, scan.positions.regular,
+            scan.positions.slot, scan.profile, scan.profiles.return_factor, self.window, deviation,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             scan.measures["volatility_ratio"] = deviation / self._quantile(scan, "volatility_fire")
@@ -64,7 +64,7 @@ class VolatilitySpike(Struct, frozen=True):
         on = np.zeros(len(scan), np.bool_)
         memory = [scan.memory[name] for name in self.MEMORY]
         _spells(
-            scan.segments, scan.places.session, deviation, limit,
+            scan.segments, scan.positions.session, deviation, limit,
             self._quantile(scan, "volatility_clear"), self.persistence, *memory, on,
         )  # fmt: skip
         index = np.flatnonzero(on)
