@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.timespans import MINUTE_MS, POLLED
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 # Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.
@@ -22,72 +26,169 @@ def automatic_poll_by(symbols: int) -> str:
     return "symbols" if symbols <= BY_SYMBOLS else "groups" if symbols <= BY_GROUPS else "market"
 
 
+class Parser(NamedTuple, Generic[T]):
+    """Reads a variable, given its name and text, or raises ConfigurationError; ``limits`` says what it accepts."""
+
+    parse: Callable[[str, str], T]
+    limits: str
+
+
+def _text(limits: str) -> Parser[str]:
+    return Parser(lambda name, text: text, limits)
+
+
+def _path() -> Parser[Path]:
+    return Parser(lambda name, text: ROOT / text, "a path; a relative one starts at the project's root")
+
+
+def _one_of(*choices: str) -> Parser[str]:
+    def parse(name: str, text: str) -> str:
+        if text not in choices:
+            raise ConfigurationError(f"{name}={text} must be one of {', '.join(choices)}")
+        return text
+
+    return Parser(parse, f"one of {', '.join(choices)}")
+
+
+def _timespans() -> Parser[tuple[str, ...]]:
+    def parse(name: str, text: str) -> tuple[str, ...]:
+        wanted = set(re.split(r"[,\s]+", text))
+        if "minute" not in wanted or not wanted <= set(POLLED):
+            raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(POLLED[1:])}")
+        return tuple(timespan for timespan in POLLED if timespan in wanted)
+
+    return Parser(parse, f"minute, and any of {', '.join(POLLED[1:])}")
+
+
+def _whole_minutes() -> Parser[int]:
+    def parse(name: str, text: str) -> int:
+        number = _whole_number(name, text)
+        # Minutes stay on the minute when they are moved.
+        if number % MINUTE_MS:
+            raise ConfigurationError(f"{name}={text} must be a multiple of {MINUTE_MS}, a whole number of minutes")
+        return number
+
+    return Parser(parse, f"a multiple of {MINUTE_MS}")
+
+
+def _between(low: int, high: int) -> Parser[int]:
+    def parse(name: str, text: str) -> int:
+        number = _whole_number(name, text)
+        if not low <= number <= high:
+            raise ConfigurationError(f"{name}={text} must lie between {low} and {high}")
+        return number
+
+    return Parser(parse, f"{low:,} to {high:,}")
+
+
+def _whole_number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigurationError(f"{name}={text} must be a whole number") from None
+
+
+def _setting(default: T, parser: Parser[T], sentence: str) -> T:
+    """Make a field of ``Settings``; its type is what a reader of the field gets, as of ``dataclasses.field``."""
+    return field(default=default, metadata={"parser": parser, "sentence": sentence})
+
+
+class Description(NamedTuple):
+    """One setting as the documentation shows it."""
+
+    name: str
+    default: str
+    limits: str
+    sentence: str
+
+
 @dataclass(frozen=True)
 class Settings:
     """See ``from_env``; the field's name in capitals is the variable's."""
 
-    market_calendar: str = "XNYS"  # a name of exchange_calendars
-    market_shift_ms: int = 0  # how far a replay moves recorded time; 0 for a live market
-    poll_calendar: str = "XNYS"  # when to poll; the market's calendar unless set
-    kafka_partitions: int = 4
-    poll_overlap_minutes: int = 5  # asked again by each poll, for late and corrected bars; 20 on a delayed plan
-    poll_delay_seconds: int = 2  # after a minute's close, before asking for it
-    poll_lead_seconds: int = 20  # a minute's run begins so long before its close, that its tasks are waiting by then
-    poll_by: str = (
-        "auto"  # symbols, groups or market: what one poll task asks for; auto decides by the watchlist's size
+    market_calendar: str = _setting(
+        "XNYS", _text("a name of exchange_calendars"), "The calendar of the market: its sessions, holidays, half-days."
     )
-    poll_group_size: int = 500  # symbols of one task when polling by groups
-    poll_timespans: tuple[str, ...] = ("minute", "5minute", "hour", "day")
-    polygon_calls_per_minute: int = 0  # of the vendor's plan, for all workers together; 0 for no limit
-    catchup_days: int = 5  # how far back a poll goes after an outage
-    watchlist_file: Path = ROOT / "include" / "watchlist.txt"
-    parameters_file: Path = ROOT / "include" / "surveillance" / "parameters.yaml"
-    reports_folder: Path = ROOT / ".local" / "reports"  # the page shows what tasks write: one folder for both
-    detect_lifetime_seconds: int = 600  # how long one detection sensor lives
-    detect_linger_seconds: int = (
-        90  # how long it stays on its worker after the last bar, before it waits in the triggerer
+    market_shift_ms: int = _setting(
+        0, _whole_minutes(), "How many milliseconds a replay moves recorded time; 0 for a live market."
     )
-    land_every_seconds: int = 60
-    marts_every_minutes: int = 15
+    poll_calendar: str = _setting(
+        "XNYS", _text("a name of exchange_calendars"), "When to poll; the market's calendar unless set."
+    )
+    kafka_partitions: int = _setting(
+        4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics hold records."
+    )
+    poll_overlap_minutes: int = _setting(
+        5,
+        _between(0, 1_440),
+        "Minutes that each poll asks for again, for late and corrected bars; set 20 on a delayed plan.",
+    )
+    poll_delay_seconds: int = _setting(2, _between(0, 59), "How long after a minute's close its bars are asked for.")
+    poll_lead_seconds: int = _setting(
+        20, _between(0, 50), "How long before a minute's close its run begins, so that its tasks are waiting by then."
+    )
+    poll_by: str = _setting(
+        "auto",
+        _one_of("auto", "symbols", "groups", "market"),
+        f"What one poll task asks for; auto: symbols up to {BY_SYMBOLS:,} of them, groups up to {BY_GROUPS:,}, "
+        "else the market.",
+    )
+    poll_group_size: int = _setting(500, _between(2, 20_000), "Symbols of one poll task when polling by groups.")
+    poll_timespans: tuple[str, ...] = _setting(POLLED, _timespans(), "The timespans of bars that are polled.")
+    polygon_calls_per_minute: int = _setting(
+        0, _between(0, 1_000_000), "Calls that the vendor's plan allows all workers together; 0 for no limit."
+    )
+    catchup_days: int = _setting(5, _between(0, 365), "How many days back a poll goes after an outage.")
+    watchlist_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / "include" / "watchlist.txt", _path(), "The symbols to watch, unless Airflow Variable watchlist has any."
+    )
+    parameters_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / "include" / "surveillance" / "parameters.yaml", _path(), "The parameters that detection uses."
+    )
+    reports_folder: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / ".local" / "reports", _path(), "Where tasks write the reports that the page shows: one folder for both."
+    )
+    detect_lifetime_seconds: int = _setting(600, _between(5, 86_400), "How long one detection sensor lives.")
+    detect_linger_seconds: int = _setting(
+        90,
+        _between(0, 3_600),
+        "How long a detection sensor stays on its worker after the last bar, before it waits in the triggerer.",
+    )
+    land_every_seconds: int = _setting(60, _between(5, 86_400), "How often records are landed in the warehouse.")
+    marts_every_minutes: int = _setting(15, _between(1, 1_440), "How often the marts are built.")
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Settings from the process environment; an empty variable counts as unset.
+        """Read the settings from the process environment; an empty variable counts as unset.
 
         Raises:
             ConfigurationError: a value is unusable; the message names its variable and the limits.
         """
         env = os.environ if environment is None else environment
+        texts = {setting: env.get(setting.name.upper(), "").strip() for setting in fields(cls)}
+        values = {
+            setting.name: setting.metadata["parser"].parse(setting.name.upper(), text)
+            for setting, text in texts.items()
+            if text
+        }
+        values.setdefault("poll_calendar", values.get("market_calendar", cls.poll_calendar))
+        return cls(**values)
 
-        def setting(name: str, parse: Callable[[str, str], object]) -> dict[str, object]:
-            text = env.get(name, "").strip()
-            return {name.lower(): parse(name, text)} if text else {}
-
-        calendar = setting("MARKET_CALENDAR", _text)
-        return cls(
-            **calendar,
-            **{"poll_calendar": calendar.get("market_calendar", cls.poll_calendar)} | setting("POLL_CALENDAR", _text),
-            **setting("MARKET_SHIFT_MS", _milliseconds),
-            **setting("KAFKA_PARTITIONS", _between(1, 1_000)),
-            **setting("POLL_OVERLAP_MINUTES", _between(0, 24 * 60)),
-            **setting("POLL_DELAY_SECONDS", _between(0, 59)),
-            **setting("POLL_LEAD_SECONDS", _between(0, 50)),
-            **setting("POLL_BY", _one_of("auto", "symbols", "groups", "market")),
-            **setting("POLL_GROUP_SIZE", _between(2, 20_000)),
-            **setting("POLL_TIMESPANS", _timespans),
-            **setting("POLYGON_CALLS_PER_MINUTE", _between(0, 1_000_000)),
-            **setting("CATCHUP_DAYS", _between(0, 365)),
-            **setting("WATCHLIST_FILE", _path),
-            **setting("PARAMETERS_FILE", _path),
-            **setting("REPORTS_FOLDER", _path),
-            **setting("DETECT_LIFETIME_SECONDS", _between(5, 86_400)),
-            **setting("DETECT_LINGER_SECONDS", _between(0, 3_600)),
-            **setting("LAND_EVERY_SECONDS", _between(5, 86_400)),
-            **setting("MARTS_EVERY_MINUTES", _between(1, 24 * 60)),
-        )
+    @classmethod
+    def descriptions(cls) -> list[Description]:
+        """List all settings with default, limits and meaning, in the order of the fields."""
+        return [
+            Description(
+                setting.name.upper(),
+                _as_written(setting.default),
+                setting.metadata["parser"].limits,
+                setting.metadata["sentence"],
+            )
+            for setting in fields(cls)
+        ]
 
     def watchlist(self, symbols: str | None = None) -> list[str]:
-        """The symbols to watch, sorted: those given (separated by commas or spaces), else the file's.
+        """List the symbols to watch, sorted: those given (separated by commas or spaces), else the file's.
 
         Raises:
             ConfigurationError: no symbol at all, a word that cannot be a ticker, or an unreadable file.
@@ -108,51 +209,8 @@ class Settings:
         return sorted(words)
 
 
-def _text(name: str, text: str) -> str:
-    return text
-
-
-def _path(name: str, text: str) -> Path:
-    return ROOT / text
-
-
-def _one_of(*choices: str) -> Callable[[str, str], str]:
-    def parse(name: str, text: str) -> str:
-        if text not in choices:
-            raise ConfigurationError(f"{name}={text} must be one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-def _timespans(name: str, text: str) -> tuple[str, ...]:
-    known = Settings.poll_timespans
-    wanted = set(re.split(r"[,\s]+", text))
-    if "minute" not in wanted or not wanted <= set(known):
-        raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(known[1:])}")
-    return tuple(timespan for timespan in known if timespan in wanted)
-
-
-def _milliseconds(name: str, text: str) -> int:
-    number = _whole_number(name, text)
-    # Minutes stay on the minute when they are moved.
-    if number % 60_000:
-        raise ConfigurationError(f"{name}={text} must be a multiple of 60000, a whole number of minutes")
-    return number
-
-
-def _between(low: int, high: int) -> Callable[[str, str], int]:
-    def parse(name: str, text: str) -> int:
-        number = _whole_number(name, text)
-        if not low <= number <= high:
-            raise ConfigurationError(f"{name}={text} must lie between {low} and {high}")
-        return number
-
-    return parse
-
-
-def _whole_number(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigurationError(f"{name}={text} must be a whole number") from None
+def _as_written(value: object) -> str:
+    """Write a value as its variable has it."""
+    if isinstance(value, Path):
+        return str(value.relative_to(ROOT))
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -126,3 +126,22 @@ def test_a_relative_watchlist_file_lies_in_the_project():
     assert Settings.from_env({"WATCHLIST_FILE": "mine.txt"}).watchlist_file == ROOT / "mine.txt"
     assert (ROOT / "include" / "surveillance").is_dir()
     assert isinstance(ROOT, Path)
+
+
+def test_each_setting_is_described_and_its_default_is_written_as_the_variable_has_it():
+    descriptions = Settings.descriptions()
+    assert [it.name.lower() for it in descriptions] == [field.name for field in fields(Settings)]
+    assert Settings.from_env({it.name: it.default for it in descriptions}) == Settings()
+    assert all(it.limits and it.sentence.endswith(".") for it in descriptions)
+
+
+@pytest.mark.parametrize("description", Settings.descriptions(), ids=lambda it: it.name)
+def test_the_described_limits_are_the_ones_that_hold(description):
+    if not (limits := re.fullmatch(r"([\d,]+) to ([\d,]+)", description.limits)):
+        return
+    low, high = (int(limit.replace(",", "")) for limit in limits.groups())
+    for usable in (low, high):
+        assert getattr(Settings.from_env({description.name: str(usable)}), description.name.lower()) == usable
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(ConfigurationError, match=f"{description.name}={beyond} must lie between {low} and {high}"):
+            Settings.from_env({description.name: str(beyond)})

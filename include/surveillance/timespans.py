@@ -1,0 +1,39 @@
+"""Times and lengths of time, everywhere in whole milliseconds: a time counts from 1970-01-01 UTC.
+
+A module of its own because whoever reads it loads nothing else: neither records nor calendars.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+Timespan = str
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+SPAN_MS: dict[Timespan, int] = {
+    "minute": MINUTE_MS,
+    "5minute": 5 * MINUTE_MS,
+    "15minute": 15 * MINUTE_MS,
+    "hour": HOUR_MS,
+    "day": DAY_MS,
+}
+POLLED: tuple[Timespan, ...] = ("minute", "5minute", "hour", "day")
+"""The timespans that are asked of the vendor; recorded bars may have the others."""
+
+
+def now_ms() -> int:
+    return int(time.time() * 1_000)
+
+
+def to_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000)
+
+
+def to_utc(ts_ms: float) -> datetime:
+    return datetime.fromtimestamp(ts_ms / 1_000, UTC)
+
+
+def write_utc(ts_ms: float) -> str:
+    """Write a time to the second, e.g. ``2026-01-31T14:30:00Z``."""
+    return f"{to_utc(ts_ms):%Y-%m-%dT%H:%M:%SZ}"
