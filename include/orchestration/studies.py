@@ -16,7 +16,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink, Param
 from include.orchestration import connections
 
 if TYPE_CHECKING:
-    from include.surveillance.live.export import Files
+    from include.surveillance.live.export import Export
 
 PAGE = "/surveillance/reports"
 _MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
@@ -54,7 +54,7 @@ class ReportOperator(BaseOperator):
 
     operator_extra_links = (ReportLink(),)
 
-    def make(self, files: Files, params: dict[str, Any], calendar: str, out: Path) -> None:
+    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
         """Write the report, one Markdown file and what belongs to it, into ``out``."""
         raise NotImplementedError
 
@@ -77,7 +77,7 @@ class ReportOperator(BaseOperator):
 class CalibrateOperator(ReportOperator):
     """Thresholds that keep within the budget."""
 
-    def make(self, files: Files, params: dict[str, Any], calendar: str, out: Path) -> None:
+    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
         from include.surveillance.cli.calibrate import calibrate_command
         from include.surveillance.cli.options import Rules
         from include.surveillance.settings import Settings
@@ -98,7 +98,7 @@ class CalibrateOperator(ReportOperator):
 class CompareOperator(ReportOperator):
     """What two sets of parameters would raise."""
 
-    def make(self, files: Files, params: dict[str, Any], calendar: str, out: Path) -> None:
+    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
         from include.surveillance.cli.whatif import whatif
         from include.surveillance.settings import Settings
 
@@ -122,7 +122,7 @@ class CompareOperator(ReportOperator):
         report.write_text(report.read_text().replace(f"{out}/", ""))
 
 
-def _record(folder: Path, params: dict[str, Any], now: datetime) -> Files:
+def _record(folder: Path, params: dict[str, Any], now: datetime) -> Export:
     """The bars of the form; what a replay has moved to now, with the times at which it was recorded."""
     from include.orchestration.ingest import backfill
     from include.surveillance.errors import ConfigurationError
@@ -131,14 +131,14 @@ def _record(folder: Path, params: dict[str, Any], now: datetime) -> Files:
 
     settings = Settings.from_env()
     start, end = (backfill.to_ms(moment) for moment in backfill.window(params["from"], params["to"], now))
-    files = export.record(
+    files = export.export_log(
         connections.kafka(),
         settings.kafka_partitions,
         folder,
-        keep=export.wanted(params["symbols"], params["timespan"], start, end),
+        keep=export.select_bars(params["symbols"], params["timespan"], start, end),
         shift_ms=settings.market_shift_ms,
     )
-    if not files.count:
+    if not files.bar_count:
         raise ConfigurationError(
             f"the log has no {params['timespan']} bar from {params['from']} to {params['to']} of "
             f"{', '.join(params['symbols']) or 'any symbol'}; it keeps 35 days, backfill_market_data brings older ones"

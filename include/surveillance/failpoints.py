@@ -1,4 +1,4 @@
-"""Named places at which a process can be made to die, to prove that dying there does no harm.
+"""Named points at which a process can be made to die, to prove that dying there does no harm.
 
 Off unless the environment variable ``FAIL_POINTS`` names a folder. A file in that folder with a point's name arms
 the point: the first process that reaches it takes the file away and kills itself as ``kill -9`` would.
@@ -20,8 +20,8 @@ POINTS = (
     "transaction.sent",  # metrics, alerts and state are on their way
     "transaction.offsets_sent",  # they and the offsets are stored, not yet visible
     "detect.committed",  # all of it is visible, the task has not ended
-    "notify.recorded",  # the alerts are rows, nobody has been told
-    "notify.told",  # people have been told, the offsets are not committed
+    "notify.recorded",  # the alerts are rows, nobody has been notified
+    "notify.told",  # people have been notified, the offsets are not committed
     "land.read",  # the batch has been read
     "land.staged",  # its rows are in the temporary table
     "land.offsets_merged",  # the transaction holds the offsets
@@ -39,15 +39,3 @@ def reach(point: str) -> None:
         except FileNotFoundError:
             return
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def arm(folder: Path, point: str) -> None:
-    """The next process that reaches the point dies."""
-    if point not in POINTS:
-        raise ValueError(f"{point!r} is no fail point; there are {', '.join(POINTS)}")
-    (folder / point).touch()
-
-
-def armed(folder: Path, point: str) -> bool:
-    """Whether nobody has died at the point since it was armed."""
-    return (folder / point).exists()

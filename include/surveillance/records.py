@@ -11,41 +11,51 @@ import struct
 import zlib
 from decimal import Decimal
 from math import nan
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-Timespan = str
+from include.surveillance.timespans import SPAN_MS, Timespan
+
 Source = Literal["live", "backfill"]
 
-SPAN_MS: dict[Timespan, int] = {
-    "minute": 60_000,
-    "5minute": 300_000,
-    "15minute": 900_000,
-    "hour": 3_600_000,
-    "day": 86_400_000,
-}
+BARS = "polygon.bars.raw"
+NEWS = "polygon.news.raw"
+REFERENCE = "polygon.reference.raw"
+REJECTED = "polygon.rejected"
+ALERTS = "market.alerts"
+METRICS = "market.metrics"
+BASELINES = "market.baselines"
 
 
 def digest(*parts: object) -> str:
-    """Eight hex digits that change when any part changes."""
+    """Make eight hex digits that change when any part changes."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=4).hexdigest()
 
 
 def bar_revision(
     open_: float, high: float, low: float, close: float, volume: float, vwap: float = nan, trades: float = nan
 ) -> int:
-    """32 bits that change when any value of a bar does; NaN stands for what the vendor left out."""
+    """Make 32 bits that change when any value of a bar does; NaN stands for what the vendor left out."""
     return zlib.crc32(struct.pack("<7d", open_, high, low, close, volume, vwap, trades))
 
 
+def as_text(received: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    """Keep bytes as text where they are text, else in base64; say which, for ``Reject.raw`` and ``Reject.encoding``."""
+    try:
+        return received.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(received).decode(), "base64"
+
+
 class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """Base of everything that is published. ``event_id`` is the key of every upsert.
+    """Base of everything that is published on ``topic``. ``event_id`` is the key of every upsert.
 
     No field can lead back to the record, so the garbage collector need not look at the millions of them.
     """
 
+    topic: ClassVar[str]
     event_id: str = ""
 
     def __post_init__(self) -> None:
@@ -64,6 +74,7 @@ class Bar(Record, frozen=True, kw_only=True, tag="bar", tag_field="kind"):
     (symbol, timespan, ts_ms) replaces the earlier one.
     """
 
+    topic: ClassVar[str] = BARS
     symbol: str
     timespan: Timespan
     ts_ms: int
@@ -104,6 +115,7 @@ class Watermark(Record, frozen=True, kw_only=True, tag="watermark", tag_field="k
     has been asked for, so silence up to there is the market's or the vendor's, not ours.
     """
 
+    topic: ClassVar[str] = BARS
     symbol: str
     timespan: Timespan
     from_ms: int
@@ -125,6 +137,7 @@ class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     ``sentiment`` is None when the vendor sent no insight for the ticker: unknown, never neutral.
     """
 
+    topic: ClassVar[str] = NEWS
     symbol: str
     article_id: str
     published_ms: int
@@ -150,6 +163,7 @@ class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
 class Instrument(Record, frozen=True, kw_only=True, tag="instrument", tag_field="kind"):
     """One ticker's reference data on one day."""
 
+    topic: ClassVar[str] = REFERENCE
     symbol: str
     name: str
     market: str = "stocks"
@@ -177,6 +191,7 @@ class Instrument(Record, frozen=True, kw_only=True, tag="instrument", tag_field=
 class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
     """One split: ``split_from`` old shares become ``split_to`` new ones at the open of ``execution_date``."""
 
+    topic: ClassVar[str] = BASELINES
     symbol: str
     execution_date: str  # YYYY-MM-DD, New York
     split_from: float
@@ -189,6 +204,7 @@ class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
 class Dividend(Record, frozen=True, kw_only=True, tag="dividend", tag_field="kind"):
     """One cash dividend: who holds the share at the close before ``ex_date`` gets ``cash_amount`` per share."""
 
+    topic: ClassVar[str] = BASELINES
     symbol: str
     ex_date: str  # YYYY-MM-DD, New York
     cash_amount: float  # in the shares of ex_date
@@ -201,6 +217,7 @@ class Dividend(Record, frozen=True, kw_only=True, tag="dividend", tag_field="kin
 class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_field="kind"):
     """From ``date`` on the instrument trades as ``new_symbol``, and ``symbol`` is silent for good."""
 
+    topic: ClassVar[str] = BASELINES
     symbol: str
     new_symbol: str
     date: str  # YYYY-MM-DD, New York
@@ -216,6 +233,7 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
     slot of the session (``positions.slot_count``): single bars after the open and before the close, groups between.
     """
 
+    topic: ClassVar[str] = BASELINES
     symbol: str
     timespan: Timespan
     effective_ms: int
@@ -254,6 +272,7 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
 class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
     """Something that could not be used, with the reason and the raw bytes, so that nothing is lost."""
 
+    topic: ClassVar[str] = REJECTED
     stage: str  # normalise, consume or land
     reason: str  # short and countable, e.g. "high below low"
     detail: str  # the value and the limit
@@ -267,18 +286,11 @@ class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
     def identity(self) -> str:
         return f"reject|{self.stage}|{self.symbol}|{digest(self.reason, self.raw)}"
 
-    @classmethod
-    def of(cls, received: bytes, **about: object) -> Reject:
-        """From the bytes as received: kept as text where they are text."""
-        try:
-            return cls(raw=received.decode(), encoding="utf-8", **about)
-        except UnicodeDecodeError:
-            return cls(raw=base64.b64encode(received).decode(), encoding="base64", **about)
-
 
 class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):
     """What detection measured at one bar. None means not applicable (too little history), never zero."""
 
+    topic: ClassVar[str] = METRICS
     symbol: str
     timespan: Timespan
     ts_ms: int
@@ -314,6 +326,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     newest message of an id is what holds.
     """
 
+    topic: ClassVar[str] = ALERTS
     rule: str
     rule_version: int
     parameters_version: str
@@ -347,3 +360,9 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
 
     def identity(self) -> str:
         return f"{self.rule}|{self.symbol}|{self.timespan}|{self.episode_start_ms}|v{self.rule_version}"
+
+
+AnyRecord = (
+    Bar | Watermark | NewsItem | Instrument | Split | Dividend | TickerChange | Profile | Reject | Metric | Alert
+)
+"""Every kind of record, the one list of them: ``wire`` decodes these, and each names its topic."""

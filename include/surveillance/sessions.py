@@ -1,4 +1,4 @@
-"""When the market is open: sessions, phases and session minutes of an exchange calendar.
+"""Knows when the market is open: sessions, phases and session minutes of an exchange calendar.
 
 XNYS knows half-days, holidays and daylight saving. ``24/7`` is the demo's always-open market, one session a UTC
 day. A replay shifts recorded bars to now; ``shift_ms`` shifts the calendar with them, so that a bar recorded at
@@ -18,11 +18,10 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import SPAN_MS
+from include.surveillance.timespans import MINUTE_MS
 
 Phase = Literal["pre", "regular", "post", "closed"]
 NEW_YORK = ZoneInfo("America/New_York")
-MINUTE_MS = 60_000
 # Polygon's intraday bars run 04:00-20:00 New York around XNYS's 09:30-16:00.
 PRE_MS = int(5.5 * 60) * MINUTE_MS
 POST_MS = 4 * 60 * MINUTE_MS
@@ -55,17 +54,17 @@ class Sessions:
         self.extended = calendar == "XNYS"  # has a pre- and a post-market
 
     def at_or_before(self, ts_ms: int) -> Session | None:
-        """The latest session that has opened by ``ts_ms``; None before the calendar's first."""
+        """Return the latest session that has opened by ``ts_ms``; None before the calendar's first."""
         index = bisect_right(self._opens, ts_ms - self.shift_ms) - 1
         return self._shifted(self._sessions[index]) if index >= 0 else None
 
     def following(self, ts_ms: int) -> Session | None:
-        """The first session that opens after ``ts_ms``; None past the calendar's last."""
+        """Return the first session that opens after ``ts_ms``; None past the calendar's last."""
         index = bisect_right(self._opens, ts_ms - self.shift_ms)
         return self._shifted(self._sessions[index]) if index < len(self._sessions) else None
 
     def phase(self, ts_ms: int) -> Phase:
-        """Where in the trading day a moment lies."""
+        """Say where in the trading day a time lies."""
         session = self.at_or_before(ts_ms)
         if session and ts_ms < session.close_ms:
             return "regular"
@@ -78,26 +77,12 @@ class Sessions:
         return "closed"
 
     def session_date(self, ts_ms: int) -> str:
-        """The session a moment belongs to: its own from pre-market to post-market, else the latest before it."""
-        if self.phase(ts_ms) == "pre":
-            return self.following(ts_ms).date
-        session = self.at_or_before(ts_ms)
+        """Name the session that a time belongs to: its own from pre- to post-market, else the latest before it."""
+        session = self.following(ts_ms) if self.phase(ts_ms) == "pre" else self.at_or_before(ts_ms)
         return session.date if session else ""
 
-    def is_regular(self, ts_ms: int, timespan: str) -> bool:
-        """Whether a bar counts as regular: it starts in the session, or it is the longer bar that holds the open.
-
-        Every day bar counts.
-        """
-        if timespan == "day":
-            return True
-        if self.phase(ts_ms) == "regular":
-            return True
-        following = self.following(ts_ms)
-        return bool(following and ts_ms < following.open_ms < ts_ms + SPAN_MS[timespan])
-
     def minutes_between(self, start_ms: int, end_ms: int) -> float:
-        """Minutes of regular session in [start_ms, end_ms)."""
+        """Count the minutes of regular session in [start_ms, end_ms)."""
         total, cursor = 0, start_ms
         session = self.at_or_before(start_ms)
         while session and session.open_ms < end_ms:
@@ -108,12 +93,12 @@ class Sessions:
         return total / MINUTE_MS
 
     def recent(self, count: int, before_ms: int) -> list[Session]:
-        """The ``count`` latest sessions that have opened by ``before_ms``, oldest first."""
+        """Return the ``count`` latest sessions that have opened by ``before_ms``, oldest first."""
         index = bisect_right(self._opens, before_ms - self.shift_ms)
         return [self._shifted(session) for session in self._sessions[max(0, index - count) : index]]
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of every session: open and close (UTC epoch ms, shift applied) and days from 1970-01-01 to its date."""
+        """Return each session's open and close (int64 UTC epoch ms, shift applied) and date (int32 days from 1970)."""
         opens = np.array(self._opens, dtype=np.int64) + self.shift_ms
         closes = np.array([session.close_ms for session in self._sessions], dtype=np.int64) + self.shift_ms
         days = np.array([session.date for session in self._sessions], dtype="datetime64[D]")

@@ -1,37 +1,17 @@
-"""Model <-> bytes: JSON with a ``kind`` tag, validated on the way in.
+"""Record <-> bytes: JSON with a ``kind`` tag, validated on the way in.
 
 JSON keeps the log readable in any Kafka browser and lets the warehouse parse it; floats survive bit for bit.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.records import (
-    Alert,
-    Bar,
-    Dividend,
-    Instrument,
-    Metric,
-    NewsItem,
-    Profile,
-    Record,
-    Reject,
-    Split,
-    TickerChange,
-    Watermark,
-)
-
-AnyRecord = (
-    Bar | Watermark | NewsItem | Instrument | Split | Dividend | TickerChange | Profile | Reject | Metric | Alert
-)
-R = TypeVar("R", bound=Record)
+from include.surveillance.records import AnyRecord, Record
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyRecord)
+_decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 
 
 class WireError(SurveillanceError):
@@ -43,7 +23,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(raw: bytes | None) -> AnyRecord:
-    """Bytes -> record.
+    """Decode one record.
 
     Raises:
         WireError: not JSON, unknown ``kind``, missing field or wrong type; the message names the path.

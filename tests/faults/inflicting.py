@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from include.surveillance import failpoints
 from include.surveillance.errors import SurveillanceError
+from tests.failpoints import is_armed
 from tests.faults.stage import Stage
 from tests.paths import ROOT
 
@@ -66,7 +66,7 @@ def await_deaths(stage: Stage, fault: Fault) -> float:
         SurveillanceError: nobody came by.
     """
     deadline = time.time() + DEATHS_SECONDS
-    while left := [point for point in fault.points if failpoints.armed(stage.fail_points, point)]:
+    while left := [point for point in fault.points if is_armed(stage.fail_points, point)]:
         if time.time() > deadline:
             raise SurveillanceError(f"no process came to {', '.join(left)} within {DEATHS_SECONDS:.0f} s")
         time.sleep(0.1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from include.surveillance import failpoints
+from tests.failpoints import arm
 from tests.faults import inflicting
 from tests.faults.stage import Stage
 
@@ -40,7 +41,7 @@ class Fault:
 
     def prepare(self, stage: Stage) -> None:
         for point in self.points:
-            failpoints.arm(stage.fail_points, point)
+            arm(stage.fail_points, point)
 
     def undo(self, stage: Stage) -> None:
         """Nobody may die later of what has not struck."""

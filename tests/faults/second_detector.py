@@ -11,9 +11,9 @@ from collections import Counter
 from include.surveillance import failpoints
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import BrokerError
-from include.surveillance.live.detector import detect_partition
 from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
+from tests.integration.detecting import detect_partition
 
 if __name__ == "__main__":
     os.environ.pop(failpoints.FOLDER, None)

@@ -62,12 +62,12 @@ def accounted(question: Question, payload: Payload) -> list[Record]:
 
 def published(kafka, records: list[Record]) -> None:
     """Everything that can be made of broken answers goes through Kafka and comes back as it was."""
-    topics = {broker.topic_of(record) for record in records}
+    topics = {record.topic for record in records}
     before = {topic: broker.read(kafka, positions(kafka, topic), limit=10**6).next_offsets for topic in topics}
     broker.publish(kafka, records)
     for topic in topics:
         batch = broker.read(kafka, before[topic], limit=10**6)
-        sent = [record for record in records if broker.topic_of(record) == topic]
+        sent = [record for record in records if record.topic == topic]
         assert Counter(message.value for message in batch.messages) == Counter(map(wire.encode, sent))
         assert {wire.encode(wire.decode(message.value)) for message in batch.messages} == set(map(wire.encode, sent))
 

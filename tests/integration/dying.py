@@ -16,10 +16,10 @@ import pytest
 from include.surveillance import broker, failpoints, warehouse
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector
-from include.surveillance.live.detector import detect_partition
 from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
 from tests.embedded_warehouse.launcher import Launcher
+from tests.integration.detecting import detect_partition
 from tests.integration.private_topics import private_topics
 
 

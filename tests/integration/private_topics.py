@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from include.surveillance import broker
-from include.surveillance.broker import producer, topics
+from include.surveillance.broker import producer
 from include.surveillance.live import detector
+from include.surveillance.records import AnyRecord
 
 
 def private_topics(patch: pytest.MonkeyPatch, unique: str) -> dict[str, str]:
@@ -16,7 +19,7 @@ def private_topics(patch: pytest.MonkeyPatch, unique: str) -> dict[str, str]:
         for name, topic in list(vars(module).items()):
             if isinstance(topic, str) and topic in renamed:
                 patch.setattr(module, name, renamed[topic])
-    for kind, topic in list(topics._TOPIC_OF.items()):
-        patch.setitem(topics._TOPIC_OF, kind, renamed[topic])
+    for kind in get_args(AnyRecord):
+        patch.setattr(kind, "topic", renamed[kind.topic])
     patch.setattr(detector, "GROUP", f"detector-{unique}")
     return renamed

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from include.surveillance import broker, wire
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.live.detector import detect_partition
 from include.surveillance.records import Alert
 from include.surveillance.studies import agreement
+from tests.integration.detecting import detect_partition
 from tests.integration.test_detect import SESSIONS, bar
 from tests.integration.test_detect import partition as partition
 from tests.surveillance.detection.market import profile

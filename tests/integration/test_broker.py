@@ -270,7 +270,7 @@ def test_records_and_offsets_commit_together(kafka, topic):
     with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
         batch = broker.read(kafka, {(source, 0): None})
         ongoing.send_raw(topic, b"out", key="k")
-        ongoing.consumed(batch.next_offsets)
+        ongoing.add_offsets(batch.next_offsets)
     settle(kafka, f"detector-{topic}")
     assert values(broker.read(kafka, {(topic, 0): None})) == [b"out"]
     assert broker.committed(kafka, group, [(source, 0)]) == {(source, 0): 2}
@@ -284,7 +284,7 @@ def test_an_exception_undoes_records_and_offsets(kafka, topic):
     def fail():
         with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
             ongoing.send_raw(topic, b"out", key="k")
-            ongoing.consumed({(source, 0): 2})
+            ongoing.add_offsets({(source, 0): 2})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -316,7 +316,7 @@ def test_an_idle_zombie_cannot_commit_offsets(kafka, topic):
 
     def consume(offset: int, meanwhile=lambda: None):
         with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
-            ongoing.consumed({(topic, 0): offset})
+            ongoing.add_offsets({(topic, 0): offset})
             meanwhile()
 
     with pytest.raises(BrokerError, match="another process has taken over"):

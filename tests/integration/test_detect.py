@@ -17,14 +17,15 @@ from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import line
-from include.surveillance.broker.client import bounds, new_consumer
+from include.surveillance.broker.client import new_consumer, read_bounds
 from include.surveillance.cli import app
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector, intake, restore
 from include.surveillance.live.background import read_background
-from include.surveillance.live.detector import Detector, detect_partition, positions_of
+from include.surveillance.live.detector import Detector, positions_of
 from include.surveillance.records import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
+from tests.integration.detecting import detect_partition
 from tests.integration.private_topics import private_topics
 from tests.surveillance.detection.market import profile
 
@@ -95,7 +96,7 @@ def settle(kafka, position: tuple[str, int]) -> None:
         new_consumer(kafka, "all", **{"isolation.level": "read_uncommitted"}) as every,
     ):
         for _ in range(20):
-            if bounds(seen, position) == bounds(every, position):
+            if read_bounds(seen, position) == read_bounds(every, position):
                 return
             time.sleep(0.05)
 
@@ -167,7 +168,7 @@ def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exac
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(broker.Transaction, "consumed", die)
+        patch.setattr(broker.Transaction, "add_offsets", die)
         with pytest.raises(Killed):
             detect(kafka, partition)
     assert sent[0][broker.METRICS] == 150  # it had all been stored
@@ -261,14 +262,14 @@ def test_a_correction_is_told_under_the_id_that_was(kafka, partition):
 def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
     """While one run works, another takes the partition over: the first fails and stores nothing."""
     broker.publish(kafka, market())
-    consumed = broker.Transaction.consumed
+    add_offsets = broker.Transaction.add_offsets
 
     def taken_over(self, next_offsets):
-        monkeypatch.setattr(broker.Transaction, "consumed", consumed)
+        monkeypatch.setattr(broker.Transaction, "add_offsets", add_offsets)
         assert detect(kafka, partition).metrics == 150
-        consumed(self, next_offsets)
+        add_offsets(self, next_offsets)
 
-    monkeypatch.setattr(broker.Transaction, "consumed", taken_over)
+    monkeypatch.setattr(broker.Transaction, "add_offsets", taken_over)
     with pytest.raises(BrokerError, match="taken over"):
         detect(kafka, partition)
     assert len(found(kafka, partition, broker.METRICS)) == 150
@@ -332,7 +333,7 @@ def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use
 
 
 def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
-    monkeypatch.setattr(detector, "BASELINES_SECONDS", 0.0)
+    monkeypatch.setattr(detector, "BACKGROUND_SECONDS", 0.0)
     with open_detector(kafka, partition) as resident:
         broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
         resident.step()

@@ -13,7 +13,8 @@ from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector, intake
-from include.surveillance.live.detector import detect_partition
+from tests.failpoints import arm, is_armed
+from tests.integration.detecting import detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
 from tests.integration.test_detect import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
 
@@ -29,9 +30,9 @@ def unique() -> str:
 @pytest.mark.parametrize("point", DETECTING)
 def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: str):  # noqa: F811
     broker.publish(kafka, market())
-    failpoints.arm(tmp_path, point)
+    arm(tmp_path, point)
     assert exit_code(detect, kafka, unique(), str(tmp_path)) == -signal.SIGKILL
-    assert not failpoints.armed(tmp_path, point)
+    assert not is_armed(tmp_path, point)
     # The first batch is wholly there or not at all, whoever looks.
     seen = len(found(kafka, partition, broker.METRICS))
     assert seen == (60 if point == AFTER_COMMIT else 0)
@@ -45,7 +46,7 @@ def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: s
 def at_once(kafka) -> dict[str, list[bytes]]:
     """What the rules find in the whole log, by one run without Kafka's transactions."""
     with intake.Intake(kafka, dict.fromkeys(detector.positions_of(0))) as log:
-        records, _, rejects = intake.decode(log.read(10_000).messages)
+        records, _, rejects = intake.decode_messages(log.read(10_000).messages)
     assert len(records) == 152
     detection = detect_records(Engine(ParameterBook.default(), SESSIONS), State(), records)
     by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}
@@ -54,7 +55,7 @@ def at_once(kafka) -> dict[str, list[bytes]]:
 
 @pytest.mark.parametrize("point", ["publish.sent", "publish.stored"])
 def test_publishing_killed_and_repeated_has_one_effect(kafka, partition, tmp_path: Path, point: str):  # noqa: F811
-    failpoints.arm(tmp_path, point)
+    arm(tmp_path, point)
     assert exit_code(publish, kafka, unique(), str(tmp_path), market()) == -signal.SIGKILL
     assert exit_code(publish, kafka, unique(), str(tmp_path), market()) == 0
     summary = detect_partition(kafka, partition, sessions=SESSIONS)
@@ -79,11 +80,11 @@ def test_two_detectors_of_one_partition_fence_each_other_and_find_everything_onc
 
 def test_an_unknown_point_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="no fail point"):
-        failpoints.arm(tmp_path, "detect.finished")
+        arm(tmp_path, "detect.finished")
 
 
 def test_off_unless_a_folder_is_named(monkeypatch, tmp_path: Path):
-    failpoints.arm(tmp_path, "detect.begun")
+    arm(tmp_path, "detect.begun")
     monkeypatch.delenv(failpoints.FOLDER, raising=False)
     failpoints.reach("detect.begun")
-    assert failpoints.armed(tmp_path, "detect.begun")
+    assert is_armed(tmp_path, "detect.begun")

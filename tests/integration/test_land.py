@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from include.surveillance import broker, failpoints, warehouse, wire
 from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
+from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
 
@@ -221,10 +222,10 @@ def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, sym
         before = warehouse.land(first, kafka, broker.BARS).offsets
     published = bars(symbol, 30)
     broker.publish(kafka, published)
-    failpoints.arm(tmp_path, point)
+    arm(tmp_path, point)
     place = (launcher.folder, launcher.port, database)
     assert exit_code(land_and_die, kafka, broker.BARS, *place, str(tmp_path)) == -signal.SIGKILL
-    assert not failpoints.armed(tmp_path, point)
+    assert not is_armed(tmp_path, point)
     with closing(warehouse_at(database)) as fresh:
         stored = point == "land.committed"
         assert len(landed_bars(fresh, symbol)) == (30 if stored else 0)

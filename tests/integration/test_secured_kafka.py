@@ -76,7 +76,7 @@ def test_everything_works_with_the_right_login(secured):
     assert broker.publish(secured, [SPLIT]) == {broker.BASELINES: 1}
     with broker.transaction(secured, "secured", "group") as ongoing:
         ongoing.send_raw(broker.BASELINES, b"newest", key="k")
-        ongoing.consumed({PLACE: 1})
+        ongoing.add_offsets({PLACE: 1})
     with broker.transaction(secured, "secured", "group"):
         pass  # waits until the one before is visible
     assert broker.last_value(secured, *PLACE) == b"newest"

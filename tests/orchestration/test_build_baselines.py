@@ -9,11 +9,11 @@ import pytest
 from include.surveillance import broker
 from include.surveillance.live import background, build_profiles
 from include.surveillance.records import Bar, Instrument, Split
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import DAY_MS, MINUTE_MS
 from tests.orchestration.conftest import PARTITIONS
 
 SESSIONS = Sessions("24/7")
-DAY_MS = 1_440 * MINUTE_MS
 # A midnight UTC beyond what other tests publish: a profile holds from behind the newest bar of its partition.
 START = (int(time.time() * 1_000) // DAY_MS + 60) * DAY_MS
 SYMBOL, DAYS = "PROFILED", 4

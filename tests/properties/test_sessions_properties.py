@@ -27,7 +27,6 @@ def test_session_minutes_add_up(start, first, second):
 def test_a_minute_counts_exactly_when_it_is_regular(moment):
     start = moment // MINUTE_MS * MINUTE_MS
     assert XNYS.minutes_between(start, start + MINUTE_MS) == (XNYS.phase(start) == "regular")
-    assert XNYS.is_regular(start, "minute") == (XNYS.phase(start) == "regular")
 
 
 @given(moments)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 
+from include.surveillance import broker
 from include.surveillance.records import (
-    SPAN_MS,
     Alert,
+    AnyRecord,
     Bar,
     Dividend,
     Instrument,
@@ -17,8 +19,10 @@ from include.surveillance.records import (
     Split,
     TickerChange,
     Watermark,
+    as_text,
     digest,
 )
+from include.surveillance.timespans import SPAN_MS
 
 BAR = {"symbol": "A", "timespan": "minute", "ts_ms": 60_000, "open": 1, "high": 2, "low": 1, "close": 2}
 
@@ -181,3 +185,21 @@ def test_a_given_id_is_kept_and_a_bare_record_has_none():
 def test_records_cannot_be_changed():
     with pytest.raises(AttributeError):
         bar().close = 3
+
+
+def test_every_kind_of_record_travels_on_a_topic_that_is_created():
+    kinds = get_args(AnyRecord)
+    assert set(kinds) == set(Record.__subclasses__())
+    created = {spec.name for spec in broker.TOPICS}
+    assert {kind.topic for kind in kinds} == created - {broker.DETECTOR_STATE}
+
+
+def test_bars_and_their_watermarks_share_a_topic_so_that_one_follows_the_other():
+    assert Bar.topic == Watermark.topic
+
+
+@pytest.mark.parametrize(
+    ("received", "kept"), [("é {}".encode(), ("é {}", "utf-8")), (b"\xff\x00", ("/wA=", "base64"))]
+)
+def test_bytes_are_kept_as_text_where_they_are_text(received, kept):
+    assert as_text(received) == kept

@@ -79,15 +79,6 @@ def test_the_night_belongs_to_the_session_before_and_the_early_morning_to_the_ne
     assert XNYS.session_date(new_york("2019-02-17 12:00")) == "2019-02-15", "a Sunday"
 
 
-def test_the_hour_bar_that_holds_the_open_is_regular():
-    nine = new_york("2019-02-14 09:00")
-    assert XNYS.is_regular(nine, "hour")
-    assert not XNYS.is_regular(nine, "minute")
-    assert not XNYS.is_regular(new_york("2019-02-14 08:00"), "hour")
-    assert not XNYS.is_regular(new_york("2019-02-14 16:00"), "hour")
-    assert XNYS.is_regular(new_york("2019-02-14 00:00"), "day")
-
-
 def test_minutes_between_skips_nights_weekends_and_the_second_half_of_half_days():
     friday, monday = new_york("2019-02-15 15:00"), new_york("2019-02-19 10:00")
     assert XNYS.minutes_between(friday, monday) == 60 + 30, "Presidents' Day lies between"

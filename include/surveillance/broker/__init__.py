@@ -27,21 +27,14 @@ from include.surveillance.broker.reader import (
     records_since,
 )
 from include.surveillance.broker.topics import (
-    ALERTS,
-    BARS,
-    BASELINES,
     DETECTOR_STATE,
-    METRICS,
-    NEWS,
-    REFERENCE,
-    REJECTED,
     TOPICS,
     TopicSpec,
     configure_topics,
     ensure_topics,
-    topic_of,
 )
 from include.surveillance.broker.transactions import Transaction, Transactions, transaction
+from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED
 
 __all__ = [
     "ALERTS",
@@ -78,6 +71,5 @@ __all__ = [
     "read_all",
     "read_compacted",
     "records_since",
-    "topic_of",
     "transaction",
 ]

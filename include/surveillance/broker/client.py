@@ -1,12 +1,12 @@
-"""How every Kafka client of the platform is configured, and its errors as one sentence each."""
+"""Configures every Kafka client of the platform, and makes one sentence of each of its errors."""
 
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
@@ -78,7 +78,7 @@ def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
 
 
 def _shared(kafka: Kafka) -> dict[str, Any]:
-    """The connection's settings without those that belong to a group member."""
+    """Keep the connection's settings, without those that belong to a group member."""
     kept = {name: value for name, value in kafka.items() if not name.startswith(("group.", "enable.auto.", "auto."))}
     # Level 4 would say after each transaction that the next one had to wait for its markers.
     return {"log_level": 3} | kept
@@ -88,17 +88,19 @@ def _log(error: KafkaError) -> None:
     LOG.debug("Kafka client: %s", error.str())
 
 
-def bounds(consumer: Consumer, position: Position) -> tuple[int, int]:
-    """The oldest offset and the end of what is committed, as they are now."""
+def read_bounds(consumer: Consumer, position: Position) -> tuple[int, int]:
+    """Ask for the oldest offset and the end of what is committed, as they are now."""
     return consumer.get_watermark_offsets(TopicPartition(*position), timeout=TIMEOUT_SECONDS, cached=False)
 
 
-class Closing(AbstractContextManager):
-    """What is closed on leaving."""
+class Closing(ABC):
+    """A context manager that closes its connections on leaving."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Give up the connections."""
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -114,7 +116,11 @@ def key_text(key: bytes | str | None) -> str:
 
 @contextmanager
 def as_broker_error(kafka: Kafka, doing: str) -> Iterator[None]:
-    """librdkafka's errors as one sentence each."""
+    """Raise librdkafka's errors as BrokerError, one sentence each.
+
+    Raises:
+        BrokerError: what could not be done, at which address or with which topic, and the way out.
+    """
     try:
         yield
     except KafkaException as error:

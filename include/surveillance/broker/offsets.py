@@ -1,4 +1,4 @@
-"""Offsets of groups and lag, and the newest messages of a topic. Nothing here joins a group."""
+"""Offsets and lag of groups, and the newest message of a partition or key. Nothing here joins a group."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from include.surveillance.broker.client import (
     Kafka,
     Position,
     as_broker_error,
-    bounds,
     new_consumer,
     partitions_at,
+    read_bounds,
     retrying,
 )
-from include.surveillance.broker.reader import read
+from include.surveillance.broker.reader import read, read_all
 
 
 def last_value(kafka: Kafka, topic: str, partition: int) -> bytes | None:
-    """The newest committed message of a partition; None when it is empty."""
+    """Read the newest committed message of a partition; None when it is empty."""
     position = (topic, partition)
     with as_broker_error(kafka, "read"), new_consumer(kafka, "reader") as consumer:
-        low, end = bounds(consumer, position)
+        low, end = read_bounds(consumer, position)
     # The tail holds transaction markers and aborted messages: step back until there is a message.
     step = 4
     while True:
@@ -38,28 +38,24 @@ def last_value(kafka: Kafka, topic: str, partition: int) -> bytes | None:
 
 
 def read_compacted(kafka: Kafka, topic: str) -> dict[str, bytes]:
-    """The newest value of every key of a compacted topic; deleted keys are absent."""
-    positions: dict[Position, int | None] = {(topic, partition): None for partition in partitions_of(kafka, topic)}
+    """Read the newest value of every key of a compacted topic; deleted keys are absent."""
     newest: dict[str, bytes | None] = {}
-    while True:
-        batch = read(kafka, positions)
-        if not batch.messages:
-            return {key: value for key, value in newest.items() if value is not None}
+    for batch in read_all(kafka, {(topic, partition): None for partition in partitions_of(kafka, topic)}):
         newest.update((message.key, message.value) for message in batch.messages)
-        positions = dict(batch.next_offsets)
+    return {key: value for key, value in newest.items() if value is not None}
 
 
 def partitions_of(kafka: Kafka, topic: str) -> list[int]:
-    """The topic's partitions."""
+    """List the topic's partitions."""
     with as_broker_error(kafka, f"list partitions of {topic}"), new_consumer(kafka, "reader") as consumer:
-        found = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
-        if found.error:
-            raise KafkaException(found.error)
-        return sorted(found.partitions)
+        metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
+        if metadata.error:
+            raise KafkaException(metadata.error)
+        return sorted(metadata.partitions)
 
 
 def committed(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, int | None]:
-    """The group's next offset of each partition; None where it has none yet."""
+    """Read the group's next offset of each partition; None where it has none yet."""
     with as_broker_error(kafka, "read committed offsets"), new_consumer(kafka, group) as consumer:
         return _committed(consumer, partitions)
 
@@ -71,7 +67,7 @@ def commit(kafka: Kafka, group: str, offsets: Mapping[Position, int]) -> None:
 
 
 class LagProbe(Closing):
-    """How many offsets a group is behind, asked again and again over one connection, without joining the group."""
+    """Measures again and again, over one connection, how many offsets a group is behind; does not join the group."""
 
     def __init__(self, kafka: Kafka, group: str, partitions: Sequence[Position]):
         self.kafka, self.partitions = kafka, list(partitions)
@@ -85,7 +81,7 @@ class LagProbe(Closing):
             offsets = _committed(self._member, self.partitions)
             total = 0
             for position in self.partitions:
-                low, end = bounds(self._reader, position)
+                low, end = read_bounds(self._reader, position)
                 offset = offsets[position]
                 total += max(0, end - (low if offset is None else max(offset, low)))
             return total
@@ -96,22 +92,22 @@ class LagProbe(Closing):
 
 
 def lag(kafka: Kafka, group: str, partitions: Sequence[Position]) -> int:
-    """How many offsets the group is behind the committed ends of these partitions."""
+    """Count the offsets that the group is behind the committed ends of these partitions."""
     with LagProbe(kafka, group, partitions) as probe:
         return probe.lag()
 
 
 @retrying
 def _commit(consumer: Consumer, offsets: Mapping[Position, int]) -> None:
-    for place in consumer.commit(offsets=partitions_at(offsets), asynchronous=False):
-        if place.error:
-            raise KafkaException(place.error)
+    for partition in consumer.commit(offsets=partitions_at(offsets), asynchronous=False):
+        if partition.error:
+            raise KafkaException(partition.error)
 
 
 @retrying
 def _committed(consumer: Consumer, partitions: Sequence[Position]) -> dict[Position, int | None]:
-    found = consumer.committed([TopicPartition(*position) for position in partitions], timeout=TIMEOUT_SECONDS)
-    for place in found:
-        if place.error:
-            raise KafkaException(place.error)
-    return {(p.topic, p.partition): None if p.offset == OFFSET_INVALID else p.offset for p in found}
+    answers = consumer.committed([TopicPartition(*position) for position in partitions], timeout=TIMEOUT_SECONDS)
+    for answer in answers:
+        if answer.error:
+            raise KafkaException(answer.error)
+    return {(it.topic, it.partition): None if it.offset == OFFSET_INVALID else it.offset for it in answers}

@@ -1,4 +1,4 @@
-"""Publish: records of one call, or of many over a producer that is kept open."""
+"""Publishes records: those of one call, or of many over a producer that is kept open."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from include.surveillance import failpoints, wire
 from include.surveillance.broker.client import TIMEOUT_SECONDS, Closing, Kafka, as_broker_error, key_text, new_producer
-from include.surveillance.broker.topics import BASELINES, topic_of
 from include.surveillance.errors import BrokerError
-from include.surveillance.records import Record
+from include.surveillance.records import BASELINES, AnyRecord
 
-SERVED = 1_000  # records after which those that have been stored are let go of, and their memory used again
-BY_KEY = -1
+SERVED = 1_000  # records after which librdkafka may let go of those that are stored, and use their memory again
+BY_KEY = -1  # the partitioner chooses the partition
 
 
-def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
+def publish(kafka: Kafka, records: Iterable[AnyRecord]) -> dict[str, int]:
     """Send records, in order per symbol, and wait until Kafka has them all; returns how many per topic.
 
     Raises:
@@ -29,7 +28,7 @@ def publish(kafka: Kafka, records: Iterable[Record]) -> dict[str, int]:
 
 
 class Publisher(Closing):
-    """A producer that is kept open, for a process that publishes often: to connect takes longer than to publish.
+    """Keeps a producer open for a process that publishes often: to connect takes longer than to publish.
 
     Threads may publish at the same time. Not to be carried over a fork: each process opens its own.
     """
@@ -39,8 +38,8 @@ class Publisher(Closing):
         self._producer: Producer | None = None
         self._opening = Lock()
 
-    def publish(self, records: Iterable[Record]) -> dict[str, int]:
-        """As the function ``publish``. After an error the next call begins with a new producer."""
+    def publish(self, records: Iterable[AnyRecord]) -> dict[str, int]:
+        """Do as the function ``publish`` does. After an error the next call begins with a new producer."""
         with as_broker_error(self.kafka, "publish"):
             outbox = Outbox(self._open())
             try:
@@ -71,29 +70,30 @@ class Publisher(Closing):
 
 
 class Outbox:
-    """What is sent over a producer, and what of it failed."""
+    """Sends over a producer; counts what it sent, by topic, and collects what failed."""
 
     def __init__(self, producer: Producer):
         self.producer = producer
         self.sent: Counter[str] = Counter()
         self.failures: list[str] = []
 
-    def send_all(self, records: Iterable[Record], *, partition: int | None = None) -> None:
+    def send_all(self, records: Iterable[AnyRecord], *, partition: int | None = None) -> None:
         """Queue records; the symbol of each chooses its partition unless one is given."""
         for number, record in enumerate(records, start=1):
             self.send(record, partition=partition)
             if number % SERVED == 0:
                 self.producer.poll(0)
 
-    def send(self, record: Record, *, partition: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def send(
+        self, record: AnyRecord, *, partition: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Queue one record; its kind goes with it as a header, before ``headers``."""
-        topic = topic_of(record)
         # A compacted topic keeps the newest message of each key.
-        key = record.event_id if topic == BASELINES else record.symbol or record.event_id
-        about = [("kind", record.__struct_config__.tag)]
+        key = record.event_id if record.topic == BASELINES else record.symbol or record.event_id
+        about: dict[str, str | bytes | None] = {"kind": str(record.__struct_config__.tag)}
         if headers:
-            about += headers.items()
-        self.send_raw(topic, wire.encode(record), key=key, partition=partition, headers=about)
+            about.update(headers)
+        self.send_raw(record.topic, wire.encode(record), key=key, partition=partition, headers=about)
 
     def send_raw(
         self,
@@ -102,13 +102,15 @@ class Outbox:
         *,
         key: str,
         partition: int | None = None,
-        headers: list[tuple[str, str]] | None = None,
+        headers: dict[str, str | bytes | None] | None = None,
     ) -> None:
         """Queue bytes as they are, e.g. a state snapshot; None deletes the key of a compacted topic."""
-        place = BY_KEY if partition is None else partition
+        target = BY_KEY if partition is None else partition
         while True:
             try:
-                self.producer.produce(topic, value, key, partition=place, headers=headers, on_delivery=self._failed)
+                self.producer.produce(
+                    topic, value, key, partition=target, headers=headers, on_delivery=self._note_failure
+                )
                 break
             except BufferError:
                 self.producer.poll(0.1)
@@ -126,9 +128,11 @@ class Outbox:
         self.check()
 
     def check(self) -> None:
+        """Raise BrokerError when anything failed so far."""
         if self.failures:
             more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
             raise BrokerError(f"Kafka did not store {self.failures[0]}{more}")
 
-    def _failed(self, error: KafkaError, message: Message) -> None:
-        self.failures.append(f"{message.topic()} key {key_text(message.key())}: {error.str()}")
+    def _note_failure(self, error: KafkaError | None, message: Message[bytes, bytes]) -> None:
+        if error is not None:
+            self.failures.append(f"{message.topic()} key {key_text(message.key())}: {error.str()}")

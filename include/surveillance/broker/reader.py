@@ -1,4 +1,4 @@
-"""Read positions to their end, once or on and on. Nothing here joins a group or commits."""
+"""Reads positions to their end, once or on and on. Nothing here joins a group or commits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from include.surveillance.broker.client import (
     Kafka,
     Position,
     as_broker_error,
-    bounds,
     key_text,
     new_consumer,
     partitions_at,
+    read_bounds,
 )
 from include.surveillance.errors import BrokerError
-from include.surveillance.records import Record, Reject
+from include.surveillance.records import AnyRecord, Reject, as_text
 
 # Messages taken from the client at once: fewer than the 700 new objects that make the garbage collector look, which
 # otherwise costs as much as reading.
@@ -45,13 +45,15 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     headers: Mapping[str, str] = NO_HEADERS
 
     def rejected(self, stage: str, reason: str, detail: str, event_id: str = "") -> Reject:
-        """This message as a Reject that says where it lies."""
-        return Reject.of(
-            self.value or b"",
+        """Make a Reject of this message that says where it lies."""
+        raw, encoding = as_text(self.value or b"")
+        return Reject(
             event_id=event_id,
             stage=stage,
             reason=reason,
             detail=f"{self.topic}[{self.partition}] offset {self.offset}: {detail}",
+            raw=raw,
+            encoding=encoding,
             symbol=self.key or None,
             polled_ms=self.timestamp_ms,
         )
@@ -77,20 +79,20 @@ class Bounds(Closing):
             self._consumer = new_consumer(kafka, "reader")
 
     def __call__(self, position: Position) -> tuple[int, int]:
-        """The oldest offset and the end of what is committed, as they are now."""
+        """Ask for the oldest offset and the end of what is committed, as they are now."""
         with as_broker_error(self.kafka, "read"):
-            return bounds(self._consumer, position)
+            return read_bounds(self._consumer, position)
 
     def close(self) -> None:
         self._consumer.close()
 
 
 class Reader(Closing):
-    """A consumer at given positions (None: the oldest), which reads on from where it stands.
+    """Consumes from given positions (None: the oldest) and reads on from where it stands.
 
     Args:
-        asked: of a reader that is kept open. What comes arrives within milliseconds; while nothing does, Kafka holds
-            its requests back, so that it costs two of them a second. Without, it is to be read to the end and closed.
+        asked: keeps the reader open. What comes arrives within milliseconds; while nothing does, Kafka holds its
+            requests back, so that it costs two of them a second. Without, it is to be read to the end and closed.
 
     Raises:
         BrokerError: Kafka cannot be reached, or a position lies past the end.
@@ -131,20 +133,25 @@ class Reader(Closing):
                 self._read_to_end(messages, limit, timeout)
         return Batch(messages, self.next_offsets)
 
+    def read_all(self, limit: int = 50_000) -> Iterator[Batch]:
+        """Read batch after batch to each partition's end, which may move on meanwhile."""
+        while (batch := self.read(limit)).messages:
+            yield batch
+
     def wait(self, seconds: float) -> bool:
-        """Whether a message is there or comes within so many seconds; the next ``read`` returns it."""
+        """Say whether a message is there or comes within so many seconds; the next ``read`` returns it."""
         if not self._ahead:
             with as_broker_error(self.kafka, "read"):
-                self._take(self._ahead, 1, seconds)
+                self._fetch(self._ahead, 1, seconds)
         return bool(self._ahead)
 
     def put_back(self, messages: list[Received]) -> None:
-        """Messages, the last of what ``read`` returned, that the next one shall return again."""
+        """Let the next ``read`` return these again: the last messages that it returned."""
         self._ahead = [*messages, *self._ahead]
 
     @property
     def next_offsets(self) -> dict[Position, int]:
-        """Per position, the offset behind what ``read`` has returned."""
+        """The offset of each position behind what ``read`` has returned."""
         offsets = dict(self._cursor)
         for message in reversed(self._ahead):
             offsets[message.topic, message.partition] = message.offset
@@ -159,10 +166,10 @@ class Reader(Closing):
                 if messages:
                     return
                 raise BrokerError(f"nothing read from {sorted(ends)} in {timeout} s; is Kafka healthy?")
-            self._take(messages, limit - len(messages), left)
+            self._fetch(messages, limit - len(messages), left)
 
-    def _take(self, into: list[Received], limit: int, seconds: float) -> None:
-        """What the client holds, or the first thing that comes within so many seconds."""
+    def _fetch(self, into: list[Received], limit: int, seconds: float) -> None:
+        """Append what the client holds, or the first message that comes within so many seconds."""
         if not self._assigned:
             self._consumer.assign(partitions_at(self._cursor))
             self._assigned = True
@@ -170,31 +177,35 @@ class Reader(Closing):
         first = self._consumer.poll(seconds)
         if first is None:
             return
-        found = [first, *self._consumer.consume(min(limit, CHUNK) - 1, 0)]
-        for error in [message.error() for message in found if message.error()]:
-            if error.code() != KafkaError._PARTITION_EOF:
+        arrived = [first, *self._consumer.consume(min(limit, CHUNK) - 1, 0)]
+        for error in [message.error() for message in arrived if message.error()]:
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-        into += [self._received(message) for message in found if not message.error()]
+        into += [self._received(message) for message in arrived if not message.error()]
         moved: set[Position] = set()
-        for message in reversed(found):
-            if (position := (message.topic(), message.partition())) not in moved:
+        for message in reversed(arrived):
+            position: Position = (message.topic(), message.partition())  # type: ignore[assignment]
+            if position not in moved:
                 moved.add(position)
                 # The end may lie beyond the last message: transaction markers occupy offsets too.
-                self._cursor[position] = message.offset() + (0 if message.error() else 1)
+                self._cursor[position] = (message.offset() or 0) + (0 if message.error() else 1)
                 if len(moved) == len(self._cursor):
                     break
 
-    def _received(self, message: Message) -> Received:
+    def _received(self, message: Message[bytes, bytes]) -> Received:
         key, (_, timestamp_ms) = key_text(message.key()), message.timestamp()
-        about = (message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value())
-        if not self._headers:
-            return Received(*about)
-        return Received(
-            *about, {name: (value or b"").decode(errors="replace") for name, value in message.headers() or ()}
-        )
+        headers = NO_HEADERS
+        if self._headers and (pairs := message.headers()):
+            headers = {
+                name: value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+                for name, value in dict(pairs).items()
+            }
+        # Only of a message that has not been sent yet they could be None.
+        origin: tuple[str, int, int] = (message.topic(), message.partition(), message.offset())  # type: ignore[assignment]
+        return Received(*origin, timestamp_ms, key, message.value(), headers)
 
     def _ask(self, position: Position) -> tuple[int, int]:
-        return bounds(self._consumer, position)
+        return read_bounds(self._consumer, position)
 
     def _start(self, position: Position, offset: int | None) -> int:
         low, end = self._asked(position)
@@ -239,23 +250,22 @@ def read_all(
     Raises:
         BrokerError: as ``read`` does.
     """
-    while (batch := read(kafka, positions, limit=limit, headers=headers)).messages:
-        yield batch
-        positions = batch.next_offsets
+    with Reader(kafka, positions, headers=headers) as reader:
+        yield from reader.read_all(limit)
 
 
-def newest_records(kafka: Kafka, topic: str, partitions: int, count: int = 2_000) -> list[Record]:
+def newest_records(kafka: Kafka, topic: str, partitions: int, count: int = 2_000) -> list[AnyRecord]:
     """Decode the newest ``count`` messages of each partition; what cannot be decoded is left out.
 
     Whoever consumes the topic rejects and counts what is left out here.
     """
     with as_broker_error(kafka, f"find the end of {topic}"), new_consumer(kafka, "reader") as consumer:
-        ends = {(topic, partition): bounds(consumer, (topic, partition)) for partition in range(partitions)}
+        ends = {(topic, partition): read_bounds(consumer, (topic, partition)) for partition in range(partitions)}
     starts = {position: max(low, end - count) for position, (low, end) in ends.items()}
     return _decodable(read(kafka, starts).messages)
 
 
-def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> list[Record]:
+def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> list[AnyRecord]:
     """Decode what Kafka has stored of a topic since then (UTC epoch ms); what cannot be decoded is left out."""
     asked = [TopicPartition(topic, partition, since_ms) for partition in range(partitions)]
     with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
@@ -267,7 +277,7 @@ def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> l
     )
 
 
-def _decodable(messages: Iterable[Received]) -> list[Record]:
+def _decodable(messages: Iterable[Received]) -> list[AnyRecord]:
     records = []
     for message in messages:
         with suppress(wire.WireError):

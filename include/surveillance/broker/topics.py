@@ -1,8 +1,9 @@
-"""The topics: their names, how long Kafka keeps them, which record travels on which."""
+"""The topics: how long Kafka keeps each, and how they are created and configured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -18,45 +19,10 @@ from include.surveillance.broker.client import (
     new_consumer,
 )
 from include.surveillance.errors import BrokerError, ConfigurationError
-from include.surveillance.records import (
-    Alert,
-    Bar,
-    Dividend,
-    Instrument,
-    Metric,
-    NewsItem,
-    Profile,
-    Record,
-    Reject,
-    Split,
-    TickerChange,
-    Watermark,
-)
+from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED
+from include.surveillance.timespans import DAY_MS
 
-BARS = "polygon.bars.raw"
-NEWS = "polygon.news.raw"
-REFERENCE = "polygon.reference.raw"
-REJECTED = "polygon.rejected"
-ALERTS = "market.alerts"
-METRICS = "market.metrics"
 DETECTOR_STATE = "market.detector.state"
-BASELINES = "market.baselines"
-
-DAY_MS = 86_400_000
-
-_TOPIC_OF: dict[type[Record], str] = {
-    Bar: BARS,
-    Watermark: BARS,
-    NewsItem: NEWS,
-    Instrument: REFERENCE,
-    Split: BASELINES,
-    Dividend: BASELINES,
-    TickerChange: BASELINES,
-    Profile: BASELINES,
-    Reject: REJECTED,
-    Metric: METRICS,
-    Alert: ALERTS,
-}
 
 
 class TopicSpec(NamedTuple):
@@ -114,12 +80,12 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise BrokerError(f"Kafka did not create topic {name}: {error.args[0].str()}") from error
     with as_broker_error(kafka, "create topics"):
-        _await(kafka, [TopicPartition(name, partition) for name in created for partition in range(partitions)])
+        _await_leaders(kafka, [TopicPartition(name, partition) for name in created for partition in range(partitions)])
     for spec in TOPICS:
-        if spec.name in existing and (found := len(existing[spec.name].partitions)) != partitions:
+        if spec.name in existing and (present := len(existing[spec.name].partitions)) != partitions:
             raise ConfigurationError(
-                f"topic {spec.name} has {found} partitions, KAFKA_PARTITIONS says {partitions}; a symbol would move to "
-                f"another partition than its history, so set KAFKA_PARTITIONS={found} or start from empty topics"
+                f"topic {spec.name} has {present} partitions, KAFKA_PARTITIONS says {partitions}; a symbol would move "
+                f"to another partition than its history, so set KAFKA_PARTITIONS={present} or start from empty topics"
             )
     return created
 
@@ -137,8 +103,8 @@ def configure_topics(kafka: Kafka) -> list[str]:
         admin = AdminClient(dict(kafka), logger=LOG)
         topics = {ConfigResource(ResourceType.TOPIC, spec.name): spec.config for spec in TOPICS}
         for topic, answer in admin.describe_configs(list(topics), request_timeout=TIMEOUT_SECONDS).items():
-            found = answer.result()
-            wrong = {name: value for name, value in topics[topic].items() if found[name].value != value}
+            present = answer.result()
+            wrong = {name: value for name, value in topics[topic].items() if present[name].value != value}
             for name, value in wrong.items():
                 topic.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
             changes += [topic] if wrong else []
@@ -148,7 +114,7 @@ def configure_topics(kafka: Kafka) -> list[str]:
     return sorted(topic.name for topic in changes)
 
 
-def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> dict:
+def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> dict[str, Future[None]]:
     # Replication factor -1 is the broker's default: 1 on one machine, more in production.
     topics = [
         NewTopic(spec.name, num_partitions=partitions, replication_factor=-1, config=spec.config) for spec in specs
@@ -162,13 +128,8 @@ def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> 
     stop=stop_after_delay(TIMEOUT_SECONDS),
     reraise=True,
 )
-def _await(kafka: Kafka, places: Sequence[TopicPartition]) -> None:
-    """Kafka answers a creation before the partitions can be read."""
+def _await_leaders(kafka: Kafka, partitions: Sequence[TopicPartition]) -> None:
+    """Wait until the partitions can be read: Kafka answers a creation before."""
     with new_consumer(kafka, "bootstrap") as consumer:
-        for place in places:
-            consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS, cached=False)
-
-
-def topic_of(record: Record) -> str:
-    """The topic that a record travels on."""
-    return _TOPIC_OF[type(record)]
+        for partition in partitions:
+            consumer.get_watermark_offsets(partition, timeout=TIMEOUT_SECONDS, cached=False)

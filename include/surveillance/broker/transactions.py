@@ -1,4 +1,4 @@
-"""Publish exactly once together with what was consumed."""
+"""Publishes exactly once, together with the offsets of what was consumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from include.surveillance.broker.client import (
     partitions_at,
 )
 from include.surveillance.broker.producer import Outbox
-from include.surveillance.records import Record
+from include.surveillance.records import AnyRecord
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
 TRANSACTION_MS = 30_000
@@ -34,22 +34,24 @@ class Transaction:
     outbox: Outbox
     offsets: dict[Position, int]
 
-    def send(self, record: Record, *, partition: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def send(
+        self, record: AnyRecord, *, partition: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.outbox.send(record, partition=partition, headers=headers)
 
-    def send_all(self, records: Iterable[Record], *, partition: int | None = None) -> None:
+    def send_all(self, records: Iterable[AnyRecord], *, partition: int | None = None) -> None:
         self.outbox.send_all(records, partition=partition)
 
     def send_raw(self, topic: str, value: bytes | None, *, key: str, partition: int | None = None) -> None:
         self.outbox.send_raw(topic, value, key=key, partition=partition)
 
-    def consumed(self, next_offsets: Mapping[Position, int]) -> None:
-        """The group's next offsets, committed with the records."""
+    def add_offsets(self, next_offsets: Mapping[Position, int]) -> None:
+        """Commit the group's next offsets with the records."""
         self.offsets.update(next_offsets)
 
 
 class Transactions:
-    """The owner of a ``transactional_id``: one transaction after the other over a producer that is kept open.
+    """Owns a ``transactional_id``: makes one transaction after the other over a producer that is kept open.
 
     Entering it waits until the id's last transaction is visible or undone and locks its earlier owner out: what is
     read from then on, committed offsets and state, can only be changed by this owner, or by one that locks it out.
@@ -64,7 +66,7 @@ class Transactions:
 
     def __enter__(self) -> Transactions:
         settings = {"transactional.id": self.transactional_id, "transaction.timeout.ms": TRANSACTION_MS}
-        with self._clear():
+        with self._errors():
             # Who has no member in the group commits for it all the same; Kafka wants to know its name only.
             with new_consumer(self.kafka, self.group) as member:
                 self._member = member.consumer_group_metadata()
@@ -85,7 +87,7 @@ class Transactions:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commit what is sent and consumed inside the block, abort on any exception."""
-        with self._clear():
+        with self._errors():
             self._producer.begin_transaction()
             ongoing = Transaction(Outbox(self._producer), {})
             try:
@@ -108,7 +110,7 @@ class Transactions:
                 raise
 
     def _abort(self) -> KafkaException | None:
-        """Why it could not be done. The broker aborts what its producer leaves behind."""
+        """Return why it could not be done. The broker aborts what its producer leaves behind."""
         try:
             self._producer.abort_transaction(TIMEOUT_SECONDS)
         except KafkaException as error:
@@ -116,12 +118,12 @@ class Transactions:
             return error
         return None
 
-    def _clear(self) -> AbstractContextManager[None]:
+    def _errors(self) -> AbstractContextManager[None]:
         return as_broker_error(self.kafka, f"transaction {self.transactional_id}")
 
 
 @contextmanager
 def transaction(kafka: Kafka, transactional_id: str, group: str) -> Iterator[Transaction]:
-    """A single transaction, see ``Transactions``."""
+    """Make a single transaction, see ``Transactions``."""
     with Transactions(kafka, transactional_id, group) as owner, owner.transaction() as ongoing:
         yield ongoing

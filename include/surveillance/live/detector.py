@@ -1,4 +1,4 @@
-"""Consume -> detect -> alert / measure of one partition: each micro-batch is one Kafka transaction.
+"""Detects on one partition: each micro-batch is one Kafka transaction.
 
 Metrics, alerts, rejects, the state snapshot and the consumed offsets become visible together or not at all. The
 snapshot carries the offsets that it stands at, so a snapshot that does not fit the committed offsets is known as such
@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 from confluent_kafka import murmur2
 
@@ -22,22 +21,24 @@ from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.errors import BrokerError
-from include.surveillance.live import intake, restore
 from include.surveillance.live.background import Background
+from include.surveillance.live.intake import Decoded, Intake, decode_messages
+from include.surveillance.live.restore import restore_state
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import now_ms
 
 GROUP = "detector"
-BASELINES_SECONDS = 1.0  # between looks for new baselines, which hold from a minute yet to come
+BACKGROUND_SECONDS = 1.0  # between looks for new profiles, which hold from a minute yet to come
 COUNTS = ("records", "bars", "metrics", "alerts", "duplicates", "late", "rejected")
 
 
 def positions_of(partition: int) -> list[Position]:
-    """What the detector of a partition consumes."""
+    """Name what the detector of a partition consumes."""
     return [(broker.BARS, partition), (broker.NEWS, partition)]
 
 
 class Detector:
-    """The owner of one partition: its clients, kept open, and its state, kept in memory from one batch to the next.
+    """Owns one partition: keeps its clients open, and its state in memory from one batch to the next.
 
     To open it takes a second and locks the partition's earlier owner out; a batch takes milliseconds. So whoever
     expects more bars keeps it. After any exception nothing more can be done with it: the batch has left no trace, and
@@ -73,15 +74,15 @@ class Detector:
             self._transactions = opened.enter_context(transactions)
             # Symbols choose their partitions by this very hash.
             bounds = opened.enter_context(broker.Bounds(self.kafka))
-            self._baselines = Background(
+            self._background = Background(
                 self.kafka, bounds, lambda symbol: murmur2(symbol.encode(), count) == self.partition
             )
             self._renew_engine()
-            self._state, self.rebuilt = restore.load(
+            self._state, self.rebuilt = restore_state(
                 self.kafka, GROUP, positions, self._engine, self.history, self.limit
             )
             start = {position: self._state.offsets.get(position[0]) for position in positions}
-            self._intake = opened.enter_context(intake.Intake(self.kafka, start, bounds))
+            self._intake = opened.enter_context(Intake(self.kafka, start, bounds))
             self._opened, self._usable = opened.pop_all(), True
         return self
 
@@ -94,101 +95,55 @@ class Detector:
         return dict(self._state.offsets)
 
     def step(self, patience: float = 0.0) -> Counter[str]:
-        """One micro-batch of what is there, at most ``limit`` messages per topic; returns ``COUNTS``.
+        """Work through what is there as one micro-batch, at most ``limit`` messages per topic; return ``COUNTS``.
 
-        Where nothing is, the first message is waited for, ``patience`` seconds at most. All zero: nothing came.
+        While there is nothing, wait for the first message, ``patience`` seconds at most. All zero: nothing came.
         """
         if not self._usable:
             raise BrokerError(f"the detector of partition {self.partition} has failed before; open a new one")
         self._usable = False
         batch = self._intake.read(self.limit, patience)
-        began_ms = round(time.time() * 1000)
+        began_ms = now_ms()
         offsets = {topic: offset for (topic, _), offset in batch.next_offsets.items()}
         counts = Counter(dict.fromkeys(COUNTS, 0))
         if offsets != self._state.offsets:
             failpoints.reach("detect.consumed")
-            if time.monotonic() - self._looked >= BASELINES_SECONDS and self._baselines.refresh():
+            if time.monotonic() - self._looked >= BACKGROUND_SECONDS and self._background.refresh():
                 self._renew_engine()
-            counts.update(self._detect(intake.decode(batch.messages), batch.next_offsets, offsets, began_ms))
+            counts.update(self._detect(decode_messages(batch.messages), batch.next_offsets, offsets, began_ms))
             failpoints.reach("detect.committed")
         self._usable = True
         return counts
 
     def _detect(
-        self, found: intake.Decoded, next_offsets: dict[Position, int], offsets: dict[str, int], began_ms: int
+        self, decoded: Decoded, next_offsets: dict[Position, int], offsets: dict[str, int], began_ms: int
     ) -> dict[str, int]:
-        """One transaction."""
+        """Detect on a batch and publish what comes of it, in one transaction."""
         with self._transactions.transaction() as transaction:
             failpoints.reach("detect.begun")
-            detection = detect_records(self._engine, self._state, found.records)
+            detection = detect_records(self._engine, self._state, decoded.records)
             failpoints.reach("detect.evaluated")
             transaction.send_all(detection.metrics, partition=self.partition)
-            for alert, place in zip(detection.alerts, detection.raised_by, strict=True):
-                headers = stamp_headers(found.records[place], found.stored_ms[place], began_ms)
+            for alert, index in zip(detection.alerts, detection.raised_by, strict=True):
+                headers = stamp_headers(decoded.records[index], decoded.stored_ms[index], began_ms)
                 transaction.send(alert, partition=self.partition, headers=headers)
-            transaction.send_all(found.rejects, partition=self.partition)
+            transaction.send_all(decoded.rejects, partition=self.partition)
             detection.state.offsets = offsets
             snapshot = detection.state.to_bytes()
             transaction.send_raw(broker.DETECTOR_STATE, snapshot, key=str(self.partition), partition=self.partition)
-            transaction.consumed(next_offsets)
+            transaction.add_offsets(next_offsets)
         self._state = detection.state
         kinds = detection.counts
         return {
-            "records": len(found.records) + len(found.rejects),
+            "records": len(decoded.records) + len(decoded.rejects),
             "bars": kinds["bars"],
             "metrics": len(detection.metrics),
             "alerts": len(detection.alerts),
             "duplicates": kinds["duplicate"],
             "late": kinds["late"] + kinds["stale"] + kinds["corrected"],
-            "rejected": len(found.rejects),
+            "rejected": len(decoded.rejects),
         }
 
     def _renew_engine(self) -> None:
-        self._engine = Engine(self.book, self.sessions, self._baselines.actions, self._baselines.profiles)
+        self._engine = Engine(self.book, self.sessions, self._background.actions, self._background.profiles)
         self._looked = time.monotonic()
-
-
-@dataclass
-class BatchSummary:
-    """What one call did: counts of records, and per topic the offsets that it went from and to."""
-
-    partition: int
-    records: int = 0
-    bars: int = 0
-    metrics: int = 0
-    alerts: int = 0
-    duplicates: int = 0
-    late: int = 0
-    rejected: int = 0
-    from_offsets: dict[str, int] = field(default_factory=dict)
-    to_offsets: dict[str, int] = field(default_factory=dict)
-    rebuilt: bool = False
-
-
-def detect_partition(
-    kafka: Kafka,
-    partition: int,
-    *,
-    sessions: Sessions,
-    book: ParameterBook | None = None,
-    history: Percentiles = "sketch",
-    limit: int = 20_000,
-    seconds: float = 60.0,
-) -> BatchSummary:
-    """Work through bars and news of one partition, batch by batch, until none is left; arguments as of ``Detector``.
-
-    After ``seconds`` no further batch is begun: a backlog of hours is worked off in several calls, each of which
-    leaves everything committed.
-    """
-    if not broker.lag(kafka, GROUP, positions_of(partition)):
-        return BatchSummary(partition)
-    until, total = time.monotonic() + seconds, Counter()
-    with Detector(kafka, partition, sessions=sessions, book=book, history=history, limit=limit) as detector:
-        begun = detector.offsets
-        while True:
-            total += (counts := detector.step())
-            if not counts["records"] or time.monotonic() > until:
-                break
-        return BatchSummary(
-            partition, **total, from_offsets=begun, to_offsets=detector.offsets, rebuilt=detector.rebuilt
-        )

@@ -1,4 +1,4 @@
-"""What a batch consumes: messages in the order of the log, as records or as rejects."""
+"""Consumes bars and news: messages in the order of the log, as records or as rejects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the ot
 
 
 class Intake(Closing):
-    """Bars and news of one partition, read on and on; arguments as of ``broker.Reader``."""
+    """Reads bars and news of one partition on and on; the arguments are those of ``broker.Reader``."""
 
     def __init__(self, kafka: Kafka, start: Mapping[Position, int | None], bounds: Bounds | None = None):
         self._readers: list[Reader] = []
@@ -32,9 +32,9 @@ class Intake(Closing):
             reader.close()
 
     def read(self, limit: int, patience: float = 0.0) -> Batch:
-        """At most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
+        """Read at most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
 
-        Where nothing is, the first message is waited for, ``patience`` seconds at most.
+        While there is none, wait for the first one, ``patience`` seconds at most.
 
         Where one position has more to read than the limit, what the others hold of a later time waits for the next
         batch: a backlog meets its news as it did live.
@@ -47,17 +47,17 @@ class Intake(Closing):
             self._wait(left)
 
     def _read(self, limit: int) -> Batch:
-        found = [reader.read(limit).messages for reader in self._readers]
-        # Of all that was read, not of the last message: broker clocks can step back.
-        full = [max(message.timestamp_ms for message in read) for read in found if len(read) >= limit]
+        parts = [reader.read(limit).messages for reader in self._readers]
+        # The latest of all that was read, not the last message's: broker clocks can step back.
+        latest_ms = [max(message.timestamp_ms for message in part) for part in parts if len(part) >= limit]
         messages: list[Received] = []
-        for reader, read in zip(self._readers, found, strict=True):
-            if full and read:
-                later = (at for at, message in enumerate(read) if message.timestamp_ms > min(full))
-                cut = next(later, len(read))
-                reader.put_back(read[cut:])
-                read = read[:cut]
-            messages += read
+        for reader, part in zip(self._readers, parts, strict=True):
+            cut = len(part)
+            if latest_ms:
+                later = (index for index, message in enumerate(part) if message.timestamp_ms > min(latest_ms))
+                cut = next(later, cut)
+                reader.put_back(part[cut:])
+            messages += part[:cut]
         messages.sort(key=attrgetter("timestamp_ms", "topic", "offset"))
         offsets: dict[Position, int] = {}
         for reader in self._readers:
@@ -72,15 +72,15 @@ class Intake(Closing):
 
 
 class Decoded(NamedTuple):
-    """Usable records, for each when Kafka stored it, and the rest with reasons."""
+    """Usable records, when Kafka stored each (UTC epoch ms), and the other messages with reasons."""
 
     records: list[Bar | Watermark | NewsItem]
     stored_ms: list[int]
     rejects: list[Reject]
 
 
-def decode(messages: Iterable[Received]) -> Decoded:
-    """Each message as one of the three."""
+def decode_messages(messages: Iterable[Received]) -> Decoded:
+    """Decode each message into a record that detection can work with, or into a Reject."""
     records, stored_ms, rejects = Decoded([], [], [])
     for message in messages:
         try:
@@ -91,6 +91,6 @@ def decode(messages: Iterable[Received]) -> Decoded:
         if reason := objection(record):
             rejects.append(message.rejected("consume", reason, str(record)))
         else:
-            records.append(record)
+            records.append(record)  # type: ignore[arg-type]  # objection() objects to every other kind
             stored_ms.append(message.timestamp_ms)
     return Decoded(records, stored_ms, rejects)

@@ -1,4 +1,4 @@
-"""The state that fits the committed offsets: the partition's snapshot, or the log once more."""
+"""Restores the state that fits the committed offsets: from the partition's snapshot, or from the log once more."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.state import State, StateError
-from include.surveillance.live.intake import Intake, decode
+from include.surveillance.live.intake import Intake, decode_messages
 
 LOG = logging.getLogger(__name__)
 
 
-def load(
+def restore_state(
     kafka: Kafka, group: str, positions: Sequence[Position], engine: Engine, history: Percentiles, limit: int
 ) -> tuple[State, bool]:
-    """The state of one partition at the group's committed offsets, and whether it had to be rebuilt.
+    """Return the state of one partition at the group's committed offsets, and whether it had to be rebuilt.
 
     Args:
         positions: what the partition's detector consumes.
-        limit: messages to rebuild from at once.
+        limit: how many messages to rebuild from at once.
     """
     partition = positions[0][1]
     committed = {
@@ -45,19 +45,19 @@ def load(
     LOG.warning(
         "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
     )
-    return _rebuilt(kafka, positions, engine, history, committed, limit), True
+    return _rebuild_state(kafka, positions, engine, history, committed, limit), True
 
 
-def _rebuilt(
+def _rebuild_state(
     kafka: Kafka, positions: Sequence[Position], engine: Engine, history: Percentiles, until: dict[str, int], limit: int
 ) -> State:
-    """Run the log once more up to ``until``; what it finds has been published before."""
+    """Detect on the log once more up to ``until``; its metrics and alerts have been published before."""
     state = State(history)
     with Intake(kafka, dict.fromkeys(positions)) as log:
         while True:
             batch = log.read(limit)
             messages = [message for message in batch.messages if message.offset < until.get(message.topic, 0)]
-            state = detect_records(engine, state, decode(messages).records).state
+            state = detect_records(engine, state, decode_messages(messages).records).state
             if all(offset >= until.get(topic, 0) for (topic, _), offset in batch.next_offsets.items()):
                 state.offsets = until
                 return state

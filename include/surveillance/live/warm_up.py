@@ -12,7 +12,8 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles import build
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Watermark
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 DAYS = 3  # full sessions that a profile takes
 BARS = 30
@@ -24,17 +25,17 @@ def warm_up(sessions: Sessions, book: ParameterBook) -> None:
     The first time on a machine the kernels are compiled, which takes a minute; afterwards they are loaded from
     numba's cache.
     """
-    # Of sessions long gone, and of full length each.
+    # Sessions long gone, each of full length.
     opens, closes, _ = sessions.arrays()
     full = max(closes - opens)
     *earlier, last = opens[closes - opens == full][: DAYS + 1].tolist()
     history = [_bar(int(open_ms) + k * MINUTE_MS, k) for open_ms in earlier for k in range(full // MINUTE_MS)]
-    known = build.build(BarColumns.of(history), sessions, effective_ms=int(last))
+    profiles = build.build(BarColumns.of(history), sessions, effective_ms=int(last))
     bars = [_bar(int(last) + k * MINUTE_MS, k) for k in range(BARS)]
     latest = bars[-1].close_ms
     news = NewsItem(symbol=_SYMBOL, article_id="1", published_ms=latest, title="none", sentiment="negative")
     watermark = Watermark(symbol=_SYMBOL, timespan="minute", from_ms=int(last), as_of_ms=latest, bars=BARS)
-    engine = Engine(book, sessions, profiles=known)
+    engine = Engine(book, sessions, profiles=profiles)
     state = detect_records(engine, State("sketch"), [*bars[:-2], bars[-1], news, watermark]).state
     state = detect_records(engine, State.from_bytes(state.to_bytes()), [bars[-2]]).state
     state.to_bytes()

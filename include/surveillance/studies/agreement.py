@@ -40,7 +40,7 @@ def differences(kafka: Kafka, partitions: int, *, sessions: Sessions, book: Para
         How many alerts were compared, and one line per difference.
     """
     with TemporaryDirectory(prefix="agreement-") as folder:
-        files = export.record(kafka, partitions, Path(folder))
+        files = export.export_log(kafka, partitions, Path(folder))
         replay(
             files.bars,
             Path(folder),

@@ -146,7 +146,7 @@ def _log_of(kafka: Kafka, partition: int, symbol: str) -> list:
     records: list = []
     with intake.Intake(kafka, start) as log:
         while messages := log.read(LIMIT).messages:
-            records += [record for record in intake.decode(messages).records if record.symbol == symbol]
+            records += [record for record in intake.decode_messages(messages).records if record.symbol == symbol]
     return records
 
 
