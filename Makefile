@@ -32,7 +32,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env
-.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz
+.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -126,6 +126,9 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
+
+docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
+	@$(BIN)/python -m docs.generate
 
 check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
 
