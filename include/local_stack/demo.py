@@ -17,7 +17,7 @@ from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.stack import Stack
 from include.local_stack.summary import Summary, summarise
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import line
+from include.surveillance.alerts.severity import format_alert
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.sessions import Sessions
 
@@ -149,7 +149,7 @@ class Demo:
         while time.monotonic() < stop:
             position, alerts = self._read_alerts(position)
             for alert in alerts:
-                console.print(line(alert))
+                console.print(format_alert(alert))
             time.sleep(0.5)
 
     def _read_alerts(self, position: dict) -> tuple[dict, list]:

@@ -42,15 +42,16 @@ def notify(
     stored = record(alerts, moments)
     failpoints.reach("notify.recorded")
     events = record(_events(alerts, watched)) if watched else []
-    bulletin = Notification.of(stored, events)
-    if bulletin.lines:
-        sent = channels.send(_message(bulletin.lines), {"alerts": [_fields(alert) for alert in bulletin.told]})
-        mark([alert for alert in bulletin.told if alert.status != "retracted"], sent, "fired")
-        mark([alert for alert in bulletin.told if alert.status == "retracted"], sent, "retracted")
+    notification = Notification.compose(stored, events)
+    if notification.lines:
+        detail = {"alerts": [_fields(alert) for alert in notification.alerts]}
+        sent = channels.send(_message(notification.lines), detail)
+        mark([alert for alert in notification.alerts if alert.status != "retracted"], sent, "fired")
+        mark([alert for alert in notification.alerts if alert.status == "retracted"], sent, "retracted")
     # Only now: had the message been refused, the next attempt must find them as they were.
-    for reason, covered in bulletin.covered.items():
+    for reason, covered in notification.covered.items():
         mark(covered, f"not sent: {reason}", "covered", reason)
-    return {"recorded": len(alerts), "told": len(bulletin.told)}
+    return {"recorded": len(alerts), "told": len(notification.alerts)}
 
 
 def _message(lines: Sequence[str]) -> str:
@@ -62,7 +63,7 @@ def _message(lines: Sequence[str]) -> str:
 def _events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
     """Events that the alerts are part of, together with what earlier batches brought of the same minutes."""
     from include.surveillance import wire
-    from include.surveillance.alerts.market_events import RULE, market_events
+    from include.surveillance.alerts.market_events import RULE, find_market_events
     from include.surveillance.detection.parameters.book import ParameterBook
     from include.surveillance.settings import Settings
 
@@ -74,7 +75,7 @@ def _events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
         cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
         standing = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
     book = ParameterBook.load(Settings.from_env().parameters_file).base
-    found = market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
+    found = find_market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
     mine = {alert.event_id for alert in alerts}
     return [event for event in found if not mine.isdisjoint(event.event_ids)]
 

@@ -11,7 +11,7 @@ import struct
 import zlib
 from decimal import Decimal
 from math import nan
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -19,6 +19,8 @@ from msgspec.structs import force_setattr
 from include.surveillance.timespans import SPAN_MS, Timespan
 
 Source = Literal["live", "backfill"]
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 BARS = "polygon.bars.raw"
 NEWS = "polygon.news.raw"
@@ -348,7 +350,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     window_start_ms: int
     window_end_ms: int
     score: float  # 0-100, degree of exceedance
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: Severity
     episode_start_ms: int
     session_phase: str
     session_date: str

@@ -16,7 +16,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import line
+from include.surveillance.alerts.severity import format_alert
 from include.surveillance.broker.client import new_consumer, read_bounds
 from include.surveillance.cli import app
 from include.surveillance.errors import BrokerError
@@ -128,7 +128,7 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     assert detect(kafka, partition).records == 0
     arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--partitions", "1", "--no-follow", "--last", "100"]
     printed = CliRunner().invoke(app, arguments).output
-    assert printed.splitlines() == [line(alert) for alert in alerts]
+    assert printed.splitlines() == [format_alert(alert) for alert in alerts]
 
 
 def test_many_small_batches_find_what_one_finds(kafka, partition):

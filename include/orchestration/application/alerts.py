@@ -57,10 +57,10 @@ def _messages(alerts: Sequence[Alert], moments: Mapping[str, LatencyStamps]) -> 
 
     from include.surveillance import wire
 
-    unknown, nothing = LatencyStamps(), LastNotified(None, None)
-    messages = [
-        {"record": msgspec.Raw(wire.encode(alert)), "reason_not_to_notify": reason_not_to_notify(alert, nothing)}
-        | moments.get(alert.event_id, unknown)._asdict()
-        for alert in alerts
-    ]
+    unknown, nothing = LatencyStamps(), LastNotified()
+    messages = []
+    for alert in alerts:
+        reason = reason_not_to_notify(alert, nothing)
+        message = {"record": msgspec.Raw(wire.encode(alert)), "reason_not_to_notify": reason and reason.describe(alert)}
+        messages.append(message | moments.get(alert.event_id, unknown)._asdict())
     return msgspec.json.encode(messages).decode()

@@ -1,4 +1,4 @@
-"""Many alerts -> few messages: an event of the whole market instead of hundreds of single names, a symbol told once."""
+"""Makes few messages of many alerts: one event of the whole market, or one group per symbol."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from msgspec.structs import replace
 
 from include.surveillance import wire
 from include.surveillance.alerts import wording
-from include.surveillance.alerts.severity import SEVERITIES, scores, severities
-from include.surveillance.records import SPAN_MS, Alert
+from include.surveillance.alerts.severity import grade_scores, score_exceedance
+from include.surveillance.records import SEVERITIES, Alert
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 T = TypeVar("T")
 
 MARKET = "MARKET"
 RULE = "market_event"
 VERSION = 1
-TOGETHER_MS = 5 * 60_000
+TOGETHER_MS = 5 * MINUTE_MS
 """Alerts of one symbol belong together up to here, as do an event's minutes."""
 LEADERS = 3
 
@@ -31,8 +32,8 @@ class Group:
     """Alerts of one symbol that people read as one.
 
     Attributes:
-        lead: the highest score among those that are to be told.
-        alerts: all of the group, the lead included, in time order.
+        lead: has the highest score of those that people are to be notified of.
+        alerts: the whole group, the lead included, in time order.
     """
 
     symbol: str
@@ -41,62 +42,64 @@ class Group:
 
     @property
     def inhibited_by(self) -> str | None:
-        """Why nobody need be told of any of them; None when somebody must."""
+        """Why nobody need be notified of any of them; None when somebody must."""
         return self.lead.inhibited_by
 
 
-def market_events(alerts: Iterable[Alert], watched: int, *, breadth: float = 0.05, minimum: int = 5) -> list[Alert]:
-    """One alert per rule and direction for the minutes in which too many symbols began to fire it at once.
+def find_market_events(
+    alerts: Iterable[Alert], watched: int, *, breadth: float = 0.05, minimum: int = 5
+) -> list[Alert]:
+    """Make one alert per rule and direction for the minutes in which too many symbols began to fire it at once.
 
     A minute counts when more than ``breadth`` of the watched symbols, and at least ``minimum``, began an episode at the
     same bar. Minutes at most five apart are one event, identified by its first. An event's value is the number of
     symbols in its widest minute, its threshold the number that is tolerated, its ``event_ids`` are the alerts' ids.
 
     Args:
-        alerts: in any order; of one alert's messages any. Retracted and inhibited ones do not count.
-        watched: symbols on the watchlist.
+        alerts: in any order, with any of an alert's messages. Retracted and inhibited ones do not count.
+        watched: how many symbols are on the watchlist.
         breadth: share of them that is tolerated, as a fraction.
         minimum: symbols below which there is no event, however short the watchlist.
     """
     bars: dict[tuple[str, str, str, int], dict[str, Alert]] = defaultdict(dict)
-    for alert in _newest(alerts):
+    for alert in _newest_messages(alerts):
         if alert.status != "retracted" and not alert.inhibited_by and alert.symbol != MARKET:
             bar = alert.timespan, alert.rule, alert.direction, alert.episode_start_ms
             held = bars[bar].get(alert.symbol)
             bars[bar][alert.symbol] = max(alert, held, key=_order) if held else alert
     tolerated = max(breadth * watched, minimum - 1)
-    wide = sorted(bar for bar, found in bars.items() if len(found) > tolerated)
+    wide = sorted(bar for bar, fired in bars.items() if len(fired) > tolerated)
     return [
-        _event([list(bars[bar].values()) for bar in minutes], watched, tolerated)
+        _describe_event([list(bars[bar].values()) for bar in minutes], watched, tolerated)
         for _, same in groupby(wide, key=lambda bar: bar[:3])
-        for minutes in _together(list(same), lambda bar: bar[3], chained=True)
+        for minutes in _cut_apart(list(same), lambda bar: bar[3], chained=True)
     ]
 
 
-def grouped(alerts: Iterable[Alert], events: Sequence[Alert] = ()) -> list[Group]:
-    """By symbol, within five minutes from the first; the events are groups of their own. Highest score first.
+def group_alerts(alerts: Iterable[Alert], events: Sequence[Alert] = ()) -> list[Group]:
+    """Group alerts by symbol, within five minutes from the first; each event is a group. Highest score first.
 
     An alert that an event covers (its rule, direction and timespan, begun in one of its minutes) comes back with
     ``inhibited_by`` saying so. Any order of the input gives the same groups.
     """
-    marked = [_inhibited(alert, events) for alert in _newest(alerts) if alert.symbol != MARKET]
-    marked = sorted([*marked, *_newest(events)], key=lambda alert: (alert.symbol, *_order(alert)))
+    marked = [_inhibit(alert, events) for alert in _newest_messages(alerts) if alert.symbol != MARKET]
+    marked = sorted([*marked, *_newest_messages(events)], key=lambda alert: (alert.symbol, *_order(alert)))
     groups = []
-    for symbol, found in groupby(marked, key=lambda alert: alert.symbol):
-        for members in _together(list(found), lambda alert: alert.ts_ms, chained=False):
+    for symbol, alerts_of_symbol in groupby(marked, key=lambda alert: alert.symbol):
+        for members in _cut_apart(list(alerts_of_symbol), lambda alert: alert.ts_ms, chained=False):
             lead = max(members, key=lambda alert: (alert.inhibited_by is None, alert.score, *_order(alert)))
             groups.append(Group(symbol, lead, tuple(members)))
     return sorted(groups, key=lambda group: (group.symbol != MARKET, -group.lead.score, group.symbol, group.lead.ts_ms))
 
 
-def _event(minutes: list[list[Alert]], watched: int, tolerated: float) -> Alert:
+def _describe_event(minutes: list[list[Alert]], watched: int, tolerated: float) -> Alert:
     first, widest = minutes[0][0], max(minutes, key=len)
     leaders = sorted(widest, key=lambda alert: (-alert.score, alert.symbol))
     lead, start_ms = leaders[0], minutes[0][0].episode_start_ms
     last_ms = minutes[-1][0].episode_start_ms
     names = [alert.symbol for alert in leaders[:LEADERS]]
     what = f"{first.rule} {first.direction}".rstrip()
-    points = scores(np.array(len(widest) / max(tolerated, 1)))
+    points = score_exceedance(np.array(len(widest) / max(tolerated, 1)))
     during = wording.during(first.timespan, lead.episode_start_ms, lead.session_date)
     return Alert(
         event_id=f"{RULE}|{MARKET}|{first.timespan}|{start_ms}|{what}|v{VERSION}",
@@ -116,26 +119,26 @@ def _event(minutes: list[list[Alert]], watched: int, tolerated: float) -> Alert:
         window_start_ms=start_ms,
         window_end_ms=last_ms + SPAN_MS[first.timespan],
         score=float(points),
-        severity=SEVERITIES[int(severities(points))],
+        severity=SEVERITIES[int(grade_scores(points))],
         episode_start_ms=start_ms,
         session_phase=lead.session_phase,
         session_date=lead.session_date,
         data_age_ms=max(alert.data_age_ms for alert in widest),
         event_ids=tuple(sorted(alert.event_id for members in minutes for alert in members)),
-        explanation=f"{len(widest):,} of {watched:,} symbols fired {what} {during}, led by {_listed(names)}.",
+        explanation=f"{len(widest):,} of {watched:,} symbols fired {what} {during}, led by {_join_names(names)}.",
         source=lead.source,
     )
 
 
-def _inhibited(alert: Alert, events: Sequence[Alert]) -> Alert:
+def _inhibit(alert: Alert, events: Sequence[Alert]) -> Alert:
     if alert.inhibited_by:
         return alert
     by = min((event.event_id for event in events if alert.event_id in event.event_ids), default=None)
     return replace(alert, inhibited_by=f"market event {by}") if by else alert
 
 
-def _newest(alerts: Iterable[Alert]) -> list[Alert]:
-    """One message per alert, of those that came in whatever order."""
+def _newest_messages(alerts: Iterable[Alert]) -> list[Alert]:
+    """Keep the newest message of each alert; they may come in any order."""
     newest: dict[str, Alert] = {}
     for alert in alerts:
         held = newest.get(alert.event_id)
@@ -144,7 +147,7 @@ def _newest(alerts: Iterable[Alert]) -> list[Alert]:
 
 
 def _age(alert: Alert) -> tuple[bool, int, int, bytes]:
-    """Only the log knows the order; a retraction is final and an episode only grows."""
+    """Order an alert's messages: only the log knows how, but a retraction is final and an episode only grows."""
     return alert.status == "retracted", alert.firings, alert.ts_ms, wire.encode(alert)
 
 
@@ -152,7 +155,7 @@ def _order(alert: Alert) -> tuple[int, str]:
     return alert.ts_ms, alert.event_id
 
 
-def _together(items: list[T], at: Callable[[T], int], *, chained: bool) -> Iterator[list[T]]:
+def _cut_apart(items: list[T], at: Callable[[T], int], *, chained: bool) -> Iterator[list[T]]:
     """Cut sorted items where one lies more than TOGETHER_MS after the run's first, or, chained, after its last."""
     run: list[T] = []
     for item in items:
@@ -163,5 +166,5 @@ def _together(items: list[T], at: Callable[[T], int], *, chained: bool) -> Itera
     yield run
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

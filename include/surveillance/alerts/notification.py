@@ -1,78 +1,97 @@
-"""What people are told of now and what not: one line per event, group of alerts or withdrawal."""
+"""Decides what people are notified of now and what not: one line per event, group of alerts or withdrawal."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from include.surveillance.records import Alert
+from include.surveillance.records import SEVERITIES, Alert, Severity
 
 
 class LastNotified(NamedTuple):
-    """What people have last been told of an alert: nothing (None), that it fired, was covered by an event of the
+    """What people were last notified of an alert: nothing (None), that it fired, was covered by an event of the
     market, or was retracted; and with which severity."""
 
-    status: str | None
-    severity: str | None
+    status: str | None = None
+    severity: Severity | None = None
+
+
+class ReasonNotToNotify(Enum):
+    """Why nobody need be notified of an alert's message."""
+
+    RETRACTED = "retracted"  # before anybody was notified of it by name
+    BACKFILL = "backfill"
+    INHIBITED = "inhibited"
+    UNCHANGED = "as told before"
+
+    def describe(self, alert: Alert) -> str:
+        """Say it as the row of the alert does: an inhibited alert knows its own reason."""
+        return alert.inhibited_by or self.value if self is ReasonNotToNotify.INHIBITED else self.value
+
+
+def reason_not_to_notify(alert: Alert, last: LastNotified) -> ReasonNotToNotify | None:
+    """Decide whether people must be notified of a message (None), given what they know."""
+    if alert.status == "retracted":
+        return None if last.status == "fired" else ReasonNotToNotify.RETRACTED
+    if alert.source != "live":
+        return ReasonNotToNotify.BACKFILL
+    if alert.inhibited_by:
+        return ReasonNotToNotify.INHIBITED
+    if last.status in (None, "retracted") or last.severity is None:
+        return None
+    risen = SEVERITIES.index(alert.severity) > SEVERITIES.index(last.severity)
+    return None if risen else ReasonNotToNotify.UNCHANGED
 
 
 @dataclass
 class Notification:
-    """What to tell now, line by line, and what an event of the market tells of instead."""
+    """What to tell people now.
+
+    Attributes:
+        lines: the text, line by line.
+        alerts: what the lines tell of.
+        covered: by the reason why, alerts that an event of the market tells of instead.
+    """
 
     lines: list[str] = field(default_factory=list)
-    told: list[Alert] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     covered: dict[str, list[Alert]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(
+    def compose(
         cls, stored: Sequence[tuple[Alert, LastNotified]], events: Sequence[tuple[Alert, LastNotified]]
     ) -> Notification:
-        """From stored alerts and the events that they are part of, each with what people know of it."""
-        from include.surveillance.alerts.market_events import MARKET, grouped
+        """Compose it from stored alerts and the events that they are part of, each with what people know of it."""
+        # Grouping loads numpy, for which whoever parses a DAG has no use.
+        from include.surveillance.alerts.market_events import MARKET, group_alerts
 
-        bulletin, fresh, withdrawn = cls(), [], []
-        for alert, told in stored:
-            if reason_not_to_notify(alert, told) is None:
-                (withdrawn if alert.status == "retracted" else fresh).append(alert)
-        before = {alert.event_id: told for alert, told in [*stored, *events]}
-        fresh_events = [alert for alert, told in events if reason_not_to_notify(alert, told) is None]
-        singles = [group for group in grouped(fresh, [alert for alert, _ in events]) if group.symbol != MARKET]
-        for group in [*grouped([], fresh_events), *singles]:
-            told_of = [alert for alert in group.alerts if not alert.inhibited_by]
+        notification = cls()
+        due = [alert for alert, last in stored if reason_not_to_notify(alert, last) is None]
+        due_events = [alert for alert, last in events if reason_not_to_notify(alert, last) is None]
+        standing = [alert for alert in due if alert.status != "retracted"]
+        known = {alert.event_id: last for alert, last in [*stored, *events]}
+        singles = [group for group in group_alerts(standing, [event for event, _ in events]) if group.symbol != MARKET]
+        for group in [*group_alerts([], due_events), *singles]:
+            named = [alert for alert in group.alerts if not alert.inhibited_by]
             for alert in group.alerts:
-                # Who has been told of it by name will be told by name when it is withdrawn.
-                if alert.inhibited_by and before[alert.event_id].status != "fired":
-                    bulletin.covered[alert.inhibited_by].append(alert)
-            if told_of:
-                bulletin.lines.append(_line(group.lead, told_of, before[group.lead.event_id]))
-                bulletin.told += told_of
-        for alert in withdrawn:
-            bulletin.lines.append(f"withdrawn: {alert.explanation}")
-            bulletin.told.append(alert)
-        return bulletin
+                # Who was notified of it by name will be notified by name when it is withdrawn.
+                if alert.inhibited_by and known[alert.event_id].status != "fired":
+                    notification.covered[alert.inhibited_by].append(alert)
+            if named:
+                notification.lines.append(_line(group.lead, named, known[group.lead.event_id]))
+                notification.alerts += named
+        for alert in due:
+            if alert.status == "retracted":
+                notification.lines.append(f"withdrawn: {alert.explanation}")
+                notification.alerts.append(alert)
+        return notification
 
 
-def reason_not_to_notify(alert: Alert, told: LastNotified) -> str | None:
-    """Why nobody need be told of this message; None when people must be."""
-    from include.surveillance.alerts.severity import SEVERITIES
-
-    if alert.status == "retracted":
-        return None if told.status == "fired" else "retracted"
-    if alert.source != "live":
-        return "backfill"
-    if alert.inhibited_by:
-        return alert.inhibited_by
-    if told.status in (None, "retracted") or SEVERITIES.index(alert.severity) > SEVERITIES.index(told.severity):
-        return None
-    return "as told before"
-
-
-def _line(lead: Alert, alerts: Sequence[Alert], told: LastNotified) -> str:
-    risen = f", was {told.severity}" if told.status == "fired" else ""
+def _line(lead: Alert, alerts: Sequence[Alert], last: LastNotified) -> str:
+    risen = f", was {last.severity}" if last.status == "fired" else ""
     others = sorted({f"{alert.rule} {alert.direction}".rstrip() for alert in alerts if alert is not lead})
     also = f" (also {', '.join(others)})" if others else ""
     return f"[{lead.severity}{risen}] {lead.explanation}{also}"

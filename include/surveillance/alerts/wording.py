@@ -1,13 +1,15 @@
-"""How numbers and times read in an explanation."""
+"""Writes numbers and times as explanations show them."""
 
 from __future__ import annotations
+
+from include.surveillance.timespans import MINUTE_MS
 
 _SPANS = {"minute": "minute", "5minute": "5 minutes", "15minute": "15 minutes", "hour": "hour"}
 
 
 def clock(ts_ms: int) -> str:
     """``14:31 UTC``."""
-    hour, minute = divmod(ts_ms // 60_000 % 1440, 60)
+    hour, minute = divmod(ts_ms // MINUTE_MS % 1440, 60)
     return f"{hour:02d}:{minute:02d} UTC"
 
 
@@ -26,7 +28,7 @@ def shares(volume: float) -> str:
 
 
 def price(value: float) -> str:
-    """At least two decimals, at most four: a level and a price just beyond it must not read the same."""
+    """Write at least two decimals and at most four: a level and a price just beyond it must not read the same."""
     whole, decimals = f"{value:,.4f}".split(".")
     return f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import line
+from include.surveillance.alerts.severity import format_alert
 from include.surveillance.broker import Position, Received
 from include.surveillance.cli.options import one_line_errors
 from include.surveillance.records import Alert
@@ -41,4 +41,4 @@ def _print(messages: list[Received]) -> None:
     for message in sorted(messages, key=lambda message: message.timestamp_ms):
         record = wire.decode(message.value)
         if isinstance(record, Alert):
-            typer.echo(line(record))
+            typer.echo(format_alert(record))

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.surveillance.alerts import wording
-from include.surveillance.alerts.severity import SEVERITIES
 from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME, Firing
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import SPAN_MS, Alert, Profile
+from include.surveillance.records import SEVERITIES, SPAN_MS, Alert, Profile
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine

@@ -187,8 +187,8 @@ class Engine:
             for name in ("value", "threshold", "baseline", "exceedance")
         }
         index, kind, form = index[order], kind[order], form[order]
-        score = alerting.scores(numbers["exceedance"])
-        severity = alerting.severities(score)
+        score = alerting.score_exceedance(numbers["exceedance"])
+        severity = alerting.grade_scores(score)
         start, count, does = (np.empty(len(index), np.int64) for _ in range(3))
         episodes.join(
             scan.segments, self.book.base.cooldown_bars * scan.span,

@@ -16,7 +16,7 @@ from include.surveillance.detection.record_state import Article, Episode, Volume
 from include.surveillance.detection.rules.news_view import NewsView
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
 from include.surveillance.detection.state import State
-from include.surveillance.records import SPAN_MS, Alert, NewsItem, Profile
+from include.surveillance.records import SEVERITIES, SPAN_MS, Alert, NewsItem, Profile
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
@@ -60,8 +60,8 @@ class RecordRules:
         """The alert of a finding, published when its episode opens or grows."""
         if not isinstance(verdict, Finding):
             return None
-        points = float(alerting.scores(np.array([verdict.exceedance]))[0])
-        peak = int(alerting.severities(np.array([points]))[0])
+        points = float(alerting.score_exceedance(np.array([verdict.exceedance]))[0])
+        peak = int(alerting.grade_scores(np.array([points]))[0])
         episodes, name = self.state.notes.episodes, f"{key[0]}|{key[1]}|{verdict.rule}"
         cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
         episode = episodes.get(name)
@@ -156,14 +156,14 @@ class RecordRules:
         verdict = self._together(key, article, bar)[0] if article is not None else None
         if not isinstance(verdict, Finding) or (verdict.value, verdict.threshold) == (told.value, told.threshold):
             return told
-        points = alerting.scores(np.array([verdict.exceedance]))
+        points = alerting.score_exceedance(np.array([verdict.exceedance]))
         now = replace(
             told,
             value=verdict.value,
             threshold=verdict.threshold,
             baseline=verdict.baseline,
             score=float(points[0]),
-            severity=alerting.SEVERITIES[int(alerting.severities(points)[0])],
+            severity=SEVERITIES[int(alerting.grade_scores(points)[0])],
             event_ids=verdict.event_ids,
             explanation=verdict.explanation,
             status="confirmed",

@@ -106,7 +106,7 @@ def replay(
     events = 0
     if book.base.rules == "robust":
         alerts = _published(engine, found) + published
-        market = market_events.market_events(
+        market = market_events.find_market_events(
             alerts, len({symbol for symbol, _ in read.bars.keys}),
             breadth=book.base.market_breadth, minimum=book.base.market_minimum,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from include.surveillance.alerts.market_events import MARKET, TOGETHER_MS, grouped, market_events
+from include.surveillance.alerts.market_events import MARKET, TOGETHER_MS, find_market_events, group_alerts
 from include.surveillance.records import Alert
 
 OPEN_MS, MINUTE = 1_700_058_660_000, 60_000  # 2023-11-15 14:31 UTC
@@ -42,7 +42,7 @@ def crowd(count, **changes):
 
 def test_many_symbols_at_one_minute_are_one_event_that_says_how_many_and_who():
     alerts = [*crowd(39), alert("AAPL", score=99.0), alert("MSFT", score=98.0), alert("TSLA", score=97.0)]
-    (event,) = market_events(alerts, 500)
+    (event,) = find_market_events(alerts, 500)
     assert (event.symbol, event.rule, event.value, event.threshold) == (MARKET, "market_event", 42.0, 25.0)
     assert event.explanation == (
         "42 of 500 symbols fired abnormal_volume in the minute from 14:31 UTC, led by AAPL, MSFT and TSLA."
@@ -56,7 +56,7 @@ def test_many_symbols_at_one_minute_are_one_event_that_says_how_many_and_who():
     ("symbols", "watched", "events"), [(25, 500, 0), (26, 500, 1), (4, 8, 0), (5, 8, 1), (5, 100, 0), (6, 100, 1)]
 )
 def test_more_than_the_share_and_at_least_the_minimum(symbols, watched, events):
-    assert len(market_events(crowd(symbols), watched, breadth=0.05, minimum=5)) == events
+    assert len(find_market_events(crowd(symbols), watched, breadth=0.05, minimum=5)) == events
 
 
 def test_rules_directions_timespans_and_minutes_are_counted_apart():
@@ -67,21 +67,21 @@ def test_rules_directions_timespans_and_minutes_are_counted_apart():
         *crowd(4, timespan="5minute"),
         *crowd(4, minute=2),
     ]
-    assert market_events(apart, 10) == []
+    assert find_market_events(apart, 10) == []
 
 
 def test_an_episode_that_goes_on_counts_where_it_began_and_once():
     again = crowd(5, minute=3, start=0, firings=4, status="refired")
-    (event,) = market_events([*crowd(5), *again], 10)
+    (event,) = find_market_events([*crowd(5), *again], 10)
     assert (event.value, event.episode_start_ms) == (5.0, OPEN_MS)
 
 
 def test_retracted_and_inhibited_alerts_are_no_part_of_an_event():
-    assert market_events([*crowd(4), alert("S4", status="retracted")], 10) == []
-    assert market_events([*crowd(4), alert("S4", inhibited_by="bars missing before")], 10) == []
+    assert find_market_events([*crowd(4), alert("S4", status="retracted")], 10) == []
+    assert find_market_events([*crowd(4), alert("S4", inhibited_by="bars missing before")], 10) == []
     # Whichever message of the same alert comes first.
     for messages in ([*crowd(5), alert("S4", status="retracted")], [alert("S4", status="retracted"), *crowd(5)]):
-        assert market_events(messages, 10) == []
+        assert find_market_events(messages, 10) == []
 
 
 def test_minutes_close_together_are_one_event_known_by_its_first():
@@ -89,8 +89,8 @@ def test_minutes_close_together_are_one_event_known_by_its_first():
         [alert(f"{name}{number}", minute=minute) for number in range(size)]
         for name, minute, size in (("A", 0, 6), ("B", 5, 8), ("C", 11, 7))
     )
-    (alone,) = market_events(first, 30)
-    joined, apart = market_events([*later, *second, *first], 30)
+    (alone,) = find_market_events(first, 30)
+    joined, apart = find_market_events([*later, *second, *first], 30)
     assert joined.event_id == alone.event_id != apart.event_id
     assert (alone.status, joined.status, joined.firings) == ("fired", "refired", 2)
     assert (joined.value, joined.ts_ms) == (8.0, OPEN_MS + 5 * MINUTE)
@@ -98,7 +98,7 @@ def test_minutes_close_together_are_one_event_known_by_its_first():
 
 def test_alerts_of_one_symbol_within_five_minutes_are_led_by_the_highest_score():
     low, high, late = alert(minute=0), alert(rule="price_breakout", minute=5, score=90.0), alert(minute=6)
-    first, second = grouped([late, high, low])
+    first, second = group_alerts([late, high, low])
     assert (first.lead, first.alerts) == (high, (low, high))
     assert second.alerts == (late,)
     assert second.lead.ts_ms - first.alerts[0].ts_ms > TOGETHER_MS
@@ -107,8 +107,8 @@ def test_alerts_of_one_symbol_within_five_minutes_are_led_by_the_highest_score()
 def test_what_an_event_covers_is_inhibited_and_the_rest_is_not():
     news = alert("S1", rule="news_impact", score=55.0)
     alerts = [*crowd(5, score=95.0), news]
-    events = market_events(alerts, 10)
-    market, *singles = grouped(alerts, events)
+    events = find_market_events(alerts, 10)
+    market, *singles = group_alerts(alerts, events)
     assert (market.symbol, market.alerts, market.inhibited_by) == (MARKET, tuple(events), None)
     told = [group for group in singles if not group.inhibited_by]
     assert [(group.lead, len(group.alerts)) for group in told] == [(news, 2)]
@@ -116,9 +116,9 @@ def test_what_an_event_covers_is_inhibited_and_the_rest_is_not():
 
 
 def test_an_alert_that_is_inhibited_already_keeps_its_reason():
-    events = market_events(crowd(5), 10)
+    events = find_market_events(crowd(5), 10)
     stale = replace(alert("S0"), inhibited_by="bars missing before")
-    (group,) = [group for group in grouped([stale], events) if group.symbol == "S0"]
+    (group,) = [group for group in group_alerts([stale], events) if group.symbol == "S0"]
     assert group.inhibited_by == "bars missing before"
 
 
@@ -140,10 +140,10 @@ alerts = st.lists(
 @given(alerts, st.data())
 def test_any_order_gives_the_same_events_and_groups(found, data):
     shuffled = data.draw(st.permutations(found))
-    events = market_events(found, 20, minimum=2)
-    assert market_events(shuffled, 20, minimum=2) == events
-    groups = grouped(found, events)
-    assert grouped(shuffled, events[::-1]) == groups
+    events = find_market_events(found, 20, minimum=2)
+    assert find_market_events(shuffled, 20, minimum=2) == events
+    groups = group_alerts(found, events)
+    assert group_alerts(shuffled, events[::-1]) == groups
     # Nothing is lost and nothing is told twice.
     told = [one.event_id for group in groups for one in group.alerts]
     assert sorted(told) == sorted({one.event_id for one in [*found, *events]})
@@ -151,5 +151,5 @@ def test_any_order_gives_the_same_events_and_groups(found, data):
 
 
 def test_nothing_is_nothing():
-    assert market_events([], 500) == []
-    assert grouped([]) == []
+    assert find_market_events([], 500) == []
+    assert group_alerts([]) == []

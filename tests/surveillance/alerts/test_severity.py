@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from include.surveillance.alerts.severity import SEVERITIES, line, scores, severities
-from include.surveillance.records import Alert
+from include.surveillance.alerts.severity import format_alert, grade_scores, score_exceedance
+from include.surveillance.records import SEVERITIES, Alert
 
 
 @pytest.mark.parametrize(
@@ -19,19 +19,19 @@ from include.surveillance.records import Alert
     ],
 )
 def test_score_is_fifty_at_the_limit_and_saturates(exceedance, points, name):
-    (score,) = scores(np.array([exceedance]))
+    (score,) = score_exceedance(np.array([exceedance]))
     assert score == points
-    assert SEVERITIES[severities(np.array([score]))[0]] == name
+    assert SEVERITIES[grade_scores(np.array([score]))[0]] == name
 
 
 def test_a_severity_begins_at_its_floor():
     points = np.array([0.0, 59.9, 60.0, 74.9, 75.0, 89.9, 90.0, 100.0])
-    names = [SEVERITIES[index] for index in severities(points)]
+    names = [SEVERITIES[index] for index in grade_scores(points)]
     assert names == ["low", "low", "medium", "medium", "high", "high", "critical", "critical"]
 
 
-def test_nothing_found_scores_nothing():
-    assert len(severities(scores(np.empty(0)))) == 0
+def test_nothing_scores_nothing():
+    assert len(grade_scores(score_exceedance(np.empty(0)))) == 0
 
 
 def alert(**over) -> Alert:
@@ -61,9 +61,9 @@ def alert(**over) -> Alert:
 
 
 def test_an_alert_reads_as_one_line():
-    assert line(alert()) == "2019-02-14 14:31:00Z HIGH     NVDA   price_breakout up: NVDA closed high."
+    assert format_alert(alert()) == "2019-02-14 14:31:00Z HIGH     NVDA   price_breakout up: NVDA closed high."
 
 
 @pytest.mark.parametrize("status", ["refired", "confirmed", "retracted"])
 def test_what_is_told_again_says_why(status):
-    assert line(alert(status=status)).endswith(f"price_breakout up: [{status}] NVDA closed high.")
+    assert format_alert(alert(status=status)).endswith(f"price_breakout up: [{status}] NVDA closed high.")
