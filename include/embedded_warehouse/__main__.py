@@ -9,7 +9,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from include.embedded_warehouse.versions import UnsupportedVersionError, check_versions
+from include.embedded_warehouse.versions import check_versions
+from include.surveillance.errors import ConfigurationError
 
 IDLE_SESSION = 4 * 3600.0
 IDLE_TRANSACTION = 20.0  # nobody thinks that long between two statements, and its locks hold up every other writer
@@ -51,16 +52,17 @@ def main() -> int:
     quiet_libraries()
     try:
         check_versions()
-    except UnsupportedVersionError as error:
-        print(error, file=sys.stderr)
+        serve(args)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
-    from include.embedded_warehouse.launcher import (  # only once the versions are known to fit
-        LaunchError,
-        Options,
-        serve,
-    )
+    return 0
 
-    options = Options(
+
+def serve(args: argparse.Namespace) -> None:
+    from include.embedded_warehouse import launcher  # only once the versions are known to fit
+
+    options = launcher.Options(
         folder=args.db_path,
         database=args.database,
         host=args.host,
@@ -72,12 +74,7 @@ def main() -> int:
         idle_session=args.idle_session,
         idle_transaction=args.idle_transaction,
     )
-    try:
-        serve(options)
-    except LaunchError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    launcher.serve(options)
 
 
 if __name__ == "__main__":

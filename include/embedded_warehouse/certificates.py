@@ -1,4 +1,4 @@
-"""A certificate authority of the stack's own, so that clients need no setting that differs from the cloud's."""
+"""The warehouse's own certificates, so that its clients need no setting that differs from the cloud's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Certificates:
 
 
 def ensure_certificates(folder: str | Path, names: tuple[str, ...] = ("localhost",)) -> Certificates:
-    """Certificates for 127.0.0.1 and ``names`` in ``folder``.
+    """Return the certificates for 127.0.0.1 and ``names`` in ``folder``.
 
     They are made anew when missing, near their end, or when a name is not among theirs. The authority's private
     key is thrown away after use, so nobody can sign with it later. Clients trust the server by
@@ -105,8 +105,8 @@ def _signing_usage() -> x509.KeyUsage:
 
 
 def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Whole or not at all, and never readable by others for a moment when ``mode`` forbids it."""
+    """Write a file whole or not at all; others can never read it when ``mode`` forbids that."""
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(content)
     partial.replace(path)

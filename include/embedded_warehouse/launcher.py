@@ -1,4 +1,4 @@
-"""Put the parts together and serve them: exactly one process per folder, DuckDB's file lock sees to it."""
+"""The server of the embedded warehouse: exactly one process per folder, which DuckDB's file lock ensures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from include.embedded_warehouse import cursor, functions, results, sessions
+from include.embedded_warehouse import cursor, results, sessions, sql_functions
 from include.embedded_warehouse.certificates import ensure_certificates
 from include.embedded_warehouse.storage import open_warehouse
-
-
-class LaunchError(Exception):
-    """The warehouse cannot start as asked; the message says what to change."""
+from include.surveillance.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to keep the data and how to be reached. Idle limits are seconds."""
+    """Where the data lies and how the server is reached. Idle limits are seconds."""
 
     folder: Path
     database: str
@@ -47,15 +44,15 @@ def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then write everything to disk.
 
     Raises:
-        LaunchError: the address is not loopback or taken, or another process has the folder open.
+        ConfigurationError: the address is not loopback or taken, or another process has the folder open.
     """
     listener = listen(options)
-    for part in (results, functions, cursor):
+    for part in (results, sql_functions, cursor):
         part.install()
     try:
         warehouse = open_warehouse(options.folder.resolve(), options.database)
     except duckdb.IOException as error:
-        raise LaunchError(
+        raise ConfigurationError(
             f"Cannot open the warehouse in {options.folder}: {error}. Stop the other process or choose another folder."
         ) from error
     server.shared_fs = warehouse
@@ -63,18 +60,25 @@ def serve(options: Options) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         app = application(options.password)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, **_tls(options))
-        with sessions.watched(options.idle_session, options.idle_transaction):
+        files = ensure_certificates(options.tls, options.tls_names) if options.tls else None
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+            ssl_keyfile=files.key if files else None,
+            ssl_certfile=files.certificate if files else None,
+        )
+        with sessions.ending_idle(options.idle_session, options.idle_transaction):
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         warehouse.close()
 
 
 def listen(options: Options) -> socket.socket:
-    """The bound socket; refuses an address that other machines can reach, unless that was asked for."""
+    """Bind the socket; refuse an address that other machines can reach, unless that was asked for."""
     loopback = options.host == "localhost" or ipaddress.ip_address(options.host).is_loopback
     if not loopback and not (options.allow_remote and options.password):
-        raise LaunchError(
+        raise ConfigurationError(
             f"--host {options.host} can be reached by other machines and the warehouse has no users or roles. "
             "Use 127.0.0.1, or add --allow-remote and set WAREHOUSE_PASSWORD inside a private network."
         )
@@ -84,7 +88,7 @@ def listen(options: Options) -> socket.socket:
         listener.bind((options.host, options.port))
     except OSError as error:
         listener.close()
-        raise LaunchError(
+        raise ConfigurationError(
             f"Port {options.port} on {options.host} cannot be used: {error.strerror}. "
             "Stop what listens there, or choose another port with --port."
         ) from error
@@ -92,7 +96,7 @@ def listen(options: Options) -> socket.socket:
 
 
 def application(password: str | None) -> Starlette:
-    """fakesnow's routes with ours in their place, and ``GET /health``."""
+    """Return fakesnow's routes, some replaced by those of this package, and ``GET /health``."""
     ours = {
         "/session/v1/login-request": sessions.Logins(password).__call__,
         "/queries/v1/query-request": sessions.query,
@@ -107,10 +111,3 @@ def application(password: str | None) -> Starlette:
 
 async def health(_: Request) -> JSONResponse:
     return JSONResponse({"ok": True, "sessions": len(server.sessions)})
-
-
-def _tls(options: Options) -> dict[str, str]:
-    if options.tls is None:
-        return {}
-    files = ensure_certificates(options.tls, options.tls_names)
-    return {"ssl_keyfile": str(files.key), "ssl_certfile": str(files.certificate)}

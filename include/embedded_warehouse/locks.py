@@ -1,4 +1,4 @@
-"""Table locks: UPDATE, DELETE and MERGE keep theirs to the end of the transaction; INSERT and COPY take none."""
+"""Table locks: UPDATE, DELETE and MERGE hold one to the end of their transaction; INSERT and COPY need none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 
-from include.embedded_warehouse.faults import LOCKED, sql_error
-from include.embedded_warehouse.state import Key
+from include.embedded_warehouse.session_state import Key
+from include.embedded_warehouse.sql_errors import LOCKED, sql_error
 
 WAIT_SECONDS = 30.0
 
@@ -21,8 +21,8 @@ class Locks:
         self._written: dict[Key, int] = {}
         self.sequence = 0
 
-    def take(self, connection: Connection, key: Key) -> None:
-        """Hold ``key`` for ``connection``; raise error 625 when another keeps it for more than WAIT_SECONDS."""
+    def acquire(self, connection: Connection, key: Key) -> None:
+        """Lock ``key`` for ``connection``; raise error 625 when another holds it for more than WAIT_SECONDS."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._owner.get(key, connection) is connection, WAIT_SECONDS):
                 raise sql_error(f"table {_name(key)} is locked by another transaction", LOCKED, "57014")

@@ -1,4 +1,4 @@
-"""MERGE by DuckDB's own MERGE: one atomic statement that refuses duplicate source rows, as Snowflake does.
+"""MERGE runs as DuckDB's own MERGE: one atomic statement that refuses duplicate source rows, as Snowflake does.
 
 fakesnow takes it apart into several statements, which fails inside a transaction and on many expressions.
 """
@@ -25,8 +25,8 @@ def prepare(statement: exp.Merge) -> None:
                 assignment.this.set("table", None)
 
 
-def run(cursor: Any, statement: exp.Merge, params: Any) -> exp.Expression:
-    """Execute ``statement``; the answer is the SELECT of Snowflake's row counts, one column per action it names."""
+def run(cursor: Any, statement: exp.Merge, params: Any) -> exp.Expr:
+    """Execute ``statement``; return a SELECT of Snowflake's row counts, one column per action that it names."""
     connection = cursor._conn
     if not connection._autocommit and not connection._in_transaction:
         cursor._duck_conn.begin()

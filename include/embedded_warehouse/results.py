@@ -1,4 +1,4 @@
-"""Results as Snowflake sends them: NULL timestamps stay NULL, and every DuckDB type has a Snowflake name.
+"""Results in Snowflake's types: NULL timestamps stay NULL, and every DuckDB type has a Snowflake name.
 
 fakesnow sends each NULL TIMESTAMP as 1970-01-01, fails on DuckDB's small integers, FLOAT and UUID, and breaks on a
 table comment with an apostrophe.
@@ -24,9 +24,9 @@ _timestamp_struct = fakesnow.arrow.timestamp_to_sf_struct
 _comment_sql = fakesnow.info_schema.insert_table_comment_sql
 
 
-def timestamp_struct(timestamps: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Snowflake's (epoch, fraction) structs; NULL where the timestamp is NULL."""
-    array = timestamps.combine_chunks() if isinstance(timestamps, pa.ChunkedArray) else timestamps
+def timestamp_struct(ts: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+    """Return Snowflake's (epoch, fraction) structs; NULL where the timestamp is NULL."""
+    array = ts.combine_chunks() if isinstance(ts, pa.ChunkedArray) else ts
     struct = _timestamp_struct(array)
     if not array.null_count:
         return struct

@@ -1,4 +1,4 @@
-"""Sessions: a password when one is set, and no transaction or temporary table left behind by a client that went away.
+"""Sessions: login, statements, heartbeat and logout, and the end of what a vanished client left behind.
 
 The password is the only authentication: user, role and warehouse names are accepted and ignored, and a stage upload
 needs no session. So keep the server on the loopback address.
@@ -20,8 +20,8 @@ import fakesnow.server as server
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from include.embedded_warehouse import temporary, transactions
-from include.embedded_warehouse.state import state_of
+from include.embedded_warehouse import temporary_tables, transactions
+from include.embedded_warehouse.session_state import state_of
 
 log = logging.getLogger("warehouse")
 
@@ -30,13 +30,13 @@ INTERNAL = "000603"
 
 
 def failure(code: str, message: str, sqlstate: str = "XX000") -> JSONResponse:
-    """A Snowflake error as the connector expects it: HTTP 200, success false."""
+    """Return a Snowflake error as the connector expects it: HTTP 200, success false."""
     data = {"errorCode": code, "sqlState": sqlstate}
     return JSONResponse({"data": data, "code": code, "message": message, "success": False})
 
 
 class Logins:
-    """The login route: refuses a wrong password when ``password`` is set, else accepts any."""
+    """The login route; it refuses a wrong password when ``password`` is set, else it accepts any."""
 
     def __init__(self, password: str | None):
         self.password = password
@@ -49,7 +49,7 @@ class Logins:
         if self.password and not hmac.compare_digest(given.encode(), self.password.encode()):
             return failure(WRONG_PASSWORD, "Incorrect username or password was specified.", "08001")
         try:
-            answer = json.loads((await server.login_request(request)).body)
+            answer = json.loads(bytes((await server.login_request(request)).body))
         except Exception as error:
             log.exception("login failed")
             return failure(INTERNAL, f"{type(error).__name__}: {error}")
@@ -59,12 +59,12 @@ class Logins:
 
 
 async def query(request: Request) -> JSONResponse:
-    """The statement route. Whatever could not be answered is an error, not an HTTP 500."""
+    """The statement route. A statement without an answer is a Snowflake error, not an HTTP 500."""
     try:
         response = await server.query_request(request)
         if response.status_code < 500:
             return response
-        content = json.loads(response.body)
+        content = json.loads(bytes(response.body))
         return failure(content["code"], content["message"])
     except Exception as error:  # such as a result type that cannot be sent
         log.exception("response failed")
@@ -72,7 +72,7 @@ async def query(request: Request) -> JSONResponse:
 
 
 async def session(request: Request) -> JSONResponse:
-    """Heartbeat and logout."""
+    """The route of heartbeat and logout."""
     token = request.headers.get("Authorization", "")[17:-1]
     if connection := server.sessions.get(token):
         state_of(connection).last_used = time.monotonic()
@@ -83,19 +83,19 @@ async def session(request: Request) -> JSONResponse:
 
 
 def close(token: str) -> None:
-    """End a session: roll back, drop its temporary objects, let its connection go."""
+    """End a session: roll back, drop its temporary objects, close its connection."""
     connection = server.sessions.pop(token, None)
     if connection is None:
         return
     with state_of(connection).lock:
         transactions.end(connection, "none")
-        temporary.drop_all(connection)
+        temporary_tables.drop_all(connection)
         connection._duck_conn.close()
 
 
 @contextmanager
-def watched(idle_session: float, idle_transaction: float) -> Iterator[None]:
-    """Within the block, transactions and sessions that were not used for so many seconds are ended."""
+def ending_idle(idle_session: float, idle_transaction: float) -> Iterator[None]:
+    """End, within the block, transactions and sessions that were not used for so many seconds."""
     stop = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Statements that fakesnow cannot parse: account administration, query tags, grants, column comments, REMOVE.
+"""Statements that fakesnow cannot parse, rewritten: administration, query tags, grants, column comments, REMOVE.
 
 What has no meaning on one machine (roles, grants, warehouses, retention) is accepted and does nothing.
 """
@@ -15,7 +15,7 @@ from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from fakesnow.transforms import stage
 from sqlglot import exp
 
-from include.embedded_warehouse.state import state_of
+from include.embedded_warehouse.session_state import state_of
 
 COMMENTS = r"\s*(?:/\*.*?\*/\s*)*"
 STRING = r"(\$\$.*?\$\$|'(?:[^']|'')*')"
@@ -54,7 +54,7 @@ NO_GRANTS = (
 
 
 def rewrite(cursor: Any, connection: Connection, command: str) -> str:
-    """``command``, or a statement that stands for it after its effect has been applied here."""
+    """Return ``command``, or a statement that stands for it after its effect has been applied here."""
     state = state_of(connection)
     if match := QUERY_TAG.match(command):
         state.query_tag = match[1] or ""
@@ -90,9 +90,9 @@ def _query_tag_row(tag: str) -> str:
 
 
 def _remove_staged(connection: Connection, name: str, file: str) -> str:
-    """One file of a stage by its name; Snowflake also takes a folder or a pattern."""
-    place = ".".join(stage.parts_from_var(name, connection.database, connection.schema))
-    path = Path(stage.internal_dir(place, file))
+    """Remove one file of a stage by its name; Snowflake also accepts a folder or a pattern."""
+    qualified = ".".join(stage.parts_from_var(name, connection.database, connection.schema))
+    path = Path(stage.internal_dir(qualified, file))
     if not path.is_file():
         return "select '' as \"name\", '' as \"result\" where 1=0"
     path.unlink()
@@ -109,7 +109,7 @@ def _column_comments(command: str) -> list[tuple[str, str, str]]:
 
 def _set_column_comment(cursor: Any, table: str, column: str, literal: str) -> None:
     parsed = sqlglot.parse_one(f"select * from {table}", read="snowflake")
-    target = parsed.transform(fakesnow.transforms.upper_case_unquoted_identifiers).find(exp.Table)
+    (target,) = parsed.transform(fakesnow.transforms.upper_case_unquoted_identifiers).find_all(exp.Table)
     text = literal[2:-2].replace("'", "''") if literal.startswith("$$") else literal[1:-1]
     name = column if column.startswith('"') else f'"{column.upper()}"'
     cursor._duck_conn.execute(f"COMMENT ON COLUMN {target.sql(dialect='duckdb')}.{name} IS '{text}'")

@@ -1,4 +1,4 @@
-"""One DuckDB instance on disk for all sessions: data, metadata and stage files survive a restart.
+"""The storage of all sessions: one DuckDB instance on disk, whose data, metadata and stage files survive a restart.
 
 fakesnow's server keeps everything in memory, and every result of every statement for ever.
 """
@@ -16,13 +16,13 @@ from fakesnow.instance import FakeSnow
 from fakesnow.transforms import show, stage
 
 from include.embedded_warehouse.statements import IGNORED
-from include.embedded_warehouse.temporary import drop_leftovers
+from include.embedded_warehouse.temporary_tables import drop_leftovers
 
 RESULTS_KEPT = 20
 LOG_LIMIT = "256MB"
 
 
-class RecentResults(collections.OrderedDict):
+class RecentResults(collections.OrderedDict[str, Any]):
     """A mapping that keeps the last ``size`` entries; safe between threads."""
 
     def __init__(self, size: int = RESULTS_KEPT):
@@ -57,12 +57,12 @@ class DiskWarehouse(FakeSnow):
         stage.LOCAL_BUCKET_PATH = str(folder / "stages")
 
     def close(self) -> None:
-        """Write everything to the files and let go of them."""
+        """Write everything to the files and close them."""
         self.duck_conn.close()
 
 
 def open_warehouse(folder: Path, database: str) -> DiskWarehouse:
-    """The warehouse in ``folder`` with every database attached; ``database`` is created when there is none.
+    """Open the warehouse in ``folder`` with every database attached; create ``database`` when it is missing.
 
     Raises:
         duckdb.IOException: another process has the folder open.

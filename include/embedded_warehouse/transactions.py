@@ -1,9 +1,9 @@
-"""Transactions as Snowflake does them, as far as DuckDB allows.
+"""Transactions of a session: they behave as Snowflake's, as far as DuckDB allows. Their phases:
 
 - none: autocommit; a write-write conflict is tried again, because Snowflake's second writer waits for the lock.
 - open: BEGIN again is ignored; DDL commits first; an error that DuckDB cannot survive makes it aborted.
 - aborted: rolled back already; DML and COMMIT raise, so a COMMIT never claims rows that are lost;
-  ROLLBACK, BEGIN, DDL and queries leave that state.
+  ROLLBACK, BEGIN, DDL and queries leave that phase.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import duckdb
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from sqlglot import exp
 
-from include.embedded_warehouse.faults import sql_error
 from include.embedded_warehouse.locks import WAIT_SECONDS, Locks
-from include.embedded_warehouse.state import SessionState, state_of
-from include.embedded_warehouse.temporary import key_of
+from include.embedded_warehouse.session_state import Phase, SessionState, state_of
+from include.embedded_warehouse.sql_errors import sql_error
+from include.embedded_warehouse.temporary_tables import key_of
 
 LOCKS = Locks()
 ABORTED = 90232
@@ -35,16 +35,16 @@ def is_open(connection: Connection) -> bool:
     return state_of(connection).transaction == "open" or connection._in_transaction
 
 
-def end(connection: Connection, new_state: str) -> None:
+def end(connection: Connection, phase: Phase) -> None:
     """Roll back whatever is open and give up its locks."""
     with contextlib.suppress(duckdb.Error):  # nothing open is what we want
         connection._duck_conn.rollback()
     state = state_of(connection)
-    state.transaction, state.begun, connection._in_transaction = new_state, False, False
+    state.transaction, state.begun, connection._in_transaction = phase, False, False
     LOCKS.release(connection)
 
 
-def before(cursor: Any, statement: exp.Expression) -> bool:
+def before(cursor: Any, statement: exp.Expr) -> bool:
     """Keep the session's transaction state in step with ``statement``; True when nothing is left to execute."""
     connection = cursor._conn
     state = state_of(connection)
@@ -92,7 +92,7 @@ def run(connection: Connection, execute: Callable[[], Any]) -> Any:
                 LOCKS.release(connection)
 
 
-def _finish(statement: exp.Expression, state: SessionState) -> bool:
+def _finish(statement: exp.Expr, state: SessionState) -> bool:
     was, begun = state.transaction, state.begun
     state.transaction, state.begun = "none", False
     if was == "aborted":
@@ -103,13 +103,13 @@ def _finish(statement: exp.Expression, state: SessionState) -> bool:
     return was == "open" and not begun
 
 
-def _enter(cursor: Any, connection: Connection, state: SessionState, statement: exp.Expression) -> None:
+def _enter(cursor: Any, connection: Connection, state: SessionState, statement: exp.Expr) -> None:
     key = None
     if isinstance(statement, LOCKING):
         table = statement.this if isinstance(statement.this, exp.Table) else statement.find(exp.Table)
         key = key_of(connection, table) if table else None
         if key:
-            LOCKS.take(connection, key)
+            LOCKS.acquire(connection, key)
     if state.transaction == "open" and not state.begun:
         cursor._duck_conn.begin()
         state.begun, state.seen = True, LOCKS.sequence
@@ -130,8 +130,8 @@ def _abort_when_dead(connection: Connection) -> None:
 
 
 def _is_conflict(error: Exception) -> bool:
-    found = re.search(r"conflict|altered", str(error), re.IGNORECASE)
-    return isinstance(error, duckdb.TransactionException) and found is not None
+    conflicts = re.search(r"conflict|altered", str(error), re.IGNORECASE)
+    return isinstance(error, duckdb.TransactionException) and conflicts is not None
 
 
 def _aborted() -> Exception:

@@ -1,9 +1,10 @@
-"""A small client of Airflow's public REST API: what the demo and the end-to-end test ask of it."""
+"""A small client of Airflow's public REST API: what the demo and the harnesses ask of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
 
 import httpx
 
@@ -12,6 +13,7 @@ from include.surveillance.errors import SurveillanceError
 
 API = "/api/v2"
 FINISHED = {"success", "failed"}
+Answer = dict[str, Any]
 
 
 class AirflowApi:
@@ -32,12 +34,12 @@ class AirflowApi:
             raise SurveillanceError(f"Airflow refused the sign-in of {self._credentials['username']!r}: {answer.text}")
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
-    def _call(self, method: str, path: str, *, root: str = API, **kwargs) -> dict:
+    def _call(self, method: str, path: str, *, root: str = API, **options: Any) -> Answer:
         path = root + path
-        answer = self._http.request(method, path, **kwargs)
+        answer = self._http.request(method, path, **options)
         if answer.status_code == 401:
             self._sign_in()
-            answer = self._http.request(method, path, **kwargs)
+            answer = self._http.request(method, path, **options)
         if answer.status_code >= 400:
             raise SurveillanceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
         if not answer.headers.get("content-type", "").startswith("application/json"):
@@ -48,8 +50,23 @@ class AirflowApi:
         return {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}
 
     def import_errors(self) -> list[str]:
-        found = self._call("GET", "/importErrors")["import_errors"]
-        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in found]
+        """One line for each DAG file that Airflow could not load: its name and the last line of the traceback."""
+        errors = self._call("GET", "/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+
+    def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 120) -> None:
+        """Return when Airflow knows all of these DAGs.
+
+        Raises:
+            SurveillanceError: a DAG file cannot be loaded, or one is missing after ``timeout`` seconds.
+        """
+        wanted, deadline = set(dag_ids), time.monotonic() + timeout
+        while missing := wanted - self.dag_ids():
+            if errors := self.import_errors():
+                raise SurveillanceError("Airflow could not load the DAGs: " + "; ".join(errors))
+            if time.monotonic() > deadline:
+                raise SurveillanceError(f"Airflow lacks {sorted(missing)} after {timeout:.0f} s; see dag-processor.log")
+            time.sleep(1)
 
     def pause(self, dag_id: str, paused: bool = True) -> None:
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
@@ -57,52 +74,50 @@ class AirflowApi:
     def unpause(self, dag_id: str) -> None:
         self.pause(dag_id, paused=False)
 
-    def trigger(self, dag_id: str, conf: dict | None = None) -> str:
+    def trigger(self, dag_id: str, conf: Answer | None = None) -> str:
         """Start a run and return its id."""
         run = self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
         return run["dag_run_id"]
 
-    def runs(self, dag_id: str, **params) -> list[dict]:
+    def runs(self, dag_id: str, **params: Any) -> list[Answer]:
         """A DAG's runs, newest first."""
         params = {"limit": 100, "order_by": "-run_after", **params}
         return self._call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]
 
-    def tasks(self, dag_id: str, run_id: str) -> list[dict]:
+    def tasks(self, dag_id: str, run_id: str) -> list[Answer]:
         """Every task instance of a run, mapped ones included."""
-        path, found = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", []
+        path, tasks = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", list[Answer]()
         while True:
-            page = self._call("GET", path, params={"limit": 100, "offset": len(found)})
-            found += page["task_instances"]
-            if len(found) >= page["total_entries"] or not page["task_instances"]:
-                return found
+            page = self._call("GET", path, params={"limit": 100, "offset": len(tasks)})
+            tasks += page["task_instances"]
+            if len(tasks) >= page["total_entries"] or not page["task_instances"]:
+                return tasks
 
     def shown_alerts(self) -> int:
-        """How many alerts the page Market surveillance counts, but for events of the whole market."""
+        """How many alerts the page Market surveillance counts, without events of the whole market."""
         counts = self._call("GET", "/api/alerts", root="/surveillance")["counts"]
         return sum(row["alerts"] for row in counts if row["rule"] != MARKET_RULE)
 
-    def wait(
-        self, dag_id: str, run_id: str, timeout: float, progress: Callable[[list[dict]], None] | None = None
-    ) -> None:
-        """Return when a run has succeeded.
+    def run(self, dag_id: str, timeout: float, conf: Answer | None = None) -> Answer:
+        """Start a run, wait for its success and return it; see ``wait``."""
+        return self.wait(dag_id, self.trigger(dag_id, conf), timeout)
+
+    def wait(self, dag_id: str, run_id: str, timeout: float) -> Answer:
+        """Return a run when it has succeeded.
 
         Raises:
             SurveillanceError: it failed (naming the failed tasks) or is not done after ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
-        while True:
-            state = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
-            if state in FINISHED:
-                break
+        while (run := self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))["state"] not in FINISHED:
             if time.monotonic() > deadline:
                 waiting = [f"{t['task_id']}[{t['map_index']}]={t['state']}" for t in self.tasks(dag_id, run_id)]
                 raise SurveillanceError(
-                    f"{dag_id} is still {state} after {timeout:.0f} s ({', '.join(waiting[:8])}); see its log"
+                    f"{dag_id} is still {run['state']} after {timeout:.0f} s ({', '.join(waiting[:8])}); see its log"
                 )
-            if progress:
-                progress(self.tasks(dag_id, run_id))
             time.sleep(1)
-        if state == "failed":
+        if run["state"] == "failed":
             failed = [t for t in self.tasks(dag_id, run_id) if t["state"] in ("failed", "upstream_failed")]
             names = ", ".join(f"{t['task_id']} {t.get('rendered_map_index') or ''}".strip() for t in failed[:8])
             raise SurveillanceError(f"{dag_id} failed in {names or 'an unnamed task'}; its log in Airflow says why")
+        return run

@@ -1,4 +1,4 @@
-"""What the stack consists of, in the order in which it starts."""
+"""The programs that the stack consists of, in the order in which they start."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Component:
 
 
 def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: Market) -> list[Component]:
-    """What Airflow's tasks talk to, and what Airflow itself needs."""
+    """The services that Airflow and its tasks talk to."""
     cluster, libs, broker = postgres.data_folder(state), state / "kafka" / "libs", state / "kafka"
     password, bootstrap = credentials["POSTGRES_PASSWORD"], f"{HOST}:{ports.kafka}"
     warehouse = state / "warehouse"
@@ -55,7 +55,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
         kafka.ensure_jars(libs)
         kafka.prepare(broker, libs, ports.kafka, ports.kafka_controller)
 
-    found = [
+    components = [
         Component(
             "postgres",
             postgres.command(cluster, ports.postgres),
@@ -91,7 +91,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
         ),
     ]
     if market.mode != "vendor":
-        found.append(
+        components.append(
             Component(
                 "simulator",
                 _module("include.polygon_simulator", "--port", ports.simulator, *market.simulator_arguments()),
@@ -99,11 +99,11 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
                 address=f"http://{HOST}:{ports.simulator}",
             )
         )
-    return found
+    return components
 
 
 def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
-    """Airflow's processes and the page of dbt's documentation."""
+    """Airflow's processes and the server of dbt's documentation."""
 
     def reports(name: str) -> Callable[[float], bool]:
         return lambda started: health.airflow_component(ports, name, started)
@@ -163,11 +163,11 @@ def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[
 
     def worker(name: str, queues: str, slots: int) -> Component:
         options = ("--queues", queues, "--concurrency", slots, "--celery-hostname", f"{name}@%h")
-        kept = ("--skip-serve-logs", "--pid", state / "airflow" / f"{name}.pid")
+        own = ("--skip-serve-logs", "--pid", state / "airflow" / f"{name}.pid")
         pool = ["env", "AIRFLOW__CELERY__POOL=threads"] if threads and name == "worker-poll" else []
         return Component(
             name,
-            [*pool, *_airflow(name, "celery", "worker", *options, *kept)],
+            [*pool, *_airflow(name, "celery", "worker", *options, *own)],
             lambda _: health.worker_answers(ports, name),
             limit_seconds=AIRFLOW_SECONDS,
             # TERM lets running tasks end and takes no new one.

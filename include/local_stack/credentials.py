@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
 GENERATORS = {
@@ -22,7 +21,7 @@ GENERATORS = {
 
 
 def ensure_credentials(file: Path) -> dict[str, str]:
-    """The credentials in ``file`` by name; those that are missing are generated and added."""
+    """Read the credentials in ``file`` by name; generate and add those that are missing."""
     lines = file.read_text().splitlines() if file.exists() else []
     known = dict(line.split("=", 1) for line in lines)
     missing = {name: generate() for name, generate in GENERATORS.items() if name not in known}
@@ -31,23 +30,10 @@ def ensure_credentials(file: Path) -> dict[str, str]:
     return known | missing
 
 
-def leaks(folder: Path, credentials: Mapping[str, str]) -> list[str]:
-    """Where a credential stands in a file below ``folder``, as ``file: NAME``, never with its value.
-
-    Values under 12 characters are not looked for: they may stand there by accident.
-    """
-    secret = {name: value.encode() for name, value in credentials.items() if len(value) >= 12}
-    found = []
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = file.read_bytes()
-        found += [f"{file.relative_to(folder)}: {name}" for name, value in secret.items() if value in content]
-    return found
-
-
 def write_secret(file: Path, text: str) -> None:
-    """Replace a file in one step; at no moment can anybody but its owner read it."""
+    """Replace a file in one step; nobody but its owner can ever read it."""
     partial = file.with_name(f"{file.name}.partial")
     partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
         output.write(text)
     partial.replace(file)

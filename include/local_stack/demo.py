@@ -6,20 +6,21 @@ The demo only asks and looks: every bar, alert and row is made by the Airflow DA
 from __future__ import annotations
 
 import json
-import os
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from rich.console import Console
 
-from include.local_stack.airflow_api import AirflowApi
+from include.local_stack.clients import Clients
 from include.local_stack.stack import Stack
-from include.local_stack.summary import Summary, summarise
+from include.local_stack.summary import CoveredTime, Summary, summarise
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.sessions import Sessions
+from include.surveillance.records import Alert
+from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms, write_utc
 
 # A profile takes three full sessions, so that live minutes are held against what is usual.
 SESSIONS_TO_BACKFILL = 3
@@ -39,8 +40,6 @@ def run(stack: Stack, duration: float | None) -> int:
     Args:
         duration: seconds of live minutes before the summary; None keeps running until Ctrl-C, without one.
     """
-    # The connector looks for the embedded warehouse's own CA in the environment only.
-    os.environ["REQUESTS_CA_BUNDLE"] = stack.environment["REQUESTS_CA_BUNDLE"]
     demo = Demo(stack)
     demo.prepare()
     demo.show_addresses()
@@ -55,77 +54,58 @@ def run(stack: Stack, duration: float | None) -> int:
     return 1 if summary.failures() else 0
 
 
-@dataclass
-class Demo:
-    stack: Stack
+class Demo(Clients):
+    """One demo run; its steps are called in the order in which they stand here."""
 
-    def __post_init__(self) -> None:
-        environment = self.stack.environment
-        self.airflow = AirflowApi(
-            environment["AIRFLOW__API__BASE_URL"],
-            environment["AIRFLOW_ADMIN_USER"],
-            environment["AIRFLOW_ADMIN_PASSWORD"],
-        )
-        self.kafka = json.loads(environment["AIRFLOW_CONN_KAFKA_DEFAULT"])["extra"]
-        self.partitions = range(int(environment["KAFKA_PARTITIONS"]))
-        self.sessions = Sessions(environment["MARKET_CALENDAR"], int(environment["MARKET_SHIFT_MS"]))
-        self.live_from_ms = self.covered_from_ms = self.covered_to_ms = 0
+    def __init__(self, stack: Stack):
+        super().__init__(stack)
+        self._history_from_ms = self._live_from_ms = 0
 
     def prepare(self) -> None:
         """Bring the platform to the live minute: tables, splits, history, detection caught up, profiles."""
-        self._wait_for_dags()
+        self.airflow.wait_for_dags({*FIRST, BASELINES, *ALWAYS_ON, *SCHEDULED})
         for dag_id in FIRST:
             self.airflow.unpause(dag_id)
         self._run("bootstrap_platform", 180)
         # Only now: they begin at once, and need the topics.
         for dag_id in ALWAYS_ON:
             self.airflow.unpause(dag_id)
-        # Before any bar: a split that is known later would change what has been told of earlier bars.
+        # Before any bar: a split that is known later would change alerts on earlier bars.
         self._run("ingest_reference", 180)
         self._backfill_once()
         self._drain("detector", broker.BARS, "detection caught up")
         self._baselines_once()
         for dag_id in SCHEDULED:
             self.airflow.unpause(dag_id)
-        self.live_from_ms = _now_ms()
-
-    def _wait_for_dags(self) -> None:
-        wanted, deadline = {*FIRST, BASELINES, *ALWAYS_ON, *SCHEDULED}, time.monotonic() + 120
-        while missing := wanted - self.airflow.dag_ids():
-            if errors := self.airflow.import_errors():
-                raise SurveillanceError("Airflow could not load the DAGs: " + "; ".join(errors))
-            if time.monotonic() > deadline:
-                raise SurveillanceError(f"Airflow has not found {sorted(missing)} after 120 s; see dag-processor.log")
-            time.sleep(1)
+        self._live_from_ms = now_ms()
 
     def _backfill_once(self) -> None:
         """History is fetched on the first start; later starts go on where ingestion stopped."""
         if done := self.airflow.runs("backfill_market_data", state="success"):
-            self.covered_from_ms = _ms(done[-1]["conf"]["from"])
+            self._history_from_ms = to_ms(datetime.fromisoformat(done[-1]["conf"]["from"]))
             _step("history is there; ingestion goes on where it stopped")
             return
-        first, *_ = self.sessions.recent(SESSIONS_TO_BACKFILL + 1, _now_ms())
-        self.covered_from_ms = first.open_ms
-        span = {"from": _iso(first.open_ms), "to": _iso(_now_ms() // 60_000 * 60_000)}
+        first, *_ = self.sessions.recent(SESSIONS_TO_BACKFILL + 1, now_ms())
+        self._history_from_ms = first.open_ms
+        span = {"from": write_utc(first.open_ms), "to": write_utc(now_ms() // MINUTE_MS * MINUTE_MS)}
         self._run("backfill_market_data", 600, {"timespan": "minute", "news": True, **span})
 
     def _baselines_once(self) -> None:
         """Profiles hold from now on; what has been detected before stays as it is."""
         runs = self.airflow.runs(BASELINES, state="success")
-        # Switched on only now: its first run by schedule starts at once, and must find the whole history.
+        # Switched on only now: its first run by schedule starts at once, and needs the whole history.
         self.airflow.unpause(BASELINES)
         if not any((run["conf"] or {}).get("effective") == "now" for run in runs):
             self._run(BASELINES, 300, {"effective": "now"})
 
-    def _run(self, dag_id: str, timeout: float, conf: dict | None = None) -> None:
+    def _run(self, dag_id: str, timeout: float, conf: dict[str, Any] | None = None) -> None:
         started = time.monotonic()
-        self.airflow.wait(dag_id, self.airflow.trigger(dag_id, conf), timeout)
+        self.airflow.run(dag_id, timeout, conf)
         _step(f"{dag_id} done", time.monotonic() - started)
 
     def _drain(self, group: str, topic: str, done: str) -> None:
         started = time.monotonic()
-        probe = broker.LagProbe(self.kafka, group, [(topic, partition) for partition in self.partitions])
-        try:
+        with broker.LagProbe(self.kafka, group, self.positions(topic)) as probe:
             while lag := probe.lag():
                 if time.monotonic() - started > DRAIN_SECONDS:
                     raise SurveillanceError(
@@ -133,8 +113,6 @@ class Demo:
                         "look at the DAG that consumes it in Airflow"
                     )
                 time.sleep(0.5)
-        finally:
-            probe.close()
         _step(done, time.monotonic() - started)
 
     def show_addresses(self) -> None:
@@ -144,40 +122,31 @@ class Demo:
     def watch(self, duration: float | None) -> None:
         """Print each live alert as one line, until ``duration`` seconds have passed or a signal comes."""
         stop = time.monotonic() + duration if duration else float("inf")
-        position, history = self._read_alerts({(broker.ALERTS, partition): None for partition in self.partitions})
+        offsets, history = self._read_alerts(dict.fromkeys(self.positions(broker.ALERTS)))
         _step(f"{len(history):,} alerts from history; from now on each alert as it fires, Ctrl-C stops")
         while time.monotonic() < stop:
-            position, alerts = self._read_alerts(position)
+            offsets, alerts = self._read_alerts(offsets)
             for alert in alerts:
                 console.print(format_alert(alert))
             time.sleep(0.5)
 
-    def _read_alerts(self, position: dict) -> tuple[dict, list]:
-        batch = broker.read(self.kafka, position, limit=10_000_000)
-        return batch.next_offsets, [wire.decode(message.value) for message in batch.messages]
+    def _read_alerts(
+        self, offsets: Mapping[broker.Position, int | None]
+    ) -> tuple[Mapping[broker.Position, int | None], list[Alert]]:
+        batch = broker.read(self.kafka, offsets, limit=10_000_000)
+        records = (wire.decode(message.value) for message in batch.messages)
+        return batch.next_offsets, [record for record in records if isinstance(record, Alert)]
 
     def finish(self) -> Summary:
         """Stop polling, let every later stage catch up, and sum up."""
         self.airflow.pause("ingest_market_data")
-        self.covered_to_ms = _now_ms() // 60_000 * 60_000 - 60_000
+        covered = CoveredTime(self._history_from_ms, self._live_from_ms, (now_ms() // MINUTE_MS - 1) * MINUTE_MS)
         self._drain("detector", broker.BARS, "detection caught up")
         self._drain("notifier", broker.ALERTS, "notification caught up")
         self._run("land_raw", 180)
         self._run("build_marts", 300)
-        return summarise(self)
+        return summarise(self, covered)
 
 
 def _step(text: str, seconds: float | None = None) -> None:
     console.print(f"[green]✓[/] {text}" + (f" [dim]({seconds:.1f} s)[/]" if seconds is not None else ""))
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _iso(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _ms(moment: str) -> int:
-    return int(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from include.local_stack.credentials import GENERATORS, write_secret
@@ -11,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def fill(text: str) -> str:
-    """The text of an env file with a generated value behind each secret's name that has none."""
+    """Return an env file's text with a generated value behind each secret's name that has none."""
 
-    def generated(line: re.Match) -> str:
+    def generated(line: re.Match[str]) -> str:
         name = line[1]
         return f"{name}={GENERATORS[name]()}" if name in GENERATORS else line[0]
 
@@ -21,12 +22,12 @@ def fill(text: str) -> str:
 
 
 def main(root: Path = ROOT) -> None:
-    """Existing files keep their values."""
+    """Write both files; existing ones keep their values."""
     for name in (".env", "airflow.env"):
         file = root / name
         text = (file if file.exists() else root / f"{name}.example").read_text()
         write_secret(file, fill(text))
-        print(f"{name}: ready")
+        sys.stdout.write(f"{name}: ready\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one environment that every component of the local stack gets."""
+"""The environment variables that every component of the local stack gets."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
 
 
 def user_environment() -> dict[str, str]:
-    """What the user has set: the shell's variables over those of ``.env``."""
+    """Return what the user has set: the shell's variables over those of ``.env``."""
     return {**_read(ROOT / ".env"), **os.environ}
 
 
 def uses_vendor(user: Mapping[str, str], credentials: Mapping[str, str]) -> bool:
-    """Whether the user gave an API key of their own, rather than none or the simulator's."""
+    """Whether the user gave an API key of the vendor, not none or the simulator's."""
     return user.get("POLYGON_API_KEY", "") not in ("", credentials["SIMULATOR_API_KEY"])
 
 
 def build_environment(
     state: Path, ports: Ports, credentials: Mapping[str, str], market: Market, user: Mapping[str, str]
 ) -> dict[str, str]:
-    """Airflow's shared settings, over them the user's variables, over both what the stack decides."""
+    """Merge Airflow's shared settings, over them the user's variables, over both what the stack decides."""
     shared = _read(next(path for path in (ROOT / "airflow.env", ROOT / "airflow.env.example") if path.exists()))
     base = {name: value for name, value in {**shared, **user}.items() if name not in UNWANTED}
     return {
@@ -118,7 +118,10 @@ def _connections(
 
 
 def _warehouse(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
-    """For dbt and a shell; the hook reads the connection. The own CA is why no setting differs from the cloud's."""
+    """Variables for dbt and a shell; the hook reads the connection.
+
+    The stack's own CA is the reason why no setting differs from the cloud's.
+    """
     return {
         **{f"SNOWFLAKE_{name.upper()}": value for name, value in WAREHOUSE.items()},
         "WAREHOUSE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],

@@ -1,4 +1,4 @@
-"""What can go wrong while the stack starts; each message is one line that says what to do."""
+"""The errors of a stack that starts; each message says in one line what to do."""
 
 from include.surveillance.errors import SurveillanceError
 

@@ -1,4 +1,4 @@
-"""Whether a component does its work, asked the way its clients would ask it."""
+"""Checks of whether a component works, made the way its clients would ask it."""
 
 from __future__ import annotations
 

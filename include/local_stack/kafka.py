@@ -38,7 +38,7 @@ def ensure_jars(libs: Path) -> None:
 
 
 def command(home: Path, libs: Path) -> list[str]:
-    """What runs the broker on a folder that ``prepare`` has made ready."""
+    """Return the command that runs the broker on a folder that ``prepare`` has made ready."""
     return [*_java(libs), "kafka.Kafka", str(home / "server.properties")]
 
 

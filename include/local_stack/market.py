@@ -1,9 +1,8 @@
-"""Which market the stack watches: a generated one, recorded bars moved to now, or the vendor's own."""
+"""The market that the stack watches: a generated one, recorded bars moved to now, or the vendor's own."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ import pyarrow.dataset as ds
 from include.local_stack.errors import StackError
 from include.polygon_simulator.universe import CANARIES, GENERATED
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS, now_ms
 
 FILE = "market.json"
 SEED = 7
-MINUTE_MS = 60_000
 # A replay starts an hour into the last recorded session, so that there are minutes behind and minutes to come.
 REPLAY_ENTERS_MINUTES = 60
 VENDOR = "https://api.polygon.io"
@@ -26,15 +25,18 @@ VENDOR = "https://api.polygon.io"
 
 @dataclass(frozen=True)
 class Market:
-    """``mode`` is synthetic, replay or vendor; ``shift_ms`` is how far a replay's recorded time lies in the past."""
+    """One market.
+
+    ``mode`` is synthetic, replay or vendor; ``shift_ms`` is how far a replay's recorded time lies in the past.
+    """
 
     mode: str = "synthetic"
     file: str | None = None
     shift_ms: int = 0
 
     @classmethod
-    def of(cls, state: Path, wanted: Market) -> Market:
-        """The market that a state folder holds, or ``wanted`` when it holds none yet.
+    def choose(cls, state: Path, wanted: Market) -> Market:
+        """Return the market that a state folder holds, or ``wanted`` when it holds none yet.
 
         Raises:
             StackError: the state folder holds the data of another market.
@@ -48,17 +50,17 @@ class Market:
 
     @classmethod
     def kept(cls, state: Path) -> Market | None:
-        """The market that a state folder holds."""
+        """The market that a state folder holds; None when it holds none yet."""
         file = state / FILE
         return cls(**json.loads(file.read_text())) if file.exists() else None
 
     def keep(self, state: Path) -> None:
-        """Remember it: later starts go on with the same market and the same shift."""
+        """Write the market down: later starts go on with it and its shift."""
         (state / FILE).write_text(json.dumps(asdict(self)))
 
     @classmethod
     def wanted(cls, replay: Path | None, real_key: bool) -> Market:
-        """The market that the user asks for.
+        """Return the market that the user asks for.
 
         Raises:
             StackError: the replay file cannot be read.
@@ -71,20 +73,20 @@ class Market:
         return f"the replay of {self.file}" if self.file else f"the {self.mode} market"
 
     def environment(self) -> dict[str, str]:
-        """Calendar and shift, as ``include.surveillance.settings`` and the polling timetable read them."""
+        """Return calendar and shift as ``include.surveillance.settings`` and the polling timetable read them."""
         calendars = {"synthetic": ("24/7", "24/7"), "replay": ("XNYS", "24/7"), "vendor": ("XNYS", "XNYS")}
         market, poll = calendars[self.mode]
         return {"MARKET_CALENDAR": market, "MARKET_SHIFT_MS": str(self.shift_ms), "POLL_CALENDAR": poll}
 
     def simulator_arguments(self) -> list[str]:
-        """What the simulator must be told to serve this market."""
+        """Return the simulator's options for this market."""
         arguments = ["--seed", str(SEED)]
         if self.file:
             arguments += ["--replay", self.file, "--shift-ms", str(self.shift_ms)]
         return arguments
 
     def watchlist(self, env: Mapping[str, str]) -> str | None:
-        """Comma separated symbols, or None for the platform's own list."""
+        """Return comma separated symbols, or None for the platform's own list."""
         if env.get("WATCHLIST"):
             return env["WATCHLIST"]
         if self.mode == "vendor" or env.get("WATCHLIST_FILE"):
@@ -101,8 +103,10 @@ def _shift_ms(replay: Path) -> int:
     except (OSError, KeyError, ValueError) as error:
         raise StackError(f"{replay} cannot be replayed ({error}); give a Parquet or CSV file of bars") from error
     session = Sessions("XNYS").at_or_before(last_ms)
-    now_ms = int(time.time() * 1000) // MINUTE_MS * MINUTE_MS
-    return now_ms - session.open_ms - REPLAY_ENTERS_MINUTES * MINUTE_MS
+    if session is None:
+        raise StackError(f"{replay} ends before the exchange calendar begins, in 2000; give a newer recording")
+    minutes = now_ms() // MINUTE_MS - REPLAY_ENTERS_MINUTES
+    return minutes * MINUTE_MS - session.open_ms
 
 
 def _column(replay: Path, name: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Which port of 127.0.0.1 each component listens on, and whether it is free."""
+"""The port of 127.0.0.1 that each component listens on, and whether it is free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """Every field ``name`` is set by the environment variable ``NAME_PORT``."""
+    """Ports by component; the environment variable ``NAME_PORT`` sets the field ``name``."""
 
     postgres: int = 5433
     redis: int = 6380
@@ -28,7 +28,11 @@ class Ports:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Ports:
-        """Raises StackError: a variable is not a port number."""
+        """Read the ports that are set.
+
+        Raises:
+            StackError: a variable is not a port number.
+        """
         given = {field.name: env[variable(field.name)] for field in fields(cls) if env.get(variable(field.name))}
         for name, value in given.items():
             if not value.isdecimal() or not 0 < int(value) < 65536:
@@ -36,7 +40,11 @@ class Ports:
         return cls(**{name: int(value) for name, value in given.items()})
 
     def check_free(self, names: list[str]) -> None:
-        """Raises PortInUseError: a port of ``names`` is taken, by another program or by two components."""
+        """Check that every port of ``names`` can be listened on.
+
+        Raises:
+            PortInUseError: another program or component has one of them.
+        """
         with ExitStack() as held:
             for name in names:
                 probe = held.enter_context(socket.socket())
@@ -54,5 +62,5 @@ class Ports:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a port, e.g. ``KAFKA_CONTROLLER_PORT``."""
+    """Return the environment variable of a port, e.g. ``KAFKA_CONTROLLER_PORT``."""
     return f"{name.upper()}_PORT"

@@ -22,30 +22,30 @@ DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_
 
 
 def server_user() -> str | None:
-    """Whom the server runs as: PostgreSQL refuses to run as root; None means as ourselves."""
+    """Return the server's user, because PostgreSQL refuses to run as root; None means the current user."""
     return SERVER_USER if os.geteuid() == 0 else None
 
 
 def as_server_user() -> list[str]:
-    """What a command must begin with to run as the server's user."""
+    """Return what a command must begin with to run as the server's user."""
     user = server_user()
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
 
 
 def data_folder(state: Path) -> Path:
-    """Where the cluster lives: in the state folder or, when the server's user cannot enter that, under /var/tmp."""
+    """Return the cluster's folder: in the state folder or, when the server's user cannot enter that, under /var/tmp."""
     if server_user() is None or _can_enter(state):
         return state / "postgres"
     return outside_folder(state) / "postgres"
 
 
 def outside_folder(state: Path) -> Path:
-    """The folder under /var/tmp that belongs to this state folder, whether it exists or not."""
+    """Return the folder under /var/tmp that belongs to a state folder, whether it exists or not."""
     return Path("/var/tmp") / f"surveillance-{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:12]}"
 
 
 def create_cluster(data: Path, password: str) -> None:
-    """Make an empty cluster in ``data``, unless there is one; passwords are checked by SCRAM.
+    """Make an empty cluster in ``data``, unless there is one; it checks passwords by SCRAM.
 
     Raises:
         StackError: initdb failed; the message carries its last lines.
@@ -73,7 +73,7 @@ def create_cluster(data: Path, password: str) -> None:
 
 
 def command(data: Path, port: int) -> list[str]:
-    """What runs the server on a cluster."""
+    """Return the command that runs the server on a cluster."""
     settings = {
         "listen_addresses": HOST,
         "port": port,

@@ -20,7 +20,10 @@ NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """``find`` tells where it is or None; ``packages`` are Debian's, in order of preference."""
+    """A program that must be installed.
+
+    ``find`` returns its path, or None when it is missing; ``packages`` are Debian's, in order of preference.
+    """
 
     name: str
     packages: tuple[str, ...]
@@ -28,7 +31,7 @@ class Prerequisite:
 
 
 def ensure_prerequisites(say: Callable[[str], None]) -> None:
-    """Install what is missing on Debian as root.
+    """Install the missing programs, which works on Debian as root.
 
     Raises:
         MissingPrerequisiteError: something is missing and cannot be installed from here; one line says what.
@@ -48,22 +51,22 @@ def ensure_prerequisites(say: Callable[[str], None]) -> None:
 
 
 def java_version() -> int | None:
-    """The major version of the Java on the PATH."""
+    """Return the major version of the Java on the PATH; None when there is no Java."""
     if not shutil.which("java"):
         return None
     output = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', output)
-    return int(found[1]) if found else None
+    match = re.search(r'version "(?:1\.)?(\d+)', output)
+    return int(match[1]) if match else None
 
 
 def postgres_programs() -> Path:
-    """The folder of PostgreSQL's server programs; Debian keeps them off the PATH.
+    """Return the folder of PostgreSQL's server programs; Debian keeps them off the PATH.
 
     Raises:
         MissingPrerequisiteError: there is none.
     """
-    if found := _postgres():
-        return Path(found)
+    if folder := _postgres():
+        return Path(folder)
     raise MissingPrerequisiteError("missing: PostgreSQL's server programs; install the package postgresql")
 
 
@@ -74,8 +77,8 @@ def _java() -> str | None:
 
 def _postgres() -> str | None:
     versions = sorted(DEBIAN_POSTGRES.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    found = versions[-1] if versions else shutil.which("initdb")
-    return str(Path(found).resolve().parent) if found else None
+    initdb = versions[-1] if versions else shutil.which("initdb")
+    return str(Path(initdb).resolve().parent) if initdb else None
 
 
 PREREQUISITES = (
@@ -110,7 +113,7 @@ def _apt(*arguments: str) -> None:
 
 @contextmanager
 def _services_stay_down() -> Iterator[None]:
-    """Debian starts a service when its package is installed, unless this script forbids it."""
+    """Forbid Debian to start the services of the packages that it installs meanwhile."""
     ours = not NO_SERVICES.exists()
     if ours:
         NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")

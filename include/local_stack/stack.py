@@ -1,9 +1,10 @@
-"""The stack as one object: start it, ask it where things are, stop it."""
+"""The stack as one object that starts, names its addresses and stops."""
 
 from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
 from include.local_stack.errors import StackError
-from include.local_stack.initialise import initialise
+from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import ensure_prerequisites
@@ -46,12 +47,12 @@ class Stack:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
         self.ports = Ports.from_env(user)
         self.credentials = ensure_credentials(self.state / "secrets.env")
-        self.market = Market.of(self.state, Market.wanted(replay, uses_vendor(user, self.credentials)))
+        self.market = Market.choose(self.state, Market.wanted(replay, uses_vendor(user, self.credentials)))
         self.environment = build_environment(self.state, self.ports, self.credentials, self.market, user)
         self.supervisor = Supervisor(self.state)
 
     def start(self) -> None:
-        """Start everything and return when all of it is healthy; after a failure nothing is left running.
+        """Start everything and return when all of it is healthy; after a failure stop it again.
 
         Raises:
             MissingPrerequisiteError: a program is missing and cannot be installed from here.
@@ -65,8 +66,7 @@ class Stack:
         ensure_prerequisites(self.console.print)
         if self.market.mode == "vendor":
             Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
-        services = components.services(self.state, self.ports, self.credentials, self.market)
-        airflow = components.airflow(self.state, self.ports, self.environment)
+        services, airflow = self._services(), self._airflow()
         self._check_ports()
         if postgres.data_folder(self.state) != self.state / "postgres":
             self.console.print(
@@ -89,13 +89,13 @@ class Stack:
             with self._step("stop"):
                 self.supervisor.stop()
 
+    def components(self) -> list[Component]:
+        """Every component, in the order of their start."""
+        return [*self._services(), *self._airflow()]
+
     def addresses(self) -> dict[str, str]:
-        """Where a person finds what."""
-        everything = [
-            *components.services(self.state, self.ports, self.credentials, self.market),
-            *components.airflow(self.state, self.ports, self.environment),
-        ]
-        known = {component.name: component.address for component in everything if component.address}
+        """What a person opens or connects to, by name."""
+        known = {component.name: component.address for component in self.components() if component.address}
         web = known.pop("api-server")
         login = f"{web} (user {ADMIN}, password {self.credentials['AIRFLOW_ADMIN_PASSWORD']})"
         return {"airflow": login, "dbt-docs": known.pop("dbt-docs"), **known, "logs": str(self.supervisor.logs)}
@@ -106,6 +106,12 @@ class Stack:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def _services(self) -> list[Component]:
+        return components.services(self.state, self.ports, self.credentials, self.market)
+
+    def _airflow(self) -> list[Component]:
+        return components.airflow(self.state, self.ports, self.environment)
 
     def _check_ports(self) -> None:
         unused = {"simulator"} if self.market.mode == "vendor" else set()
@@ -140,7 +146,7 @@ class Stack:
         return StackError(f"{component.name} {what}; the end of {log}:\n{self.supervisor.tail(component.name)}")
 
     @contextmanager
-    def _step(self, name: str, address: str = "", begun: float | None = None):
+    def _step(self, name: str, address: str = "", begun: float | None = None) -> Iterator[None]:
         """One line per step: a spinner while it runs (on a terminal only), then the seconds it took."""
         begun = begun or time.monotonic()
         with self.console.status(f"{name} …"):
@@ -148,12 +154,13 @@ class Stack:
         self.console.print(f"[green]✓[/] {name:<14} [dim]{time.monotonic() - begun:5.1f} s[/]  {address}")
 
 
-def state_folder(user: dict[str, str]) -> Path:
+def state_folder(user: Mapping[str, str]) -> Path:
+    """The folder that ``STACK_STATE`` names, or ``.local`` in the project."""
     return Path(user.get("STACK_STATE") or ROOT / ".local").resolve()
 
 
 def clean(state: Path) -> None:
-    """Remove the state folder and what lies outside of it for its sake.
+    """Remove a state folder and PostgreSQL's data where it lies outside of it.
 
     Raises:
         StackError: the stack is running.

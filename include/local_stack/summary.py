@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import quantiles
-from typing import TYPE_CHECKING
+from typing import Any
 
 import httpx
-import psycopg2
-import snowflake.connector
 from rich.table import Table
-from snowflake.connector.cursor import SnowflakeCursor
 
+from include.local_stack.clients import Clients
 from include.surveillance import broker, normalise, wire
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live.background import read_background
-from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Alert, Bar
-from include.surveillance.settings import Settings
 from include.surveillance.studies import agreement
-
-if TYPE_CHECKING:
-    from include.local_stack.demo import Demo
+from include.surveillance.timespans import MINUTE_MS
 
 MINIMUM_SYMBOLS = 20
-PROMPT_MS = 60_000
+PROMPT_MS = MINUTE_MS
 TABLE_WIDTH = 100  # wide enough for every row, whatever a pipe or a narrow window says
 WATERMARK_RULES = {"feed_freshness", "data_quality"}
+LANDED_MINUTES = (
+    "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
+    "where payload:timespan::varchar = 'minute'"
+)
 TABLES = (
     "RAW.RAW_BARS",
     "RAW.RAW_NEWS",
@@ -40,6 +37,15 @@ TABLES = (
     "ANALYTICS.FACT_INTRADAY_METRICS",
     "ANALYTICS.FACT_ALERTS",
 )
+
+
+@dataclass(frozen=True)
+class CoveredTime:
+    """The time that a demo covered, UTC epoch ms: history from its start, then live minutes up to its end."""
+
+    start_ms: int
+    live_from_ms: int
+    end_ms: int
 
 
 @dataclass
@@ -96,7 +102,7 @@ class Summary:
         }
         return [text for text, holds in checks.items() if not holds]
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "failures": self.failures()}
 
     def table(self) -> Table:
@@ -109,9 +115,9 @@ class Summary:
         table.add_row("rows twice", f"{self.doubled_rows:,}")
         table.add_row("vendor's bars missing", f"{self.bars_missing:,}")
         for rule, count in sorted(self.alerts_by_rule.items()):
-            found, missed = self.labels_found.get(rule, 0), self.labels_missed.get(rule, 0)
+            hit, missed = self.labels_found.get(rule, 0), self.labels_missed.get(rule, 0)
             forms = ", ".join(f"{number:,} {form}" for form, number in sorted(self.alerts_by_form[rule].items()))
-            table.add_row(rule, f"{count:,} alerts ({forms}); labelled: {found} found, {missed} missed")
+            table.add_row(rule, f"{count:,} alerts ({forms}); labelled: {hit} found, {missed} missed")
         table.add_row("alerts retracted", f"{self.alerts_retracted:,}")
         table.add_row("live alerts", f"{self.live_alerts:,}, {self.live_robust_alerts:,} of a robust form")
         table.add_row(
@@ -125,135 +131,99 @@ class Summary:
         return table
 
 
-def summarise(demo: Demo) -> Summary:
-    environment = demo.stack.environment
-    everything = broker.read(demo.kafka, {(broker.ALERTS, p): None for p in demo.partitions}, limit=10_000_000)
-    alerts = [(message, wire.decode(message.value)) for message in everything.messages]
+def summarise(clients: Clients, covered: CoveredTime) -> Summary:
+    """Ask every part of a stack, at rest, what it has done in the time that a demo covered."""
+    messages = broker.read(clients.kafka, dict.fromkeys(clients.positions(broker.ALERTS)), limit=10_000_000).messages
+    decoded = ((message.timestamp_ms, wire.decode(message.value)) for message in messages)
+    alerts = [(stored_ms, record) for stored_ms, record in decoded if isinstance(record, Alert)]
     newest = {alert.event_id: alert for _, alert in alerts}.values()
-    live = [(message, alert) for message, alert in alerts if alert.source == "live"]
-    of_live = [alert for alert in newest if alert.source == "live"]
+    live = [alert for alert in newest if alert.source == "live"]
     forms: dict[str, Counter[str]] = {}
     for alert in newest:
         forms.setdefault(alert.rule, Counter())[alert.form] += 1
-    book = ParameterBook.load(Settings.from_env(environment).parameters_file)
-    replayed, differences = agreement.differences(demo.kafka, len(demo.partitions), sessions=demo.sessions, book=book)
+    replayed, differences = agreement.differences(
+        clients.kafka, len(clients.partitions), sessions=clients.sessions, book=clients.book
+    )
     summary = Summary(
-        profiles=len(read_background(demo.kafka)[1]),
+        profiles=len(read_background(clients.kafka)[1]),
         alerts_by_rule=dict(Counter(alert.rule for alert in newest)),
         alerts_by_form={rule: dict(counts) for rule, counts in forms.items()},
         alerts_retracted=sum(alert.status == "retracted" for alert in newest),
-        live_alerts=len(of_live),
-        live_robust_alerts=sum(alert.form == "robust" for alert in of_live),
+        live_alerts=len(live),
+        live_robust_alerts=sum(alert.form == "robust" for alert in live),
         alerts_replayed=replayed,
         replay_differences=differences,
-        alerts_notified=_notified(environment),
-        alerts_shown=demo.airflow.shown_alerts(),
-        docs_shown=httpx.get(demo.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
+        alerts_notified=clients.database("select count(*) from alerts where rule <> %s", [MARKET_RULE])[0][0],
+        alerts_shown=clients.airflow.shown_alerts(),
+        docs_shown=httpx.get(clients.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
+        rows={table: clients.warehouse(f"select count(*) from {table}")[0][0] for table in TABLES},
+        doubled_rows=sum(
+            clients.warehouse(f"select count(*) - count(distinct event_id) from {table}")[0][0]
+            for table in TABLES
+            if table.startswith("RAW.")
+        ),
+        bars_missing=len(_vendor_minutes(clients, covered) - set(clients.warehouse(LANDED_MINUTES))),
     )
-    with snowflake.connector.connect(**warehouse_arguments(environment)) as connection:
-        cursor = connection.cursor()
-        summary.rows = {table: _one(cursor, f"select count(*) from {table}") for table in TABLES}
-        raw = [table for table in TABLES if table.startswith("RAW.")]
-        summary.doubled_rows = sum(_one(cursor, f"select count(*) - count(distinct event_id) from {t}") for t in raw)
-        summary.bars_missing = len(_vendor_minutes(demo) - _landed_minutes(cursor))
-    summary.minutes_polled, summary.symbols_polled_each_minute = _polled(demo)
-    summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(demo)
-    summary.labels_found, summary.labels_missed = _labels(demo, [alert for _, alert in alerts])
+    summary.minutes_polled, summary.symbols_polled_each_minute = _polled(clients)
+    summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(clients)
+    summary.labels_found, summary.labels_missed = _labels(clients, covered, [alert for _, alert in alerts])
     # Bars fetched late, after a pause of the demo, say nothing about the path's own latency; nor do corrections.
-    prompt = [
-        (message, alert)
-        for message, alert in live
-        if alert.data_age_ms <= PROMPT_MS and alert.status in ("fired", "refired")
+    waits = [
+        (stored_ms - alert.bar_close_ms) / 1000
+        for stored_ms, alert in alerts
+        if alert.source == "live" and alert.data_age_ms <= PROMPT_MS and alert.status in ("fired", "refired")
     ]
-    waits = [(message.timestamp_ms - alert.bar_close_ms) / 1000 for message, alert in prompt]
     if len(waits) > 1:
         cuts = quantiles(waits, n=20, method="inclusive")
         summary.latency_p50, summary.latency_p95 = cuts[9], cuts[18]
     return summary
 
 
-def _polled(demo: Demo) -> tuple[int, int]:
+def _polled(clients: Clients) -> tuple[int, int]:
     """Live minutes whose run succeeded, and the fewest symbols that one of them polled."""
-    runs = demo.airflow.runs("ingest_market_data", state="success")
     counts = []
-    for run in runs:
-        polls = [
-            task for task in demo.airflow.tasks("ingest_market_data", run["dag_run_id"]) if task["task_id"] == "poll"
-        ]
-        counts.append(sum(task["state"] == "success" for task in polls))
+    for run in clients.airflow.runs("ingest_market_data", state="success"):
+        tasks = clients.airflow.tasks("ingest_market_data", run["dag_run_id"])
+        counts.append(sum(task["task_id"] == "poll" and task["state"] == "success" for task in tasks))
     return len(counts), min(counts, default=0)
 
 
-def _dbt_tests(demo: Demo) -> tuple[int, int]:
+def _dbt_tests(clients: Clients) -> tuple[int, int]:
     """Data tests of the last build, passed and not passed, from dbt's own results."""
-    results = json.loads(Path(demo.stack.environment["DBT_DOCS_DIR"], "run_results.json").read_text())["results"]
+    results = json.loads(Path(clients.environment["DBT_DOCS_DIR"], "run_results.json").read_text())["results"]
     states = [result["status"] for result in results if result["unique_id"].startswith("test.")]
     return states.count("pass"), len(states) - states.count("pass")
 
 
-def _one(cursor: SnowflakeCursor, query: str) -> int:
-    return cursor.execute(query).fetchone()[0]
-
-
-def _landed_minutes(cursor: SnowflakeCursor) -> set[tuple[str, int]]:
-    cursor.execute(
-        "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
-        "where payload:timespan::varchar = 'minute'"
-    )
-    return set(cursor.fetchall())
-
-
-def _vendor_minutes(demo: Demo) -> set[tuple[str, int]]:
-    """Symbol and start of every usable minute bar that the vendor has for the demo's time, asked for anew."""
-    environment = demo.stack.environment
-    polygon = Polygon(environment["POLYGON_API_KEY"], environment["POLYGON_BASE_URL"])
-    symbols = environment["AIRFLOW_VAR_WATCHLIST"].split(",") if "AIRFLOW_VAR_WATCHLIST" in environment else []
-    answers = (polygon.bars(symbol, "minute", demo.covered_from_ms, demo.covered_to_ms) for symbol in symbols)
-    records = (record for answer in answers for record in normalise.bars(answer, source="backfill"))
+def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[tuple[str, int]]:
+    """Symbol and start of every usable minute bar that the vendor has for the covered time, asked for anew."""
+    watchlist = clients.environment.get("AIRFLOW_VAR_WATCHLIST")
+    symbols = watchlist.split(",") if watchlist else []
+    payloads = (clients.polygon.bars(symbol, "minute", covered.start_ms, covered.end_ms) for symbol in symbols)
+    records = (record for payload in payloads for record in normalise.bars(payload, source="backfill"))
     return {(record.symbol, record.ts_ms) for record in records if isinstance(record, Bar)}
 
 
-def warehouse_arguments(environment: dict[str, str]) -> dict:
-    """Connector arguments from the SNOWFLAKE_* environment."""
-    names = ("account", "user", "password", "host", "port", "warehouse", "role", "database")
-    given = {name: environment.get(f"SNOWFLAKE_{name.upper()}") for name in names}
-    return {name: value for name, value in given.items() if value}
-
-
-def database_arguments(environment: dict[str, str], connection: str = "SURVEILLANCE_DB") -> dict:
-    """psycopg2's arguments from an Airflow connection to PostgreSQL in the environment."""
-    given = json.loads(environment[f"AIRFLOW_CONN_{connection}"])
-    names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
-    return {name: given[key] for key, name in names.items()}
-
-
-def _notified(environment: dict[str, str]) -> int:
-    with closing(psycopg2.connect(**database_arguments(environment))) as connection, connection.cursor() as cursor:
-        cursor.execute("select count(*) from alerts where rule <> %s", (MARKET_RULE,))
-        return cursor.fetchone()[0]
-
-
-def _labels(demo: Demo, alerts: list[Alert]) -> tuple[dict[str, int], dict[str, int]]:
-    """Labelled anomalies by kind: found (an alert of that rule in the window), and missed though all of it was seen."""
-    if demo.stack.market.mode == "vendor":  # nobody labels the real market
+def _labels(clients: Clients, covered: CoveredTime, alerts: Sequence[Alert]) -> tuple[dict[str, int], dict[str, int]]:
+    """Labelled anomalies by kind: with an alert of that rule in the window, and without though all of it was seen."""
+    if clients.stack.market.mode == "vendor":  # nobody labels the real market
         return {}, {}
-    environment = demo.stack.environment
     answer = httpx.get(
-        f"{environment['POLYGON_BASE_URL']}/simulator/labels",
-        headers={"Authorization": f"Bearer {environment['POLYGON_API_KEY']}"},
+        f"{clients.environment['POLYGON_BASE_URL']}/simulator/labels",
+        headers={"Authorization": f"Bearer {clients.environment['POLYGON_API_KEY']}"},
         timeout=30,
     ).raise_for_status()
     times: dict[tuple[str, str], list[int]] = {}
     for alert in alerts:
         times.setdefault((alert.rule, alert.symbol), []).append(alert.ts_ms)
-    found, missed = Counter(), Counter()
+    hit, missed = Counter[str](), Counter[str]()
     for label in answer.json()["labels"]:
         kind, start, end = label["kind"], label["start_ms"], label["end_ms"]
         # Silence and broken bars are seen by live polls only; a gap needs the session before it.
-        seen_from = demo.live_from_ms if kind in WATERMARK_RULES else demo.covered_from_ms
+        seen_from = covered.live_from_ms if kind in WATERMARK_RULES else covered.start_ms
         if any(start <= ts <= end for ts in times.get((kind, label["symbol"]), ())):
-            found[kind] += 1
-        elif seen_from < start and end <= demo.covered_to_ms:
+            hit[kind] += 1
+        elif seen_from < start and end <= covered.end_ms:
             missed[kind] += 1
-    kinds = {*found, *missed}
-    return {kind: found[kind] for kind in kinds}, {kind: missed[kind] for kind in kinds}
+    kinds = {*hit, *missed}
+    return {kind: hit[kind] for kind in kinds}, {kind: missed[kind] for kind in kinds}

@@ -1,4 +1,4 @@
-"""supervisord: keeps the components running, writes their logs, stops them in reverse order."""
+"""supervisord keeps the components running, writes their logs and stops them in reverse order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ START_SECONDS = 60
 
 
 class Supervisor:
-    """The supervisord of one state folder, running or not."""
+    """The supervisord of one state folder, whether it runs or not."""
 
     def __init__(self, state: Path):
         self.config, self.logs = state / "supervisord.conf", state / "logs"
@@ -50,8 +50,8 @@ class Supervisor:
             return False
         return True
 
-    def states(self) -> list[dict]:
-        """State, description and log of every component; empty while or after supervisord stops."""
+    def states(self) -> list[dict[str, Any]]:
+        """Return state, description and log of every component; nothing while or after supervisord stops."""
         try:
             return self.rpc.getAllProcessInfo()
         except (Fault, OSError):
@@ -92,8 +92,8 @@ class Supervisor:
         except Fault as error:
             raise StackError(f"{name} cannot be started: {error.faultString}") from error
 
-    def info(self, name: str) -> dict:
-        """State, process id and start time (epoch seconds) of a component."""
+    def info(self, name: str) -> dict[str, Any]:
+        """Return state, process id and start time (epoch seconds) of a component."""
         return self.rpc.getProcessInfo(name)
 
     def stop(self, limit_seconds: float = 180) -> None:
@@ -116,7 +116,7 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """The end of a component's log."""
+        """Return the end of a component's log."""
         log = self.logs / f"{name}.log"
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
 
@@ -161,7 +161,7 @@ def _as_root() -> str:
 
 
 def _socket(state: Path) -> Path:
-    """A unix socket's path has a hard limit that a deep folder can exceed."""
+    """Return the socket's path; a deep folder can exceed the hard limit of its length."""
     path = state / "supervisor.sock"
     if len(str(path)) <= SOCKET_PATH_LIMIT:
         return path

@@ -35,19 +35,27 @@ def run(
     allow_remote: Annotated[bool, typer.Option(help="Bind beyond loopback, inside a container.")] = False,
     api_key: Annotated[str, typer.Option(envvar="SIMULATOR_API_KEY", show_default=False)] = "",
 ) -> None:
-    """Serves Polygon's REST API from a generated market or from recorded bars."""
+    """Serve Polygon's REST API from a generated market or from recorded bars."""
     try:
         _check(host, allow_remote, api_key)
         market = _market(seed, calendar, symbols, replay, shift_ms, round(publish_delay_seconds * 1000))
-        market, held_back = crowded(market, universe) if universe else market, _range(answer_ms)
+        market, held_back = crowded(market, universe) if universe else market, _milliseconds(answer_ms)
     except ConfigurationError as error:
         typer.echo(f"polygon simulator: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"polygon simulator: {market.mode} market, {len(market.instruments)} symbols, http://{host}:{port}")
     app = create_app(market, api_key, calls_per_minute, held_back)
-    # Who polls once a minute finds its connections still open.
-    options = {"timeout_keep_alive": KEEP_ALIVE_SECONDS, "backlog": 2048, "access_log": False, "date_header": False}
-    uvicorn.run(app, host=host, port=port, log_level="warning", **options)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        # Whoever polls once a minute keeps its connections.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        backlog=2048,
+        access_log=False,
+        date_header=False,
+    )
 
 
 def _check(host: str, allow_remote: bool, api_key: str) -> None:
@@ -63,15 +71,15 @@ def _check(host: str, allow_remote: bool, api_key: str) -> None:
         raise ConfigurationError(f"{host} is reachable from outside; use 127.0.0.1 or add --allow-remote")
 
 
-def _range(text: str) -> tuple[float, float]:
+def _milliseconds(text: str) -> tuple[float, float]:
     low, _, high = text.partition("-")
     try:
-        found = float(low), float(high or low)
+        least, most = float(low), float(high or low)
     except ValueError:
-        found = (-1.0, -1.0)
-    if not 0 <= found[0] <= found[1] <= LONGEST_ANSWER_MS:
+        least = most = -1.0
+    if not 0 <= least <= most <= LONGEST_ANSWER_MS:
         raise ConfigurationError(f"--answer-ms {text} is no range of 0 to {LONGEST_ANSWER_MS}; write e.g. 20-80")
-    return found
+    return least, most
 
 
 def _market(seed: int, calendar: str, symbols: int, replay: Path | None, shift_ms: int, delay_ms: int) -> Market:

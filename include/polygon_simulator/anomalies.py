@@ -1,4 +1,4 @@
-"""What goes wrong in a session, where and when: the plan behind the labels.
+"""The anomalies of a session: which symbol, which kind, which minutes. Labels are made from this plan.
 
 Each kind has its own symbols of the day, so that no anomaly spoils another: some symbols fall silent in turn, so
 that at any time one has been silent for more than 15 minutes; the rest take market anomalies in turn, far apart
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 from zlib import crc32
 
 import numpy as np
 
-from include.polygon_simulator.bars import MINUTE_MS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import MINUTE_MS
 
 SILENCE_ALLOWED = 15  # minutes without a bar before feed_freshness fires
 SILENCE_NOTICED = 5  # the same where the symbol is known never to be silent
@@ -37,6 +38,16 @@ LENGTH = {"abnormal_volume": 3, "price_breakout": 10, "news_impact": 8, "volatil
 BREAKAGES = ("high below low", "negative volume", "open above high", "close of zero")
 
 
+class Label(TypedDict):
+    """An anomaly as a customer of the simulator sees it: the ``ts_ms`` of its alert is in ``start_ms``..``end_ms``."""
+
+    kind: str
+    symbol: str
+    start_ms: int
+    end_ms: int
+    detail: str
+
+
 @dataclass(frozen=True)
 class Anomaly:
     """One planned anomaly. Minutes count from the session's open; ``first``..``last`` is the label's window."""
@@ -50,8 +61,7 @@ class Anomaly:
     detail: str
     sign: int = 1  # of a move, and whether news leads (+1) or follows (-1) its volume
 
-    def label(self, session: Session) -> dict[str, object]:
-        """``start_ms``..``end_ms`` is where the ``ts_ms`` of the alert must lie."""
+    def label(self, session: Session) -> Label:
         return {
             "kind": self.kind,
             "symbol": self.symbol,
@@ -79,7 +89,7 @@ class Plan:
         self._seed, self._symbols, self._first_date = seed, symbols, first_date
         self.session = lru_cache(maxsize=64)(self._session)
 
-    def of(self, symbol: str, session: Session) -> list[Anomaly]:
+    def for_symbol(self, symbol: str, session: Session) -> list[Anomaly]:
         return [anomaly for anomaly in self.session(session) if anomaly.symbol == symbol]
 
     def _session(self, session: Session) -> tuple[Anomaly, ...]:
@@ -87,12 +97,12 @@ class Plan:
         order = [self._symbols[index] for index in rng.permutation(len(self._symbols))]
         quiet = max(2, len(order) // 5)
         minutes = (session.close_ms - session.open_ms) // MINUTE_MS
-        found = _silences(order[:quiet], minutes)
+        anomalies = _silences(order[:quiet], minutes)
         if session.date != self._first_date:
-            found += [_gap(symbol, rng) for symbol in order[:2]]
-        found += _market(order[quiet:], minutes, rng)
-        found += _broken(order[quiet:], minutes, found)
-        return tuple(sorted(found, key=lambda anomaly: (anomaly.minute, anomaly.symbol)))
+            anomalies += [_gap(symbol, rng) for symbol in order[:2]]
+        anomalies += _market(order[quiet:], minutes, rng)
+        anomalies += _broken(order[quiet:], minutes, anomalies)
+        return tuple(sorted(anomalies, key=lambda anomaly: (anomaly.minute, anomaly.symbol)))
 
 
 def _silences(symbols: list[str], minutes: int) -> list[Anomaly]:
@@ -120,14 +130,14 @@ def _gap(symbol: str, rng: np.random.Generator) -> Anomaly:
 def _market(symbols: list[str], minutes: int, rng: np.random.Generator) -> list[Anomaly]:
     every = max(3, -(-SPACING // len(symbols)))
     starts = range(WARM_UP, minutes - 2 * WARM_UP, every)
-    found = []
+    anomalies = []
     for turn, (minute, sign) in enumerate(zip(starts, rng.choice([-1, 1], len(starts)).tolist(), strict=True)):
-        lap, place = divmod(turn, len(symbols))
+        lap, index = divmod(turn, len(symbols))
         kind = MARKET_KINDS[(turn + lap) % len(MARKET_KINDS)]
         if kind == "volatility_spike" and minute < QUANTILE_WARM_UP:
             kind = "abnormal_volume"
-        found.append(_move(kind, symbols[place], minute, sign))
-    return found
+        anomalies.append(_move(kind, symbols[index], minute, sign))
+    return anomalies
 
 
 def _move(kind: str, symbol: str, minute: int, sign: int) -> Anomaly:
@@ -141,25 +151,25 @@ def _move(kind: str, symbol: str, minute: int, sign: int) -> Anomaly:
     return Anomaly(kind, symbol, minute, length, first, last, detail, sign)
 
 
-def _broken(symbols: list[str], minutes: int, taken: list[Anomaly]) -> list[Anomaly]:
-    """One broken bar every few minutes, on a symbol that has nothing else around that minute."""
+def _broken(symbols: list[str], minutes: int, others: list[Anomaly]) -> list[Anomaly]:
+    """Plan one broken bar every few minutes, on a symbol that has nothing else around that minute."""
     free = {symbol: np.ones(minutes, dtype=bool) for symbol in symbols}
-    for anomaly in taken:
+    for anomaly in others:
         if anomaly.symbol in free:
             start = anomaly.minute - CALM.get(anomaly.kind, 0) - 2
             free[anomaly.symbol][max(0, start) : anomaly.minute + anomaly.minutes + 2] = False
     every = max(BROKEN_EVERY, -(-BROKEN_SPACING // len(symbols)))
-    found: list[Anomaly] = []
+    broken: list[Anomaly] = []
     due = 2
     for minute in range(due, minutes - 12):
         if minute < due:
             continue
-        turn = len(found) % len(symbols)
+        turn = len(broken) % len(symbols)
         symbol = next((symbol for symbol in symbols[turn:] + symbols[:turn] if free[symbol][minute]), None)
         if symbol is None:
             continue
-        detail = BREAKAGES[len(found) % len(BREAKAGES)]
-        found.append(Anomaly("data_quality", symbol, minute, 1, minute, minute + 10, detail))
+        detail = BREAKAGES[len(broken) % len(BREAKAGES)]
+        broken.append(Anomaly("data_quality", symbol, minute, 1, minute, minute + 10, detail))
         free[symbol][minute : minute + BROKEN_SPACING] = False
         due = minute + every
-    return found
+    return broken

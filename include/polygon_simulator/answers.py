@@ -1,10 +1,10 @@
-"""Answers and refusals in the vendor's shape, and the moments that a request can name."""
+"""Answers and refusals in the vendor's shape, and the parameters of a request."""
 
 from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -14,7 +14,10 @@ from fastapi import Request, Response
 
 
 class RefusedError(Exception):
-    """A refusal with the vendor's body."""
+    """A refusal with the vendor's body.
+
+    It is an answer to a customer, not a failure of the platform: so it is no SurveillanceError.
+    """
 
     def __init__(
         self, code: int, status: str, text: str, headers: dict[str, str] | None = None, key: str | None = None
@@ -42,31 +45,31 @@ def cursor(**state: object) -> str:
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """Query parameters, those of a cursor included."""
-    found = dict(request.query_params)
-    if packed := found.pop("cursor", ""):
+    """Return the query parameters, those of a cursor included."""
+    given = dict(request.query_params)
+    if packed := given.pop("cursor", ""):
         try:
             text = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
         except ValueError:
             raise bad_request("Invalid cursor") from None
-        found |= dict(parse_qsl(text))
-    return found
+        given |= dict(parse_qsl(text))
+    return given
 
 
-def whole_number(found: Mapping[str, str], name: str, default: int, maximum: int) -> int:
-    """An integer parameter in 1..maximum.
+def whole_number(given: Mapping[str, str], name: str, default: int, maximum: int) -> int:
+    """Return an integer parameter in 1..maximum.
 
     Raises:
         RefusedError: anything else, as the vendor refuses it.
     """
-    text = found.get(name, str(default))
+    text = given.get(name, str(default))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= maximum:
         raise bad_request(f"'{name}' must be a whole number between 1 and {maximum}, but was '{text}'")
     return int(text)
 
 
-def moment(text: str, zone: tzinfo, *, end_of_day: bool = False) -> int:
-    """A date, an RFC 3339 time or an epoch in s, ms, us or ns -> UTC epoch milliseconds.
+def epoch_ms(text: str, zone: tzinfo, *, end_of_day: bool = False) -> int:
+    """Turn a date, an RFC 3339 time or an epoch in s, ms, us or ns into UTC epoch milliseconds.
 
     Raises:
         RefusedError: none of these.
@@ -89,20 +92,20 @@ def moment(text: str, zone: tzinfo, *, end_of_day: bool = False) -> int:
 
 
 def listing(request: Request, items: list[dict[str, Any]], *, sort: str, order: str, count: bool = True) -> Response:
-    """One page of a reference list: filtered, sorted, cut at ``limit``, with the way to the next page."""
-    found = parameters(request)
-    limit = whole_number(found, "limit", 10, 1000)
-    field = found.get("sort", sort)
-    ascending = found.get("order", order).startswith("asc")
-    kept = [item for item in items if _matches(item, found)]
+    """Return one page of a reference list: filtered, sorted, cut at ``limit``, with the address of the next page."""
+    given = parameters(request)
+    limit = whole_number(given, "limit", 10, 1000)
+    field = given.get("sort", sort)
+    ascending = given.get("order", order).startswith("asc")
+    kept = [item for item in items if _matches(item, given)]
     kept.sort(key=lambda item: (str(item.get(field, "")), str(item["ticker"])), reverse=not ascending)
-    offset = int(found.get("offset", "0"))
+    offset = int(given.get("offset", "0"))
     page = kept[offset : offset + limit]
     body: dict[str, Any] = {"results": page, "status": "OK", "request_id": request_id()}
     if count:
         body["count"] = len(page)
     if offset + limit < len(kept):
-        state = {key: value for key, value in found.items() if key not in ("offset", "apiKey")}
+        state = {key: value for key, value in given.items() if key not in ("offset", "apiKey")}
         body["next_url"] = f"{address(request)}?cursor={cursor(**state, offset=offset + limit)}"
     return answer(body)
 
@@ -111,7 +114,7 @@ def address(request: Request) -> str:
     return str(request.url.replace(query=None))
 
 
-_COMPARE = {
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "": lambda value, bound: value == bound,
     "gt": lambda value, bound: value > bound,
     "gte": lambda value, bound: value >= bound,
@@ -121,16 +124,17 @@ _COMPARE = {
 }
 
 
-def _matches(item: dict[str, Any], found: Mapping[str, str]) -> bool:
-    for name, bound in found.items():
+def _matches(item: dict[str, Any], given: Mapping[str, str]) -> bool:
+    for name, text in given.items():
         field, _, operator = name.partition(".")
         if field not in item or operator not in _COMPARE:
             continue
-        value = item[field]
-        if isinstance(value, (bool, str)):
-            value = str(value).lower() if isinstance(value, bool) else value
-        else:
-            bound = _number(name, bound)
+        value: Any = item[field]
+        bound: Any = text
+        if isinstance(value, bool):
+            value = str(value).lower()
+        elif not isinstance(value, str):
+            bound = _number(name, text)
         if not _COMPARE[operator](value, bound):
             return False
     return True

@@ -1,4 +1,4 @@
-"""Columns of bars and what is made of them: longer bars and JSON rows."""
+"""Bars as columns, and what is made of them: longer bars and JSON rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-MINUTE_MS = 60_000
 COLUMNS = ("t", "o", "h", "l", "c", "v", "vw", "n")
 
 
@@ -30,15 +29,16 @@ class Bars:
     def __len__(self) -> int:
         return len(self.t)
 
-    def take(self, index: Any) -> Bars:
+    def at(self, index: Any) -> Bars:
+        """Return the bars at an index, a slice or where a mask is true."""
         return Bars(*(getattr(self, name)[index] for name in COLUMNS))
 
     def between(self, start_ms: int, end_ms: int) -> Bars:
-        """Bars that start in [start_ms, end_ms)."""
-        return self.take(slice(*np.searchsorted(self.t, (start_ms, end_ms))))
+        """Return the bars that start in [start_ms, end_ms)."""
+        return self.at(slice(*np.searchsorted(self.t, (start_ms, end_ms))))
 
     def grouped(self, keys: np.ndarray, starts: np.ndarray | None = None) -> Bars:
-        """One bar per run of equal ``keys``; ``starts`` overrides the start of each."""
+        """Return one bar per run of equal ``keys``; ``starts`` overrides the start of each."""
         if not len(self):
             return self
         first = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
@@ -57,7 +57,7 @@ class Bars:
         )
 
     def scaled(self, price: float) -> Bars:
-        """The same trades in shares that are worth ``price`` times as much."""
+        """Return the same trades in shares that are worth ``price`` times as much."""
         if price == 1.0:
             return self
         prices = {name: np.round(getattr(self, name) * price, 4) for name in ("o", "h", "l", "c", "vw")}
@@ -66,9 +66,9 @@ class Bars:
         return Bars(t=self.t, v=volume, n=self.n, **prices)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The bars as the vendor's JSON objects; unknown ``vw`` and ``n`` are absent."""
+        """Return the bars as the vendor's JSON objects; unknown ``vw`` and ``n`` are absent."""
         columns = (self.v, self.vw, self.o, self.c, self.h, self.l, self.t, self.n)
-        found = []
+        rows = []
         for v, vw, o, c, h, low, t, n in zip(*(column.tolist() for column in columns), strict=True):
             row = {"v": v, "vw": vw, "o": o, "c": c, "h": h, "l": low, "t": t, "n": n}
             if vw != vw:
@@ -77,8 +77,8 @@ class Bars:
                 del row["n"]
             else:
                 row["n"] = int(n)
-            found.append(row)
-        return found
+            rows.append(row)
+        return rows
 
 
 def concatenate(parts: list[Bars]) -> Bars:

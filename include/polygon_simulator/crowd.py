@@ -13,10 +13,12 @@ from zlib import crc32
 
 import numpy as np
 
-from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.anomalies import Label
+from include.polygon_simulator.bars import Bars
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import MINUTE_MS
 
-THIN_EVERY, THIN_TRADES = 10, 0.7  # one symbol of so many trades only in such a share of the minutes
+THIN_EVERY, THIN_TRADES = 10, 0.7  # one symbol of so many trades in this share of the minutes only
 BURST_MINUTES, BURST_TIMES = 3, 10  # of abnormal volume
 # A breakout leaves the band in steps of so many widths of it, with volume, and fades more slowly than the band is wide.
 RISE_MINUTES, RISE_WIDTHS, FADE_WIDTHS, RISE_TIMES = 3, 3.0, 0.1, 1.8
@@ -25,7 +27,7 @@ SHORTEST_CYCLE, LONGEST_CYCLE = 180, 1440  # minutes between two anomalies of a 
 
 
 class Columns(NamedTuple):
-    """Bars, named as on the wire: an array of symbols x minutes each. Those not ``traded`` do not exist."""
+    """Bars, named as on the wire, one array of symbols x minutes per field; those not ``traded`` do not exist."""
 
     o: np.ndarray
     h: np.ndarray
@@ -47,7 +49,7 @@ class Crowd:
 
     def __init__(self, seed: int, symbols: tuple[str, ...]):
         self.symbols, self._seed = symbols, seed
-        self._place = {symbol: place for place, symbol in enumerate(symbols)}
+        self._index = {symbol: index for index, symbol in enumerate(symbols)}
         self._cycle = int(np.clip(len(symbols) // 4, SHORTEST_CYCLE, LONGEST_CYCLE))
         names = np.array([crc32(symbol.encode()) for symbol in symbols], dtype=np.uint64)
         self._keys = _mixed(names + np.uint64(seed % 2**31 << 32))
@@ -59,24 +61,24 @@ class Crowd:
         self._slow, self._fast, *_ = (2 * np.pi * phase for phase in _uniforms(_mixed(_mixed(self._keys))))
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
-        """Bars of the session that start in [start_ms, end_ms)."""
+        """Return the session's bars that start in [start_ms, end_ms)."""
         first = -(-max(start_ms, session.open_ms) // MINUTE_MS)
         numbers = np.arange(first, -(-min(end_ms, session.close_ms) // MINUTE_MS), dtype=np.int64)
-        place = self._place[symbol]
+        index = self._index[symbol]
         if len(numbers) <= KEPT_MINUTES // 2:
-            columns = np.array([self.minute(number)[:, place] for number in numbers.tolist()]).reshape(-1, 8).T
+            columns = np.array([self.minute(number)[:, index] for number in numbers.tolist()]).reshape(-1, 8).T
         else:
-            columns = np.array(self.columns(numbers, slice(place, place + 1)))[:, 0]
+            columns = np.array(self.columns(numbers, slice(index, index + 1)))[:, 0]
         *values, traded = columns
-        return Bars(numbers * MINUTE_MS, *values).take(traded > 0)
+        return Bars(numbers * MINUTE_MS, *values).at(traded > 0)
 
     def _minute(self, number: int) -> np.ndarray:
-        """One minute of all symbols: a row for each of ``Columns``."""
+        """Return one minute of all symbols: a row for each field of ``Columns``."""
         return np.array(self.columns(np.array([number])))[:, :, 0]
 
-    def columns(self, numbers: np.ndarray, places: slice = slice(None)) -> Columns:
-        """Bars of the minutes with these numbers, counted from 1970, of the symbols at ``places``, or of all."""
-        chosen = np.arange(len(self.symbols))[places, None]
+    def columns(self, numbers: np.ndarray, symbols: slice = slice(None)) -> Columns:
+        """Return bars of the minutes with these numbers, counted from 1970, of a slice of the symbols or of all."""
+        chosen = np.arange(len(self.symbols))[symbols, None]
         width, turn = self._width[chosen], numbers + chosen + self._seed
         since, sort = turn % self._cycle, turn // self._cycle + chosen
         burst = (sort % 2 == 0) & (since < BURST_MINUTES)
@@ -100,15 +102,15 @@ class Crowd:
         traded = (chance < self._trades[chosen]) | (since < BURST_MINUTES)
         return Columns(o, h, low, c, v, np.round((o + h + low + c) / 4, 4), 1 + v // 100, traded)
 
-    def labels(self, session: Session, start_ms: int, end_ms: int) -> Iterator[dict[str, object]]:
-        """Anomalies of the session that begin in [start_ms, end_ms]; see ``Anomaly.label``."""
+    def labels(self, session: Session, start_ms: int, end_ms: int) -> Iterator[Label]:
+        """Yield the labels of the session's anomalies that begin in [start_ms, end_ms]."""
         last = min(end_ms, session.close_ms - 1) // MINUTE_MS
         for number in range(-(-max(start_ms, session.open_ms) // MINUTE_MS), last + 1):
-            for place in range(-(number + self._seed) % self._cycle, len(self.symbols), self._cycle):
-                rises = ((number + place + self._seed) // self._cycle + place) % 2
+            for index in range(-(number + self._seed) % self._cycle, len(self.symbols), self._cycle):
+                rises = ((number + index + self._seed) // self._cycle + index) % 2
                 yield {
                     "kind": "price_breakout" if rises else "abnormal_volume",
-                    "symbol": self.symbols[place],
+                    "symbol": self.symbols[index],
                     "start_ms": number * MINUTE_MS,
                     "end_ms": (number + (12 if rises else 4)) * MINUTE_MS,
                     "detail": "three wide steps" if rises else f"three minutes of {BURST_TIMES} times the volume",
@@ -122,12 +124,12 @@ class Crowd:
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """Numbers that look random, the same for the same ones: the finalizer of splitmix64."""
+    """Mix numbers into ones that look random, the same for the same input: the finalizer of splitmix64."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return numbers ^ (numbers >> np.uint64(31))
 
 
 def _uniforms(mixed: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Four arrays in [0, 1), of 16 bits each."""
+    """Return four arrays in [0, 1), of 16 bits each."""
     return tuple((mixed >> np.uint64(16 * part) & np.uint64(0xFFFF)) / 65536 for part in range(4))

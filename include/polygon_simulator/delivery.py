@@ -1,4 +1,4 @@
-"""How an answer travels: with the vendor's clock, whole, in drops, without end."""
+"""The delivery of an answer: with the vendor's clock, whole, in drops or without end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DROP_BYTES, DROP_SECONDS, SWELL = 16, 1.0, b" " * 65_536
 
 
 def dated(send: Send, ahead_seconds: float) -> Send:
-    """Sends the vendor's clock, ``ahead_seconds`` before this machine's, with every answer."""
+    """Send the vendor's clock, ``ahead_seconds`` before this machine's, with every answer."""
 
     async def send_dated(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -25,7 +25,7 @@ def dated(send: Send, ahead_seconds: float) -> Send:
 
 
 async def gone(receive: Receive, seconds: float) -> bool:
-    """Waits, and says whether the client has hung up meanwhile."""
+    """Wait, and return whether the client has hung up meanwhile."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while (await receive())["type"] != "http.disconnect":
@@ -37,7 +37,7 @@ async def gone(receive: Receive, seconds: float) -> bool:
 async def deliver(
     kind: str, seconds: float | None, start: Message, whole: bytes, body: bytes, receive: Receive, send: Send
 ) -> None:
-    """Sends ``body`` in the way of its kind; ``whole`` is what it was before it was spoiled."""
+    """Send ``body`` in the way of its kind; ``whole`` is what it was before it was spoiled."""
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
     if kind != "endless":
         # Fewer bytes than declared make the server drop the connection.

@@ -1,4 +1,4 @@
-"""Who is let in, and how often."""
+"""The gate: who is let in, and how often."""
 
 from __future__ import annotations
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from include.polygon_simulator.anomalies import Plan
-from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.anomalies import Label, Plan
+from include.polygon_simulator.bars import Bars
 from include.polygon_simulator.crowd import Crowd
-from include.polygon_simulator.replay import RecordedSource
-from include.polygon_simulator.synthetic import SyntheticSource
+from include.polygon_simulator.recorded_bars import RecordedSource
+from include.polygon_simulator.synthetic_bars import SyntheticSource
 from include.polygon_simulator.universe import CANARIES, Instrument, generated, listed, recorded
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import NEW_YORK, Session, Sessions
+from include.surveillance.timespans import DAY_MS, MINUTE_MS, now_ms
 
-DAY_MS, FOREVER_MS = 86_400_000, 2**53
-
-
-def wall_clock() -> int:
-    """Now in UTC epoch milliseconds."""
-    return time.time_ns() // 1_000_000
+FOREVER_MS = 2**53
 
 
 class Source(Protocol):
-    """Where minute bars come from, in shares that ``share_factor`` converts to those of a session."""
+    """A source of minute bars, in shares that ``share_factor`` converts to those of a session."""
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars: ...
     def breakages(self, symbol: str, session: Session) -> dict[int, str]: ...
@@ -49,31 +44,31 @@ class Market:
     instruments: dict[str, Instrument]
     sources: dict[str, Source]
     plan: Plan
-    clock: Callable[[], int] = wall_clock
+    clock: Callable[[], int] = now_ms
     delay_ms: int = 1000
     first_ms: int = 0
     last_ms: int | None = None  # a recording ends
     crowd: Crowd | None = None  # the source of very many symbols
 
     @property
-    def zone(self) -> ZoneInfo | Any:
-        """Where days begin: New York, or UTC in the market that never closes."""
+    def zone(self) -> tzinfo:
+        """The zone in which days begin: New York, or UTC in the market that never closes."""
         return UTC if self.sessions.calendar == "24/7" else NEW_YORK
 
     def day_start(self, session: Session) -> int:
-        """Local midnight before the session, moved in time with it."""
+        """Return the local midnight before the session, moved in time with it."""
         midnight = datetime.combine(date.fromisoformat(session.date), datetime.min.time(), self.zone)
         return int(midnight.timestamp() * 1000) + self.sessions.shift_ms
 
     def day(self, session: Session) -> str:
-        """The date on which the session runs by the server's clock."""
+        """Return the date on which the session runs by the server's clock."""
         return datetime.fromtimestamp(session.open_ms / 1000, self.zone).date().isoformat()
 
     def today(self) -> str:
         return datetime.fromtimestamp(self.clock() / 1000, self.zone).date().isoformat()
 
     def sessions_between(self, start_ms: int, end_ms: int) -> Iterator[Session]:
-        """Sessions of this market that overlap [start_ms, end_ms), oldest first."""
+        """Yield the sessions of this market that overlap [start_ms, end_ms), oldest first."""
         end_ms = min(end_ms, self.clock())
         if self.last_ms is not None:
             end_ms = min(end_ms, self.last_ms + 1)
@@ -85,48 +80,48 @@ class Market:
             session = self.sessions.following(session.open_ms)
 
     def latest_sessions(self, count: int) -> list[Session]:
-        """The latest ``count`` sessions that have opened by now, newest first."""
+        """Return the latest ``count`` sessions that have opened by now, newest first."""
         edge = self.clock() if self.last_ms is None else min(self.clock(), self.last_ms)
         return [s for s in reversed(self.sessions.recent(count, edge)) if s.close_ms > self.first_ms]
 
     @property
     def visible_ms(self) -> int:
-        """Bars of minutes that start before it are visible."""
+        """The time before which bars must start to be visible."""
         return self.clock() - self.delay_ms - MINUTE_MS + 1
 
     def minutes(
         self, symbol: str, session: Session, adjusted: bool = True, start_ms: int = 0, end_ms: int = FOREVER_MS
     ) -> Bars:
-        """The session's visible minute bars that start in [start_ms, end_ms), unbroken."""
+        """Return the session's visible minute bars that start in [start_ms, end_ms), unbroken."""
         source = self.sources[symbol]
         known = source.minutes(symbol, session, start_ms, min(end_ms, self.visible_ms))
-        basis = self.sessions.at_or_before(self.clock()) if adjusted else session
-        return known.scaled(source.share_factor(symbol, basis))
+        today = self.sessions.at_or_before(self.clock()) if adjusted else None
+        return known.scaled(source.share_factor(symbol, today or session))
 
     def session_bar(self, symbol: str, session: Session, adjusted: bool = True) -> Bars:
-        """The session's visible minutes as one bar that starts at its local midnight; empty before the first trade."""
+        """Return the visible minutes as one bar that starts at local midnight; no bar before the first trade."""
         minutes = self.minutes(symbol, session, adjusted)
         return minutes.grouped(np.zeros(len(minutes)), np.array([self.day_start(session)], dtype=np.int64))
 
-    def labels(self, start_ms: int, end_ms: int) -> list[dict[str, object]]:
-        """Labels whose window touches [start_ms, end_ms] and has begun."""
+    def labels(self, start_ms: int, end_ms: int) -> list[Label]:
+        """Return the labels whose window touches [start_ms, end_ms] and has begun."""
         end_ms = min(end_ms, self.clock())
         if self.last_ms is not None:
             end_ms = min(end_ms, self.last_ms)
-        found = [
+        labels = [
             anomaly.label(session)
             for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1)
             for anomaly in self.plan.session(session)
         ]
         if self.crowd:
             for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1):
-                found += self.crowd.labels(session, start_ms - DAY_MS, end_ms)
-        touching = [label for label in found if label["start_ms"] <= end_ms and label["end_ms"] >= start_ms]
+                labels += self.crowd.labels(session, start_ms - DAY_MS, end_ms)
+        touching = [label for label in labels if label["start_ms"] <= end_ms and label["end_ms"] >= start_ms]
         return sorted(touching, key=lambda label: (label["start_ms"], label["symbol"]))
 
 
 def synthetic_market(seed: int, calendar: str, symbols: int, **options: Any) -> Market:
-    """A generated market on the sessions of ``calendar``.
+    """Make a generated market on the sessions of ``calendar``.
 
     Raises:
         ConfigurationError: unknown calendar, or a number of symbols that the market does not have.
@@ -146,13 +141,15 @@ def synthetic_market(seed: int, calendar: str, symbols: int, **options: Any) -> 
 
 
 def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Market:
-    """Recorded bars on XNYS, moved by ``shift_ms``, and canaries that carry the labelled anomalies.
+    """Make a market of recorded bars on XNYS, moved by ``shift_ms``, and canaries that carry the labelled anomalies.
 
     Raises:
         ConfigurationError: the file cannot be replayed.
     """
     sessions, recording = Sessions("XNYS", shift_ms), RecordedSource(path, shift_ms)
-    first = sessions.at_or_before(recording.first_ms)
+    first, last = (sessions.at_or_before(edge_ms) for edge_ms in (recording.first_ms, recording.last_ms))
+    if first is None or last is None:
+        raise ConfigurationError(f"{path} begins before the exchange calendar, in 2000; give a newer recording")
     plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), first_date=first.date)
     canaries = SyntheticSource(seed, CANARIES, sessions, plan, splits=False)
     instruments = (*recorded(recording.symbols), *CANARIES)
@@ -164,13 +161,13 @@ def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Marke
         sources=dict.fromkeys(recording.symbols, recording) | {canary.symbol: canaries for canary in CANARIES},
         plan=plan,
         first_ms=first.open_ms,
-        last_ms=sessions.at_or_before(recording.last_ms).close_ms - 1,
+        last_ms=last.close_ms - 1,
         **options,
     )
 
 
 def crowded(market: Market, path: Path) -> Market:
-    """The market with all symbols of a CSV beside its own; see ``crowd``.
+    """Return the market with all symbols of a CSV beside its own; see ``crowd``.
 
     Raises:
         ConfigurationError: unreadable file, or one without a column ``symbol`` or ``ticker``.

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.polygon_simulator.answers import RefusedError
 from include.polygon_simulator.delivery import dated, deliver, gone
-from include.polygon_simulator.spoiling import spoiled
+from include.polygon_simulator.spoiled_answers import spoil
 
 Kind = Literal[
     "429",
@@ -85,7 +85,7 @@ class Misbehaviour:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        order = self._take(scope)
+        order = self._next_order(scope)
         if self.answer_ms[1] and _is_vendors(scope):
             await asyncio.sleep(uniform(*self.answer_ms) / 1000)
         send = dated(send, order.seconds or 0.0 if order and order.kind == "clock" else 0.0)
@@ -98,12 +98,12 @@ class Misbehaviour:
                 return
             start, body = await self._answer(scope, receive)
             if start["status"] == 200:
-                await deliver(order.kind, order.seconds, start, body, spoiled(order.kind, body, scope), receive, send)
+                await deliver(order.kind, order.seconds, start, body, spoil(order.kind, body, scope), receive, send)
             else:
                 await send(start)
                 await send({"type": "http.response.body", "body": body})
 
-    def _take(self, scope: Scope) -> Order | None:
+    def _next_order(self, scope: Scope) -> Order | None:
         if not self.orders or not _is_vendors(scope):
             return None
         named = set(scope["path"].split("/")) | set(parse_qs(scope["query_string"].decode()).get("ticker", []))
@@ -120,7 +120,7 @@ class Misbehaviour:
         return None
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-        """What the vendor's route answers."""
+        """Return the status and headers, and the body, that the vendor's route answers."""
         messages: list[Message] = []
 
         async def collect(message: Message) -> None:

@@ -11,10 +11,10 @@ from zlib import crc32
 import numpy as np
 
 from include.polygon_simulator.anomalies import Anomaly
-from include.polygon_simulator.bars import MINUTE_MS
 from include.polygon_simulator.market import Market
-from include.polygon_simulator.synthetic import article_minute
+from include.polygon_simulator.synthetic_bars import article_minute
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import MINUTE_MS
 
 HEADLINES = {
     "positive": ("{name} raises its outlook", "Analysts turn upbeat on {name}", "{name} wins a large order"),
@@ -44,18 +44,18 @@ class Newsroom:
         self._session = lru_cache(maxsize=64)(self._write_session)
 
     def articles(self, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
-        """Articles published in [start_ms, end_ms] and visible by now, oldest first, in the vendor's shape."""
+        """Return articles published in [start_ms, end_ms] and visible by now, oldest first, in the vendor's shape."""
         end_ms = min(end_ms, self._market.clock() - self._market.delay_ms)
-        found = []
+        articles = []
         for session in self._market.sessions_between(start_ms, end_ms + 1):
-            found += [(at, article) for at, article in self._session(session) if start_ms <= at <= end_ms]
-        return [article for _, article in found]
+            articles += [article for at, article in self._session(session) if start_ms <= at <= end_ms]
+        return articles
 
     def _write_session(self, session: Session) -> list[tuple[int, dict[str, Any]]]:
         market = self._market
         rng = np.random.default_rng([market.seed, crc32(b"news"), crc32(session.date.encode())])
         symbols = list(market.instruments)
-        found = [
+        articles = [
             self._labelled(anomaly, session, symbols)
             for anomaly in market.plan.session(session)
             if anomaly.kind == "news_impact"
@@ -66,8 +66,8 @@ class Newsroom:
             mood = str(rng.choice(["positive", "neutral"]))
             # Some articles have no insights: unknown, not neutral.
             moods = dict.fromkeys(chosen, "neutral") | {chosen[0]: mood} if rng.uniform() > 0.3 else {}
-            found.append(self._article(at, chosen, mood, moods))
-        return sorted(found, key=lambda item: (item[0], item[1]["id"]))
+            articles.append(self._article(at, chosen, mood, moods))
+        return sorted(articles, key=lambda item: (item[0], item[1]["id"]))
 
     def _labelled(self, anomaly: Anomaly, session: Session, symbols: list[str]) -> tuple[int, dict[str, Any]]:
         at = session.open_ms + article_minute(anomaly) * MINUTE_MS + 20_000

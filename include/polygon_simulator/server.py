@@ -1,18 +1,18 @@
-"""The application: the vendor's routes behind a key, and the simulator's own controls."""
+"""The server's application: the vendor's routes behind a key, and the simulator's own controls."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 
 from include.polygon_simulator.answers import RefusedError, answer, bad_request
+from include.polygon_simulator.bar_routes import bars_router
 from include.polygon_simulator.gate import Gate
 from include.polygon_simulator.market import Market
 from include.polygon_simulator.misbehaviour import Kind, Misbehaviour, Order
-from include.polygon_simulator.routes_bars import bars_router
-from include.polygon_simulator.routes_reference import reference_router
+from include.polygon_simulator.reference_routes import reference_router
 
 LABEL_SESSIONS = 3
 
@@ -20,7 +20,7 @@ LABEL_SESSIONS = 3
 def create_app(
     market: Market, api_key: str, calls_per_minute: int = 0, answer_ms: tuple[float, float] = (0, 0)
 ) -> FastAPI:
-    """The ASGI application.
+    """Make the ASGI application.
 
     Args:
         market: what it serves.
@@ -28,7 +28,6 @@ def create_app(
         calls_per_minute: answers 429 beyond this many calls in 60 seconds; 0 for no limit.
         answer_ms: the least and the most time that an answer of the vendor's routes is held back.
     """
-
     orders: list[Order] = []
     app = FastAPI(title="Polygon simulator", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(bars_router(market))
@@ -76,7 +75,7 @@ def create_app(
         try:
             order = msgspec.json.decode(await request.body(), type=Order)
         except msgspec.DecodeError as error:
-            raise bad_request(f"{error}; kinds are {', '.join(Kind.__args__)}") from error
+            raise bad_request(f"{error}; kinds are {', '.join(get_args(Kind))}") from error
         orders.append(order)
         return answer({"pending": orders})
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from msgspec.json import encode
 
-from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.bars import Bars
 from include.polygon_simulator.crowd import Crowd
 from include.polygon_simulator.market import Market
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import MINUTE_MS
 
 ZERO = dict.fromkeys(("c", "h", "l", "o", "v", "vw"), 0)
 SAMPLE_MINUTES = 30  # a day of the crowd is estimated from one minute out of so many
@@ -27,24 +28,25 @@ class Snapshots:
         self._estimate = lru_cache(maxsize=2)(_estimate)
 
     def everything(self) -> bytes:
-        """The answer with every ticker."""
+        """Return the answer with every ticker."""
         return self._everything((self._market.visible_ms - 1) // MINUTE_MS)
 
-    def of(self, ticker: str) -> dict[str, Any]:
-        """One ticker, exactly."""
+    def snapshot(self, ticker: str) -> dict[str, Any]:
+        """Return one ticker, exactly."""
         market, sessions = self._market, self._market.latest_sessions(2)
         days = [_only(market.session_bar(ticker, session)) for session in sessions] + [ZERO, ZERO]
-        traded = (market.minutes(ticker, session).take(slice(-1, None)).rows() for session in sessions)
+        traded = (market.minutes(ticker, session).at(slice(-1, None)).rows() for session in sessions)
         newest = next((rows[0] for rows in traded if rows), ZERO | {"t": 0, "n": 0})
         return _shaped(ticker, days[0], days[1], newest)
 
     def _make_everything(self, minute: int) -> bytes:
         market = self._market
-        found = [encode(self.of(ticker)) for ticker in market.instruments if market.sources[ticker] is not market.crowd]
+        few = (ticker for ticker in market.instruments if market.sources[ticker] is not market.crowd)
+        tickers = [encode(self.snapshot(ticker)) for ticker in few]
         sessions = [session for session in market.latest_sessions(3) if session.open_ms <= minute * MINUTE_MS]
         if market.crowd and sessions:
-            found += self._crowd(market.crowd, minute, sessions)
-        return b'{"count":%d,"status":"OK","tickers":[%b]}' % (len(found), b",".join(found))
+            tickers += self._crowd(market.crowd, minute, sessions)
+        return b'{"count":%d,"status":"OK","tickers":[%b]}' % (len(tickers), b",".join(tickers))
 
     def _crowd(self, crowd: Crowd, minute: int, sessions: list[Session]) -> list[bytes]:
         today, before = sessions[0], sessions[min(1, len(sessions) - 1)]
@@ -66,10 +68,10 @@ class Snapshots:
 
 
 def _estimate(crowd: Crowd, first: int, end: int) -> np.ndarray:
-    """The bar of the minutes with the numbers first..end: rows o, h, l, c, v, vw."""
-    of = crowd.columns(np.arange(first, end, SAMPLE_MINUTES))
+    """Estimate the bar of the minutes with the numbers first..end: rows o, h, l, c, v, vw."""
+    it = crowd.columns(np.arange(first, end, SAMPLE_MINUTES))
     return np.array(
-        (of.o[:, 0], of.h.max(1), of.l.min(1), of.c[:, -1], of.v.sum(1) * SAMPLE_MINUTES, np.round(of.vw.mean(1), 4))
+        (it.o[:, 0], it.h.max(1), it.l.min(1), it.c[:, -1], it.v.sum(1) * SAMPLE_MINUTES, np.round(it.vw.mean(1), 4))
     )
 
 

@@ -29,7 +29,7 @@ class Instrument:
     thin: bool = False
 
     def identifier(self, kind: str, length: int) -> str:
-        """A stable made-up identifier, e.g. for FIGI and CIK."""
+        """Return a stable made-up identifier, e.g. for FIGI and CIK."""
         return hashlib.sha256(f"{kind}|{self.symbol}".encode()).hexdigest().upper()[:length]
 
     @property
@@ -76,7 +76,7 @@ CANARIES = tuple(
 
 
 def generated(count: int) -> tuple[Instrument, ...]:
-    """The first ``count`` instruments of the generated market.
+    """Return the first ``count`` instruments of the generated market.
 
     Raises:
         ConfigurationError: ``count`` is outside 5..24.
@@ -91,7 +91,7 @@ def recorded(symbols: list[str]) -> tuple[Instrument, ...]:
 
 
 def listed(path: Path) -> Iterator[Instrument]:
-    """The instruments of a CSV with a column ``symbol`` or ``ticker``, and perhaps ``name``.
+    """Yield the instruments of a CSV with a column ``symbol`` or ``ticker``, and perhaps ``name``.
 
     Raises:
         ConfigurationError: unreadable file, no such column, or no symbol.

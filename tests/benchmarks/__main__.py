@@ -16,8 +16,8 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from tests.benchmarks import machine, measuring, report
-from tests.benchmarks.market import Market, by_series, recorded, repeated, table
+from tests.benchmarks import machine, measurements, report
+from tests.benchmarks.market import Market, by_series, read_recorded, repeat, table
 
 ENGINE_BARS = 4_000_000
 PANDAS_BARS = 400_000
@@ -41,35 +41,35 @@ def main(
     """All literal rules of bars together, on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    parts, found = set(only or Part), {"machine": machine.facts()}
-    real = recorded(data) if data.exists() else None
+    parts, results = set(only or Part), {"machine": machine.facts()}
+    real = read_recorded(data) if data.exists() else None
     if real is None:
         typer.echo(f"no {data}: recorded bars are left out; set SHARED_DATA to a folder of Parquet bars", err=True)
     if Part.engine in parts:
-        found["engine"] = {}
+        results["engine"] = {}
         markets = {"invented minutes": Market(1000).bars(ENGINE_BARS // 1000)}
         if real is not None:
-            markets["recorded minutes, repeated"] = repeated(real[real["timespan"] == "minute"], ENGINE_BARS // 2)
-            markets["recorded, all kinds, repeated"] = repeated(real, ENGINE_BARS // 2)
+            markets["recorded minutes, repeated"] = repeat(real[real["timespan"] == "minute"], ENGINE_BARS // 2)
+            markets["recorded, all kinds, repeated"] = repeat(real, ENGINE_BARS // 2)
         for name, bars in markets.items():
             orders = {"file": by_series(bars), "log": bars}
             for history in ("exact", "sketch"):
                 for order, ordered in orders.items():
-                    found["engine"][f"{name}, {history}, {order}"] = measuring.engine_rate(ordered, history)
+                    results["engine"][f"{name}, {history}, {order}"] = measurements.engine_rate(ordered, history)
     if Part.pandas in parts:
         samples = {"invented minutes": table(Market(100).bars(PANDAS_BARS // 100))}
         samples |= {} if real is None else {"recorded": real}
-        found["pandas"] = {name: measuring.against_pandas(_keys(bars)) for name, bars in samples.items()}
+        results["pandas"] = {name: measurements.against_pandas(_keys(bars)) for name, bars in samples.items()}
     if Part.live in parts:
-        found["live"] = measuring.live_step(symbols=11_000, warm_bars=400)
+        results["live"] = measurements.live_step(symbols=11_000, warm_bars=400)
     if Part.flat in parts:
-        found["flat"] = measuring.flat_cost(flat_bars, symbols=2000)
-    text = report.markdown(found)
+        results["flat"] = measurements.flat_cost(flat_bars, symbols=2000)
+    text = report.markdown(results)
     typer.echo(text)
     if parts == set(Part):
         out.mkdir(parents=True, exist_ok=True)
         (out / "detection.md").write_text(text)
-        (out / "detection.json").write_text(json.dumps(found, indent=2) + "\n")
+        (out / "detection.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _keys(bars: pd.DataFrame) -> pd.DataFrame:

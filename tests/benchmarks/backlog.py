@@ -17,10 +17,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+import snowflake.connector
 import typer
 
 from include.local_stack import kafka as kafka_broker
-from include.surveillance import broker
+from include.surveillance import broker, warehouse
 from include.surveillance.records import Bar
 from tests.benchmarks import machine
 from tests.benchmarks.market import Market
@@ -31,7 +32,7 @@ from tests.paths import MEASURED
 SYMBOLS = 200
 LIMIT_MB = 1024
 TASKS = {
-    "detect": "microbatch.detect_partition(kafka, 0, sessions=Sessions()).records",
+    "detect": "detect_partition(kafka, 0, sessions=Sessions()).records",
     "land": "sum(landed(kafka, topic) for topic in warehouse.TABLES)",
 }
 TASK = """
@@ -39,7 +40,7 @@ import json, os, resource, time
 from contextlib import closing
 import snowflake.connector
 from include.surveillance import warehouse
-from include.surveillance.detection import microbatch
+from tests.integration.detecting import detect_partition
 from include.surveillance.sessions import Sessions
 
 def landed(kafka, topic):
@@ -60,19 +61,19 @@ def main(
     """The exit code is 1 when a task held more than 1 GiB, or not every bar was measured and landed."""
     about = machine.facts()
     with tempfile.TemporaryDirectory(prefix="backlog-") as name:
-        found = measured(Path(name), bars)
-    text = markdown(found, about, bars)
+        tasks = measure(Path(name), bars)
+    text = markdown(tasks, about, bars)
     typer.echo(text)
     out.mkdir(parents=True, exist_ok=True)
     (out / "backlog.md").write_text(text)
-    (out / "backlog.json").write_text(json.dumps({"machine": about, "bars": bars, "tasks": found}, indent=2) + "\n")
+    (out / "backlog.json").write_text(json.dumps({"machine": about, "bars": bars, "tasks": tasks}, indent=2) + "\n")
     # Every bar has a row and a metric's row; alerts come on top.
-    whole = total(found, "detect", "done") == bars and total(found, "land", "done") >= 2 * bars
-    raise typer.Exit(0 if whole and all(task["peak_mb"] <= LIMIT_MB for task in found) else 1)
+    whole = total(tasks, "detect", "done") == bars and total(tasks, "land", "done") >= 2 * bars
+    raise typer.Exit(0 if whole and all(task["peak_mb"] <= LIMIT_MB for task in tasks) else 1)
 
 
-def measured(folder: Path, bars: int) -> list[dict[str, Any]]:
-    """One entry per task that was run."""
+def measure(folder: Path, bars: int) -> list[dict[str, Any]]:
+    """Publish the bars and run tasks until nothing is left; returns one entry per task."""
     kafka_broker.ensure_jars(JARS)
     port = free_port()
     kafka, home = {"bootstrap.servers": f"127.0.0.1:{port}"}, folder / "kafka"
@@ -91,13 +92,13 @@ def measured(folder: Path, bars: int) -> list[dict[str, Any]]:
                 "WAREHOUSE": json.dumps(access | {"database": "MARKET", "schema": "RAW"}),
             }
             create_tables(environment)
-            return [found for name in TASKS for found in until_done(name, environment)]
+            return [task for name in TASKS for task in run_until_done(name, environment)]
         finally:
             launcher.stop()
 
 
 def chunks(bars: int) -> Iterator[list[Bar]]:
-    """Bars of a generated market in order of time, some 50,000 at once."""
+    """Yield bars of a generated market in order of time, some 50,000 at once."""
     for columns in Market(SYMBOLS).chunks(bars, 50_000):
         values = (columns.code, columns.ts, columns.open, columns.high, columns.low, columns.close, columns.volume)
         yield [
@@ -117,33 +118,29 @@ def chunks(bars: int) -> Iterator[list[Bar]]:
 
 
 def create_tables(environment: dict[str, str]) -> None:
-    import snowflake.connector
-
-    from include.surveillance import warehouse
-
     with snowflake.connector.connect(**json.loads(environment["WAREHOUSE"])) as connection:
         warehouse.create_tables(connection)
 
 
-def until_done(name: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Run one task after the other, each a process of its own, until one finds nothing to do."""
+def run_until_done(name: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Run one task after the other, each a process of its own, until one has nothing to do."""
     command = [sys.executable, "-c", TASK.format(task=TASKS[name])]
     while True:
         run = subprocess.run(
             command, env=os.environ | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
         )
-        found = {"task": name} | json.loads(run.stdout.splitlines()[-1])
-        print(found, file=sys.stderr, flush=True)
-        if not found["done"]:
+        task = {"task": name} | json.loads(run.stdout.splitlines()[-1])
+        typer.echo(task, err=True)
+        if not task["done"]:
             return
-        yield found
+        yield task
 
 
-def total(found: list[dict[str, Any]], task: str, what: str) -> float:
-    return sum(one[what] for one in found if one["task"] == task)
+def total(tasks: list[dict[str, Any]], name: str, what: str) -> float:
+    return sum(task[what] for task in tasks if task["task"] == name)
 
 
-def markdown(found: list[dict[str, Any]], about: dict[str, object], bars: int) -> str:
+def markdown(tasks: list[dict[str, Any]], about: dict[str, object], bars: int) -> str:
     lines = [
         "# A backlog worked off",
         "",
@@ -154,11 +151,11 @@ def markdown(found: list[dict[str, Any]], about: dict[str, object], bars: int) -
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in TASKS:
-        tasks = [one for one in found if one["task"] == name]
-        done, seconds = total(found, name, "done"), total(found, name, "seconds")
-        peak = max((one["peak_mb"] for one in tasks), default=0)
+        mine = [task for task in tasks if task["task"] == name]
+        done, seconds = total(tasks, name, "done"), total(tasks, name, "seconds")
+        peak = max((task["peak_mb"] for task in mine), default=0)
         rate = done / seconds if seconds else 0
-        lines.append(f"| {name} | {len(tasks)} | {done:,.0f} | {seconds:.0f} | {rate:,.0f} | {peak:.0f} MB |")
+        lines.append(f"| {name} | {len(mine)} | {done:,.0f} | {seconds:.0f} | {rate:,.0f} | {peak:.0f} MB |")
     return "\n".join([*lines, "", f"A task may hold {LIMIT_MB} MB.", ""])
 
 

@@ -1,4 +1,4 @@
-"""How many injected bursts of volume each form of the rule finds when all may raise equally many alerts."""
+"""How many injected bursts of volume each form of the rule detects when all may raise equally many alerts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from include.polygon_simulator.injection import inject_bursts
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
@@ -18,7 +17,8 @@ from include.surveillance.detection.parameters.book import ParameterBook, RuleFo
 from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
-from tests.benchmarks.counting import Episodes, Statistic, literal_volume, robust_volume
+from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
+from tests.benchmarks.injection import inject_bursts
 from tests.benchmarks.market import columns
 
 PER_SYMBOL_DAY = 2
@@ -65,31 +65,33 @@ class Bursts(NamedTuple):
     method in it."""
 
     quiet: Scored
-    found: pd.DataFrame
+    injected: pd.DataFrame
 
 
 def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
     """The engine over all bars, each session against profiles of the sessions before it."""
     given, book = columns(bars.sort_values(["symbol", "ts_ms"])), ParameterBook.default()
     robust = Engine(book.with_(rules="robust"), sessions, profiles=walk_forward(given, sessions))
-    found = robust.evaluate(State("sketch"), given)
-    judged = found.scan.profile >= 0
-    days = found.bars.code.astype(np.int64)[judged] << 32 | found.scan.positions.session[judged].astype(np.int64)
-    statistics = {RVOL: _rvol(found, book.base.robust.abnormal_volume.turnover_floor)}
+    against_profiles = robust.evaluate(State("sketch"), given)
+    scan, bars_read = against_profiles.scan, against_profiles.bars
+    judged = scan.profile >= 0
+    days = bars_read.code.astype(np.int64)[judged] << 32 | scan.positions.session[judged].astype(np.int64)
+    statistics = {RVOL: _rvol(against_profiles, book.base.robust.abnormal_volume.turnover_floor)}
     for method, (form, reset) in FORMS.items():
-        evaluation = found
+        evaluation = against_profiles
         if reset:
             # Without profiles: a restart concerns the windows of the literal rules alone.
             engine = Engine(book.with_(rules="literal", session_reset=True), sessions)
             evaluation = engine.evaluate(State("sketch"), given)
-        statistics[method] = robust_volume(found, book.base) if form == "robust" else literal_volume(evaluation)
+        statistics[method] = robust_volume(evaluation, book.base) if form == "robust" else literal_volume(evaluation)
     statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}
-    return Scored(found.bars, judged, statistics, len(np.unique(days)), found.scan.positions.slot)
+    return Scored(bars_read, judged, statistics, len(np.unique(days)), scan.positions.slot)
 
 
-def _rvol(found: Evaluation, turnover_floor: float) -> Statistic:
-    """Recent volume over the usual at this time of day: the robust form without the day's level and the dispersion."""
-    rvol, turnover = found.measures["rvol"], found.measures["recent_volume"] * found.bars.close
+def _rvol(evaluation: Evaluation, turnover_floor: float) -> Statistic:
+    """Return recent volume over the usual at this time of day: the robust form without level and dispersion."""
+    measures = evaluation.measures
+    rvol, turnover = measures["rvol"], measures["recent_volume"] * evaluation.bars.close
     return Statistic(np.where(turnover > turnover_floor, rvol, -inf), np.zeros(len(rvol), dtype=bool))
 
 
@@ -99,21 +101,19 @@ def measure(bars: pd.DataFrame, sessions: Sessions, *, seeds: Sequence[int], mul
     for seed in seeds:
         for multiple in multiples:
             injected, labels = inject_bursts(bars, seed=seed, per_symbol_day=PER_SYMBOL_DAY, multiples=(multiple,))
-            found = score(injected, sessions)
-            code = {symbol: number for number, (symbol, _) in enumerate(found.bars.keys)}
-            place, series = (
-                found.bars.code.astype(np.int64) * LAST_MS + found.bars.ts,
-                labels["symbol"].map(code).to_numpy(np.int64),
-            )
-            first = np.searchsorted(place, series * LAST_MS + labels["start_ms"].to_numpy())
-            last = np.searchsorted(place, series * LAST_MS + labels["end_ms"].to_numpy(), side="right")
-            first, last = first[found.judged[first]], last[found.judged[first]]
+            scored = score(injected, sessions)
+            code = {symbol: number for number, (symbol, _) in enumerate(scored.bars.keys)}
+            order = scored.bars.code.astype(np.int64) * LAST_MS + scored.bars.ts
+            series = labels["symbol"].map(code).to_numpy(np.int64) * LAST_MS
+            first = np.searchsorted(order, series + labels["start_ms"].to_numpy())
+            last = np.searchsorted(order, series + labels["end_ms"].to_numpy(), side="right")
+            first, last = first[scored.judged[first]], last[scored.judged[first]]
             tables.append(
                 pd.DataFrame(
                     {"seed": seed, "multiple": multiple}
                     | {
                         method: [one.value[a:b].max() for a, b in zip(first, last, strict=True)]
-                        for method, one in found.statistics.items()
+                        for method, one in scored.statistics.items()
                     }
                 )
             )
@@ -141,7 +141,9 @@ def own_thresholds(files: Mapping[str, Bursts], budget: float) -> dict[str, dict
 def hits(files: Mapping[str, Bursts], thresholds: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """One row per burst: ``file, seed, multiple`` and per method whether it exceeds the file's threshold."""
     tables = [
-        one.found.assign(file=name, **{method: one.found[method] > thresholds[name][method] for method in METHODS})
+        one.injected.assign(
+            file=name, **{method: one.injected[method] > thresholds[name][method] for method in METHODS}
+        )
         for name, one in files.items()
     ]
     return pd.concat(tables, ignore_index=True)

@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""The machine that the numbers were measured on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBRARIES = ("numpy", "numba", "pandas", "pyarrow")
 
 
 def facts() -> dict[str, object]:
-    """Processor, cores, memory, load, versions and date."""
+    """Return processor, cores, memory, load, versions and date."""
     return {
         "cpu": _after_colon("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.timespans import MINUTE_MS
 
 SEED = 20240229
-MINUTE_MS = 60_000
 SESSION_MINUTES = 390
 FIRST_OPEN = "2015-01-05 09:30"
 
@@ -30,7 +30,7 @@ class Market:
         self.minute = 0
 
     def bars(self, minutes: int) -> BarColumns:
-        """The next ``minutes`` of every symbol: minutes * symbols bars."""
+        """Return the next ``minutes`` of every symbol: minutes * symbols bars."""
         random, shape = self.random, (minutes, len(self.keys))
         number = self.minute + np.arange(minutes)
         self.minute += minutes
@@ -63,7 +63,7 @@ class Market:
         )
 
     def chunks(self, bars: int, chunk: int) -> Iterator[BarColumns]:
-        """``bars`` bars in pieces of at most ``chunk``; both are rounded to whole minutes."""
+        """Yield ``bars`` bars in pieces of at most ``chunk``; both are rounded to whole minutes."""
         left = -(-bars // len(self.keys))
         while left > 0:
             minutes = min(left, max(1, chunk // len(self.keys)))
@@ -71,23 +71,23 @@ class Market:
             yield self.bars(minutes)
 
 
-def recorded(folder: Path) -> pd.DataFrame:
-    """Every bar file of the folder, as one table in order of time."""
+def read_recorded(folder: Path) -> pd.DataFrame:
+    """Read every bar file of the folder, as one table in order of time."""
     tables = [pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
     # Two files hold day bars of one symbol and overlap: each file is a market of its own.
     tables = [table.assign(symbol=table["symbol"] + f"@{number}") for number, table in enumerate(tables)]
     return pd.concat(tables, ignore_index=True).sort_values("ts_ms", kind="stable", ignore_index=True)
 
 
-def repeated(bars: pd.DataFrame, at_least: int) -> BarColumns:
-    """The same bars under as many names as it takes, in order of time."""
+def repeat(bars: pd.DataFrame, at_least: int) -> BarColumns:
+    """Return the same bars under as many names as it takes, in order of time."""
     times = -(-at_least // len(bars))
     copies = [bars.assign(symbol=bars["symbol"] + f"#{number}") for number in range(times)]
     return columns(pd.concat(copies).sort_values("ts_ms", kind="stable", ignore_index=True))
 
 
 def columns(bars: pd.DataFrame) -> BarColumns:
-    """From a table."""
+    """Turn a table into columns."""
     keys = pd.MultiIndex.from_frame(bars[["symbol", "timespan"]])
     code, known = pd.factorize(keys)
     numbers = {name: bars[name].to_numpy(float) for name in ("open", "high", "low", "close", "volume")}
@@ -104,7 +104,7 @@ def columns(bars: pd.DataFrame) -> BarColumns:
 
 
 def table(bars: BarColumns) -> pd.DataFrame:
-    """Back to a table."""
+    """Turn columns into a table."""
     symbols, timespans = np.array([key[0] for key in bars.keys]), np.array([key[1] for key in bars.keys])
     named = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}
     about = {"symbol": symbols[bars.code], "timespan": timespans[bars.code], "ts_ms": bars.ts}
@@ -112,17 +112,17 @@ def table(bars: BarColumns) -> pd.DataFrame:
 
 
 def by_series(bars: BarColumns) -> BarColumns:
-    """One series after the other, each in order of time, as files are read."""
+    """Return one series after the other, each in order of time, as files are read."""
     return bars.take(np.argsort(bars.code, kind="stable"))
 
 
 def pieces(bars: BarColumns, chunk: int) -> list[BarColumns]:
-    """Consecutive parts of at most ``chunk`` bars."""
+    """Return consecutive parts of at most ``chunk`` bars."""
     return [bars.take(slice(start, start + chunk)) for start in range(0, len(bars), chunk)]
 
 
 def _starts(number: np.ndarray) -> np.ndarray:
-    """UTC epoch ms of regular minutes counted from FIRST_OPEN, weekday after weekday."""
+    """Return the UTC epoch ms of regular minutes counted from FIRST_OPEN, weekday after weekday."""
     session, minute = np.divmod(number, SESSION_MINUTES)
     days, which = np.unique(session, return_inverse=True)
     dates = pd.Timestamp(FIRST_OPEN) + pd.to_timedelta([7 * (day // 5) + day % 5 for day in days.tolist()], unit="D")

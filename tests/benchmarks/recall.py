@@ -27,7 +27,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="SHARED_DATA", help="Folder of recorded bars.")] = (
         ROOT.parent / "shared" / "data"
     ),
-    seeds: Annotated[int, typer.Option(min=1, help="Copies of each file and multiple, with other places.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Copies of each file and multiple, with other bursts.")] = 5,
     out: Annotated[Path, typer.Option(help="Folder for recall.md and recall.json.")] = MEASURED / "recall",
 ) -> None:
     """How many injected bursts the robust and the literal volume rule find when both raise equally many alerts."""
@@ -40,18 +40,18 @@ def main(
         bars = pd.read_parquet(data / f"{name}.parquet")
         files[name] = measure(bars, sessions, seeds=range(1, seeds + 1), multiples=MULTIPLES)
         typer.echo(
-            f"{name}: {len(files[name].found):,} bursts on {files[name].quiet.symbol_days} symbol-days", err=True
+            f"{name}: {len(files[name].injected):,} bursts on {files[name].quiet.symbol_days} symbol-days", err=True
         )
-    found = summary(files, seeds)
-    text = recall_report.markdown(found)
+    results = summarise(files, seeds)
+    text = recall_report.markdown(results)
     typer.echo(text)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recall.md").write_text(text)
-    (out / "recall.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    (out / "recall.json").write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
 
 
-def summary(files: Mapping[str, Bursts], seeds: int) -> dict[str, Any]:
-    """Everything that is reported, ready for JSON."""
+def summarise(files: Mapping[str, Bursts], seeds: int) -> dict[str, Any]:
+    """Return everything that is reported, ready for JSON."""
     own, quiet = own_thresholds(files, BUDGET), {name: one.quiet for name, one in files.items()}
     shared = {method: threshold(list(quiet.values()), method, BUDGET) for method in METHODS}
     with_own, with_shared = hits(files, own), hits(files, dict.fromkeys(files, shared))
@@ -78,7 +78,7 @@ def summary(files: Mapping[str, Bursts], seeds: int) -> dict[str, Any]:
             "own thresholds": {"recall": by_multiple(with_own)},
             "one threshold": {"thresholds": shared, "recall": by_multiple(with_shared)},
         },
-        "by_seed": {str(seed): counted(of_seed) for seed, of_seed in with_own.groupby("seed")},
+        "by_seed": {str(seed): count(some) for seed, some in with_own.groupby("seed")},
     }
 
 
@@ -93,20 +93,20 @@ def quiet_episodes(market: Scored) -> dict[str, dict[str, float]]:
     }
 
 
-def by_multiple(found: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Multiple, and ``all`` -> what ``counted`` says."""
-    return {f"{multiple:g}": counted(some) for multiple, some in found.groupby("multiple")} | {"all": counted(found)}
+def by_multiple(bursts: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Map each multiple, and ``all``, to its counts."""
+    return {f"{multiple:g}": count(some) for multiple, some in bursts.groupby("multiple")} | {"all": count(bursts)}
 
 
-def counted(found: pd.DataFrame) -> dict[str, Any]:
-    """Bursts, how many each method found, and robust / literal; None where the literal one found none."""
-    counts = {method: int(found[method].sum()) for method in METHODS}
+def count(bursts: pd.DataFrame) -> dict[str, Any]:
+    """Count bursts, those that each method detects, and robust / literal; None where the literal one detects none."""
+    counts = {method: int(bursts[method].sum()) for method in METHODS}
     ratios = {
-        f"ratio to {method}": round(counts["robust"] / count, 2) if count else None
-        for method, count in counts.items()
+        f"ratio to {method}": round(counts["robust"] / hits, 2) if hits else None
+        for method, hits in counts.items()
         if method != "robust"
     }
-    return {"bursts": len(found), "found": counts, **ratios}
+    return {"bursts": len(bursts), "found": counts, **ratios}
 
 
 if __name__ == "__main__":

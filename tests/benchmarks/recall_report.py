@@ -42,36 +42,36 @@ CAVEATS = """\
   minutes. Bursts in them count as not found."""
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    files, budget = found["files"], found["budget"]
+def markdown(results: Mapping[str, Any]) -> str:
+    files, budget = results["files"], results["budget"]
     lines = [
         "# Recall of the volume rule at an equal alert budget",
         "",
-        f"{found['date']}. Repeat with `{found['command']}`.",
+        f"{results['date']}. Repeat with `{results['command']}`.",
         "",
-        INTRODUCTION.format(copies=_copies(found["seeds"]), budget=budget),
+        INTRODUCTION.format(copies=_copies(results["seeds"]), budget=budget),
     ]
     lines += ["", "## Each file with its own thresholds", *_table(_HEAD, _rows(files, "recall"))]
-    lines += ["", "## All files together", *_table(_HEAD, _pooled(found["pooled"]))]
-    seeds = [one["ratio to literal"] for one in found["by_seed"].values()]
+    lines += ["", "## All files together", *_table(_HEAD, _pooled(results["pooled"]))]
+    seeds = [one["ratio to literal"] for one in results["by_seed"].values()]
     if len(seeds) > 1 and None not in seeds:
         lines += [
             "",
             f"With own thresholds, robust / literal is {min(seeds):.1f} to {max(seeds):.1f} from seed to seed.",
         ]
-    shared = found["pooled"]["one threshold"]["thresholds"]
+    shared = results["pooled"]["one threshold"]["thresholds"]
     limits = ", ".join(f"{method} {shared[method]:.2f}" for method in METHODS)
     lines += ["", "## Each file with the one threshold for all", "", f"Thresholds: {limits}."]
     lines += _table(_HEAD, _rows(files, "recall_shared"))
     lines += ["", "## Thresholds, and where they spend the budget", *_table(_SPENT, _spent(files))]
     lines += ["", "## Alerts on recorded bars without injection", "", QUIET]
-    lines += _quiet(found)
+    lines += _quiet(results)
     minute = [one["symbol_days"] for name, one in files.items() if name.startswith("minute_")]
     largest = max(one["recall"]["all"]["bursts"] for one in files.values())
     caveats = CAVEATS.format(
         days=" and ".join(map(str, minute)),
         minute_budget=" and ".join(str(int(days * budget)) for days in minute),
-        share=largest / found["pooled"]["own thresholds"]["recall"]["all"]["bursts"],
+        share=largest / results["pooled"]["own thresholds"]["recall"]["all"]["bursts"],
         **{
             name: _at_the_edges(files, method)
             for name, method in zip(("robust", "rvol", "literal", "reset"), METHODS, strict=True)
@@ -124,15 +124,15 @@ def _spent(files: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _quiet(found: Mapping[str, Any]) -> list[str]:
-    files, default = found["files"], f"{found['default_z']:g}"
+def _quiet(results: Mapping[str, Any]) -> list[str]:
+    files, default = results["files"], f"{results['default_z']:g}"
     first = next(iter(files.values()))["quiet_episodes"]
     rows = []
     for method in first:
         for limit in first[method]:
-            told = f"z {limit}" if method == "robust" else f"{method}, {limit} times"
-            told += " (default)" if limit == default or method != "robust" else ""
-            rows.append((told, *(f"{one['quiet_episodes'][method][limit]:.2f}" for one in files.values())))
+            text = f"z {limit}" if method == "robust" else f"{method}, {limit} times"
+            text += " (default)" if limit == default or method != "robust" else ""
+            rows.append((text, *(f"{one['quiet_episodes'][method][limit]:.2f}" for one in files.values())))
     return _table(("limit", *files), rows)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """Tables of what was measured; parts that were not are left out."""
-    it = found["machine"]
+def markdown(results: dict[str, Any]) -> str:
+    """Return tables of what was measured; parts that were not are left out."""
+    it = results["machine"]
     where = f"{it['cpu']}, one of {it['cores']} cores, {it['memory']}"
     lines = [
         "# Speed of detection",
@@ -17,13 +17,13 @@ def markdown(found: dict[str, Any]) -> str:
         "All literal rules of bars together. Repeat with `make bench-engine`.",
         "Order: one series after the other, as files are read, or all series minute by minute, as the log brings them.",
     ]
-    if "engine" in found:
+    if "engine" in results:
         rows = [
             (name, f"{row['bars']:,}", f"{row['series']:,}", f"{row['bars_per_s'] / 1e6:.2f}")
-            for name, row in found["engine"].items()
+            for name, row in results["engine"].items()
         ]
         lines += _table("Engine", ("bars, history, order", "bars", "series", "million bars/s"), rows)
-    if "pandas" in found:
+    if "pandas" in results:
         rows = [
             (
                 name,
@@ -33,12 +33,12 @@ def markdown(found: dict[str, Any]) -> str:
                 f"{row['pandas_bars_per_s'] / 1e6:.3f}",
                 f"{row['ratio']:.1f}",
             )
-            for name, row in found["pandas"].items()
+            for name, row in results["pandas"].items()
         ]
         names = ("same bars, same firings", "bars", "firings", "engine, million bars/s", "pandas", "ratio")
         lines += _table("Engine (exact history) against pandas groupby, rolling, expanding", names, rows)
-    if "live" in found:
-        row = found["live"]
+    if "live" in results:
+        row = results["live"]
         numbers = ("load_ms", "detect_ms", "save_ms", "total_ms", "fastest_ms")
         cells = [*(f"{row[name]:.0f}" for name in numbers)]
         cells += [f"{row[name]:,.0f}" for name in ("saved_bytes_per_symbol", "memory_bytes_per_symbol")]
@@ -53,7 +53,7 @@ def markdown(found: dict[str, Any]) -> str:
         )
         title = f"Live step: {row['symbols']:,} symbols, one new bar each, after {row['warm_bars']} bars of each"
         lines += _table(title, names, [tuple(cells)])
-    if "flat" in found:
+    if "flat" in results:
         rows = [
             (
                 f"{row['bars']:,}",
@@ -62,7 +62,7 @@ def markdown(found: dict[str, Any]) -> str:
                 f"{row['latest_ns']:.0f}",
                 f"{row['saved_bytes_per_symbol']:,.0f}",
             )
-            for row in found["flat"]
+            for row in results["flat"]
         ]
         names = ("bars so far", "per symbol", "ns/bar, all", "ns/bar, latest chunk", "state, saved bytes/symbol")
         lines += _table("Cost per bar, one state carried on, sketched history", names, rows)

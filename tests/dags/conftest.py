@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from include.local_stack.initialise import manifest_is_old, parse_dbt
+from include.local_stack.initialisation import manifest_is_old, parse_dbt
 from tests.airflow_home import airflow_database as airflow_database
 
 

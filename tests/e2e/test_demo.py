@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.local_stack.credentials import ensure_credentials, leaks
+from include.local_stack.credentials import ensure_credentials
 from include.local_stack.ports import HOST, Ports
 from tests.ground import ground
+from tests.leaks import leaked_credentials
 from tests.paths import ROOT, SHARED_DATA
 
 RULES = {
@@ -51,12 +52,10 @@ def reachable(state: Path) -> list[str]:
     listening = []
     for process in supervisor.children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # tasks come and go
-            found = process.net_connections(kind="inet")
-            listening += [(process.name(), one.laddr) for one in found if one.status == psutil.CONN_LISTEN]
+            connections = process.net_connections(kind="inet")
+            listening += [(process.name(), one.laddr) for one in connections if one.status == psutil.CONN_LISTEN]
     assert len(listening) >= len(vars(Ports()))
-    return [
-        f"{name} on {place.ip}:{place.port}" for name, place in listening if place.ip not in (HOST, f"::ffff:{HOST}")
-    ]
+    return [f"{name} on {at.ip}:{at.port}" for name, at in listening if at.ip not in (HOST, f"::ffff:{HOST}")]
 
 
 def polls(state: Path) -> tuple[int, int]:
@@ -113,6 +112,6 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
     assert polls(state)[1] >= summary["symbols_polled_each_minute"]
 
     credentials = ensure_credentials(state / "secrets.env")
-    assert [found for logs in ("logs", "airflow/logs") for found in leaks(state / logs, credentials)] == []
+    assert [leak for logs in ("logs", "airflow/logs") for leak in leaked_credentials(state / logs, credentials)] == []
     # Only what prints the login for the user may say a password, and only that one.
     assert [name for name, value in credentials.items() if value in report] in ([], ["AIRFLOW_ADMIN_PASSWORD"])

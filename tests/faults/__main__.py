@@ -15,10 +15,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from include.local_stack.credentials import leaks
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
-from tests.faults import planted, report
+from tests.faults import plant, report
 from tests.faults.load import Load
 from tests.faults.matrix import Fault, faults
 from tests.faults.recovery import AWAY, LIMIT_SECONDS, Recovery
@@ -27,6 +26,7 @@ from tests.faults.stage import Stage
 from tests.faults.topics import Topics
 from tests.faults.truth import Truth
 from tests.faults.vendor import Vendor
+from tests.leaks import leaked_credentials
 from tests.paths import MEASURED
 
 console = Console(highlight=False, soft_wrap=True)
@@ -51,8 +51,8 @@ def main(
     stage = Stage(console)
     with stage.stack:
         stage.bring_up()
-        outcomes = inflict(stage, chosen)
-    outcomes.append(no_secrets(stage))
+        outcomes = inflict_all(stage, chosen)
+    outcomes.append(check_logs(stage))
     command = shlex.join(["python", "-m", "tests.faults", *sys.argv[1:]])
     text = report.markdown(outcomes, about, command, time.monotonic() - begun)
     console.print(text, markup=False)
@@ -60,34 +60,35 @@ def main(
         folder = out or MEASURED / "faults"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "faults.md").write_text(text)
-        found = report.as_dict(outcomes, about, command, time.monotonic() - begun)
-        (folder / "faults.json").write_text(json.dumps(found, indent=2) + "\n")
+        results = report.as_dict(outcomes, about, command, time.monotonic() - begun)
+        (folder / "faults.json").write_text(json.dumps(results, indent=2) + "\n")
     if all(outcome.passed for outcome in outcomes):
-        clean(stage.state)
+        clean(stage.stack.state)
         raise typer.Exit(0)
-    console.print(f"logs and data of the run are in {stage.state}")
+    console.print(f"logs and data of the run are in {stage.stack.state}")
     raise typer.Exit(1)
 
 
-def inflict(stage: Stage, chosen: list[Fault]) -> list[Outcome]:
-    """Every row, printed as it ends."""
+def inflict_all(stage: Stage, chosen: list[Fault]) -> list[Outcome]:
+    """Inflict one fault after the other and print each row as it ends."""
     topics, vendor = Topics(stage.kafka, stage.partitions), Vendor(stage.environment)
     load = Load(stage, topics)
     recovery = Recovery(stage, topics, load, vendor)
     truth = Truth(stage, topics, load, vendor, recovery)
     outcomes = []
     for fault in chosen:
-        outcome = row(fault, stage, load, recovery, truth, last=fault is chosen[-1])
+        outcome = inflict_one(fault, stage, load, recovery, truth, last=fault is chosen[-1])
         outcomes.append(outcome)
-        tell(outcome)
+        show(outcome)
         if not outcome.passed:
             # The next fault is to meet a platform that is well.
             recovery.wait(fault.component, time.time(), LIMIT_SECONDS)
-    outcomes.append(planted_is_found(stage, topics, recovery, truth))
+    outcomes.append(check_comparison(stage, topics, recovery, truth))
     return outcomes
 
 
-def row(fault: Fault, stage: Stage, load: Load, recovery: Recovery, truth: Truth, last: bool) -> Outcome:
+def inflict_one(fault: Fault, stage: Stage, load: Load, recovery: Recovery, truth: Truth, last: bool) -> Outcome:
+    """One row: load the platform, inflict the fault, wait for recovery and compare."""
     outcome, before = Outcome(fault.name, ""), truth.counts()
     try:
         fault.prepare(stage)
@@ -101,10 +102,10 @@ def row(fault: Fault, stage: Stage, load: Load, recovery: Recovery, truth: Truth
         if lacks:
             outcome.wrong.append(f"not recovered after {LIMIT_SECONDS:.0f} s: {lacks}")
         else:
-            found = truth.compare(last)
-            outcome.lost, outcome.doubled = sorted(found.lost), sorted(found.doubled)
-            outcome.wrong += sorted(found.wrong)
-            outcome.replayed = found.replayed
+            new = truth.compare(last)
+            outcome.lost, outcome.doubled = sorted(new.lost), sorted(new.doubled)
+            outcome.wrong += sorted(new.wrong)
+            outcome.replayed = new.replayed
         if down := stage.down():
             outcome.wrong.append(f"not running: {', '.join(down)}")
     except (*AWAY, TimeoutError) as error:
@@ -117,36 +118,36 @@ def row(fault: Fault, stage: Stage, load: Load, recovery: Recovery, truth: Truth
     return outcome
 
 
-def planted_is_found(stage: Stage, topics: Topics, recovery: Recovery, truth: Truth) -> Outcome:
-    """The comparison itself: what is lost and doubled on purpose is what it finds, and nothing else."""
+def check_comparison(stage: Stage, topics: Topics, recovery: Recovery, truth: Truth) -> Outcome:
+    """Check the comparison itself: it names what is lost and doubled on purpose, and nothing else."""
     outcome = Outcome("lost and doubled on purpose", _iso(time.time()))
-    lost, doubled = planted.plant(stage, topics)
+    lost, doubled = plant.plant(stage, topics)
     outcome.recovered_s, lacks = recovery.wait(None, time.time())
-    found = truth.compare() if not lacks else None
-    if found is None or (len(found.lost), len(found.doubled), found.wrong) != (lost, doubled, set()):
-        outcome.wrong.append(f"planted {lost} lost and {doubled} doubled; found {found or lacks}")
-    tell(outcome)
+    named = truth.compare() if not lacks else None
+    if named is None or (len(named.lost), len(named.doubled), named.wrong) != (lost, doubled, set()):
+        outcome.wrong.append(f"planted {lost} lost and {doubled} doubled; the comparison named {named or lacks}")
+    show(outcome)
     return outcome
 
 
-def no_secrets(stage: Stage) -> Outcome:
-    """The last row: what all the crashes have written."""
-    folders = [stage.state / "logs", stage.state / "airflow" / "logs"]
+def check_logs(stage: Stage) -> Outcome:
+    """The last row: no log that the crashes have written holds a secret."""
+    folders = [stage.stack.state / "logs", stage.stack.state / "airflow" / "logs"]
     count = sum(file.is_file() for folder in folders for file in folder.rglob("*"))
-    leaked = [leak for folder in folders for leak in leaks(folder, stage.stack.credentials)]
+    leaked = [leak for folder in folders for leak in leaked_credentials(folder, stage.stack.credentials)]
     outcome = Outcome(f"secrets in {count:,} logs", _iso(time.time()), wrong=leaked)
-    tell(outcome)
+    show(outcome)
     return outcome
 
 
-def tell(outcome: Outcome) -> None:
+def show(outcome: Outcome) -> None:
     console.print(" | ".join(outcome.cells()), markup=False)
     for text in (*outcome.waited, *outcome.problems[: report.SHOWN]):
         console.print(f"    {text}", markup=False, style="dim")
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _interrupt(*_: object) -> None:

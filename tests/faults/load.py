@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.timespans import HOUR_MS, now_ms, write_utc
 from tests.faults.stage import LOAD, Stage
 from tests.faults.topics import Topics
 
 DAG = "backfill_market_data"
-HOUR_MS = 3_600_000
 CHUNK_MS = 8 * HOUR_MS
 DAYS_AGO = 40
 IN_FLIGHT_SECONDS = 120.0
@@ -31,11 +30,11 @@ class Load:
     run_id: str = ""
 
     def begin(self) -> None:
-        """Ask for the next chunk: some 2,900 bars."""
-        first = int(time.time() * 1000) // HOUR_MS * HOUR_MS - DAYS_AGO * 24 * HOUR_MS
+        """Ask for the next chunk, some 2,900 bars."""
+        first = now_ms() // HOUR_MS * HOUR_MS - DAYS_AGO * 24 * HOUR_MS
         start = self.windows[-1][1] if self.windows else first
         self.windows.append((start, start + CHUNK_MS))
-        span = {"from": _iso(start), "to": _iso(start + CHUNK_MS)}
+        span = {"from": write_utc(start), "to": write_utc(start + CHUNK_MS)}
         about = {"symbols": list(LOAD), "timespan": "minute", "chunk_days": 1, "news": False}
         self.run_id = self.stage.airflow.trigger(DAG, about | span)
 
@@ -56,9 +55,5 @@ class Load:
             self.topics.read_bars()
 
     def state(self) -> str:
-        """Of the newest chunk's run, as Airflow calls it."""
+        """The state of the newest chunk's run, as Airflow calls it."""
         return next((run["state"] for run in self.stage.airflow.runs(DAG) if run["dag_run_id"] == self.run_id), "gone")
-
-
-def _iso(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

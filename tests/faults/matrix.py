@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from include.surveillance import failpoints
 from tests.failpoints import arm
-from tests.faults import inflicting
+from tests.faults import infliction
 from tests.faults.stage import Stage
 
 COMPONENTS = (
@@ -15,9 +15,7 @@ COMPONENTS = (
     *("triggerer", "scheduler", "dag-processor", "api-server", "execution-api"),
     *("kafka", "redis", "postgres", "warehouse", "simulator"),
 )
-WAYS = {"kill -9": inflicting.kill, "restart": inflicting.restart, "frozen 60 s": inflicting.freeze}
-
-
+WAYS = {"kill -9": infliction.kill, "restart": infliction.restart, "frozen 60 s": infliction.freeze}
 STAGES = {"publishing": ("publish.",), "detection": ("detect.", "transaction."), "notification": ("notify.",)}
 STAGES |= {"landing": ("land.",)}
 
@@ -29,7 +27,7 @@ class Fault:
     Attributes:
         target: the component.
         points: fail points; at each of them one process dies.
-        inflict: does it, see ``inflicting``.
+        inflict: does it, see ``infliction``.
         component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
     """
 
@@ -51,18 +49,18 @@ class Fault:
 
 def faults() -> list[Fault]:
     return [
-        Fault("nothing", inflicting.nothing),
+        Fault("nothing", infliction.nothing),
         *(
             Fault(f"{name}: {way}", inflict, target=name, component=name)
             for way, inflict in WAYS.items()
             for name in COMPONENTS
         ),
         *(_deaths(stage, prefixes) for stage, prefixes in STAGES.items()),
-        Fault("two detectors", inflicting.second_detector),
+        Fault("two detectors", infliction.second_detector),
     ]
 
 
 def _deaths(stage: str, prefixes: tuple[str, ...]) -> Fault:
     """One after the other, for who comes after a death dies at the next point."""
     points = tuple(point for point in failpoints.POINTS if point.startswith(prefixes))
-    return Fault(f"{stage} dies at each of {len(points)} steps", inflicting.await_deaths, points=points)
+    return Fault(f"{stage} dies at each of {len(points)} steps", infliction.await_deaths, points=points)

@@ -1,4 +1,4 @@
-"""Whether the platform has caught up, asked about every second."""
+"""Recovery: whether the platform has caught up, asked about every second."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from snowflake.connector.errors import Error as SnowflakeError
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.live import detector
+from include.surveillance.timespans import MINUTE_MS, now_ms
 from tests.faults.load import Load
 from tests.faults.stage import LIVE, LOAD, Stage
 from tests.faults.topics import Topics
 from tests.faults.vendor import Key, Vendor
+from tests.ground import landed_offsets
 
 LIMIT_SECONDS = 180.0
 REQUIRED_SECONDS = 120.0
@@ -30,8 +32,11 @@ AWAY = (SurveillanceError, KafkaException, SnowflakeError, psycopg2.Error, httpx
 
 @dataclass
 class Recovery:
-    """Attributes:
-    cut_ms: what closed by then was on Kafka when the platform had last caught up.
+    """Whether the platform has caught up.
+
+    Attributes:
+        cut_ms: what closed by then was on Kafka when the platform had last caught up.
+        waited: what was lacking, and from which second on.
     """
 
     stage: Stage
@@ -67,19 +72,14 @@ class Recovery:
             return f"{type(error).__name__}: {error}"
 
     def unquiet(self) -> str | None:
-        """Who has not come to the end of its topics."""
-        kafka, partitions = self.stage.kafka, self.stage.partitions
-        positions = [position for partition in partitions for position in detector.positions_of(partition)]
+        """Name a stage that has not come to the end of its topics; None when all have."""
+        kafka = self.stage.kafka
+        positions = [position for partition in self.stage.partitions for position in detector.positions_of(partition)]
         if lag := broker.lag(kafka, detector.GROUP, positions):
             return f"detection is {lag} messages behind"
-        if lag := broker.lag(kafka, NOTIFIER, [(broker.ALERTS, partition) for partition in partitions]):
+        if lag := broker.lag(kafka, NOTIFIER, self.stage.positions(broker.ALERTS)):
             return f"notification is {lag} messages behind"
-        landed = {
-            (topic, partition): offset
-            for topic, partition, offset in self.stage.warehouse(
-                "select topic, partition_id, next_offset from raw.kafka_offsets"
-            )
-        }
+        landed = landed_offsets(self.stage)
         behind = {position[0] for position, end in self.topics.ends().items() if landed.get(position, 0) != end}
         return f"landing is behind on {', '.join(sorted(behind))}" if behind else None
 
@@ -95,11 +95,11 @@ class Recovery:
 
     def _bars(self) -> str | None:
         """Bars of the vendor that are not on Kafka, of all minutes that ended ``SETTLED_MS`` ago."""
-        cut_ms = (int(time.time() * 1000) - SETTLED_MS) // 60_000 * 60_000
+        cut_ms = (now_ms() - SETTLED_MS) // MINUTE_MS * MINUTE_MS
         if self._expected[0] != cut_ms:
             expected, _ = self.vendor.minutes(LIVE, self.stage.live_from_ms, cut_ms)
-            of_load, _ = self.vendor.minutes(LOAD, *self.load.windows[-1])
-            self._expected = cut_ms, {*expected, *of_load}
+            loaded, _ = self.vendor.minutes(LOAD, *self.load.windows[-1])
+            self._expected = cut_ms, {*expected, *loaded}
         self.topics.read_bars()
         missing = self._expected[1] - self.topics.bars.keys()
         if missing:

@@ -1,4 +1,4 @@
-"""What came out, as a table and as JSON."""
+"""The outcomes as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ class Outcome:
 
 
 def facts() -> dict[str, str]:
-    """Machine and versions."""
+    """Return the machine and the versions of what runs on it."""
     kafka = ElementTree.parse(POM).findtext(".//{*}dependency/{*}version") or ""
-    found = {name: str(value) for name, value in machine.facts().items()} | {name: version(name) for name in LIBRARIES}
+    about = {name: str(value) for name, value in machine.facts().items()} | {name: version(name) for name in LIBRARIES}
     programs = {
         "PostgreSQL": [str(postgres_programs() / "postgres"), "--version"],
         "Redis": ["redis-server", "--version"],
     }
-    said = {name: subprocess.run(command, capture_output=True, text=True).stdout for name, command in programs.items()}
-    return found | {"Kafka": kafka} | {name: text.strip() for name, text in said.items()}
+    texts = {name: subprocess.run(command, capture_output=True, text=True).stdout for name, command in programs.items()}
+    return about | {"Kafka": kafka} | {name: text.strip() for name, text in texts.items()}
 
 
 def markdown(outcomes: Sequence[Outcome], about: dict[str, str], command: str, seconds: float) -> str:
-    """The matrix and what was wrong."""
+    """Return the matrix and what was wrong, as Markdown."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     recoveries = [outcome.recovered_s for outcome in outcomes if outcome.recovered_s is not None]
     libraries = ", ".join(f"{name} {about[name]}" for name in LIBRARIES)
@@ -88,18 +88,28 @@ def markdown(outcomes: Sequence[Outcome], about: dict[str, str], command: str, s
         "",
         f"{about['date']}, {about['cpu']}, {about['cores']} cores, {about['memory']}. {about['system']}.",
         f"Python {about['python']}, {libraries}, Kafka {about['Kafka']}, {about['PostgreSQL']}, {about['Redis']}.",
-        f"`{command}`, {seconds / 60:.0f} minutes: {len(outcomes)} rows, {len(failed)} failed, "
-        f"slowest recovery {max(recoveries, default=0):.0f} s.",
+        (
+            f"`{command}`, {seconds / 60:.0f} minutes: {len(outcomes)} rows, {len(failed)} failed, "
+            f"slowest recovery {max(recoveries, default=0):.0f} s."
+        ),
         "",
-        f"{len(LIVE)} symbols are polled live. Before each fault a backfill of eight hours of {len(LOAD)} other "
-        "symbols begins; the fault strikes when its first bars are on Kafka, fail points when a process reaches them.",
+        (
+            f"{len(LIVE)} symbols are polled live. Before each fault a backfill of eight hours of {len(LOAD)} other "
+            "symbols begins; the fault strikes when its first bars are on Kafka, fail points when a process reaches "
+            "them."
+        ),
         f"Landing runs every {LAND_EVERY_SECONDS} s; `build_marts`, `build_baselines` and `maintain_platform` are off.",
-        "Recovered: the component is healthy, every bar of the vendor is on Kafka, the backfill has succeeded, "
-        "detection, notification and landing have come to the end of their topics, all at the same moment. "
-        "Counted from the fault, for *frozen* from its end, for *restart* from the command.",
-        f"A row fails when that takes longer than {REQUIRED_SECONDS:.0f} s (given up after {LIMIT_SECONDS:.0f} s), or "
-        "when anything is lost, doubled or otherwise wrong. Compared after each row: bars, metrics, alerts, rows of "
-        f"the warehouse and of the application's database; with a replay of the whole log after {len(replays)} rows.",
+        (
+            "Recovered: the component is healthy, every bar of the vendor is on Kafka, the backfill has succeeded, "
+            "detection, notification and landing have come to the end of their topics, all at the same time. "
+            "Counted from the fault, for *frozen* from its end, for *restart* from the command."
+        ),
+        (
+            f"A row fails when that takes longer than {REQUIRED_SECONDS:.0f} s (given up after {LIMIT_SECONDS:.0f} s), "
+            "or when anything is lost, doubled or otherwise wrong. Compared after each row: bars, metrics, alerts, "
+            "rows of the warehouse and of the application's database; with a replay of the whole log after "
+            f"{len(replays)} rows."
+        ),
         "",
         "| " + " | ".join(HEAD) + " |",
         "| --- | --- |" + " ---: |" * (len(HEAD) - 3) + " --- |",

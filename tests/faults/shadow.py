@@ -39,10 +39,10 @@ class Shadow:
         """Messages of bars and news that follow the ones consumed before."""
         ordered = sorted(messages, key=lambda message: (message.timestamp_ms, message.topic, message.offset))
         state = self._states.get(partition) or State("sketch")
-        found = detect_records(self._engine, state, intake.decode_messages(ordered).records)
-        self._states[partition] = found.state
-        self.metrics.update(wire.encode(metric) for metric in found.metrics)
-        self.alerts.update(wire.encode(alert) for alert in found.alerts if not by_news(alert))
+        results = detect_records(self._engine, state, intake.decode_messages(ordered).records)
+        self._states[partition] = results.state
+        self.metrics.update(wire.encode(metric) for metric in results.metrics)
+        self.alerts.update(wire.encode(alert) for alert in results.alerts if not by_news(alert))
 
 
 def by_news(alert: Alert) -> bool:

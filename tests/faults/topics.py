@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka, Position, Received
-from include.surveillance.broker.client import TIMEOUT_SECONDS, as_broker_error, new_consumer, partitions_at
 from include.surveillance.records import Bar, Reject
 from include.surveillance.warehouse.rows import TABLES, rows_of
+from tests import ground
 from tests.faults.vendor import Key, key_of
 
 EVERYTHING = tuple(TABLES)  # the landed topics
@@ -20,6 +20,7 @@ class Topics:
     """What has been read so far; each reader goes on from where the last one stopped.
 
     Attributes:
+        next_offsets: where the next reader goes on; None: nothing has been read yet.
         bars: the newest bar of each symbol, timespan and start.
         pending: per partition, messages of bars and news that ``shadow`` has not seen yet.
         metrics, alerts: each message, and how often it is there.
@@ -29,9 +30,9 @@ class Topics:
     """
 
     def __init__(self, kafka: Kafka, partitions: Iterable[int]):
-        self._kafka, self._partitions = kafka, list(partitions)
-        self._next: dict[Position, int | None] = {
-            (topic, partition): None for topic in EVERYTHING for partition in self._partitions
+        self._kafka = kafka
+        self.next_offsets: dict[Position, int | None] = {
+            (topic, partition): None for partition in partitions for topic in EVERYTHING
         }
         self.messages: Counter[str] = Counter()
         self.bars: dict[Key, Bar] = {}
@@ -49,9 +50,9 @@ class Topics:
             BrokerError: Kafka does not answer.
         """
         for topic in topics:
-            positions = {position: offset for position, offset in self._next.items() if position[0] == topic}
+            positions = {position: offset for position, offset in self.next_offsets.items() if position[0] == topic}
             batch = broker.read(self._kafka, positions, limit=LIMIT)
-            self._next |= batch.next_offsets
+            self.next_offsets |= batch.next_offsets
             for message in batch.messages:
                 self._keep(message)
 
@@ -64,13 +65,7 @@ class Topics:
 
     def ends(self) -> dict[Position, int]:
         """Where each landed partition ends for readers of committed messages."""
-        with as_broker_error(self._kafka, "read ends"), new_consumer(self._kafka, "reader") as consumer:
-            places = partitions_at(dict.fromkeys(self._next, 0))
-            ask = consumer.get_watermark_offsets
-            return {(p.topic, p.partition): ask(p, timeout=TIMEOUT_SECONDS, cached=False)[1] for p in places}
-
-    def read_up_to(self) -> Mapping[Position, int | None]:
-        return self._next
+        return ground.ends(self._kafka, self.next_offsets)
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""

@@ -1,4 +1,4 @@
-"""What the platform made, held against the truth, at a moment at which nothing moves."""
+"""What the platform made, held against the truth while nothing moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections import Counter
 from include.surveillance import wire
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.studies import agreement
-from tests.faults.findings import Findings, name_of
+from include.surveillance.timespans import now_ms
+from tests.faults.differences import Differences, describe
 from tests.faults.load import Load
 from tests.faults.recovery import Recovery
 from tests.faults.shadow import Shadow, by_news
@@ -28,11 +29,11 @@ class Truth:
     def __init__(self, stage: Stage, topics: Topics, load: Load, vendor: Vendor, recovery: Recovery):
         self.stage, self.topics, self.load, self.vendor, self.recovery = stage, topics, load, vendor, recovery
         self.shadow = Shadow(stage.kafka, stage.sessions, stage.book)
-        self.known = Findings()
+        self.known = Differences()
         self._explained: set[str] = set()  # ids of what the vendor's answers hold that cannot be used
         self.replay_seconds = self._rows = 0.0
 
-    def compare(self, last: bool = False) -> Findings:
+    def compare(self, last: bool = False) -> Differences:
         """What differs now and did not before.
 
         Args:
@@ -43,61 +44,61 @@ class Truth:
         """
         for _ in range(ATTEMPTS):
             if self.recovery.unquiet() is None:
-                found = self._compare(last)
-                # Had a minute come in between, topics and tables would have been of different moments.
-                if self.topics.ends() == self.topics.read_up_to() and self.recovery.unquiet() is None:
-                    new = found.without(self.known)
-                    self.known.add(found)
+                differences = self._compare(last)
+                # Had a minute come in between, topics and tables would not be of the same time.
+                if self.topics.ends() == self.topics.next_offsets and self.recovery.unquiet() is None:
+                    new = differences.without(self.known)
+                    self.known.add(differences)
                     return new
             time.sleep(1)
-        raise TimeoutError(f"no quiet moment: {self.recovery.unquiet()}")
+        raise TimeoutError(f"the platform does not come to rest: {self.recovery.unquiet()}")
 
-    def _compare(self, last: bool) -> Findings:
-        found = Findings()
+    def _compare(self, last: bool) -> Differences:
+        differences = Differences()
         self.topics.read()
         for partition, messages in self.topics.pending.items():
             self.shadow.consume(partition, messages)
             messages.clear()
-        self._bars(found, last)
-        self._messages(found)
-        self._warehouse(found)
-        self._database(found)
-        self._replay(found, last)
-        return found
+        self._compare_bars(differences, last)
+        self._compare_messages(differences)
+        self._compare_warehouse(differences)
+        self._compare_database(differences)
+        self._compare_replay(differences, last)
+        return differences
 
-    def _bars(self, found: Findings, last: bool) -> None:
-        since, now_ms = self.stage.live_from_ms, int(time.time() * 1000)
+    def _compare_bars(self, differences: Differences, last: bool) -> None:
+        since = self.stage.live_from_ms
         start, end = (self.load.windows[0][0] if last else self.load.windows[-1][0]), self.load.windows[-1][1]
-        live, live_rejects = self.vendor.minutes(LIVE, since - MARGIN_MS, now_ms)
+        live, live_rejects = self.vendor.minutes(LIVE, since - MARGIN_MS, now_ms())
         loaded, load_rejects = self.vendor.minutes(LOAD, start, end)
         due = {
             key: bar for key, bar in live.items() if since <= key[2] and bar.close_ms <= self.recovery.cut_ms
         } | loaded
         there = self.topics.bars
-        found.lost |= {f"bar {key}" for key in due.keys() - there.keys()}
-        found.wrong |= {
+        differences.lost |= {f"bar {key}" for key in due.keys() - there.keys()}
+        differences.wrong |= {
             f"bar {key} has other values"
             for key in due.keys() & there.keys()
             if due[key].event_id != there[key].event_id
         }
         mine = {key for key in there if key[1] == "minute" and self._asked(key, start)}
-        found.wrong |= {f"bar {key} is not the vendor's" for key in mine - live.keys() - loaded.keys()}
+        differences.wrong |= {f"bar {key} is not the vendor's" for key in mine - live.keys() - loaded.keys()}
         rejects = self.topics.rejects
-        found.lost |= {f"reject {it}" for it in load_rejects - rejects.keys()}
+        differences.lost |= {f"reject {it}" for it in load_rejects - rejects.keys()}
         self._explained |= live_rejects | load_rejects
         unexplained = rejects.keys() - self._explained
-        found.wrong |= {f"reject {it}: {rejects[it].reason}, {rejects[it].detail}" for it in unexplained}
+        differences.wrong |= {f"reject {it}: {rejects[it].reason}, {rejects[it].detail}" for it in unexplained}
 
     def _asked(self, key: Key, start: int) -> bool:
         return key[0] in LIVE or key[2] >= start
 
-    def _messages(self, found: Findings) -> None:
-        found.compare("metric", self.shadow.metrics, self.topics.metrics)
+    def _compare_messages(self, differences: Differences) -> None:
+        differences.count("metric", self.shadow.metrics, self.topics.metrics)
         alerts = {value: count for value, count in self.topics.alerts.items() if not by_news(wire.decode(value))}
-        found.compare("alert", self.shadow.alerts, Counter(alerts))
-        found.doubled |= {f"alert {name_of(value)}" for value, count in self.topics.alerts.items() if count > 1}
+        differences.count("alert", self.shadow.alerts, Counter(alerts))
+        differences.doubled |= {f"alert {describe(value)}" for value, count in self.topics.alerts.items() if count > 1}
 
-    def _warehouse(self, found: Findings) -> None:
+    def _compare_warehouse(self, differences: Differences) -> None:
         """Each event is one row, of its newest message."""
         self._rows = 0
         for table, due in self.topics.rows.items():
@@ -105,33 +106,34 @@ class Truth:
             self._rows += len(rows)
             # An older message's row in place of the newest one's is a row lost.
             landed = Counter(row[0] for row in rows)
-            found.lost |= {f"row of {table} {it}" for it in due.items() - {(row[0], tuple(row[1:])) for row in rows}}
-            found.doubled |= {f"row of {table} {it} x{count}" for it, count in (landed - Counter(due.keys())).items()}
+            differences.lost |= {
+                f"row of {table} {it}" for it in due.items() - {(row[0], tuple(row[1:])) for row in rows}
+            }
+            differences.doubled |= {
+                f"row of {table} {it} x{count}" for it, count in (landed - Counter(due.keys())).items()
+            }
 
-    def _database(self, found: Findings) -> None:
+    def _compare_database(self, differences: Differences) -> None:
         """One row per alert, as its newest message has it; events of the whole market are made by the notifier."""
         query = "select alert_id, record::text from alerts where rule <> %s"
         rows = {alert_id: record.encode() for alert_id, record in self.stage.database(query, [MARKET_RULE])}
         due = self.topics.newest_alert
-        found.lost |= {f"alert's row {it}" for it in due if rows.get(it) != due[it]}
-        found.doubled |= {f"alert's row {it}" for it in rows.keys() - due.keys()}
+        differences.lost |= {f"alert's row {it}" for it in due if rows.get(it) != due[it]}
+        differences.doubled |= {f"alert's row {it}" for it in rows.keys() - due.keys()}
 
-    def replays(self, number: int) -> bool:
-        return self.replay_seconds < REPLAY_SECONDS or number % REPLAY_EVERY == 0
-
-    def _replay(self, found: Findings, last: bool) -> None:
-        """A replay of the whole log from files raises what ran live."""
+    def _compare_replay(self, differences: Differences, last: bool) -> None:
+        """Replay the whole log from files; it raises what ran live."""
         number = len(self.load.windows)
-        if not (last or self.replays(number)):
+        if not last and self.replay_seconds >= REPLAY_SECONDS and number % REPLAY_EVERY:
             return
         begun = time.monotonic()
-        found.replayed, lines = agreement.differences(
+        differences.replayed, lines = agreement.differences(
             self.stage.kafka, len(self.stage.partitions), sessions=self.stage.sessions, book=self.stage.book
         )
         self.replay_seconds = time.monotonic() - begun
-        found.wrong |= {f"replay: {text}" for text in lines}
+        differences.wrong |= {f"replay: {text}" for text in lines}
 
     def counts(self) -> dict[str, int]:
-        """Of the whole run so far: bars published, metrics, alerts, rows landed."""
+        """Count the whole run so far: bars published, metrics, alerts, rows landed."""
         metrics, alerts = self.topics.metrics.total(), self.topics.alerts.total()
         return {"bars": self.topics.messages["bars"], "metrics": metrics, "alerts": alerts, "rows": int(self._rows)}

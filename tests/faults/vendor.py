@@ -12,6 +12,8 @@ Key = tuple[str, str, int]  # symbol, timespan, start
 
 
 class Vendor:
+    """The simulator as a customer who is not patient."""
+
     def __init__(self, environment: Mapping[str, str]):
         # Nobody waits for a simulator that is down: whoever asks, asks again a second later.
         self._polygon = Polygon(
@@ -19,7 +21,7 @@ class Vendor:
         )
 
     def minutes(self, symbols: Iterable[str], from_ms: int, to_ms: int) -> tuple[dict[Key, Bar], set[str]]:
-        """Usable minute bars that start in [from_ms, to_ms) and have ended, and the ids of the unusable ones.
+        """Return usable minute bars that start in [from_ms, to_ms) and have ended, and the ids of unusable ones.
 
         Raises:
             VendorUnavailableError: the simulator does not answer.

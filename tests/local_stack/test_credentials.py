@@ -6,8 +6,9 @@ import stat
 
 from cryptography.fernet import Fernet
 
-from include.local_stack.credentials import GENERATORS, ensure_credentials, leaks
+from include.local_stack.credentials import GENERATORS, ensure_credentials
 from include.local_stack.env_files import fill
+from tests.leaks import leaked_credentials
 
 
 def test_generated_once(tmp_path):
@@ -42,7 +43,7 @@ def test_a_credential_in_a_log_is_named_and_not_shown(tmp_path):
     (tmp_path / "dag_id=poll").mkdir()
     (tmp_path / "dag_id=poll" / "attempt=1.log").write_text("GET /?apiKey=0123456789abcdef by admin")
     (tmp_path / "clean.log").write_bytes(b"\xff nothing")
-    assert leaks(tmp_path, known) == ["dag_id=poll/attempt=1.log: JWT_SECRET"]
+    assert leaked_credentials(tmp_path, known) == ["dag_id=poll/attempt=1.log: JWT_SECRET"]
 
 
 def test_env_files_get_secrets_where_none_are_set():

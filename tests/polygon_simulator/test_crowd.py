@@ -70,12 +70,12 @@ def test_the_literal_rules_fire_at_the_labels_and_nowhere_else():
     labels = list(crowd.labels(SESSION, (first + before) * MINUTE, NOON - 15 * MINUTE))
     assert {label["kind"] for label in labels} == set(fired)
     for label in labels:
-        place = SYMBOLS.index(label["symbol"])
+        row = SYMBOLS.index(label["symbol"])
         start, end = (label[edge] // MINUTE - first - before for edge in ("start_ms", "end_ms"))
-        assert fired[label["kind"]][place, start : end + 1].any()
-        fired[label["kind"]][place, start : end + 1] = False
+        assert fired[label["kind"]][row, start : end + 1].any()
+        fired[label["kind"]][row, start : end + 1] = False
     # Anomalies that began before the first label or after the last are not looked for.
-    assert not any(found[:, 15:-15].any() for found in fired.values())
+    assert not any(elsewhere[:, 15:-15].any() for elsewhere in fired.values())
 
 
 def test_the_usual_market_stays_as_it_was(market, clock):
@@ -89,25 +89,25 @@ def test_the_usual_market_stays_as_it_was(market, clock):
 
 def test_a_snapshot_shows_the_newest_bar_of_every_ticker(serve, market, clock):
     client = serve(market, clock).client()
-    found = {snapshot.ticker: snapshot for snapshot in client.get_snapshot_all("stocks")}
-    assert list(found) == list(market.instruments)
+    snapshots = {snapshot.ticker: snapshot for snapshot in client.get_snapshot_all("stocks")}
+    assert list(snapshots) == list(market.instruments)
     for symbol in ("C0", "C9", "NA", "KO"):
         newest = list(client.list_aggs(symbol, 1, "minute", NOON - 9 * MINUTE, NOON))[-1]
-        minute, day = found[symbol].min, found[symbol].day
+        minute, day = snapshots[symbol].min, snapshots[symbol].day
         assert (minute.timestamp, minute.open, minute.close) == (newest.timestamp, newest.open, newest.close)
         assert (minute.high, minute.low, minute.volume) == (newest.high, newest.low, newest.volume)
         assert minute.accumulated_volume == day.volume >= minute.volume
         assert day.low <= minute.low < minute.high <= day.high
-        assert found[symbol].prev_day.volume > 0
+        assert snapshots[symbol].prev_day.volume > 0
     clock.now_ms += MINUTE
     later = {snapshot.ticker: snapshot for snapshot in client.get_snapshot_all("stocks")}
-    assert later["C0"].min.timestamp == found["C0"].min.timestamp + MINUTE
+    assert later["C0"].min.timestamp == snapshots["C0"].min.timestamp + MINUTE
 
 
 def test_at_midnight_the_last_minute_of_the_day_before_is_the_newest(serve, market, clock):
     clock.now_ms = SESSION.open_ms + 2_000
-    found = {snapshot.ticker: snapshot for snapshot in serve(market, clock).client().get_snapshot_all("stocks")}
-    assert {found[symbol].min.timestamp for symbol in ("C0", "AAPL")} == {SESSION.open_ms - MINUTE}
+    snapshots = {snapshot.ticker: snapshot for snapshot in serve(market, clock).client().get_snapshot_all("stocks")}
+    assert {snapshots[symbol].min.timestamp for symbol in ("C0", "AAPL")} == {SESSION.open_ms - MINUTE}
 
 
 def test_splits_and_dividends_leave_the_crowd_out(serve, market, clock):

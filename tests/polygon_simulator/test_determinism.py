@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import synthetic_market
 from include.polygon_simulator.newsroom import Newsroom
-from include.polygon_simulator.paging import Query, read_page
 
 MINUTE, NOON = 60_000, 1_790_078_400_000
 RANGE = ("AMD", 1, "minute", NOON - 2880 * MINUTE, NOON - 600 * MINUTE)

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import Market, synthetic_market
 from include.polygon_simulator.newsroom import Newsroom
-from include.polygon_simulator.paging import Query, read_page
 
 MINUTE, DAY, NOON = 60_000, 86_400_000, 1_790_078_400_000
 KINDS = {

@@ -17,10 +17,10 @@ from tests.paths import ROOT
 FOREIGN = ROOT / "include" / "embedded_warehouse"
 # What runs SQL, and at which place it takes it. `run` is a hook's; a subprocess has its arguments as a list.
 RUNS = {"execute": 0, "executemany": 0, "execute_string": 0, "execute_values": 1, "copy_expert": 0, "run": 0}
-RUNS |= {"get_records": 0, "get_first": 0, "get_df": 0, "_one": 1}
+RUNS |= {"get_records": 0, "get_first": 0, "get_df": 0, "warehouse": 0, "database": 0}
 FILES = ("statement", "statements.statement")
 # The summary counts the tables that it lists itself.
-COUNTS = {"f'select count(*) from {table}'", "f'select count(*) - count(distinct event_id) from {t}'"}
+COUNTS = {"f'select count(*) from {table}'", "f'select count(*) - count(distinct event_id) from {table}'"}
 # The identifiers that a file of SQL leaves open; everything else is bound.
 IDENTIFIERS = {"table", "file", "name", "column", "type"}
 

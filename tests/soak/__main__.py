@@ -17,19 +17,21 @@ import snowflake.connector
 import typer
 from rich.console import Console
 
-from include.local_stack.demo import Demo
+from include.local_stack.clients import Clients
 from include.surveillance.errors import SurveillanceError
 from tests.benchmarks import machine
 from tests.paths import MEASURED
 from tests.soak import ground, report
-from tests.soak.sampling import Sampler, wait_for_followers
+from tests.soak.sample import Sampler, wait_for_followers
 
 MAINTAIN_SECONDS = 360
 # 18 minutes: longer than any run of this platform takes, short enough to be at its full length within half an hour.
 KEEP = dict.fromkeys(("keep_days", "report_days", "alert_days", "raw_days"), 0.0125)
 REPORTED_HOURS = 1.0
-CLIENTS = (httpx.HTTPError, psutil.Error, psycopg2.Error, redis.RedisError, snowflake.connector.Error)
-MISSED = (*CLIENTS, SurveillanceError)
+MISSED = (
+    *(SurveillanceError, httpx.HTTPError, psutil.Error),
+    *(psycopg2.Error, redis.RedisError, snowflake.connector.Error),
+)
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -45,7 +47,7 @@ def main(
     Ctrl-C ends it early. Without --out, only an hour or more is written, to docs/measured/soak.
     """
     about, soak = machine.facts(), report.Soak()
-    with ground.running(console, marts) as demo:
+    with ground.live_platform(console, marts) as demo:
         sampler = Sampler(demo)
         try:
             watch(demo, sampler, soak, hours, every)
@@ -63,7 +65,7 @@ def main(
     raise typer.Exit(int(soak.fails()))
 
 
-def watch(demo: Demo, sampler: Sampler, soak: report.Soak, hours: float, every: float) -> None:
+def watch(clients: Clients, sampler: Sampler, soak: report.Soak, hours: float, every: float) -> None:
     """Sample and maintain for so many hours; what goes wrong is noted, and it goes on."""
     begun = time.monotonic()
     next_maintenance = begun + MAINTAIN_SECONDS
@@ -73,20 +75,20 @@ def watch(demo: Demo, sampler: Sampler, soak: report.Soak, hours: float, every: 
         maintained = False
         if time.monotonic() >= next_maintenance:
             next_maintenance += MAINTAIN_SECONDS
-            maintained = maintain(demo, soak)
-        take(sampler, soak, begun, maintained)
+            maintained = maintain(clients, soak)
+        record_sample(sampler, soak, begun, maintained)
 
 
-def maintain(demo: Demo, soak: report.Soak) -> bool:
+def maintain(clients: Clients, soak: report.Soak) -> bool:
     try:
-        demo.airflow.wait("maintain_platform", demo.airflow.trigger("maintain_platform", KEEP), 300)
+        clients.airflow.run("maintain_platform", 300, KEEP)
     except MISSED as error:
         soak.troubles.append(f"maintenance: {error}")
         return False
     return True
 
 
-def take(sampler: Sampler, soak: report.Soak, begun: float, maintained: bool) -> None:
+def record_sample(sampler: Sampler, soak: report.Soak, begun: float, maintained: bool) -> None:
     pids = dict(sampler.pids)
     hours = (time.monotonic() - begun) / 3600
     try:
@@ -105,19 +107,19 @@ def take(sampler: Sampler, soak: report.Soak, begun: float, maintained: bool) ->
     console.print(f"{hours:6.2f} h  {memory:7.0f} MB  lag {lag or 0}{'  maintained' if maintained else ''}")
 
 
-def rest(demo: Demo, sampler: Sampler, soak: report.Soak) -> None:
-    """Stop polling, let the rest through, and look a last time."""
+def rest(clients: Clients, sampler: Sampler, soak: report.Soak) -> None:
+    """Stop polling, let the rest through, and take a last sample."""
     if not soak.samples:
         return
     begun = time.monotonic() - soak.hours[-1] * 3600
     try:
-        demo.airflow.pause("ingest_market_data")
+        clients.airflow.pause("ingest_market_data")
         if not wait_for_followers(sampler, 300):
             soak.troubles.append("detection or notification has not caught up within 300 s after the end of polling")
         soak.vacuums = sampler.vacuums()
     except MISSED as error:
         soak.troubles.append(f"at the end: {error}")
-    take(sampler, soak, begun, maintained=False)
+    record_sample(sampler, soak, begun, maintained=False)
 
 
 typer.run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.soak.judging import FEWEST_POINTS, LIMITS, MOST_AT_END, Trend, judge
+from tests.soak.verdict import FEWEST_POINTS, LIMITS, MOST_AT_END, Trend, judge
 
 POINTS_KEPT = 200
 

@@ -1,4 +1,4 @@
-"""What processes and folders take."""
+"""The memory, descriptors and threads of processes, and the size of folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MB = 1024 * 1024
 
 @dataclass
 class Usage:
-    """Of a process and all below it. Memory is MB and proportional: a page shared by n counts an nth in each."""
+    """What a process and all below it use. Memory is MB, proportional: a page shared by n counts an nth in each."""
 
     memory: float = 0.0
     descriptors: int = 0
@@ -22,8 +22,12 @@ class Usage:
     processes: int = 0
 
 
-def of_tree(pid: int) -> Usage:
-    """Raises psutil.NoSuchProcess: the process is gone. Those below it come and go."""
+def measure_tree(pid: int) -> Usage:
+    """Measure a process and all below it, which come and go.
+
+    Raises:
+        psutil.NoSuchProcess: the process is gone.
+    """
     root, total = psutil.Process(pid), Usage()
     for process in [root, *root.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess), process.oneshot():
@@ -35,11 +39,11 @@ def of_tree(pid: int) -> Usage:
     return total
 
 
-def of_folder(folder: Path) -> float:
+def measure_folder(folder: Path) -> float:
     """MB of the files in a folder; files that vanish meanwhile count or do not."""
     total = 0
-    for place, _, names in os.walk(folder):
+    for inside, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):
-                total += os.stat(os.path.join(place, name), follow_symlinks=False).st_size
+                total += Path(inside, name).lstat().st_size
     return total / MB

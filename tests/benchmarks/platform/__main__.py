@@ -20,7 +20,7 @@ from rich.console import Console
 from tests.benchmarks import machine
 from tests.benchmarks.platform import backfill, cosmos, live, peer, profile, report
 from tests.benchmarks.platform.figures import Result
-from tests.benchmarks.platform.stage import Stage, listed, running
+from tests.benchmarks.platform.stage import Stage, platform, read_universe
 from tests.paths import MEASURED, ROOT
 
 # The rules of twenty bars before have something to go by.
@@ -57,41 +57,41 @@ def main(
     """
     parts, about, begun = set(only or Part), machine.facts() | {"commit": _commit()}, time.monotonic()
     folder = out or (MEASURED / "benchmarks" if parts == set(Part) else None)
-    universe = listed(data / "universe_us.csv", max(symbols, market))
+    universe = read_universe(data / "universe_us.csv", max(symbols, market))
     bench = Bench(parts, minutes, folder)
-    bench.on_a_stack(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)
-    bench.on_a_stack(lambda: bench.stock(universe[:STOCK_SYMBOLS]), live.STOCK)
-    bench.on_a_stack(lambda: bench.backfill(sessions), Part.backfill)
-    bench.on_a_stack(lambda: bench.market(universe[:market]), Part.market)
-    found = bench.found
-    for result in found:
+    bench.run_parts(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)
+    bench.run_parts(lambda: bench.stock(universe[:STOCK_SYMBOLS]), live.STOCK)
+    bench.run_parts(lambda: bench.backfill(sessions), Part.backfill)
+    bench.run_parts(lambda: bench.market(universe[:market]), Part.market)
+    results = bench.results
+    for result in results:
         result.measured = f"{about['date']}, commit {about['commit']}"
     if folder:
-        found = report.together(found, report.earlier(folder / "platform.json"))
+        results = report.merge(results, report.read(folder / "platform.json"))
     about["minutes"] = round((time.monotonic() - begun) / 60, 1)
     command = shlex.join(["python", "-m", "tests.benchmarks.platform", *sys.argv[1:]])
-    text = report.markdown(found, about, command)
+    text = report.markdown(results, about, command)
     console.print(text, markup=False)
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "platform.md").write_text(text)
-        everything = {"command": command, "about": about, "results": [report.as_dict(result) for result in found]}
+        everything = {"command": command, "about": about, "results": [report.as_dict(result) for result in results]}
         for file in folder.glob("profile-*"):
             if file.name not in text:
                 file.unlink()
         (folder / "platform.json").write_text(json.dumps(everything, indent=2) + "\n")
-    raise typer.Exit(0 if bench.found and all(result.held for result in bench.found) else 1)
+    raise typer.Exit(0 if bench.results and all(result.held for result in bench.results) else 1)
 
 
 class Bench:
-    """The parts that are wanted, on one stack after the other, and what they found."""
+    """The parts that are wanted, on one stack after the other, and their results."""
 
     def __init__(self, parts: set[Part], minutes: int, folder: Path | None):
         self.parts, self.minutes, self.folder = parts, minutes, folder
-        self.found: list[Result] = []
+        self.results: list[Result] = []
         self._polled: live.Live | None = None
 
-    def on_a_stack(self, work: Callable[[], None], *names: str) -> None:
+    def run_parts(self, work: Callable[[], None], *names: str) -> None:
         """Run ``work`` if it gives one of the wanted results ``names``. What cannot be measured is a result too."""
         wanted = [name for name in names if name.split(",")[0] in self.parts]
         if not wanted:
@@ -99,18 +99,18 @@ class Bench:
         begun = time.monotonic()
         try:
             work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a part, the others are still measured
             console.print_exception()
-            measured = {result.name for result in self.found}
-            self.found += [
-                report.missed(name, f"{type(error).__name__}: {error}") for name in wanted if name not in measured
+            measured = {result.name for result in self.results}
+            self.results += [
+                report.unmeasured(name, f"{type(error).__name__}: {error}") for name in wanted if name not in measured
             ]
         minutes = (time.monotonic() - begun) / 60
         console.print(f"{', '.join(wanted)}: {minutes:.1f} minutes, start and stop of the stack included", markup=False)
 
     def watchlist(self, symbols: list[str]) -> None:
-        with running(console, symbols, POLL_BY="symbols") as stage:
-            stage.history(HISTORY_MINUTES)
+        with platform(console, symbols, POLL_BY="symbols") as stage:
+            stage.publish_history(HISTORY_MINUTES)
             if Part.symbols in self.parts:
                 self._measure(stage, self._symbols, polling)
             elif Part.peer in self.parts:
@@ -121,20 +121,20 @@ class Bench:
                 self._measure(stage, cosmos.cosmos, lambda: cosmos.graph(stage))
 
     def stock(self, symbols: list[str]) -> None:
-        with running(console, symbols, stock=True, POLL_BY="symbols") as stage:
+        with platform(console, symbols, stock=True, POLL_BY="symbols") as stage:
             self._measure(stage, lambda stage: live.stock(stage, STOCK_MINUTES, self._polled))
 
     def backfill(self, sessions: int) -> None:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             recording = Path(folder, "sessions.parquet")
             symbols, every = backfill.record(recording, sessions), str(backfill.LAND_EVERY_SECONDS)
-            with running(console, symbols, replay=recording, LAND_EVERY_SECONDS=every) as stage:
-                further = partial(backfill.further, stage, sessions)
+            with platform(console, symbols, replay=recording, LAND_EVERY_SECONDS=every) as stage:
+                further = partial(backfill.backfill_further, stage, sessions)
                 self._measure(stage, lambda stage: backfill.backfill(stage, sessions), further)
 
     def market(self, symbols: list[str]) -> None:
-        with running(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
-            stage.history(HISTORY_MINUTES)
+        with platform(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
+            stage.publish_history(HISTORY_MINUTES)
             self._measure(stage, self._market, polling)
 
     def _symbols(self, stage: Stage) -> Result:
@@ -149,7 +149,7 @@ class Bench:
         begun = time.monotonic()
         result = work(stage)
         result.seconds = time.monotonic() - begun
-        self.found.append(result)
+        self.results.append(result)
         if self.folder and load:
             profile.attach(stage, result, self.folder, load)
         stage.say(f"{result.name}: {(time.monotonic() - begun) / 60:.1f} minutes, profile included")

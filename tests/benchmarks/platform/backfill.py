@@ -11,15 +11,15 @@ import pandas as pd
 from include.surveillance import broker
 from include.surveillance.broker import Position
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS, write_utc
 from tests.benchmarks.market import Market
 from tests.benchmarks.platform.cpu import Meter
 from tests.benchmarks.platform.figures import Figure, Result, ratio
-from tests.benchmarks.platform.stage import Stage, iso
+from tests.benchmarks.platform.stage import Stage
 
 SYMBOLS, SESSIONS, SESSION_MINUTES = 100, 20, 390
 # Recorded after those that are measured, for a profile.
 FURTHER = 3
-MINUTE_MS = 60_000
 # The day on which the recording ends: a replay lies 60 minutes into its last session.
 LAST_MS = 1_780_000_000_000
 LAND_EVERY_SECONDS = 10
@@ -57,7 +57,7 @@ def backfill(stage: Stage, sessions: int = SESSIONS) -> Result:
     meter.stop()
     stage.airflow.wait("backfill_market_data", run_id, 120)
     bar_times, metric_times = (
-        _times(stage, {place: at for place, at in since.items() if place[0] == topic})
+        _times(stage, {position: offset for position, offset in since.items() if position[0] == topic})
         for topic in (broker.BARS, broker.METRICS)
     )
     begun_s = bar_times[0]
@@ -96,7 +96,7 @@ def backfill(stage: Stage, sessions: int = SESSIONS) -> Result:
     )
 
 
-def further(stage: Stage, sessions: int) -> None:
+def backfill_further(stage: Stage, sessions: int) -> None:
     """Bring in what was recorded after the measured sessions."""
     run_id = _ask(stage, _opens(stage)[sessions:-1])
     stage.airflow.wait("backfill_market_data", run_id, 300)
@@ -105,7 +105,7 @@ def further(stage: Stage, sessions: int) -> None:
 
 def _ask(stage: Stage, opens: list[int]) -> str:
     shift = int(stage.environment["MARKET_SHIFT_MS"])
-    span = {"from": iso(opens[0] + shift), "to": iso(opens[-1] + shift + SESSION_MINUTES * MINUTE_MS)}
+    span = {"from": write_utc(opens[0] + shift), "to": write_utc(opens[-1] + shift + SESSION_MINUTES * MINUTE_MS)}
     asked = {"symbols": stage.symbols, "timespan": "minute", "chunk_days": 30, "news": False, **span}
     return stage.airflow.trigger("backfill_market_data", asked)
 
@@ -116,7 +116,7 @@ def _opens(stage: Stage) -> list[int]:
     return table.iloc[::SESSION_MINUTES].tolist()
 
 
-def _times(stage: Stage, since: dict[Position, int | None]) -> tuple[float, float]:
+def _times(stage: Stage, since: dict[Position, int]) -> tuple[float, float]:
     """When the first and the last message after ``since`` were appended, epoch s."""
     stored = [message.timestamp_ms for message in broker.read(stage.kafka, since, limit=10_000_000).messages]
     return min(stored) / 1000, max(stored) / 1000

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from include.local_stack.initialise import DBT_PROJECT
+from include.local_stack.initialisation import DBT_PROJECT
 from include.surveillance.errors import SurveillanceError
 from tests.benchmarks.platform.cpu import Meter
 from tests.benchmarks.platform.figures import Figure, Result, ratio
@@ -27,13 +27,13 @@ def cosmos(stage: Stage) -> Result:
     tasks, whole, plain = [], [], []
     for number in range(TIMES + 1):
         meter = Meter(stage.stack).start()
-        of_group, of_run = graph(stage)
+        group_s, run_s = graph(stage)
         meter.stop()
         seconds = _plain(stage)
-        stage.say(f"build {number}: graph {of_group:.1f} s, run {of_run:.1f} s, dbt build {seconds:.1f} s")
+        stage.say(f"build {number}: graph {group_s:.1f} s, run {run_s:.1f} s, dbt build {seconds:.1f} s")
         if number:
-            tasks.append(of_group)
-            whole.append(of_run)
+            tasks.append(group_s)
+            whole.append(run_s)
             plain.append(seconds)
     return Result(
         "cosmos",
@@ -52,13 +52,13 @@ def cosmos(stage: Stage) -> Result:
 def graph(stage: Stage) -> tuple[float, float]:
     """Seconds of one run of the DAG: to the end of its last dbt task, and whole."""
     stage.airflow.unpause("build_marts")
-    run = stage.run("build_marts", 600)
+    run = stage.airflow.run("build_marts", 600)
     # What its schedule has begun meanwhile must not run beside dbt.
     stage.airflow.pause("build_marts")
     stage.until(lambda: not stage.airflow.runs("build_marts", state="running"), 300, "build_marts rests")
-    begun, ended = _at(run["start_date"]), _at(run["end_date"])
+    begun, ended = _seconds(run["start_date"]), _seconds(run["end_date"])
     tasks = stage.airflow.tasks("build_marts", run["dag_run_id"])
-    last = max(_at(task["end_date"]) for task in tasks if task["task_id"].startswith("dbt.") and task["end_date"])
+    last = max(_seconds(task["end_date"]) for task in tasks if task["task_id"].startswith("dbt.") and task["end_date"])
     return last - begun, ended - begun
 
 
@@ -83,5 +83,5 @@ def _plain(stage: Stage) -> float:
         return time.monotonic() - begun
 
 
-def _at(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -1,4 +1,4 @@
-"""What each component of a running stack takes: processor time and memory, its whole tree of processes."""
+"""The processor time and memory of each component of a running stack, with its whole tree of processes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 CORES = psutil.cpu_count() or 1
 
 
-def of_tree(pid: int) -> float:
-    """CPU seconds of a process, of all below it, and of those of them that have ended and been waited for."""
+def measure_tree(pid: int) -> float:
+    """Return the CPU seconds of a process and all below it, with those that have ended and been waited for."""
     total = 0.0
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
@@ -30,9 +30,9 @@ def of_tree(pid: int) -> float:
     return total
 
 
-def of_components(stack: Stack) -> dict[str, float]:
-    """Component -> CPU seconds since it was started."""
-    return {info["name"]: of_tree(info["pid"]) for info in stack.supervisor.states() if info["pid"]}
+def measure_components(stack: Stack) -> dict[str, float]:
+    """Return component -> CPU seconds since it was started."""
+    return {info["name"]: measure_tree(info["pid"]) for info in stack.supervisor.states() if info["pid"]}
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Meter:
 
     def start(self) -> Meter:
         self._over, self._begun = Event(), time.monotonic()
-        self._before, self._busy = of_components(self.stack), _busy()
+        self._before, self._busy = measure_components(self.stack), _busy()
         if self.every:
             Thread(target=self._sample, daemon=True).start()
         return self
@@ -63,26 +63,26 @@ class Meter:
     def stop(self) -> Meter:
         self._over.set()
         self.seconds, self.machine = time.monotonic() - self._begun, _busy() - self._busy
-        now = of_components(self.stack)
+        now = measure_components(self.stack)
         # A component that was started again in between counts from zero.
         self.spent = {name: max(0.0, spent - self._before.get(name, 0.0)) for name, spent in now.items()}
         return self
 
     def share(self, *names: str) -> float:
-        """Of all cores, 0-1; of every component but the simulated vendor when none is named."""
+        """Return the share of all cores, 0-1; of every component but the simulated vendor when none is named."""
         wanted = names or [name for name in self.spent if name != "simulator"]
         return sum(self.spent.get(name, 0.0) for name in wanted) / (self.seconds * CORES)
 
     def shares(self) -> dict[str, float]:
         """Component -> share of all cores, and ``everything on the machine``."""
-        found = {name: self.share(name) for name in self.spent}
-        return found | {"everything on the machine": self.machine / (self.seconds * CORES)}
+        shares = {name: self.share(name) for name in self.spent}
+        return shares | {"everything on the machine": self.machine / (self.seconds * CORES)}
 
     def _sample(self) -> None:
         while not self._over.wait(self.every):
             for info in self.stack.supervisor.states():
                 with suppress(psutil.Error):
-                    self.memory.setdefault(info["name"], []).append(usage.of_tree(info["pid"]).memory)
+                    self.memory.setdefault(info["name"], []).append(usage.measure_tree(info["pid"]).memory)
 
 
 def _busy() -> float:

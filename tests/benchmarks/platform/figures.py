@@ -1,4 +1,4 @@
-"""What a benchmark found: figures, each with its target, and tables beside them."""
+"""The result of a benchmark: figures, each with its target, and tables beside them."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Result:
 
 
 def quantile(values: Iterable[float], share: float) -> float | None:
-    """None of no values; between two values in proportion."""
-    found = np.fromiter(values, float)
-    return float(np.quantile(found, share)) if len(found) else None
+    """Return a quantile, between two values in proportion; None of no values."""
+    numbers = np.fromiter(values, float)
+    return float(np.quantile(numbers, share)) if len(numbers) else None
 
 
 def spread(name: str, values: Sequence[float], unit: str, **targets: float) -> list[Figure]:
-    """p50, p95 and maximum of ``values``; ``targets``: p50, p95 or max -> at most."""
+    """Return p50, p95 and maximum of ``values``; ``targets``: p50, p95 or max -> at most."""
     shares = {"p50": 0.5, "p95": 0.95, "max": 1.0}
     return [
         Figure(f"{name}, {label}", quantile(values, share), unit, most=targets.get(label))
@@ -83,5 +83,5 @@ def spread(name: str, values: Sequence[float], unit: str, **targets: float) -> l
 
 
 def ratio(value: float | None, base: float | None) -> float | None:
-    """None where there is nothing to divide, or nothing to divide by."""
+    """Return ``value / base``; None where there is nothing to divide, or nothing to divide by."""
     return value / base if value is not None and base else None

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from include.surveillance import broker
+from include.surveillance.timespans import MINUTE_MS
 from tests.benchmarks.platform.cpu import Meter
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
-from tests.benchmarks.platform.moments import MINUTE_MS, LatencyStamps, due, next_minute_ms, sleep_until
+from tests.benchmarks.platform.latency import LatencyStamps, due, next_minute_ms, sleep_until
 from tests.benchmarks.platform.stage import BESIDE, Stage
 
 STOCK = "symbols-500, stock configuration"
@@ -51,7 +52,7 @@ class Live:
         missing, due: minute bars that are not on the topic, and that should be.
     """
 
-    moments: LatencyStamps
+    stamps: LatencyStamps
     meter: Meter
     idle: float
     polls: list[tuple[int, int, float, float, int]]
@@ -86,10 +87,10 @@ def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool
     sleep_until(to_ms)
     meter.stop()
     _settle(stage, to_ms, landed)
-    moments = LatencyStamps(from_ms, to_ms)
-    moments.read_bars(stage.kafka, since[broker.BARS])
-    moments.read_news(stage.kafka, since[broker.NEWS])
-    moments.read_alerts(stage.kafka, since[broker.ALERTS])
+    stamps = LatencyStamps(from_ms, to_ms)
+    stamps.read_bars(stage.kafka, since[broker.BARS])
+    stamps.read_news(stage.kafka, since[broker.NEWS])
+    stamps.read_alerts(stage.kafka, since[broker.ALERTS])
     expected = due(stage.polygon, stage.symbols, from_ms, to_ms)
     rows = stage.metadata(POLLS, (from_ms / 1000, to_ms / 1000))
     polls = [
@@ -97,7 +98,7 @@ def live(stage: Stage, minutes: int, *, first: int = FIRST_MINUTES, beside: bool
         for close, tasks, begun, ended, good in rows
         if begun and ended
     ]
-    return Live(moments, meter, idle, polls, len(moments.missing(expected)), len(expected))
+    return Live(stamps, meter, idle, polls, len(stamps.missing(expected)), len(expected))
 
 
 def _settle(stage: Stage, close_ms: int, landed: bool) -> None:
@@ -113,34 +114,34 @@ def _settle(stage: Stage, close_ms: int, landed: bool) -> None:
 
 
 def symbols_500(stage: Stage, minutes: int) -> tuple[Result, Live]:
-    found, count = live(stage, minutes), len(stage.symbols)
+    measured, count = live(stage, minutes), len(stage.symbols)
     about = f"{count} symbols, a task each, every minute for {minutes} minutes; every other DAG runs too. {NEWEST}"
     return Result(
         f"symbols-{count}",
         about,
         [
-            *spread("minute's close to bar on the topic", found.moments.after_close(), "s", max=30),
-            Figure("bars of the vendor that are not on the topic", found.missing, f"of {found.due:,}", most=0),
-            Figure("bars measured", len(found.moments.appended)),
-            Figure("minutes polled", len(found.polls), f"of {minutes}", least=minutes),
-            Figure("CPU of both cores together, simulated vendor left out", 100 * found.meter.share(), "%", most=60),
-            *spread("bar on the topic to alert on the topic", found.moments.after_bar(), "s", p95=5),
-            Figure("alerts", len(found.moments.alerts), "", least=1),
-            *_tasks(found),
+            *spread("minute's close to bar on the topic", measured.stamps.after_close(), "s", max=30),
+            Figure("bars of the vendor that are not on the topic", measured.missing, f"of {measured.due:,}", most=0),
+            Figure("bars measured", len(measured.stamps.appended)),
+            Figure("minutes polled", len(measured.polls), f"of {minutes}", least=minutes),
+            Figure("CPU of both cores together, simulated vendor left out", 100 * measured.meter.share(), "%", most=60),
+            *spread("bar on the topic to alert on the topic", measured.stamps.after_bar(), "s", p95=5),
+            Figure("alerts", len(measured.stamps.alerts), "", least=1),
+            *_tasks(measured),
         ],
-        cpu=found.meter.shares(),
-    ), found
+        cpu=measured.meter.shares(),
+    ), measured
 
 
-def _tasks(found: Live) -> list[Figure]:
-    failed = sum(n - good for _, n, _, _, good in found.polls)
+def _tasks(measured: Live) -> list[Figure]:
+    failed = sum(n - good for _, n, _, _, good in measured.polls)
     return [
-        Figure("poll tasks a second, once the minute has closed", found.tasks_per_second(), "1/s"),
+        Figure("poll tasks a second, once the minute has closed", measured.tasks_per_second(), "1/s"),
         Figure("poll tasks that did not succeed", failed),
-        Figure("CPU of a poll task in its worker", found.ms_per_task("worker-poll"), "ms"),
+        Figure("CPU of a poll task in its worker", measured.ms_per_task("worker-poll"), "ms"),
         Figure(
             "CPU of a poll task in worker, scheduler, execution API, PostgreSQL and Redis, idle left out",
-            found.ms_per_task(*BY_TASKS, idle=found.idle),
+            measured.ms_per_task(*BY_TASKS, idle=measured.idle),
             "ms",
         ),
     ]
@@ -148,11 +149,11 @@ def _tasks(found: Live) -> list[Figure]:
 
 def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
     """Polling alone, by Airflow as it comes."""
-    found = live(stage, minutes, first=1, beside=False)
-    figures = _tasks(found)
+    measured = live(stage, minutes, first=1, beside=False)
+    figures = _tasks(measured)
     if ours:
-        rate = ratio(ours.tasks_per_second(), found.tasks_per_second())
-        cost = ratio(found.ms_per_task("worker-poll"), ours.ms_per_task("worker-poll"))
+        rate = ratio(ours.tasks_per_second(), measured.tasks_per_second())
+        cost = ratio(measured.ms_per_task("worker-poll"), ours.ms_per_task("worker-poll"))
         figures += [
             Figure("tasks a second, the platform's over stock", rate, "x"),
             Figure("CPU of a task in its worker, stock over the platform's", cost, "x"),
@@ -161,15 +162,15 @@ def stock(stage: Stage, minutes: int, ours: Live | None) -> Result:
         f"{len(stage.symbols)} symbols for {minutes} minutes by the same DAG with Airflow's own settings: no warm-up, "
         "no fast lane, the database as result backend, the scheduler's defaults."
     )
-    return Result(STOCK, about, figures, cpu=found.meter.shares())
+    return Result(STOCK, about, figures, cpu=measured.meter.shares())
 
 
 def market_11000(stage: Stage, minutes: int) -> Result:
-    found = live(stage, minutes, first=2, landed=True)
-    closes = range(found.moments.from_ms + MINUTE_MS, found.moments.to_ms + 1, MINUTE_MS)
+    measured = live(stage, minutes, first=2, landed=True)
+    closes = range(measured.stamps.from_ms + MINUTE_MS, measured.stamps.to_ms + 1, MINUTE_MS)
     landed = {ts_ms + MINUTE_MS: at for ts_ms, at in stage.warehouse(LANDED)}
     waits = [(landed[close] - close) / 1000 for close in closes if close in landed]
-    whole = found.moments.whole_minutes()
+    whole = measured.stamps.whole_minutes()
     rows = [
         (
             f"{close // MINUTE_MS % 60:02d}",
@@ -184,14 +185,14 @@ def market_11000(stage: Stage, minutes: int) -> Result:
         [
             Figure("minute's close to its last alert on the topic, p95", quantile(whole, 0.95), "s", most=15),
             Figure("minute's close to its last alert on the topic, p50", quantile(whole, 0.5), "s"),
-            *spread("minute's close to bar on the topic", found.moments.after_close(), "s"),
-            *spread("bar on the topic to alert on the topic", found.moments.after_bar(), "s"),
+            *spread("minute's close to bar on the topic", measured.stamps.after_close(), "s"),
+            *spread("bar on the topic to alert on the topic", measured.stamps.after_bar(), "s"),
             *spread("minute's close to all of its bars in the warehouse", waits, "s", max=60),
             Figure("minutes landed", len(waits), f"of {minutes}", least=minutes),
-            Figure("bars of the vendor that are not on the topic", found.missing, f"of {found.due:,}", most=0),
-            Figure("alerts", len(found.moments.alerts), "", least=1),
-            Figure("CPU of both cores together, simulated vendor left out", 100 * found.meter.share(), "%"),
+            Figure("bars of the vendor that are not on the topic", measured.missing, f"of {measured.due:,}", most=0),
+            Figure("alerts", len(measured.stamps.alerts), "", least=1),
+            Figure("CPU of both cores together, simulated vendor left out", 100 * measured.meter.share(), "%"),
         ],
-        cpu=found.meter.shares(),
+        cpu=measured.meter.shares(),
         tables={"Each minute": [("minute", "last alert after s", "landed after s"), *rows]},
     )

@@ -42,12 +42,12 @@ def main() -> None:
             records = [wire.decode(message.value()) for message in messages if message.partition() == partition]
             if not records:
                 continue
-            found = detect_records(engine, states[partition], records)
-            states[partition] = found.state
-            for topic, results in ((METRICS, found.metrics), (ALERTS, found.alerts)):
-                for record in results:
+            results = detect_records(engine, states[partition], records)
+            states[partition] = results.state
+            for topic, records_out in ((METRICS, results.metrics), (ALERTS, results.alerts)):
+                for record in records_out:
                     send(producer, topic, record.symbol, wire.encode(record))
-            send(producer, STATE, str(partition), found.state.to_bytes())
+            send(producer, STATE, str(partition), results.state.to_bytes())
         producer.send_offsets_to_transaction(
             consumer.position(consumer.assignment()), consumer.consumer_group_metadata()
         )

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
-from tests.benchmarks.platform.cpu import CORES, Meter, of_tree
+from include.surveillance.timespans import MINUTE_MS, now_ms
+from tests.benchmarks.platform.cpu import CORES, Meter, measure_tree
 from tests.benchmarks.platform.figures import Result, quantile
-from tests.benchmarks.platform.moments import MINUTE_MS, LatencyStamps, next_minute_ms, sleep_until
+from tests.benchmarks.platform.latency import LatencyStamps, next_minute_ms, sleep_until
 from tests.benchmarks.platform.stage import Stage
 from tests.paths import ROOT
 
@@ -40,27 +40,31 @@ def peer(stage: Stage, minutes: int) -> Result:
     """Polling must be going on."""
     # Minutes before their use: a broker answers a creation before it leads the partitions.
     _make_topics(stage)
-    with ExitStack() as running:
-        processes = {name: running.enter_context(_running(stage, topics)) for name, topics in PEERS.items()}
+    with ExitStack() as peers:
+        processes = {name: peers.enter_context(_peer_process(stage, topics)) for name, topics in PEERS.items()}
         for name, topics in PEERS.items():
             _catch_up(stage, topics, processes[name])
-        rows = _measured(stage, minutes, processes)
+        rows = _measure(stage, minutes, processes)
     return Result(
         "peer",
         f"{len(stage.symbols)} symbols polled by the platform; three consumers of the same topic at once, "
         f"over {minutes} minutes, all exactly once. From a bar's append until its measures can be read.",
         tables={"Side by side": [HEADINGS, *rows]},
         notes=[
-            "The loop commits at most every half second and snapshots its state with each commit, as the platform "
-            "does; it is not watched, restarted or shown by anything.",
-            "quixstreams keeps the state per symbol in RocksDB with a changelog, calls the engine bar by bar and "
-            "commits every half second; what is judged across symbols of a partition it cannot see.",
+            (
+                "The loop commits at most every half second and snapshots its state with each commit, as the platform "
+                "does; it is not watched, restarted or shown by anything."
+            ),
+            (
+                "quixstreams keeps the state per symbol in RocksDB with a changelog, calls the engine bar by bar and "
+                "commits every half second; what is judged across symbols of a partition it cannot see."
+            ),
             "CPU of the platform's detection: worker-detect and triggerer, notification included, scheduler left out.",
         ],
     )
 
 
-def _measured(stage: Stage, minutes: int, peers: Mapping[str, psutil.Popen]) -> list[tuple[str, ...]]:
+def _measure(stage: Stage, minutes: int, peers: Mapping[str, psutil.Popen]) -> list[tuple[str, ...]]:
     """A row for each that detects: from a bar's append to when its measures can be read, and its share of all cores."""
     since = stage.ends(broker.BARS)
     from_ms = next_minute_ms()
@@ -68,26 +72,26 @@ def _measured(stage: Stage, minutes: int, peers: Mapping[str, psutil.Popen]) -> 
     topics = {PLATFORM: broker.METRICS, **{name: f"{PEERS[name]}.metrics" for name in peers}}
     arrivals = {name: Arrivals(stage.kafka, stage.ends(topic)) for name, topic in topics.items()}
     sleep_until(from_ms)
-    meter, started = Meter(stage.stack).start(), {name: of_tree(peer.pid) for name, peer in peers.items()}
+    meter, started = Meter(stage.stack).start(), {name: measure_tree(peer.pid) for name, peer in peers.items()}
     sleep_until(to_ms)
     meter.stop()
     workers = [name for name in meter.spent if name.startswith("worker-detect")]
     shares = {PLATFORM: meter.share("triggerer", *workers)}
     for name, peer in peers.items():
-        shares[name] = (of_tree(peer.pid) - started[name]) / (meter.seconds * CORES)
+        shares[name] = (measure_tree(peer.pid) - started[name]) / (meter.seconds * CORES)
     # A bar arrives some seconds after its minute's close, its measures somewhat later.
     sleep_until(to_ms + SETTLE_SECONDS * 1000)
-    moments = LatencyStamps(from_ms, to_ms)
+    stamps = LatencyStamps(from_ms, to_ms)
     # Everything since: bars of the first minute may have been appended before it began.
-    moments.read_bars(stage.kafka, since)
-    return [_row(name, moments.until_measured(arrivals[name].stop()), shares[name]) for name in topics]
+    stamps.read_bars(stage.kafka, since)
+    return [_row(name, stamps.until_measured(arrivals[name].stop()), shares[name]) for name in topics]
 
 
 class Arrivals:
     """Reads a topic from ``since`` on as it grows; a message's time is when it could be read: its transaction's end."""
 
     def __init__(self, kafka: broker.Kafka, since: Mapping[broker.Position, int]):
-        self._over, self._found = Event(), list[tuple[int, bytes]]()
+        self._over, self._arrived = Event(), list[tuple[int, bytes]]()
         settings = {"group.id": "bench", "isolation.level": "read_committed", "fetch.wait.max.ms": 100}
         self._consumer = Consumer({**kafka, **settings})
         self._consumer.assign([TopicPartition(*position, offset) for position, offset in since.items()])
@@ -98,14 +102,14 @@ class Arrivals:
         while not self._over.is_set():
             message = self._consumer.poll(0.5)
             if message is not None and not message.error():
-                self._found.append((round(time.time() * 1000), message.value()))
+                self._arrived.append((now_ms(), message.value()))
 
     def stop(self) -> list[tuple[int, bytes]]:
         """When each came, epoch ms, and its value."""
         self._over.set()
         self._thread.join()
         self._consumer.close()
-        return self._found
+        return self._arrived
 
 
 def _row(name: str, waits: list[float], share: float) -> tuple[str, ...]:
@@ -114,8 +118,8 @@ def _row(name: str, waits: list[float], share: float) -> tuple[str, ...]:
 
 
 @contextmanager
-def _running(stage: Stage, topics: str) -> Iterator[psutil.Popen]:
-    kind, since_ms = topics.rpartition(".")[2], int(time.time() * 1000) - HISTORY_MS
+def _peer_process(stage: Stage, topics: str) -> Iterator[psutil.Popen]:
+    kind, since_ms = topics.rpartition(".")[2], now_ms() - HISTORY_MS
     log = stage.stack.state / "logs" / f"{topics}.log"
     given = {
         "KAFKA": json.dumps(stage.kafka),
@@ -169,9 +173,9 @@ def _make_topics(stage: Stage) -> None:
 def _offsets_at(stage: Stage, ts_ms: int) -> list[tuple[int, int]]:
     consumer = Consumer({**stage.kafka, "group.id": "bench"})
     try:
-        places = [TopicPartition(broker.BARS, partition, ts_ms) for partition in stage.partitions]
-        found = consumer.offsets_for_times(places, timeout=15)
-        return [(place.partition, max(0, place.offset)) for place in found]
+        asked = [TopicPartition(broker.BARS, partition, ts_ms) for partition in stage.partitions]
+        starts = consumer.offsets_for_times(asked, timeout=15)
+        return [(start.partition, max(0, start.offset)) for start in starts]
     finally:
         consumer.close()
 

@@ -1,4 +1,4 @@
-"""Which functions the time goes to in what costs most, where a target was missed."""
+"""The profile of the costliest components of a result that missed a target: which functions take the time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Stacks = Counter[tuple[str, ...]]
 
 
 def attach(stage: Stage, result: Result, folder: Path, load: Callable[[], object]) -> None:
-    """Watch the costliest components of a result that missed a target while ``load`` runs; adds what was found."""
+    """Watch the costliest components of a result that missed a target while ``load`` runs; add the profiles to it."""
     ours = {info["name"]: info["pid"] for info in stage.stack.supervisor.states() if info["name"] not in NOT_PYTHON}
     if result.held or not (costs := {name: result.cpu[name] for name in ours if name in result.cpu}):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    uv, running = Path(sys.executable).parent / "uv", {}
+    uv, profilers = Path(sys.executable).parent / "uv", {}
     for name in sorted(costs, key=costs.get, reverse=True)[:COMPONENTS]:
         file = folder / f"profile-{result.name}-{name}.txt"
         file.unlink(missing_ok=True)
@@ -35,28 +35,28 @@ def attach(stage: Stage, result: Result, folder: Path, load: Callable[[], object
             *(uv, "tool", "run", "--quiet", PY_SPY, "record", "--subprocesses", "--nonblocking", "--nolineno"),
             *("--format", "raw", "--duration", str(SECONDS), "--output", file, "--pid", str(ours[name])),
         ]
-        running[name] = file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        profilers[name] = file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         load()
     finally:
-        said = {name: process.communicate()[0] for name, (_, process) in running.items()}
-    for name, (file, _) in running.items():
+        said = {name: process.communicate()[0] for name, (_, process) in profilers.items()}
+    for name, (file, _) in profilers.items():
         if not file.exists():
             result.notes.append(f"No profile of {name}: {' '.join(said[name].split())[:200]}")
             continue
-        found = read(file.read_text())
-        file.write_text("".join(f"{';'.join(stack)} {count}\n" for stack, count in sorted(found.items())))
-        result.tables[f"Where {name} spends its time, {SECONDS} s, collapsed stacks in `{file.name}`"] = leading(found)
+        stacks = read(file.read_text())
+        file.write_text("".join(f"{';'.join(stack)} {count}\n" for stack, count in sorted(stacks.items())))
+        result.tables[f"Where {name} spends its time, {SECONDS} s, collapsed stacks in `{file.name}`"] = leading(stacks)
 
 
 def read(text: str) -> Stacks:
     """Samples per stack, outermost function first; the same stack of several processes is one."""
-    found = Stacks()
+    stacks = Stacks()
     for line in text.splitlines():
         stack, _, count = PROCESSES.sub("", line).rpartition(" ")
         if stack and count.isdigit():
-            found[tuple(stack.split(";"))] += int(count)
-    return found
+            stacks[tuple(stack.split(";"))] += int(count)
+    return stacks
 
 
 def leading(stacks: Stacks) -> list[tuple[str, ...]]:
@@ -71,8 +71,8 @@ def leading(stacks: Stacks) -> list[tuple[str, ...]]:
         del together[caller]
     whole = stacks.total()
     columns = (
-        [(f"`{name}`", f"{100 * count / whole:.0f}") for name, count in found.most_common(ROWS) if count]
-        for found in (alone, together)
+        [(f"`{name}`", f"{100 * count / whole:.0f}") for name, count in counts.most_common(ROWS) if count]
+        for counts in (alone, together)
     )
     rows = [(*one, *two) for one, two in zip_longest(*columns, fillvalue=("", ""))]
     return [("function alone", "%", "with what it calls", "%"), *rows]

@@ -43,11 +43,11 @@ def main() -> None:
 
     def detect(value: bytes, state: State) -> list[Record]:
         held = state.get_bytes("detection")
-        found = detect_records(
+        results = detect_records(
             engine, Detection.from_bytes(held) if held else Detection("sketch"), [wire.decode(value)]
         )
-        state.set_bytes("detection", found.state.to_bytes())
-        return [*found.metrics, *found.alerts]
+        state.set_bytes("detection", results.state.to_bytes())
+        return [*results.metrics, *results.alerts]
 
     def recent(_: Any, __: Any, timestamp: int, ___: Any) -> bool:
         return timestamp >= since_ms

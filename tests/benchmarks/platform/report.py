@@ -16,8 +16,8 @@ LEAST_SHARE = 0.002
 TRIED = Path(__file__).with_name("tried.md")
 
 
-def markdown(found: Sequence[Result], about: dict[str, Any], command: str) -> str:
-    judged = [(result, figure) for result in found for figure in result.figures if figure.judged]
+def markdown(results: Sequence[Result], about: dict[str, Any], command: str) -> str:
+    judged = [(result, figure) for result in results for figure in result.figures if figure.judged]
     held = [result.held_before(figure) for result, figure in judged if figure.held]
     count = f"{len(held)} of {len(judged)} targets held, {held.count(True)} of them in the run before too"
     lines = [
@@ -36,7 +36,7 @@ def markdown(found: Sequence[Result], about: dict[str, Any], command: str) -> st
             if figure.held and result.held_before(figure) is False
         ),
     ]
-    for result in found:
+    for result in results:
         lines += ["", section(result).rstrip()]
     return "\n".join(lines) + "\n"
 
@@ -64,7 +64,7 @@ def section(result: Result) -> str:
 
 
 def tried(name: str) -> list[str]:
-    """What has been tried so far to hold a part's targets."""
+    """Return what has been tried so far to hold a part's targets."""
     _, *parts = re.split(r"^## (.+)$", TRIED.read_text(), flags=re.MULTILINE)
     text = dict(zip(parts[::2], parts[1::2], strict=True)).get(name, "").strip()
     return [f"What was tried:\n\n{text}"] if text else []
@@ -75,8 +75,8 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return ["", *("| " + " | ".join(map(str, row)) + " |" for row in cells)]
 
 
-def missed(name: str, reason: str) -> Result:
-    """Of a benchmark that could not be measured."""
+def unmeasured(name: str, reason: str) -> Result:
+    """Return the result of a benchmark that could not be measured."""
     return Result(name, f"Not measured: {reason}", [Figure("measured", None, most=0)])
 
 
@@ -90,24 +90,24 @@ def as_dict(result: Result) -> dict[str, Any]:
     return asdict(result) | {"figures": figures, "held": result.held}
 
 
-def earlier(file: Path) -> list[Result]:
-    """What a report in JSON holds."""
+def read(file: Path) -> list[Result]:
+    """Read the results that a report in JSON holds."""
     if not file.exists():
         return []
-    found = json.loads(file.read_text())["results"]
-    for result in found:
+    results = json.loads(file.read_text())["results"]
+    for result in results:
         result["figures"] = [_known(Figure, figure) for figure in result["figures"]]
-    return [_known(Result, result) for result in found]
+    return [_known(Result, result) for result in results]
 
 
-def together(found: Sequence[Result], old: Sequence[Result]) -> list[Result]:
-    """All parts by name: those ``found`` anew beside their ``old`` figures, the others as they were."""
+def merge(new: Sequence[Result], old: Sequence[Result]) -> list[Result]:
+    """Return all parts by name: ``new`` ones beside their ``old`` figures, the others as they were."""
     before = {result.name: result for result in old}
-    for result in found:
+    for result in new:
         if earlier := before.pop(result.name, None):
             result.before = {figure.name: figure.value for figure in earlier.figures}
             result.measured_before = earlier.measured
-    return sorted([*found, *before.values()], key=lambda result: result.name)
+    return sorted([*new, *before.values()], key=lambda result: result.name)
 
 
 def _known(kind: type, values: dict[str, Any]) -> Any:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg2
-import snowflake.connector
 from rich.console import Console
 
-from include.local_stack.airflow_api import AirflowApi
+from include.local_stack.clients import Clients, Row
 from include.local_stack.stack import Stack, clean
-from include.local_stack.summary import database_arguments, warehouse_arguments
 from include.surveillance import broker, normalise
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.polygon.client import Polygon, poll_each
+from include.surveillance.polygon.client import poll_each
 from include.surveillance.settings import SYMBOL
-from tests.ground import ground
+from include.surveillance.timespans import MINUTE_MS, now_ms
+from tests.ground import ends, landed_offsets, move_to
 
 ANSWER_MS = "20-80"
+POLLING = ("ingest_market_data", "backfill_market_data")
 FOLLOWERS = ("detect_anomalies", "notify_alerts", "land_raw")
 # What runs beside polling on an ordinary day.
 BESIDE = ("check_quality", "maintain_platform", "build_marts")
@@ -43,39 +39,25 @@ TUNED = (
 )
 
 
-class Stage:
-    """A running stack and the clients through which it is looked at."""
+class Stage(Clients):
+    """A running stack with its clients, and what a benchmark waits for."""
 
     def __init__(self, stack: Stack, symbols: Sequence[str], say: Callable[[str], None]):
-        self.stack, self.symbols, self.say, self.environment = stack, list(symbols), say, stack.environment
-        self.kafka: dict[str, Any] = json.loads(self.environment["AIRFLOW_CONN_KAFKA_DEFAULT"])["extra"]
-        self.partitions = range(int(self.environment["KAFKA_PARTITIONS"]))
-        self.airflow = AirflowApi(
-            self.environment["AIRFLOW__API__BASE_URL"],
-            self.environment["AIRFLOW_ADMIN_USER"],
-            self.environment["AIRFLOW_ADMIN_PASSWORD"],
-        )
-        self.polygon = Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"])
+        super().__init__(stack)
+        self.symbols, self.say = list(symbols), say
 
     def bring_up(self) -> None:
-        """Topics and tables; then what follows the topics runs. Nothing is polled yet."""
-        wanted = {"bootstrap_platform", "ingest_market_data", "backfill_market_data", *FOLLOWERS, *BESIDE}
-        self.until(lambda: wanted <= self.airflow.dag_ids(), 180, "Airflow has found the DAGs")
+        """Make topics and tables; then start what follows the topics. Nothing is polled yet."""
+        self.airflow.wait_for_dags({"bootstrap_platform", *POLLING, *FOLLOWERS, *BESIDE}, timeout=180)
         for dag_id in ("bootstrap_platform", "backfill_market_data", *FOLLOWERS):
             self.airflow.unpause(dag_id)
-        self.run("bootstrap_platform", 180)
+        self.airflow.run("bootstrap_platform", 180)
 
-    def run(self, dag_id: str, timeout: float, conf: dict | None = None) -> dict:
-        """Start a run, wait for its success and return it."""
-        run_id = self.airflow.trigger(dag_id, conf)
-        self.airflow.wait(dag_id, run_id, timeout)
-        return next(run for run in self.airflow.runs(dag_id) if run["dag_run_id"] == run_id)
-
-    def history(self, minutes: int) -> None:
-        """The minutes before now of every symbol on the topic, detected and landed, asked for in bulk."""
-        end_ms = int(time.time()) // 60 * 60_000
+    def publish_history(self, minutes: int) -> None:
+        """Publish the minutes before now of every symbol, asked for in bulk; return when they have been landed."""
+        end_ms = now_ms() // MINUTE_MS * MINUTE_MS
         publisher = broker.Publisher(self.kafka)
-        for _, payloads in poll_each(self.polygon, self.symbols, ["minute"], end_ms - minutes * 60_000, end_ms):
+        for _, payloads in poll_each(self.polygon, self.symbols, ["minute"], end_ms - minutes * MINUTE_MS, end_ms):
             if isinstance(payloads, SurveillanceError):
                 raise payloads
             for payload in payloads:
@@ -89,40 +71,23 @@ class Stage:
 
     def lag(self, landing: bool = True) -> int:
         """How many offsets detection, notification and, unless left out, landing are behind, together."""
-        bars = broker.lag(self.kafka, "detector", [(broker.BARS, partition) for partition in self.partitions])
-        alerts = broker.lag(self.kafka, "notifier", [(broker.ALERTS, partition) for partition in self.partitions])
+        bars = broker.lag(self.kafka, "detector", self.positions(broker.BARS))
+        alerts = broker.lag(self.kafka, "notifier", self.positions(broker.ALERTS))
         if not landing:
             return bars + alerts
-        landed = {
-            (topic, partition): offset
-            for topic, partition, offset in self.warehouse(
-                "select topic, partition_id, next_offset from raw.kafka_offsets"
-            )
-        }
-        ends = self.ends(broker.BARS, broker.METRICS, broker.ALERTS)
-        return bars + alerts + sum(max(0, end - landed.get(place, 0)) for place, end in ends.items())
+        landed, topics = landed_offsets(self), self.ends(broker.BARS, broker.METRICS, broker.ALERTS)
+        return bars + alerts + sum(max(0, end - landed.get(position, 0)) for position, end in topics.items())
 
-    def ends(self, *topics: str) -> dict[broker.Position, int | None]:
-        """Where each partition ends now, for readers of committed messages."""
-        with broker.Bounds(self.kafka) as bounds:
-            return {(topic, p): bounds((topic, p))[1] for topic in topics for p in self.partitions}
+    def ends(self, *topics: str) -> dict[broker.Position, int]:
+        """Where each partition of the topics ends now, for readers of committed messages."""
+        return ends(self.kafka, [position for topic in topics for position in self.positions(topic)])
 
-    def warehouse(self, query: str) -> list[tuple]:
-        with (
-            closing(snowflake.connector.connect(**warehouse_arguments(self.environment))) as connection,
-            connection.cursor() as cursor,
-        ):
-            return cursor.execute(query).fetchall()
-
-    def metadata(self, query: str, arguments: Sequence[object]) -> list[tuple]:
-        """A question to Airflow's metadata."""
-        login = database_arguments(self.environment, "AIRFLOW_DB")
-        with closing(psycopg2.connect(**login)) as connection, connection.cursor() as cursor:
-            cursor.execute(query, arguments)
-            return cursor.fetchall()
+    def metadata(self, query: str, arguments: Sequence[object]) -> list[Row]:
+        """The rows of one query to Airflow's metadata."""
+        return self.database(query, arguments, "AIRFLOW_DB")
 
     def until(self, holds: Callable[[], bool], timeout: float, what: str) -> None:
-        """Ask every half second.
+        """Return when ``holds`` says so; it is asked every half second.
 
         Raises:
             SurveillanceError: not within ``timeout`` seconds.
@@ -136,7 +101,7 @@ class Stage:
 
 
 @contextmanager
-def running(
+def platform(
     console: Console, symbols: Sequence[str], *, replay: Path | None = None, stock: bool = False, **settings: str
 ) -> Iterator[Stage]:
     """A platform that watches ``symbols``; its folder goes when the block ends without an error.
@@ -147,14 +112,10 @@ def running(
         settings: environment variables over the usual ones.
     """
     state = Path(tempfile.mkdtemp(prefix="bench-"))
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "SIMULATOR_", "POLL_"))]:
-        del os.environ[name]
-    given = ground(state) | settings | {"SIMULATOR_ANSWER_MS": ANSWER_MS, **_universe(state, symbols, replay)}
-    os.environ.update(given)
+    listing = _list_symbols(state, symbols, replay)
+    given = move_to(state, **settings, **listing, SIMULATOR_ANSWER_MS=ANSWER_MS)
     try:
         stack = Stack(replay, console)
-        # The connector looks for the embedded warehouse's own CA in the environment only.
-        os.environ["REQUESTS_CA_BUNDLE"] = stack.environment["REQUESTS_CA_BUNDLE"]
         if stock:
             database = stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
             stack.environment["AIRFLOW__CELERY__RESULT_BACKEND"] = f"db+{database}"
@@ -173,30 +134,27 @@ def running(
     clean(state)
 
 
-def _universe(state: Path, symbols: Sequence[str], replay: Path | None) -> Mapping[str, str]:
+def _list_symbols(state: Path, symbols: Sequence[str], replay: Path | None) -> dict[str, str]:
+    """Write the watchlist and the simulator's universe; return the variables that name them."""
     watchlist, universe = state / "watchlist.txt", state / "universe.csv"
     watchlist.write_text("\n".join(symbols) + "\n")
     universe.write_text("\n".join(["symbol", *symbols]) + "\n")
-    found = {"WATCHLIST_FILE": str(watchlist), "WATCHLIST": ""}
-    return found if replay else found | {"SIMULATOR_UNIVERSE": str(universe)}
+    variables = {"WATCHLIST_FILE": str(watchlist), "WATCHLIST": ""}
+    return variables if replay else variables | {"SIMULATOR_UNIVERSE": str(universe)}
 
 
-def listed(file: Path, count: int) -> list[str]:
-    """The first ``count`` symbols of a listing that are no test issues and that the vendor would write so.
+def read_universe(file: Path, count: int) -> list[str]:
+    """Return the first ``count`` symbols of a listing that are no test issues and that the vendor would write so.
 
     Raises:
         SurveillanceError: the listing has fewer.
     """
     with file.open(newline="") as rows:
-        found = [
+        usable = [
             row["symbol"]
             for row in csv.DictReader(rows)
             if row.get("test_issue", "N") == "N" and SYMBOL.fullmatch(row["symbol"])
         ]
-    if len(found) < count:
-        raise SurveillanceError(f"{file} lists {len(found)} usable symbols, {count} are needed; set SHARED_DATA")
-    return found[:count]
-
-
-def iso(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if len(usable) < count:
+        raise SurveillanceError(f"{file} lists {len(usable)} usable symbols, {count} are needed; set SHARED_DATA")
+    return usable[:count]

@@ -14,8 +14,8 @@ import pytest
 
 from tests.benchmarks.platform import cpu, live, profile, report
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
+from tests.benchmarks.platform.latency import LatencyStamps
 from tests.benchmarks.platform.live import Live
-from tests.benchmarks.platform.moments import LatencyStamps
 
 ABOUT = {"minutes": 1, "date": "", "commit": "", "cpu": "", "cores": 2, "memory": "", "load_at_start": 0}
 
@@ -43,38 +43,38 @@ def test_a_spread_has_its_targets_where_they_belong():
 
 
 def test_a_minute_ends_with_its_last_alert_or_its_last_bar():
-    moments = LatencyStamps(60_000, 180_000)
-    moments.appended = {("A", 60_000): 123_000, ("B", 60_000): 124_000, ("A", 120_000): 182_500}
-    moments.alerts = [(126_000, 124_000, 120_000)]
-    assert moments.whole_minutes() == [6.0, 2.5]
-    assert sorted(moments.after_close()) == [2.5, 3.0, 4.0]
-    assert moments.after_bar() == [2.0]
-    assert moments.missing([("A", 60_000), ("C", 60_000)]) == [("C", 60_000)]
+    stamps = LatencyStamps(60_000, 180_000)
+    stamps.appended = {("A", 60_000): 123_000, ("B", 60_000): 124_000, ("A", 120_000): 182_500}
+    stamps.alerts = [(126_000, 124_000, 120_000)]
+    assert stamps.whole_minutes() == [6.0, 2.5]
+    assert sorted(stamps.after_close()) == [2.5, 3.0, 4.0]
+    assert stamps.after_bar() == [2.0]
+    assert stamps.missing([("A", 60_000), ("C", 60_000)]) == [("C", 60_000)]
 
 
 def test_an_alert_is_measured_from_the_newest_of_what_it_rests_on():
-    moments = LatencyStamps(60_000, 420_000)
-    moments.first = {"bar": 122_000, "old bar": 62_500, "article": 362_400}
-    moments.published = {"article": 360_000}
+    stamps = LatencyStamps(60_000, 420_000)
+    stamps.first = {"bar": 122_000, "old bar": 62_500, "article": 362_400}
+    stamps.published = {"article": 360_000}
     burst, joined = ("bar", "old bar"), ("bar", "article")
     raised = SimpleNamespace(timespan="minute", status="fired", bar_close_ms=120_000)
-    moments.add(SimpleNamespace(**vars(raised), event_ids=burst), 123_000)
-    moments.add(SimpleNamespace(**vars(raised), event_ids=joined), 363_400)
-    assert moments.alerts == [(123_000, 122_000, 120_000), (363_400, 362_400, 360_000)]
-    assert moments.after_bar() == [1.0, 1.0]
-    assert moments.whole_minutes() == [3.0, 3.4]
+    stamps.add(SimpleNamespace(**vars(raised), event_ids=burst), 123_000)
+    stamps.add(SimpleNamespace(**vars(raised), event_ids=joined), 363_400)
+    assert stamps.alerts == [(123_000, 122_000, 120_000), (363_400, 362_400, 360_000)]
+    assert stamps.after_bar() == [1.0, 1.0]
+    assert stamps.whole_minutes() == [3.0, 3.4]
     for other in ({"status": "retracted"}, {"timespan": "day"}, {"bar_close_ms": 60_000}, {"event_ids": ()}):
-        moments.add(SimpleNamespace(**vars(raised) | {"event_ids": burst} | other), 123_000)
-    assert len(moments.alerts) == 2
+        stamps.add(SimpleNamespace(**vars(raised) | {"event_ids": burst} | other), 123_000)
+    assert len(stamps.alerts) == 2
 
 
 def test_a_tasks_cost_is_what_polling_adds():
     meter = SimpleNamespace(spent={"worker-poll": 6.0, "scheduler": 3.0}, seconds=60.0)
     polls = [(60_000, 40, 55_000.0, 70_000.0, 40), (120_000, 40, 125_000.0, 130_000.0, 39)]
-    found = Live(LatencyStamps(0, 120_000), meter, 0.05, polls, 0, 80)
-    assert found.ms_per_task("worker-poll") == 75
-    assert found.ms_per_task("worker-poll", "scheduler", idle=found.idle) == 75  # 9 s, less 60 x 0.05
-    assert found.tasks_per_second() == 6.0  # 40 in 10 s, as the first task stood ready; 40 in 5 s
+    live_minutes = Live(LatencyStamps(0, 120_000), meter, 0.05, polls, 0, 80)
+    assert live_minutes.ms_per_task("worker-poll") == 75
+    assert live_minutes.ms_per_task("worker-poll", "scheduler", idle=live_minutes.idle) == 75  # 9 s, less 60 x 0.05
+    assert live_minutes.tasks_per_second() == 6.0  # 40 in 10 s, as the first task stood ready; 40 in 5 s
 
 
 def test_time_of_ended_children_counts():
@@ -83,14 +83,14 @@ def test_time_of_ended_children_counts():
     with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         own = psutil.Process(process.pid).cpu_times()
-        assert cpu.of_tree(process.pid) >= 0.2 > own.user + own.system
+        assert cpu.measure_tree(process.pid) >= 0.2 > own.user + own.system
         process.communicate(b"\n")
-    assert cpu.of_tree(process.pid) == 0
+    assert cpu.measure_tree(process.pid) == 0
 
 
 def test_the_report_names_what_was_missed():
     good = Result("one", "About.", [Figure("speed", 2, "1/s", least=1)], cpu={"kafka": 0.25, "redis": 0.0})
-    bad = report.missed("two", "Kafka is away")
+    bad = report.unmeasured("two", "Kafka is away")
     text = report.markdown([good, bad], ABOUT, "make bench")
     assert "1 of 2 targets held, 0 of them in the run before too" in text
     assert "- missed: two: measured" in text
@@ -111,9 +111,9 @@ def test_parts_that_are_not_run_again_stay_in_the_report(tmp_path):
     )
     old, new = Result("two", "Old."), Result("two", "New.", measured="now")
     file = tmp_path / "platform.json"
-    assert report.earlier(file) == []
+    assert report.read(file) == []
     file.write_text(json.dumps({"results": [report.as_dict(result) for result in (kept, old)]}))
-    one, two = report.together([new], report.earlier(file))
+    one, two = report.merge([new], report.read(file))
     assert report.section(one) == report.section(kept)
     assert one.held
     assert two is new
@@ -123,7 +123,7 @@ def test_a_part_stands_beside_its_run_before():
     old = Result("one", "Old.", [Figure("speed", 5, least=1), Figure("wait", 9, "s", most=30)], measured="yesterday")
     figures = [Figure("speed", 2, least=1), Figure("wait", 8, "s", most=7), Figure("cost", 3, "ms", most=4)]
     new = Result("one", "New.", figures, measured="today")
-    (both,) = report.together([new], [replace(old, before={"speed": 7}, measured_before="long ago")])
+    (both,) = report.merge([new], [replace(old, before={"speed": 7}, measured_before="long ago")])
     assert (both.before, both.measured_before) == ({"speed": 5, "wait": 9}, "yesterday")
     text = report.section(both)
     assert "| speed | at least 1 | 2 | yes | 5 | yes |" in text

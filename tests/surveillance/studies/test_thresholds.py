@@ -24,7 +24,7 @@ from include.surveillance.studies.comparison import compare, episodes
 from include.surveillance.studies.recorded import load
 from include.surveillance.studies.sweep import Sweep, subjects
 from include.surveillance.studies.thresholds import Subject, calibrate, checked, falling
-from tests.benchmarks.counting import Episodes, Statistic, literal_volume, robust_volume
+from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
 from tests.paths import SHARED_DATA
 
 FILES = ("minute_2019feb", "minute_2023jan", "minute15_2019")

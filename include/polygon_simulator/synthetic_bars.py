@@ -13,9 +13,10 @@ from zlib import crc32
 import numpy as np
 
 from include.polygon_simulator.anomalies import CALM, Anomaly, Plan
-from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.bars import Bars
 from include.polygon_simulator.universe import Instrument
 from include.surveillance.sessions import Session, Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 SECTOR_WEIGHT, MARKET_WEIGHT = 0.4, 0.5
 OWN_WEIGHT = (1 - SECTOR_WEIGHT**2 - MARKET_WEIGHT**2) ** 0.5
@@ -34,47 +35,47 @@ class SyntheticSource:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._whole = lru_cache(maxsize=512)(self._minutes)
         self.breakages = lru_cache(maxsize=512)(self._breakages)
-        self._factor = lru_cache(maxsize=64)(self._factor)
+        self._factor = lru_cache(maxsize=64)(self._draw_factor)
 
     def _rng(self, *words: str) -> np.random.Generator:
         return np.random.default_rng([self._seed, *(crc32(word.encode()) for word in words)])
 
     def share_factor(self, symbol: str, session: Session) -> float:
-        """1 or 2: forward and reverse splits take turns, so the price stays near its level."""
+        """Return 1 or 2: forward and reverse splits take turns, so the price stays near its level."""
         if not self._splits:
             return 1.0
         block = (date.fromisoformat(session.date).toordinal() + crc32(symbol.encode())) // SPLIT_EVERY_DAYS
         return 1.0 + block % 2
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
-        """Bars of the session that start in [start_ms, end_ms)."""
+        """Return the session's bars that start in [start_ms, end_ms)."""
         return self._whole(symbol, session).between(start_ms, end_ms)
 
     def _breakages(self, symbol: str, session: Session) -> dict[int, str]:
-        """Start of each broken bar -> what is broken. The longer bars hold the true values."""
+        """Map the start of each broken bar to what is broken. Longer bars are made of the true values."""
         return {
             session.open_ms + anomaly.minute * MINUTE_MS: anomaly.detail
-            for anomaly in self._plan.of(symbol, session)
+            for anomaly in self._plan.for_symbol(symbol, session)
             if anomaly.kind == "data_quality"
         }
 
     def _level(self, instrument: Instrument, session_date: str) -> float:
-        """Log price at the close of a session: slow waves and a little noise, within 20 % of the base price."""
+        """Return the log price at a session's close: slow waves and a little noise, within 20 % of the base price."""
         ordinal = date.fromisoformat(session_date).toordinal()
         phases = self._rng(instrument.symbol, "phases").uniform(0, 2 * np.pi, 2)
         waves = 0.6 * np.sin(2 * np.pi * ordinal / 181 + phases[0]) + 0.3 * np.sin(2 * np.pi * ordinal / 41 + phases[1])
         noise = self._rng(instrument.symbol, session_date, "level").uniform(-0.05, 0.05)
         return float(np.log(instrument.price) + 0.18 * (waves + noise))
 
-    def _factor(self, word: str, session_date: str, size: int) -> np.ndarray:
-        """Returns of unit variance that all instruments with the same word share."""
+    def _draw_factor(self, word: str, session_date: str, size: int) -> np.ndarray:
+        """Draw returns of unit variance that all instruments with the same word share."""
         return _fat_tailed(self._rng("factor", word, session_date), size)
 
     def _minutes(self, symbol: str, session: Session) -> Bars:
         instrument = self._instruments[symbol]
         rng = self._rng(symbol, session.date)
         size = (session.close_ms - session.open_ms) // MINUTE_MS
-        anomalies = self._plan.of(symbol, session)
+        anomalies = self._plan.for_symbol(symbol, session)
         position = (np.arange(size) + 0.5) / size
 
         sigma = rng.uniform(0.012, 0.022) / np.sqrt(size)
@@ -111,9 +112,11 @@ class SyntheticSource:
             vw=np.round((o + h + low + c) / 4, 4),
             n=1.0 + np.floor(volume / rng.uniform(80, 160)),
         )
-        return bars.take(self._traded(rng, instrument, position, anomalies))
+        return bars.at(self._traded(rng, instrument, position, anomalies))
 
-    def _open(self, rng: np.random.Generator, instrument: Instrument, session: Session, anomalies: list) -> float:
+    def _open(
+        self, rng: np.random.Generator, instrument: Instrument, session: Session, anomalies: list[Anomaly]
+    ) -> float:
         previous = self._sessions.at_or_before(session.open_ms - 1)
         overnight = float(np.clip(rng.normal(0, 0.002), -0.006, 0.006))
         for anomaly in anomalies:
@@ -122,7 +125,7 @@ class SyntheticSource:
         return self._level(instrument, previous.date if previous else session.date) + overnight
 
     def _volume(self, rng: np.random.Generator, instrument: Instrument, position: np.ndarray) -> np.ndarray:
-        """Shares a minute: high at the open and the close, low between, with log-normal noise."""
+        """Draw shares a minute: high at the open and the close, low between, with log-normal noise."""
         profile = 0.7 + 1.8 * np.exp(-position / 0.07) + 1.4 * np.exp(-(1 - position) / 0.06)
         noise = np.exp(0.33 * rng.standard_normal(len(position)))
         daily = instrument.daily_volume * np.exp(0.25 * rng.standard_normal())
@@ -146,8 +149,10 @@ def _fat_tailed(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.clip(rng.standard_t(4, size) / 2**0.5, -6, 6)
 
 
-def _inject(anomaly: Anomaly, rng: np.random.Generator, returns: np.ndarray, sigma: np.ndarray, volume: np.ndarray):
-    """Changes returns and volumes in place."""
+def _inject(
+    anomaly: Anomaly, rng: np.random.Generator, returns: np.ndarray, sigma: np.ndarray, volume: np.ndarray
+) -> None:
+    """Change returns and volumes in place."""
     at = slice(anomaly.minute, anomaly.minute + anomaly.minutes)
     size = anomaly.minutes
     if anomaly.kind == "price_breakout":
@@ -167,7 +172,7 @@ def _inject(anomaly: Anomaly, rng: np.random.Generator, returns: np.ndarray, sig
 
 
 def burst_minutes(anomaly: Anomaly) -> tuple[int, int]:
-    """The minutes of extra volume: at once, or two minutes after the article when news leads."""
+    """Return the minutes of extra volume: at once, or two minutes after the article when news leads."""
     start = anomaly.minute + (2 if anomaly.kind == "news_impact" and anomaly.sign > 0 else 0)
     return start, start + 3
 

@@ -1,4 +1,4 @@
-"""What is done to the platform. Each returns when it is done, with the moment from which recovery counts."""
+"""What is done to the platform. Each returns when it is done, with the time from which recovery counts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def second_detector(stage: Stage, _: Fault) -> float:
     done = subprocess.run(command, env=stage.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise SurveillanceError(f"the second detector ended with {done.returncode}: {done.stderr[-1000:]}")
-    print(done.stdout, end="", flush=True)
+    sys.stdout.write(done.stdout)
+    sys.stdout.flush()
     return time.time()
 
 

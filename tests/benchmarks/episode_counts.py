@@ -1,4 +1,4 @@
-"""What the volume rules hold against their threshold, and how many episodes any threshold would make of it."""
+"""The statistic of a volume rule, and how many episodes any threshold on it would make."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ class Statistic:
     side: np.ndarray
 
 
-def literal_volume(found: Evaluation) -> Statistic:
-    """Volume over the mean of the bars before."""
+def literal_volume(evaluation: Evaluation) -> Statistic:
+    """Return volume over the mean of the bars before."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _one_sided(found.bars.volume / found.measures["volume_mean"])
+        return _one_sided(evaluation.bars.volume / evaluation.measures["volume_mean"])
 
 
-def robust_volume(found: Evaluation, parameters: Parameters) -> Statistic:
-    """z, where the rule's other conditions hold."""
-    rule, measures = parameters.robust.abnormal_volume, found.measures
-    allowed = (measures["rvol"] > rule.rvol) & (measures["recent_volume"] * found.bars.close > rule.turnover_floor)
+def robust_volume(evaluation: Evaluation, parameters: Parameters) -> Statistic:
+    """Return z where the rule's other conditions hold."""
+    rule, measures = parameters.robust.abnormal_volume, evaluation.measures
+    allowed = (measures["rvol"] > rule.rvol) & (measures["recent_volume"] * evaluation.bars.close > rule.turnover_floor)
     return _one_sided(np.where(allowed, measures["volume_z"], -inf))
 
 
 class Episodes:
     """Counts the episodes that any threshold would make: firings of one side at most a cooldown apart are one."""
 
-    def __init__(self, bars: BarColumns, found: Statistic, cooldown_bars: int):
+    def __init__(self, bars: BarColumns, statistic: Statistic, cooldown_bars: int):
         spans = np.array([SPAN_MS[timespan] for _, timespan in bars.keys], dtype=np.int64)
         # Stable, so that bars stay in order within a series and side.
-        order = np.argsort(bars.code.astype(np.int64) * 2 + found.side, kind="stable")
-        order = order[found.value[order] > -inf]
-        self._value, self._ts = found.value[order], bars.ts[order]
-        self._series = bars.code[order].astype(np.int64) * 2 + found.side[order]
+        order = np.argsort(bars.code.astype(np.int64) * 2 + statistic.side, kind="stable")
+        order = order[statistic.value[order] > -inf]
+        self._value, self._ts = statistic.value[order], bars.ts[order]
+        self._series = bars.code[order].astype(np.int64) * 2 + statistic.side[order]
         self._apart = spans[bars.code[order]] * cooldown_bars
 
     def count(self, threshold: float) -> int:

@@ -1,4 +1,4 @@
-"""Anything unexpected becomes a Snowflake error. An HTTP 500 would be retried by the connector for ever."""
+"""Snowflake errors: whatever fails here becomes one, because the connector would retry an HTTP 500 for ever."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NOT_NULL_VIOLATION = 100072
 LOCKED = 625
 
 
-def sql_error(message: str, errno: int, sqlstate: str) -> snowflake_errors.ProgrammingError:
+def sql_error(message: str | None, errno: int, sqlstate: str | None) -> snowflake_errors.ProgrammingError:
     return snowflake_errors.ProgrammingError(msg=message, errno=errno, sqlstate=sqlstate)
 
 
-def translated(error: BaseException) -> snowflake_errors.ProgrammingError:
-    """The Snowflake error that comes nearest to ``error``."""
+def translate(error: BaseException) -> snowflake_errors.ProgrammingError:
+    """Return the Snowflake error that comes nearest to ``error``."""
     message = f"{type(error).__name__}: {error}".split("\n\n")[0]
     if isinstance(error, duckdb.ConstraintException):
         return sql_error(message, NOT_NULL_VIOLATION if "NOT NULL" in message else UNIQUE_VIOLATION, "22000")
@@ -45,6 +45,6 @@ def as_sql_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             raise sql_error(error.msg, error.errno, error.sqlstate) from error
         except Exception as error:
             log.warning("statement failed: %s: %s", type(error).__name__, error)
-            raise translated(error) from error
+            raise translate(error) from error
 
     return wrapped

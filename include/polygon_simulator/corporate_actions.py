@@ -1,4 +1,4 @@
-"""Corporate actions of the generated instruments: splits that the bars show, and quarterly dividends."""
+"""Corporate actions of the generated instruments: splits that their bars show, and quarterly dividends."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from datetime import date, timedelta
 from typing import Any
 from zlib import crc32
 
-from include.polygon_simulator.market import DAY_MS, Market
+from include.polygon_simulator.market import Market
+from include.surveillance.timespans import DAY_MS
 
 HISTORY_DAYS, NOTICE_DAYS, QUARTER_DAYS = 730, 14, 91
 
 
 def splits(market: Market) -> list[dict[str, Any]]:
-    """Splits of the last two years and the coming two weeks, newest first, in the vendor's older shape."""
+    """Return the splits of the last two years and the coming two weeks, newest first, in the vendor's older shape."""
     now = market.clock()
     sources = {symbol: source for symbol, source in market.sources.items() if source is not market.crowd}
-    found = []
-    session = market.sessions.at_or_before(now - HISTORY_DAYS * DAY_MS)
-    while (following := market.sessions.following(session.open_ms)) and following.open_ms < now + NOTICE_DAYS * DAY_MS:
+    items = []
+    session, end_ms = market.sessions.at_or_before(now - HISTORY_DAYS * DAY_MS), now + NOTICE_DAYS * DAY_MS
+    while session and (following := market.sessions.following(session.open_ms)) and following.open_ms < end_ms:
         for symbol, source in sources.items():
             before, after = source.share_factor(symbol, session), source.share_factor(symbol, following)
             if before != after:
                 new, old = (int(factor / min(before, after)) for factor in (before, after))
-                found.append(
+                items.append(
                     {
                         "id": _identity("split", symbol, market.day(following)),
                         "ticker": symbol,
@@ -32,20 +33,20 @@ def splits(market: Market) -> list[dict[str, Any]]:
                     }
                 )
         session = following
-    return found[::-1]
+    return items[::-1]
 
 
 def dividends(market: Market) -> list[dict[str, Any]]:
-    """Quarterly cash dividends of the last two years and the coming two weeks, in the vendor's older shape."""
+    """Return quarterly cash dividends of the last two years and the coming two weeks, in the vendor's older shape."""
     last = date.fromisoformat(market.today()) + timedelta(days=NOTICE_DAYS)
-    found = []
+    items = []
     for instrument in market.instruments.values():
         if not instrument.price or instrument.thin:
             continue
         latest = last - timedelta(days=(last.toordinal() + crc32(instrument.symbol.encode())) % QUARTER_DAYS)
         for quarter in range(HISTORY_DAYS // QUARTER_DAYS):
             day = latest - timedelta(days=QUARTER_DAYS * quarter)
-            found.append(
+            items.append(
                 {
                     "id": _identity("dividend", instrument.symbol, day.isoformat()),
                     "ticker": instrument.symbol,
@@ -59,18 +60,18 @@ def dividends(market: Market) -> list[dict[str, Any]]:
                     "record_date": day.isoformat(),
                 }
             )
-    return sorted(found, key=lambda item: (item["ex_dividend_date"], item["ticker"]), reverse=True)
+    return sorted(items, key=lambda item: (item["ex_dividend_date"], item["ticker"]), reverse=True)
 
 
 def as_stocks_split(item: dict[str, Any]) -> dict[str, Any]:
-    """The newer shape of a split."""
+    """Return a split in the vendor's newer shape."""
     factor = item["split_from"] / item["split_to"]
     kind = "forward_split" if factor < 1 else "reverse_split"
     return item | {"adjustment_type": kind, "historical_adjustment_factor": factor}
 
 
 def as_stocks_dividend(item: dict[str, Any]) -> dict[str, Any]:
-    """The newer shape of a dividend."""
+    """Return a dividend in the vendor's newer shape."""
     renamed = {key: value for key, value in item.items() if key != "dividend_type"}
     return renamed | {
         "distribution_type": "recurring",

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
-from include.polygon_simulator.paging import Query, read_page
 from include.surveillance.errors import ConfigurationError
 from tests.paths import SHARED_DATA
 

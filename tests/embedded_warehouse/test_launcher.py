@@ -9,6 +9,7 @@ import pytest
 import snowflake.connector.errors as snowflake_errors
 
 from include.embedded_warehouse import versions
+from include.surveillance.errors import ConfigurationError
 from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT
 
@@ -103,5 +104,5 @@ def test_an_address_of_the_network_needs_a_word_and_a_password(own, options):
 def test_another_version_of_a_wrapped_library_is_refused(monkeypatch):
     versions.check_versions()
     monkeypatch.setattr(versions, "PINNED", {**versions.PINNED, "duckdb": "1.5.0"})
-    with pytest.raises(versions.UnsupportedVersionError, match=r"duckdb 2\.0\.0 \(needs 1\.5\.0\)"):
+    with pytest.raises(ConfigurationError, match=r"duckdb 2\.0\.0 \(needs 1\.5\.0\)"):
         versions.check_versions()

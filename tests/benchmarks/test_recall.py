@@ -1,4 +1,4 @@
-"""What the robust volume rule is for: at the same number of alerts it finds more bursts than the literal ratio."""
+"""What the robust volume rule is for: at the same number of alerts it detects more bursts than the literal ratio."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from include.surveillance.sessions import Sessions
 from tests.benchmarks import bursts
-from tests.benchmarks.recall import BUDGET, FILES, MULTIPLES, counted
+from tests.benchmarks.recall import BUDGET, FILES, MULTIPLES, count
 from tests.paths import SHARED_DATA
 
 SEED = 2019  # none of those that the benchmark reports
@@ -30,13 +30,13 @@ def measured() -> dict[str, bursts.Bursts]:
 
 
 def test_robust_volume_finds_three_times_the_bursts_of_the_literal_ratio(measured):
-    found = counted(bursts.hits(measured, bursts.own_thresholds(measured, BUDGET)))
-    assert found["bursts"] > 1500
-    # Each form has found some, or a ratio says nothing.
-    assert found["found"]["literal"] > 100
-    assert found["found"]["robust"] >= 3 * found["found"]["literal"], found
+    counts = count(bursts.hits(measured, bursts.own_thresholds(measured, BUDGET)))
+    assert counts["bursts"] > 1500
+    # Each form detects some, or a ratio says nothing.
+    assert counts["found"]["literal"] > 100
+    assert counts["found"]["robust"] >= 3 * counts["found"]["literal"], counts
     # The level of the day and the dispersion add to knowing the time of day.
-    assert found["found"]["robust"] >= 1.1 * found["found"][bursts.RVOL], found
+    assert counts["found"]["robust"] >= 1.1 * counts["found"][bursts.RVOL], counts
 
 
 def test_no_method_has_more_than_the_budget_and_none_leaves_any(measured):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import synthetic_market
-from include.polygon_simulator.paging import Query, read_page
 
 MINUTE, DAY, NOON = 60_000, 86_400_000, 1_790_078_400_000
 MARKETS = {name: synthetic_market(3, name, 24, clock=lambda: NOON) for name in ("24/7", "XNYS")}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from include.polygon_simulator.bars import MINUTE_MS, Bars, concatenate
-from include.polygon_simulator.market import DAY_MS, Market
+from include.polygon_simulator.bars import Bars, concatenate
+from include.polygon_simulator.market import Market
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
 SPANS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": DAY_MS}
 
@@ -47,7 +48,7 @@ class Page:
 
 
 def read_page(market: Market, query: Query) -> Page:
-    """As many whole windows as fit into the limit, at least one: no window is cut, so any limit gives the same bars."""
+    """Return as many whole windows as fit into the limit, at least one: so any limit gives the same bars."""
     if query.symbol not in market.sources:
         return Page([])
     parts, keys, count = [], [], 0
@@ -63,7 +64,7 @@ def read_page(market: Market, query: Query) -> Page:
     bars, key = concatenate(parts[::forward]), np.concatenate(keys[::forward])
     keep = _whole_windows(key[::forward], query.limit)
     chosen = slice(0, keep) if query.ascending else slice(len(bars) - keep, len(bars))
-    base = bars if keep == len(bars) else bars.take(chosen)
+    base = bars if keep == len(bars) else bars.at(chosen)
     if query.width_ms == MINUTE_MS:
         rows = base.rows()
         _break(market, query.symbol, rows)
@@ -74,7 +75,7 @@ def read_page(market: Market, query: Query) -> Page:
 
 
 def _following(query: Query, used: np.ndarray) -> Query:
-    """The same request beyond the base bars that were used."""
+    """Return the same request beyond the base bars that were used."""
     if not query.ascending:
         edge = used[0] if query.span == "day" else used[0] // query.width_ms * query.width_ms
         return replace(query, end_ms=int(edge) - 1)
@@ -83,7 +84,7 @@ def _following(query: Query, used: np.ndarray) -> Query:
 
 
 def _base_bars(market: Market, query: Query) -> Iterator[tuple[Bars, np.ndarray]]:
-    """Base bars and the number of their window, session by session in the order asked for."""
+    """Yield base bars and the number of their window, session by session in the order asked for."""
     if query.span == "day":
         touched = _sessions(market, query, query.start_ms - DAY_MS, query.end_ms + 2 * DAY_MS)
         for session in touched:
@@ -105,7 +106,7 @@ def _sessions(market: Market, query: Query, start_ms: int, end_ms: int) -> list[
 
 
 def _whole_windows(keys: np.ndarray, limit: int) -> int:
-    """How many leading base bars make the whole windows that fit into the limit, at least one window."""
+    """Count the leading base bars that make the whole windows that fit into the limit, at least one window."""
     if len(keys) <= limit:
         return len(keys)
     ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]) + 1, len(keys))
@@ -114,7 +115,7 @@ def _whole_windows(keys: np.ndarray, limit: int) -> int:
 
 
 def _break(market: Market, symbol: str, rows: list[dict[str, Any]]) -> None:
-    """Spoils the bars that are planned to arrive broken, as a faulty feed would."""
+    """Spoil the bars that are planned to arrive broken, as a faulty feed would."""
     broken: dict[int, str] = {}
     for session in market.sessions_between(rows[0]["t"], rows[-1]["t"] + 1):
         broken |= market.sources[symbol].breakages(symbol, session)

@@ -1,4 +1,4 @@
-"""Tickers, corporate actions, news and market status."""
+"""The routes of reference data: tickers, corporate actions, news and market status."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from include.polygon_simulator import actions
+from include.polygon_simulator import corporate_actions
 from include.polygon_simulator.answers import (
     RefusedError,
     address,
     answer,
     cursor,
+    epoch_ms,
     listing,
-    moment,
     parameters,
     request_id,
     whole_number,
 )
-from include.polygon_simulator.market import DAY_MS, Market
+from include.polygon_simulator.market import Market
+from include.polygon_simulator.market_status import market_now, upcoming_holidays
 from include.polygon_simulator.newsroom import Newsroom
-from include.polygon_simulator.status import market_now, upcoming_holidays
 from include.polygon_simulator.universe import Instrument
+from include.surveillance.timespans import DAY_MS
 
 NEWS_HISTORY_MS = 30 * DAY_MS
 TICKERS, DETAILS = "/v3/reference/tickers", "/v3/reference/tickers/{ticker}"
@@ -35,7 +36,8 @@ def reference_router(market: Market) -> APIRouter:
 
     @lru_cache(maxsize=1)
     def all_listed(today: str) -> list[dict[str, Any]]:
-        return [_listed(instrument, today) for instrument in market.instruments.values()]
+        updated = {"last_updated_utc": f"{today}T00:00:00Z"}
+        return [_listed(instrument) | updated for instrument in market.instruments.values()]
 
     @router.get(TICKERS)
     async def tickers(request: Request) -> Response:
@@ -49,20 +51,20 @@ def reference_router(market: Market) -> APIRouter:
 
     @router.get("/v3/reference/splits")
     async def splits(request: Request) -> Response:
-        return listing(request, actions.splits(market), sort="execution_date", order="desc", count=False)
+        return listing(request, corporate_actions.splits(market), sort="execution_date", order="desc", count=False)
 
     @router.get("/v3/reference/dividends")
     async def dividends(request: Request) -> Response:
-        return listing(request, actions.dividends(market), sort="ex_dividend_date", order="desc", count=False)
+        return listing(request, corporate_actions.dividends(market), sort="ex_dividend_date", order="desc", count=False)
 
     @router.get("/stocks/v1/splits")
     async def stocks_splits(request: Request) -> Response:
-        items = [actions.as_stocks_split(item) for item in actions.splits(market)]
+        items = [corporate_actions.as_stocks_split(item) for item in corporate_actions.splits(market)]
         return listing(request, items, sort="execution_date", order="desc", count=False)
 
     @router.get("/stocks/v1/dividends")
     async def stocks_dividends(request: Request) -> Response:
-        items = [actions.as_stocks_dividend(item) for item in actions.dividends(market)]
+        items = [corporate_actions.as_stocks_dividend(item) for item in corporate_actions.dividends(market)]
         return listing(request, items, sort="ex_dividend_date", order="desc", count=False)
 
     @router.get("/v2/reference/news")
@@ -80,7 +82,7 @@ def reference_router(market: Market) -> APIRouter:
     return router
 
 
-def _listed(instrument: Instrument, today: str) -> dict[str, Any]:
+def _listed(instrument: Instrument) -> dict[str, Any]:
     return {
         "ticker": instrument.symbol,
         "name": instrument.name,
@@ -93,24 +95,12 @@ def _listed(instrument: Instrument, today: str) -> dict[str, Any]:
         "cik": instrument.cik,
         "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
         "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
-        "last_updated_utc": f"{today}T00:00:00Z",
     }
 
 
 def _detailed(instrument: Instrument) -> dict[str, Any]:
     shares = round(instrument.daily_volume * 150)
-    return {
-        "ticker": instrument.symbol,
-        "name": instrument.name,
-        "market": "stocks",
-        "locale": "us",
-        "primary_exchange": instrument.exchange,
-        "type": instrument.type,
-        "active": True,
-        "currency_name": "usd",
-        "cik": instrument.cik,
-        "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
-        "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
+    return _listed(instrument) | {
         "market_cap": round(shares * instrument.price),
         "phone_number": "(212) 555-0100",
         "address": {"address1": "1 SIMULATION SQUARE", "city": "NEW YORK", "state": "NY", "postal_code": "10004"},
@@ -128,32 +118,32 @@ def _detailed(instrument: Instrument) -> dict[str, Any]:
 
 
 def _news(request: Request, market: Market, newsroom: Newsroom) -> Response:
-    found = parameters(request)
-    limit = whole_number(found, "limit", 10, 1000)
-    start, end = _published(found, market)
+    given = parameters(request)
+    limit = whole_number(given, "limit", 10, 1000)
+    start, end = _published(given, market)
     articles = newsroom.articles(start, end)
-    if ticker := found.get("ticker"):
+    if ticker := given.get("ticker"):
         articles = [article for article in articles if ticker in article["tickers"]]
-    if not found.get("order", "desc").startswith("asc"):
+    if not given.get("order", "desc").startswith("asc"):
         articles.reverse()
-    offset = int(found.get("offset", "0"))
+    offset = int(given.get("offset", "0"))
     page = articles[offset : offset + limit]
     body = {"results": page, "status": "OK", "request_id": request_id(), "count": len(page)}
     if offset + limit < len(articles):
         # Both ends are pinned, so that an article that appears between two pages moves none of the others.
-        kept = {key: value for key, value in found.items() if key in ("ticker", "order", "sort")}
+        kept = {key: value for key, value in given.items() if key in ("ticker", "order", "sort")}
         pinned = {"published_utc.gte": start, "published_utc.lte": end}
         body["next_url"] = f"{address(request)}?cursor={cursor(**kept, **pinned, limit=limit, offset=offset + limit)}"
     return answer(body)
 
 
-def _published(found: dict[str, str], market: Market) -> tuple[int, int]:
-    """The bounds of ``published_utc``, both inclusive."""
+def _published(given: dict[str, str], market: Market) -> tuple[int, int]:
+    """Return the bounds of ``published_utc``, both inclusive."""
     visible = market.clock() - market.delay_ms
-    bounds = {name.partition(".")[2]: text for name, text in found.items() if name.startswith("published_utc")}
-    at = {operator: moment(text, UTC) for operator, text in bounds.items()}
+    bounds = {name.partition(".")[2]: text for name, text in given.items() if name.startswith("published_utc")}
+    at = {operator: epoch_ms(text, UTC) for operator, text in bounds.items()}
     if "" in at:
-        return at[""], moment(bounds[""], UTC, end_of_day=True)
+        return at[""], epoch_ms(bounds[""], UTC, end_of_day=True)
     start = max(at.get("gte", 0), at.get("gt", -1) + 1)
     end = min(at.get("lte", visible), at.get("lt", visible + 1) - 1, visible)
     return start or end - NEWS_HISTORY_MS, end

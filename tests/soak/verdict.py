@@ -87,7 +87,7 @@ def judge(name: str, hours: Sequence[float], values: Sequence[float], maintained
 def theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Median of the slopes between all pairs of points, and its lower confidence bound (Sen 1968).
 
-    One point in four may be anything without moving the median much. Both are nan without two moments.
+    One point in four may be anything without moving the median much. Both are nan without two times.
     """
     if len(x) > MOST_POINTS:
         chosen = np.linspace(0, len(x) - 1, MOST_POINTS).round().astype(int)

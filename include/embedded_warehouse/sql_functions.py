@@ -1,6 +1,6 @@
-"""SQL functions: TRY_TO_TIMESTAMP keeps its TRY, FLATTEN(outer => true) keeps empty rows, context functions exist.
+"""SQL functions as Snowflake has them: TRY_TO_TIMESTAMP, FLATTEN(outer => true) and the context functions.
 
-fakesnow drops the first two without a word, and has no CURRENT_WAREHOUSE() and the like.
+fakesnow drops the TRY and the OUTER without a word, and has no CURRENT_WAREHOUSE() and the like.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _flatten = fakesnow.transforms.flatten
 _macros = fakesnow.macros.creation_sql
 
 
-def to_timestamp(expression: exp.Expression) -> exp.Expression:
+def to_timestamp(expression: exp.Expr) -> exp.Expr:
     return expression if isinstance(expression, exp.TryCast) else _to_timestamp(expression)
 
 
-def flatten(expression: exp.Expression) -> exp.Expression:
+def flatten(expression: exp.Expr) -> exp.Expr:
     """Turn an outer FLATTEN into a left join; refuse the options that would be ignored."""
     if isinstance(expression, exp.Lateral | exp.TableFromRows) and isinstance(expression.this, exp.Explode):
         options = {

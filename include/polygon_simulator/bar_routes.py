@@ -1,7 +1,9 @@
-"""Aggregates, grouped daily, previous close and snapshots."""
+"""The routes of bars: aggregates, grouped daily, previous close and snapshots."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,14 +14,14 @@ from include.polygon_simulator.answers import (
     answer,
     bad_request,
     cursor,
-    moment,
+    epoch_ms,
     parameters,
     request_id,
     whole_number,
 )
+from include.polygon_simulator.bar_pages import SPANS, Query, read_page
 from include.polygon_simulator.market import Market
 from include.polygon_simulator.misbehaviour import NOT_YET
-from include.polygon_simulator.paging import SPANS, Query, read_page
 from include.polygon_simulator.snapshots import Snapshots
 from include.surveillance.sessions import Session
 
@@ -52,14 +54,12 @@ def bars_router(market: Market) -> APIRouter:
     @router.get("/v2/aggs/grouped/locale/us/market/stocks/{day}")
     def grouped(request: Request, day: str) -> Response:
         adjusted = _flag(parameters(request), "adjusted")
-        start, end = (moment(day, market.zone, end_of_day=last) for last in (False, True))
+        start, end = (epoch_ms(day, market.zone, end_of_day=last) for last in (False, True))
         if start > market.clock():
             raise RefusedError(403, "NOT_AUTHORIZED", NOT_YET)
-        rows = []
-        for session in market.sessions_between(start, end + 1):
-            if market.day(session) == day:
-                rows += _closing(market, market.instruments, session, adjusted)
-        return _windows(rows, adjusted)
+        sessions = (session for session in market.sessions_between(start, end + 1) if market.day(session) == day)
+        rows = (_closing(market, market.instruments, session, adjusted) for session in sessions)
+        return _windows([*chain.from_iterable(rows)], adjusted)
 
     @router.get("/v2/aggs/ticker/{ticker}/prev")
     async def previous(request: Request, ticker: str) -> Response:
@@ -73,29 +73,29 @@ def bars_router(market: Market) -> APIRouter:
         wanted = [ticker for ticker in parameters(request).get("tickers", "").split(",") if ticker]
         if not wanted:
             return Response(snapshots.everything(), media_type="application/json")
-        found = [snapshots.of(ticker) for ticker in wanted if ticker in market.instruments]
-        return answer({"count": len(found), "status": "OK", "tickers": found})
+        known = [snapshots.snapshot(ticker) for ticker in wanted if ticker in market.instruments]
+        return answer({"count": len(known), "status": "OK", "tickers": known})
 
     @router.get("/v2/snapshot/locale/us/markets/stocks/tickers/{ticker}")
     async def snapshot(ticker: str) -> Response:
         if ticker not in market.instruments:
             raise RefusedError(404, "NOT_FOUND", f"NotFound: ticker {ticker} has no snapshot")
-        return answer({"request_id": request_id(), "status": "OK", "ticker": snapshots.of(ticker)})
+        return answer({"request_id": request_id(), "status": "OK", "ticker": snapshots.snapshot(ticker)})
 
     return router
 
 
 def _query(
-    market: Market, found: dict[str, str], ticker: str, multiplier: str, span: str, start: str, end: str
+    market: Market, given: dict[str, str], ticker: str, multiplier: str, span: str, start: str, end: str
 ) -> Query:
     if span not in SPANS:
         raise bad_request(f"'{span}' is not a timespan of this server; use one of {', '.join(SPANS)}")
-    start_ms, end_ms = moment(start, market.zone), moment(end, market.zone, end_of_day=True)
+    start_ms, end_ms = epoch_ms(start, market.zone), epoch_ms(end, market.zone, end_of_day=True)
     if end_ms < start_ms:
         raise bad_request("The parameter 'to' cannot be a time that occurs before 'from'")
     if start_ms > market.clock():
         raise RefusedError(403, "NOT_AUTHORIZED", NOT_YET)
-    sort = found.get("sort", "asc")
+    sort = given.get("sort", "asc")
     if sort not in ("asc", "desc"):
         raise bad_request(f"'sort' must be asc or desc, but was '{sort}'")
     return Query(
@@ -105,35 +105,35 @@ def _query(
         start_ms=start_ms,
         end_ms=end_ms,
         ascending=sort == "asc",
-        adjusted=_flag(found, "adjusted"),
-        limit=whole_number(found, "limit", DEFAULT_LIMIT, MAX_LIMIT),
+        adjusted=_flag(given, "adjusted"),
+        limit=whole_number(given, "limit", DEFAULT_LIMIT, MAX_LIMIT),
     )
 
 
-def _flag(found: dict[str, str], name: str) -> bool:
-    return found.get(name, "true").lower() != "false"
+def _flag(given: dict[str, str], name: str) -> bool:
+    return given.get(name, "true").lower() != "false"
 
 
 def _next_url(request: Request, query: Query) -> str:
-    """The parameters beside the path travel in the cursor."""
+    """Return the next page's address; the parameters beside the path travel in the cursor."""
     head = address(request).rsplit("/", 2)[0]
     packed = cursor(adjusted=str(query.adjusted).lower(), limit=query.limit, sort="asc" if query.ascending else "desc")
     return f"{head}/{query.start_ms}/{query.end_ms}?cursor={packed}"
 
 
 def _previous_session(market: Market) -> Session | None:
-    """The latest session that is over."""
+    """Return the latest session that is over."""
     over = market.clock() - market.delay_ms
     return next((session for session in market.latest_sessions(2) if session.close_ms <= over), None)
 
 
-def _closing(market: Market, tickers: Any, session: Session, adjusted: bool) -> list[dict[str, Any]]:
-    """Session bars whose ``t`` is the session's close, as the vendor stamps them here."""
-    rows = []
-    for ticker in tickers:
-        for row in market.session_bar(ticker, session, adjusted).rows():
-            rows.append({"T": ticker} | row | {"t": session.close_ms})
-    return rows
+def _closing(market: Market, tickers: Iterable[str], session: Session, adjusted: bool) -> list[dict[str, Any]]:
+    """Return session bars whose ``t`` is the session's close, as the vendor stamps them here."""
+    return [
+        {"T": ticker} | row | {"t": session.close_ms}
+        for ticker in tickers
+        for row in market.session_bar(ticker, session, adjusted).rows()
+    ]
 
 
 def _windows(rows: list[dict[str, Any]], adjusted: bool, **extra: str) -> Response:

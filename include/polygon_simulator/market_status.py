@@ -1,4 +1,4 @@
-"""Market status: open or closed now, and the coming holidays."""
+"""The market's status: open or closed now, and the coming holidays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AHEAD = timedelta(days=365)
 
 
 def market_now(market: Market) -> dict[str, Any]:
-    """Whether the exchanges are open, by the server's clock."""
+    """Return whether the exchanges are open, by the server's clock."""
     now = market.clock()
     phase = market.sessions.phase(now)
     word = {"regular": "open", "pre": "extended-hours", "post": "extended-hours"}.get(phase, "closed")
@@ -30,7 +30,7 @@ def market_now(market: Market) -> dict[str, Any]:
 
 
 def upcoming_holidays(market: Market) -> list[dict[str, Any]]:
-    """Closed days and early closes of the coming year, one entry per exchange; none in a market that never closes."""
+    """Return closed days and early closes of the coming year, per exchange; none in a market that never closes."""
     if market.sessions.calendar != "XNYS":
         return []
     shift = timedelta(milliseconds=market.sessions.shift_ms)

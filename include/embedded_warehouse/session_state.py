@@ -1,4 +1,4 @@
-"""What a session has to remember beyond fakesnow's connection object."""
+"""The state of a session beyond fakesnow's connection object."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Literal
 
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 
+Phase = Literal["none", "open", "aborted"]
 Key = tuple[str | None, str | None, str]
 """(database, schema, name) of a table or view, as stored."""
 
 
 @dataclass
 class SessionState:
-    """One per session, held on its connection.
+    """The state of one session, kept on its connection.
 
     Attributes:
         lock: a session runs one statement at a time, as in Snowflake.
@@ -31,7 +32,7 @@ class SessionState:
     last_used: float = field(default_factory=time.monotonic)
     query_tag: str = ""
     temporary: dict[Key, tuple[str, str]] = field(default_factory=dict)
-    transaction: Literal["none", "open", "aborted"] = "none"
+    transaction: Phase = "none"
     begun: bool = False
     ending: bool = False
     seen: int = 0

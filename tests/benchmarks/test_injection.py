@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.polygon_simulator.injection import SPACING_MS, inject_bursts
 from include.surveillance.errors import ConfigurationError
+from tests.benchmarks.injection import SPACING_MS, inject_bursts
 
 MINUTE = 60_000
 OPEN = pd.Timestamp("2023-01-03 09:30", tz="America/New_York").value // 1_000_000
@@ -48,7 +48,7 @@ def test_few_and_well_apart():
     assert len(counts) == 4
     assert counts.max() <= 5
     for _, starts in labels.sort_values("start_ms").groupby(["symbol", day])["start_ms"]:
-        # A label starts at the first bar of its burst, up to a burst's length after the place drawn.
+        # A label starts at the first bar of its burst, up to a burst's length after the time drawn.
         assert (starts.diff().dropna() > SPACING_MS - 10 * MINUTE).all()
 
 
@@ -61,7 +61,7 @@ def test_same_seed_same_bursts_whatever_else_is_recorded():
     assert not inject_bursts(bars, seed=4, per_symbol_day=2)[1].equals(labels)
 
 
-def test_places_cover_the_session():
+def test_bursts_cover_the_session():
     starts = [
         (inject_bursts(recorded(), seed=seed, per_symbol_day=1)[1]["start_ms"] - OPEN) // MINUTE % 1440
         for seed in range(100)

@@ -1,4 +1,4 @@
-"""Lose and double something on purpose, to see that the comparison sees it."""
+"""Differences planted on purpose, to check that the comparison names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a misbehaving vendor does to the content of an answer."""
+"""The changes that a misbehaving vendor makes to the content of an answer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 from starlette.types import Scope
 
-YEAR_MS = 364 * 86_400_000
+from include.surveillance.timespans import DAY_MS
+
+YEAR_MS = 364 * DAY_MS
 
 
-def spoiled(kind: str, body: bytes, scope: Scope) -> bytes:
-    """The body as an answer of this kind has it; of a kind that spoils no content, the same."""
+def spoil(kind: str, body: bytes, scope: Scope) -> bytes:
+    """Return the body as an answer of this kind has it; the same for a kind that spoils no content."""
     if kind in ("cut", "truncated"):
         return body[: len(body) // 2]
     content = msgspec.json.decode(body) if kind in CHANGES else None
@@ -30,7 +32,7 @@ def _no_results(content: dict[str, Any], scope: Scope) -> None:
 
 
 def _lost_results(content: dict[str, Any], scope: Scope) -> None:
-    """The counts are those of results that are not there."""
+    """Keep the counts of the results that are not there."""
     content.pop("results", None)
 
 
@@ -39,7 +41,7 @@ def _delayed(content: dict[str, Any], scope: Scope) -> None:
 
 
 def _lost_next_url(content: dict[str, Any], scope: Scope) -> None:
-    """The chain of pages ends early."""
+    """End the chain of pages early."""
     content.pop("next_url", None)
 
 
@@ -63,7 +65,7 @@ def _other_year(content: dict[str, Any], scope: Scope) -> None:
 
 
 def _late(content: dict[str, Any], scope: Scope) -> None:
-    """The newest bar is missing; the next answer has it."""
+    """Leave out the newest bar; the next answer has it."""
     rows = content.get("results", [])
     newest = max((row.get("t", 0) for row in rows), default=0)
     content["results"] = [row for row in rows if row.get("t") != newest]
@@ -71,14 +73,14 @@ def _late(content: dict[str, Any], scope: Scope) -> None:
 
 
 def _provisional(content: dict[str, Any], scope: Scope) -> None:
-    """The newest bar lacks a fifth of its volume; the next answer corrects it."""
+    """Leave out a fifth of the newest bar's volume; the next answer corrects it."""
     rows = content.get("results", [])
     newest = max((row.get("t", 0) for row in rows), default=0)
     content["results"] = [row | {"v": round(row["v"] * 0.8, 6)} if row.get("t") == newest else row for row in rows]
 
 
 def _volumes(write: Callable[[Decimal], str]) -> Callable[[dict[str, Any], Scope], None]:
-    """The same volumes in another notation."""
+    """Write the same volumes in another notation."""
 
     def change(content: dict[str, Any], scope: Scope) -> None:
         for row in content.get("results", []):
@@ -89,7 +91,7 @@ def _volumes(write: Callable[[Decimal], str]) -> Callable[[dict[str, Any], Scope
 
 
 def _unknown_fields(content: dict[str, Any], scope: Scope) -> None:
-    """Fields that the vendor has added over the years, and some that it has not."""
+    """Add fields that the vendor has added over the years, and some that it has not."""
     added = {"otc": False, "dv": "1.5", "decimal_volume": "1.5", "x": {"y": [None, {"z": 1e300}]}, "vendor_ms": "soon"}
     content["results"] = [row | added for row in content.get("results", [])]
     content |= added

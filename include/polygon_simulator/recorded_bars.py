@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from include.polygon_simulator.bars import MINUTE_MS, Bars
+from include.polygon_simulator.bars import Bars
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
+from include.surveillance.timespans import MINUTE_MS
 
 COLUMNS = ("symbol", "ts_ms", "open", "high", "low", "close", "volume", "vwap", "trades", "timespan")
 
@@ -42,10 +42,6 @@ class RecordedSource:
 
     def share_factor(self, symbol: str, session: Session) -> float:
         return 1.0
-
-    def describe(self) -> str:
-        first, last = (datetime.fromtimestamp(at / 1000, UTC) for at in (self.first_ms, self.last_ms))
-        return f"{len(self.symbols)} recorded symbols from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _read(path: Path) -> pd.DataFrame:

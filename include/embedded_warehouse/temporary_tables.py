@@ -11,13 +11,13 @@ import uuid
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from sqlglot import exp
 
-from include.embedded_warehouse.state import Key, state_of
+from include.embedded_warehouse.session_state import Key, state_of
 
 MARK = "__TEMPORARY_"
 
 
 def key_of(connection: Connection, table: exp.Table) -> Key | None:
-    """Where ``table`` is, completed by the session's database and schema; None for a table function."""
+    """Return a table's key, completed by the session's database and schema; None for a table function."""
     if not isinstance(table.this, exp.Identifier):
         return None
 
@@ -32,20 +32,15 @@ def key_of(connection: Connection, table: exp.Table) -> Key | None:
     )
 
 
-def resolve(connection: Connection, statement: exp.Expression) -> exp.Expression:
-    """``statement`` with the session's temporary objects under their private names."""
-    temporary = state_of(connection).temporary
+def resolve(connection: Connection, statement: exp.Expr) -> exp.Expr:
+    """Return ``statement`` with the session's temporary objects under their private names."""
     kind = str(statement.args.get("kind")).upper()
-    dropped = None
     if isinstance(statement, exp.Create) and kind in ("TABLE", "VIEW"):
         _register(connection, statement, kind)
     if isinstance(statement, exp.Drop) and kind in ("TABLE", "VIEW") and isinstance(statement.this, exp.Table):
-        dropped = key_of(connection, statement.this)
-        if dropped in temporary and temporary[dropped][1] != kind:
-            return statement
-    if temporary:
+        return _drop(connection, statement, kind)
+    if state_of(connection).temporary:
         _rename(connection, statement)
-    temporary.pop(dropped, None)
     return statement
 
 
@@ -67,14 +62,26 @@ def drop_leftovers(connection: Connection) -> None:
         connection._duck_conn.execute(f'DROP {kind} "{catalog}"."{schema}"."{name}"')
 
 
+def _drop(connection: Connection, statement: exp.Drop, kind: str) -> exp.Expr:
+    temporary = state_of(connection).temporary
+    key = key_of(connection, statement.this)
+    if key is None or key not in temporary:
+        return statement
+    if temporary[key][1] == kind:
+        _rename(connection, statement)
+        del temporary[key]
+    return statement
+
+
 def _register(connection: Connection, statement: exp.Create, kind: str) -> None:
     temporary = state_of(connection).temporary
     target = statement.this.this if isinstance(statement.this, exp.Schema) else statement.this
     key = key_of(connection, target)
     properties = statement.args.get("properties")
-    marks = [p for p in properties.expressions if isinstance(p, exp.TemporaryProperty)] if properties else []
-    if marks:
-        marks[0].pop()
+    if properties and (mark := properties.find(exp.TemporaryProperty)):
+        if key is None:
+            raise NotImplementedError("a temporary table without a plain name")
+        mark.pop()
         if not properties.expressions:
             statement.set("properties", None)
         temporary.setdefault(key, (f"{key[2]}{MARK}{uuid.uuid4().hex[:8].upper()}", kind))
@@ -82,12 +89,12 @@ def _register(connection: Connection, statement: exp.Create, kind: str) -> None:
         raise NotImplementedError(f"a permanent {kind} beside a temporary one of the same name")
 
 
-def _rename(connection: Connection, statement: exp.Expression) -> None:
+def _rename(connection: Connection, statement: exp.Expr) -> None:
     temporary = state_of(connection).temporary
     expressions = {cte.alias_or_name.upper() for cte in statement.find_all(exp.CTE)}
     for table in list(statement.find_all(exp.Table)):
         key = key_of(connection, table)
-        if key not in temporary or (key[2] in expressions and not table.args.get("db")):
+        if key is None or key not in temporary or (key[2] in expressions and not table.args.get("db")):
             continue
         source = isinstance(table.parent, exp.From | exp.Join) or table.arg_key == "using"
         if source and not table.alias:  # columns may be qualified by the public name

@@ -1,4 +1,4 @@
-"""What must be there before Airflow starts: its tables, our pools and variables, dbt's manifest."""
+"""The one-shot steps before Airflow starts: its tables, the pools and variables, dbt's manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATED = {"target", "logs", "dbt_packages"}
 
 
 def initialise(environment: Mapping[str, str], logs: Path) -> None:
-    """Run the one-shot steps; those of Airflow and of dbt side by side.
+    """Run the steps of Airflow and of dbt side by side.
 
     Raises:
         StackError: a step failed; the message carries the end of its log.
@@ -48,7 +48,7 @@ def _airflow(environment: Mapping[str, str], log: Path) -> None:
 
 
 def parse_dbt(environment: Mapping[str, str], log: Path) -> None:
-    """Write the manifest; dbt wants the SNOWFLAKE_* variables to be set, to whatever.
+    """Write dbt's manifest; the SNOWFLAKE_* variables must be set, to any value.
 
     Raises:
         StackError: the project has a mistake; the message carries the end of the log.

@@ -12,7 +12,7 @@ import pytest
 
 from include.local_stack.ports import HOST
 from include.orchestration.application import statements
-from tests.soak import sampling, usage
+from tests.soak import sample, usage
 
 HUNGRY = """
 import sys, threading
@@ -31,9 +31,9 @@ def hungry_child():
 
 
 def test_a_process_counts_with_those_below_it(hungry_child):
-    before = usage.of_tree(os.getpid())
+    before = usage.measure_tree(os.getpid())
     hungry_child.stdout.readline()
-    child, after = usage.of_tree(hungry_child.pid), usage.of_tree(os.getpid())
+    child, after = usage.measure_tree(hungry_child.pid), usage.measure_tree(os.getpid())
     assert child.memory > 64
     assert child.descriptors >= 53
     assert (child.threads, child.processes) == (6, 1)
@@ -43,10 +43,10 @@ def test_a_process_counts_with_those_below_it(hungry_child):
 
 def test_a_folder_counts_with_those_below_it(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
-    for place in (tmp_path, tmp_path / "a" / "b"):
-        (place / "file").write_bytes(bytes(usage.MB))
-    assert usage.of_folder(tmp_path) == 2
-    assert usage.of_folder(tmp_path / "nowhere") == 0
+    for folder in (tmp_path, tmp_path / "a" / "b"):
+        (folder / "file").write_bytes(bytes(usage.MB))
+    assert usage.measure_folder(tmp_path) == 2
+    assert usage.measure_folder(tmp_path / "nowhere") == 0
 
 
 def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
@@ -57,7 +57,7 @@ def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
     with closing(psycopg2.connect(**login, dbname="surveillance")) as connection, connection.cursor() as cursor:
         cursor.execute("select count(*) from alerts")
         rows = cursor.fetchone()[0]
-        found = sampling.of_database(cursor, "surveillance")
-    assert found.keys() == {"database.surveillance", "rows.alerts"}
-    assert found["rows.alerts"] == rows
-    assert 1 < found["database.surveillance"] < 1000
+        values = sample.measure_database(cursor, "surveillance")
+    assert values.keys() == {"database.surveillance", "rows.alerts"}
+    assert values["rows.alerts"] == rows
+    assert 1 < values["database.surveillance"] < 1000

@@ -1,4 +1,4 @@
-"""What is measured. Every function returns numbers ready for JSON; times are wall clock, in seconds."""
+"""The measurements. Every function returns numbers ready for JSON; times are wall clock, in seconds."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def against_pandas(bars: pd.DataFrame) -> dict[str, float]:
         AssertionError: they do not fire at the same bars.
     """
     engine, whole = literal_engine(), columns(bars)
-    found: list[pd.DataFrame] = []
+    engines: list[pd.DataFrame] = []
 
     def with_engine() -> None:
-        found[:] = [_firings(one) for one in _run(engine, [whole], "exact")]
+        engines[:] = [_firings(one) for one in _run(engine, [whole], "exact")]
 
     with_engine()
     seconds = median(_timed(lambda: _run(engine, [whole], "exact")) for _ in range(TIMES))
     expected: list[pd.DataFrame] = []
     pandas_seconds = _timed(lambda: expected.append(pandas_rules.firings(bars)))
-    one, other = (pd.concat(part).sort_values(FIRING, ignore_index=True)[FIRING] for part in (found, expected))
+    one, other = (pd.concat(part).sort_values(FIRING, ignore_index=True)[FIRING] for part in (engines, expected))
     pd.testing.assert_frame_equal(one, other, check_dtype=False)
     return {
         "bars": len(bars),
@@ -120,7 +120,7 @@ def flat_cost(bars: int, symbols: int) -> list[dict[str, float]]:
 
 
 def _stream(engine: Engine, parts: Iterable[BarColumns], history: str) -> None:
-    """One part after the other, with what each found let go, as a detector does."""
+    """Evaluate one part after the other and let its results go, as a detector does."""
     state = State(history)
     for part in parts:
         _ = engine.evaluate(state, part).fresh_firings

@@ -1,4 +1,4 @@
-"""When bars, news and alerts came onto the topics, by Kafka's clock; what an alert rests on tells what raised it."""
+"""When bars, news and alerts came onto the topics, by Kafka's clock; an alert's event ids say what raised it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from include.surveillance import broker, normalise, wire
 from include.surveillance.broker import Kafka, Position
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Alert, Bar, Metric, NewsItem
+from include.surveillance.timespans import MINUTE_MS, now_ms
 
 LIMIT = 10_000_000
-MINUTE_MS = 60_000
 Key = tuple[str, int]  # symbol and start of a minute bar
 
 
 @dataclass
 class LatencyStamps:
-    """Of the live minute bars that closed in (``from_ms``, ``to_ms``], and of the alerts that they raised.
+    """The latencies of live minute bars that closed in (``from_ms``, ``to_ms``], and of the alerts that they raised.
 
     Attributes:
         first: event id of any bar or article -> when its first message was appended, ms. Both are polled again for some
@@ -75,10 +75,14 @@ class LatencyStamps:
         """Seconds from the append of the bar or article that raised an alert to that of the alert."""
         return [(alert - raised) / 1000 for alert, raised, _ in self.alerts]
 
-    def until_measured(self, found: Iterable[tuple[int, bytes]]) -> list[float]:
-        """Seconds from the append of each minute bar to its first metric; of metrics, when each came and its bytes."""
+    def until_measured(self, metrics: Iterable[tuple[int, bytes]]) -> list[float]:
+        """Seconds from the append of each minute bar to its first metric.
+
+        Args:
+            metrics: when each came, epoch ms, and its bytes.
+        """
         waits: dict[str, float] = {}
-        for at_ms, value in found:
+        for at_ms, value in metrics:
             metric = wire.decode(value)
             if isinstance(metric, Metric) and metric.timespan == "minute":
                 appended_ms = self.first.get(metric.bar_event_id)
@@ -104,8 +108,8 @@ def due(polygon: Polygon, symbols: Sequence[str], from_ms: int, to_ms: int) -> s
 
     def ask(symbol: str) -> list[Key]:
         payload = polygon.bars(symbol, "minute", from_ms, to_ms)
-        found = [record for record in normalise.bars(payload, source="backfill") if isinstance(record, Bar)]
-        return [(bar.symbol, bar.ts_ms) for bar in found if from_ms < bar.close_ms <= to_ms]
+        bars = [record for record in normalise.bars(payload, source="backfill") if isinstance(record, Bar)]
+        return [(bar.symbol, bar.ts_ms) for bar in bars if from_ms < bar.close_ms <= to_ms]
 
     with ThreadPoolExecutor(16) as pool:
         return {key for keys in pool.map(ask, symbols) for key in keys}
@@ -113,7 +117,7 @@ def due(polygon: Polygon, symbols: Sequence[str], from_ms: int, to_ms: int) -> s
 
 def next_minute_ms() -> int:
     """The next full minute, epoch ms."""
-    return (int(time.time()) // 60 + 1) * MINUTE_MS
+    return (now_ms() // MINUTE_MS + 1) * MINUTE_MS
 
 
 def sleep_until(ts_ms: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.soak.judging import judge, theil_sen
 from tests.soak.report import Soak, as_dict, markdown
+from tests.soak.verdict import judge, theil_sen
 
 HOURS = np.arange(0, 1, 1 / 120)
 NEVER = [False] * len(HOURS)
