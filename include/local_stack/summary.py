@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from rich.table import Table
 
-from include.local_stack.clients import Clients
+from include.local_stack.clients import Clients, Row
 from include.surveillance import broker, normalise, wire
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.live.background import read_background
@@ -25,10 +25,6 @@ MINIMUM_SYMBOLS = 20
 PROMPT_MS = MINUTE_MS
 TABLE_WIDTH = 100  # wide enough for every row, whatever a pipe or a narrow window says
 WATERMARK_RULES = {"feed_freshness", "data_quality"}
-LANDED_MINUTES = (
-    "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
-    "where payload:timespan::varchar = 'minute'"
-)
 TABLES = (
     "RAW.RAW_BARS",
     "RAW.RAW_NEWS",
@@ -162,7 +158,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
             for table in TABLES
             if table.startswith("RAW.")
         ),
-        bars_missing=len(_vendor_minutes(clients, covered) - set(clients.warehouse(LANDED_MINUTES))),
+        bars_missing=len(_vendor_minutes(clients, covered) - _landed_minutes(clients)),
     )
     summary.minutes_polled, summary.symbols_polled_each_minute = _polled(clients)
     summary.dbt_tests_passed, summary.dbt_tests_failed = _dbt_tests(clients)
@@ -195,7 +191,17 @@ def _dbt_tests(clients: Clients) -> tuple[int, int]:
     return states.count("pass"), len(states) - states.count("pass")
 
 
-def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[tuple[str, int]]:
+def _landed_minutes(clients: Clients) -> set[Row]:
+    """Symbol and start of every minute bar in the warehouse."""
+    return set(
+        clients.warehouse(
+            "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
+            "where payload:timespan::varchar = 'minute'"
+        )
+    )
+
+
+def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[Row]:
     """Symbol and start of every usable minute bar that the vendor has for the covered time, asked for anew."""
     watchlist = clients.environment.get("AIRFLOW_VAR_WATCHLIST")
     symbols = watchlist.split(",") if watchlist else []

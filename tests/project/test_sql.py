@@ -60,7 +60,7 @@ def is_safe(name: str, given: ast.expr) -> bool:
         "cursor.execute('select {}'.format(x))",
         "query = f'select {x}'\ncursor.execute(query)",
         "hook.get_records(statement(x))",
-        "_one(cursor, f'select {x}')",
+        "clients.warehouse(f'select {x}')",
         "hook.run(f'delete from {x}')",
     ],
 )
