@@ -148,13 +148,13 @@ def test_a_bar_read_as_a_whole_is_the_bar_read_field_by_field(odd, good):
 
     def read() -> tuple[str, ...]:
         try:
-            return ("bar", wire.encode(ohlcv.bar(raw, payload([]), about)).decode())
+            return ("bar", wire.encode(ohlcv.read_bar(raw, payload([]), about)).decode())
         except UnusableError as error:
-            return error.args
+            return error.reason, error.detail
 
     whole = read()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ohlcv, "_read", lambda raw: None)
+        patch.setattr(ohlcv, "_decode_plain", lambda raw: None)
         assert whole == read()
 
 

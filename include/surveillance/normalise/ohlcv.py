@@ -1,4 +1,4 @@
-"""Normalise bars: those of one symbol, or the newest minute of many from a snapshot of the market."""
+"""Normalises bars: those of one symbol, or the newest minute of many from a snapshot of the market."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from include.surveillance.normalise.fields import (
     LARGEST_VOLUME,
     Fields,
     UnusableError,
-    integer,
     parse_object,
-    price,
-    rejected,
-    shares,
-    written_out,
+    read_integer,
+    read_price,
+    read_shares,
+    reject,
+    write_out,
 )
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import SPAN_MS, Bar, Reject, Source, Watermark
+from include.surveillance.records import Bar, Reject, Source, Watermark
+from include.surveillance.timespans import HOUR_MS, MINUTE_MS, SPAN_MS
 
 
 class Ticker(msgspec.Struct):
@@ -34,119 +35,7 @@ class Ticker(msgspec.Struct):
     min: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_ticker = msgspec.json.Decoder(Ticker)
-
-
-def bars(payload: Payload, *, source: Source) -> list[Bar | Reject | Watermark]:
-    """Bars in time order, then rejects, then one Watermark that says what was asked and what came.
-
-    Bars that end after ``to_ms`` are left out and not rejected: they still grow, and the next poll asks for them.
-    Of two bars with one start the later in the payload counts.
-    """
-    (symbol,), timespan = payload.symbols, payload.timespan
-    about = {"symbol": symbol, "timespan": timespan, "source": source, "polled_ms": payload.polled_ms}
-    last_ms = payload.to_ms - SPAN_MS[timespan]
-    kept: dict[int, tuple[bytes, Bar]] = {}
-    rejects = []
-    for raw in payload.results:
-        try:
-            made = bar(raw, payload, about)
-        except UnusableError as error:
-            rejects.append(rejected(raw, error, **about))
-            continue
-        if made.ts_ms <= last_ms:
-            if made.ts_ms in kept:
-                rejects.append(_repeated(*kept[made.ts_ms], made))
-            kept[made.ts_ms] = raw, made
-    watermark = _watermark(payload.from_ms, payload.to_ms, len(kept), rejects, payload.status, **about)
-    return [*(kept[ts_ms][1] for ts_ms in sorted(kept)), *rejects, watermark]
-
-
-def snapshot(
-    payload: Payload, symbols: Iterable[str], from_ms: int, to_ms: int, *, source: Source
-) -> list[Bar | Reject | Watermark]:
-    """The minute bars that start in [from_ms, to_ms), then rejects, then one Watermark per symbol, as ``bars`` has it.
-
-    A snapshot holds one minute of each ticker. An earlier one: the symbol did not trade in the time asked for. A
-    later one has taken the place of what was asked for, and is rejected, so that nobody takes the gap for silence.
-
-    Args:
-        payload: of ``Polygon.snapshot``.
-        symbols: the watched ones; others are left out.
-    """
-    asked = replace(payload, timespan="minute", from_ms=from_ms, to_ms=to_ms)
-    about = {"timespan": "minute", "source": source, "polled_ms": payload.polled_ms}
-    kept: dict[str, tuple[bytes, Bar] | None] = dict.fromkeys(symbols)
-    rejects: defaultdict[str | None, list[Reject]] = defaultdict(list)
-    for raw in payload.results:
-        symbol = None
-        try:
-            ticker = _ticker_of(raw)
-            if ticker.ticker not in kept:
-                continue
-            symbol = ticker.ticker
-            made = _newest(bytes(ticker.min), asked, {"symbol": symbol, **about})
-        except UnusableError as error:
-            rejects[symbol].append(rejected(raw, error, symbol=symbol, **about))
-            continue
-        if made and kept[symbol]:
-            rejects[symbol].append(_repeated(*kept[symbol], made))
-        if made:
-            kept[symbol] = raw, made
-    watermarks = [
-        _watermark(from_ms, to_ms, one is not None, rejects.get(symbol, ()), payload.status, symbol=symbol, **about)
-        for symbol, one in kept.items()
-    ]
-    return [*(one[1] for one in kept.values() if one), *(r for found in rejects.values() for r in found), *watermarks]
-
-
-def _watermark(from_ms: int, to_ms: int, count: int, rejects: Sequence[Reject], status: str, **about: Any) -> Watermark:
-    return Watermark(
-        from_ms=from_ms,
-        as_of_ms=to_ms,
-        bars=int(count),
-        rejected=len(rejects),
-        reject_reasons=tuple(sorted({reject.reason for reject in rejects})),
-        status=status,
-        **about,
-    )
-
-
-def _repeated(raw: bytes, earlier: Bar, later: Bar) -> Reject:
-    """The earlier of two bars with one start."""
-    reason = "duplicate bar" if earlier == later else "duplicate bar with other values"
-    about = {name: getattr(earlier, name) for name in ("symbol", "timespan", "source", "polled_ms")}
-    return rejected(raw, UnusableError(reason, f"t {earlier.ts_ms} came again"), **about)
-
-
-# --- one ticker of a snapshot
-
-
-def _newest(raw: bytes, asked: Payload, about: dict[str, Any]) -> Bar | None:
-    """The bar of the minute asked for; None when the symbol did not trade in it."""
-    if raw == b"null":
-        return None
-    ts_ms = start_of(raw)
-    if ts_ms < asked.from_ms:
-        return None
-    if asked.to_ms <= ts_ms <= asked.polled_ms:
-        raise UnusableError("later minute", f"t {ts_ms} has taken the place of [{asked.from_ms}, {asked.to_ms})")
-    return bar(raw, asked, about)
-
-
-def _ticker_of(raw: bytes) -> Ticker:
-    try:
-        return _ticker.decode(raw)
-    except msgspec.ValidationError as error:
-        raise UnusableError("no ticker", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnusableError("not JSON", str(error)) from error
-
-
-MINUTE_MS, HOUR_MS = SPAN_MS["minute"], SPAN_MS["hour"]
-
-
-class Usual(msgspec.Struct, forbid_unknown_fields=True):
+class PlainBar(msgspec.Struct, forbid_unknown_fields=True):
     """A bar as the vendor nearly always sends it. Its numbers are not judged yet."""
 
     t: int
@@ -158,13 +47,13 @@ class Usual(msgspec.Struct, forbid_unknown_fields=True):
     vw: float | None = None
     n: int | None = None
     otc: bool = False
-    # Of a snapshot's minutes alone: the day's volume so far, and decimals as text.
+    # Only a snapshot's minutes have these: the day's volume so far, and decimals as text.
     av: float | None = None
     dv: str = ""
     dav: str = ""
 
     def usable(self) -> bool:
-        """Whether the bar passes every check of ``_judged``, that of its start left out."""
+        """Say whether the bar passes every check of ``_read_fields``, but for that of its start."""
         return (
             0 <= self.t < LARGEST_INTEGER
             and 0 < self.l <= self.o <= self.h < inf
@@ -176,65 +65,167 @@ class Usual(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
-_usual = msgspec.json.Decoder(Usual)
+_ticker = msgspec.json.Decoder(Ticker)
+_plain_bar = msgspec.json.Decoder(PlainBar)
 
 
-def bar(raw: bytes, payload: Payload, about: Fields) -> Bar:
-    """One result of ``payload``; ``about`` is what the payload says of all its bars.
+def bars(payload: Payload, *, source: Source) -> list[Bar | Reject | Watermark]:
+    """Make bars in time order, then rejects, then one Watermark that says what was asked and what came.
+
+    Bars that end after ``to_ms`` are left out and not rejected: they still grow, and the next poll asks for them.
+    Of two bars with one start the later in the payload counts.
+    """
+    (symbol,), timespan = payload.symbols, payload.timespan
+    about = {"symbol": symbol, "timespan": timespan, "source": source, "polled_ms": payload.polled_ms}
+    last_ms = payload.to_ms - SPAN_MS[timespan]
+    kept: dict[int, tuple[bytes, Bar]] = {}
+    rejects = []
+    for raw in payload.results:
+        try:
+            bar = read_bar(raw, payload, about)
+        except UnusableError as error:
+            rejects.append(reject(raw, error, **about))
+            continue
+        if bar.ts_ms <= last_ms:
+            if earlier := kept.get(bar.ts_ms):
+                rejects.append(_reject_repeated(*earlier, bar))
+            kept[bar.ts_ms] = raw, bar
+    watermark = _watermark(payload.from_ms, payload.to_ms, len(kept), rejects, payload.status, **about)
+    return [*(kept[ts_ms][1] for ts_ms in sorted(kept)), *rejects, watermark]
+
+
+def snapshot(
+    payload: Payload, symbols: Iterable[str], from_ms: int, to_ms: int, *, source: Source
+) -> list[Bar | Reject | Watermark]:
+    """Make minute bars that start in [from_ms, to_ms), then rejects, then one Watermark per symbol, as ``bars`` does.
+
+    A snapshot holds one minute of each ticker. When it is an earlier one, the symbol did not trade in the time asked
+    for. A later one has replaced what was asked for, and is rejected, so that nobody takes the gap for silence.
+
+    Args:
+        payload: the answer to ``Polygon.snapshot``.
+        symbols: the watched ones; others are left out.
+    """
+    asked = replace(payload, timespan="minute", from_ms=from_ms, to_ms=to_ms)
+    about = {"timespan": "minute", "source": source, "polled_ms": payload.polled_ms}
+    kept: dict[str, tuple[bytes, Bar] | None] = dict.fromkeys(symbols)
+    rejects: defaultdict[str | None, list[Reject]] = defaultdict(list)
+    for raw in payload.results:
+        symbol = None
+        try:
+            ticker = _read_ticker(raw)
+            if ticker.ticker not in kept:
+                continue
+            symbol = ticker.ticker
+            bar = _read_newest(bytes(ticker.min), asked, {"symbol": symbol, **about})
+        except UnusableError as error:
+            rejects[symbol].append(reject(raw, error, symbol=symbol, **about))
+            continue
+        if bar:
+            if earlier := kept[symbol]:
+                rejects[symbol].append(_reject_repeated(*earlier, bar))
+            kept[symbol] = raw, bar
+    watermarks = [
+        _watermark(from_ms, to_ms, one is not None, rejects.get(symbol, ()), payload.status, symbol=symbol, **about)
+        for symbol, one in kept.items()
+    ]
+    all_rejects = [it for rejects_of_symbol in rejects.values() for it in rejects_of_symbol]
+    return [*(one[1] for one in kept.values() if one), *all_rejects, *watermarks]
+
+
+def _watermark(from_ms: int, to_ms: int, count: int, rejects: Sequence[Reject], status: str, **about: Any) -> Watermark:
+    return Watermark(
+        from_ms=from_ms,
+        as_of_ms=to_ms,
+        bars=int(count),
+        rejected=len(rejects),
+        reject_reasons=tuple(sorted({it.reason for it in rejects})),
+        status=status,
+        **about,
+    )
+
+
+def _reject_repeated(raw: bytes, earlier: Bar, later: Bar) -> Reject:
+    """Reject the earlier of two bars with one start."""
+    reason = "duplicate bar" if earlier == later else "duplicate bar with other values"
+    about = {name: getattr(earlier, name) for name in ("symbol", "timespan", "source", "polled_ms")}
+    return reject(raw, UnusableError(reason, f"t {earlier.ts_ms} came again"), **about)
+
+
+def _read_ticker(raw: bytes) -> Ticker:
+    try:
+        return _ticker.decode(raw)
+    except msgspec.ValidationError as error:
+        raise UnusableError("no ticker", str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnusableError("not JSON", str(error)) from error
+
+
+def _read_newest(raw: bytes, asked: Payload, about: Fields) -> Bar | None:
+    """Read the bar of the minute asked for; None when the symbol did not trade in it."""
+    if raw == b"null":
+        return None
+    plain = _decode_plain(raw)
+    # Where the bar says that it starts, whatever else is wrong with it.
+    ts_ms = plain.t if plain and plain.t >= 0 else read_integer(parse_object(raw), "t")
+    if ts_ms < asked.from_ms:
+        return None
+    if asked.to_ms <= ts_ms <= asked.polled_ms:
+        raise UnusableError("later minute", f"t {ts_ms} has taken the place of [{asked.from_ms}, {asked.to_ms})")
+    return read_bar(raw, asked, about)
+
+
+def read_bar(raw: bytes, payload: Payload, about: Fields) -> Bar:
+    """Read one result of ``payload``; ``about`` is what the payload says of all its bars.
 
     Raises:
         UnusableError: as the functions of ``fields`` do.
     """
-    found = _read(raw)
-    if found and found.usable():
-        _check_start(found.t, payload)
+    values = _decode_plain(raw)
+    if values and values.usable():
+        _check_start(values.t, payload)
     else:
-        found = _judged(parse_object(raw), payload)
+        values = _read_fields(parse_object(raw), payload)
     return Bar(
-        ts_ms=found.t,
-        open=found.o,
-        high=found.h,
-        low=found.l,
-        close=found.c,
-        volume=written_out(found.v),
-        vwap=found.vw,
-        trades=found.n,
+        ts_ms=values.t,
+        open=values.o,
+        high=values.h,
+        low=values.l,
+        close=values.c,
+        volume=write_out(values.v),
+        vwap=values.vw,
+        trades=values.n,
         delayed=payload.status == "DELAYED",
         **about,
     )
 
 
-def start_of(raw: bytes) -> int:
-    """Where the bar says that it starts, whatever else is wrong with it."""
-    found = _read(raw)
-    return found.t if found and found.t >= 0 else integer(parse_object(raw), "t")
-
-
-def _read(raw: bytes) -> Usual | None:
+def _decode_plain(raw: bytes) -> PlainBar | None:
     try:
-        return _usual.decode(raw)
+        return _plain_bar.decode(raw)
     except (msgspec.DecodeError, ValueError, ArithmeticError):
         return None
 
 
-def _judged(fields: Fields, payload: Payload) -> Usual:
-    ts_ms = integer(fields, "t")
+def _read_fields(fields: Fields, payload: Payload) -> PlainBar:
+    """Read a bar field by field, as it takes to say what is wrong with it."""
+    ts_ms = read_integer(fields, "t")
     _check_start(ts_ms, payload)
-    o, h, low, c = (price(fields, name) for name in "ohlc")
+    o, h, low, c = (read_price(fields, name) for name in "ohlc")
     if h < low:
         raise UnusableError("high below low", f"high {h}, low {low}")
     for name, value in (("open", o), ("close", c)):
         if not low <= value <= h:
             raise UnusableError(f"{name} outside low-high", f"{name} {value}, low {low}, high {h}")
-    return Usual(
+    return PlainBar(
         t=ts_ms,
         o=o,
         h=h,
         l=low,
         c=c,
-        v=shares(fields),
-        vw=None if fields.get("vw") is None else price(fields, "vw"),
-        n=None if fields.get("n") is None else integer(fields, "n"),
+        v=read_shares(fields),
+        vw=None if fields.get("vw") is None else read_price(fields, "vw"),
+        n=None if fields.get("n") is None else read_integer(fields, "n"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Normalise: the vendor's JSON -> records. What cannot be used becomes a Reject with its reason and raw bytes."""
+"""Normalises news, instruments, splits and dividends."""
 
 from __future__ import annotations
 
@@ -11,171 +11,167 @@ from typing import Any, TypeVar
 from include.surveillance.normalise.fields import (
     Fields,
     UnusableError,
-    day,
     is_unicode,
-    moment,
-    optional_text,
     parse_object,
-    price,
-    rejected,
-    text,
-    wrong,
+    read_date,
+    read_optional_text,
+    read_price,
+    read_text,
+    read_time,
+    reject,
+    unusable,
 )
-from include.surveillance.normalise.ohlcv import bars, snapshot
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import SPAN_MS, Dividend, Instrument, NewsItem, Reject, Source, Split
-
-__all__ = ["bars", "dividends", "instruments", "news", "snapshot", "splits"]
+from include.surveillance.records import Dividend, Instrument, NewsItem, Reject, Source, Split
+from include.surveillance.timespans import MINUTE_MS
 
 T = TypeVar("T")
-MINUTE_MS = SPAN_MS["minute"]
 SENTIMENTS = ("positive", "neutral", "negative")
 
 
 def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
-    """One item per article and watched ticker, in the vendor's order; an article about nothing watched is no item.
+    """Make one item per article and watched ticker, in the vendor's order; an article about nothing watched is no item.
 
     An insight that cannot be used is rejected, and its item kept with an unknown sentiment.
     """
     about = {"source": source, "polled_ms": payload.polled_ms}
-    found: list[NewsItem | Reject] = []
-    for raw, made in _each(payload, partial(_articles, watched=frozenset(watchlist), about=about)):
+    records: list[NewsItem | Reject] = []
+    for raw, made in _read_each(payload, partial(_read_article, watched=frozenset(watchlist), about=about)):
         if isinstance(made, UnusableError):
-            found.append(rejected(raw, made, **about))
+            records.append(reject(raw, made, **about))
         else:
-            items, unusable = made
-            found += items
-            found += (rejected(raw, error, **about) for error in unusable)
-    return found
+            items, errors = made
+            records += items
+            records += (reject(raw, error, **about) for error in errors)
+    return records
 
 
 def instruments(payload: Payload) -> list[Instrument | Reject]:
-    """The instruments asked for; one that the vendor does not know is a Reject."""
+    """Make the instruments asked for; one that the vendor does not know is a Reject."""
     about = {"polled_ms": payload.polled_ms}
-    found: list[Instrument | Reject] = []
-    for raw, made in _each(payload, partial(_instrument, about=about)):
+    records: list[Instrument | Reject] = []
+    for raw, made in _read_each(payload, partial(_read_instrument, polled_ms=payload.polled_ms)):
         if isinstance(made, UnusableError):
-            found.append(rejected(raw, made, **about))
+            records.append(reject(raw, made, **about))
         elif made.symbol in payload.symbols:
-            found.append(made)
-    unknown = set(payload.symbols) - {made.symbol for made in found if isinstance(made, Instrument)}
+            records.append(made)
+    unknown = set(payload.symbols) - {record.symbol for record in records if isinstance(record, Instrument)}
     missing = UnusableError("unknown ticker", "asked for and not among the vendor's active tickers")
-    return found + [rejected(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
+    return records + [reject(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
 
 
 def splits(payload: Payload) -> list[Split | Reject]:
-    """Every split, watched or not: the list is short."""
+    """Make every split, watched or not: the list is short."""
     return [
-        rejected(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
-        for raw, made in _each(payload, _split)
+        reject(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
+        for raw, made in _read_each(payload, _read_split)
     ]
 
 
 def dividends(payload: Payload) -> list[Dividend | Reject]:
-    """One record per ticker and ex-date, watched or not: a regular and a special dividend of one day are added up.
+    """Make one record per ticker and ex-date, watched or not: a regular and a special dividend of one day are added up.
 
     Of dividends of one day in several currencies those in dollars count, else those of the first currency.
     """
     rejects: list[Dividend | Reject] = []
     days: dict[tuple[str, str], list[Dividend]] = {}
     # A result that comes again, as on the border of two pages, is the same dividend and not another one.
-    for raw, made in _each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _dividend):
+    for raw, made in _read_each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _read_dividend):
         if isinstance(made, UnusableError):
-            rejects.append(rejected(raw, made, polled_ms=payload.polled_ms))
+            rejects.append(reject(raw, made, polled_ms=payload.polled_ms))
         else:
             days.setdefault((made.symbol, made.ex_date), []).append(made)
-    return [_added_up(found) for found in days.values()] + rejects
+    return [_add_up(same_day) for same_day in days.values()] + rejects
 
 
-def _added_up(found: list[Dividend]) -> Dividend:
-    currencies = [dividend.currency for dividend in found]
+def _add_up(same_day: list[Dividend]) -> Dividend:
+    currencies = [dividend.currency for dividend in same_day]
     currency = "USD" if "USD" in currencies else currencies[0]
-    cash = fsum(dividend.cash_amount for dividend in found if dividend.currency == currency)
-    return Dividend(symbol=found[0].symbol, ex_date=found[0].ex_date, cash_amount=cash, currency=currency)
+    cash = fsum(dividend.cash_amount for dividend in same_day if dividend.currency == currency)
+    return Dividend(symbol=same_day[0].symbol, ex_date=same_day[0].ex_date, cash_amount=cash, currency=currency)
 
 
-def _each(payload: Payload, make: Callable[[Fields], T]) -> Iterator[tuple[bytes, T | UnusableError]]:
+def _read_each(payload: Payload, read: Callable[[Fields], T]) -> Iterator[tuple[bytes, T | UnusableError]]:
     for raw in payload.results:
         try:
-            yield raw, make(parse_object(raw))
+            yield raw, read(parse_object(raw))
         except UnusableError as error:
             yield raw, error
 
 
-# --- one result each
-
-
-def _articles(fields: Fields, *, watched: Collection[str], about: Fields) -> tuple[list[NewsItem], list[UnusableError]]:
+def _read_article(
+    fields: Fields, *, watched: Collection[str], about: Fields
+) -> tuple[list[NewsItem], list[UnusableError]]:
     tickers = fields.get("tickers")
     if not isinstance(tickers, list) or not all(isinstance(ticker, str) for ticker in tickers):
-        raise wrong("tickers", tickers, "a list of tickers")
+        raise unusable("tickers", tickers, "a list of tickers")
     symbols = [symbol for symbol in dict.fromkeys(tickers) if symbol in watched]
     if not symbols:
         return [], []
-    published_ms = moment(fields, "published_utc")
+    published_ms = read_time(fields, "published_utc")
     if published_ms > about["polled_ms"] + MINUTE_MS:
         raise UnusableError("future stamp", f"published {published_ms} is after the poll at {about['polled_ms']}")
     publisher = fields.get("publisher")
-    article = {
-        "article_id": text(fields, "id"),
+    article: Fields = {
+        "article_id": read_text(fields, "id"),
         "published_ms": published_ms,
-        "title": text(fields, "title"),
-        "url": optional_text(fields, "article_url") or "",
-        "publisher": (optional_text(publisher, "name") if isinstance(publisher, dict) else None) or "",
+        "title": read_text(fields, "title"),
+        "url": read_optional_text(fields, "article_url") or "",
+        "publisher": (read_optional_text(publisher, "name") if isinstance(publisher, dict) else None) or "",
         "tickers": tuple(ticker for ticker in tickers if is_unicode(ticker)),
     }
-    insights, unusable = _insights(fields.get("insights"), symbols)
-    return [NewsItem(symbol=symbol, **article, **insights.get(symbol, {}), **about) for symbol in symbols], unusable
+    insights, errors = _read_insights(fields.get("insights"), symbols)
+    return [NewsItem(symbol=symbol, **article, **insights.get(symbol, {}), **about) for symbol in symbols], errors
 
 
-def _insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], list[UnusableError]]:
-    """Sentiment and reasoning by ticker; no insights at all is usual and no error."""
-    found: dict[str, Fields] = {}
-    unusable = []
+def _read_insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], list[UnusableError]]:
+    """Read sentiment and reasoning by ticker; no insights at all is usual and no error."""
     if given is not None and not isinstance(given, list):
-        return {}, [wrong("insights", given, "a list")]
+        return {}, [unusable("insights", given, "a list")]
+    insights: dict[str, Fields] = {}
+    errors = []
     for insight in given or ():
         if not isinstance(insight, dict):
-            unusable.append(wrong("insight", insight, "an object"))
+            errors.append(unusable("insight", insight, "an object"))
         elif insight.get("ticker") in symbols:
-            sentiment = insight.get("sentiment")
+            sentiment, reasoning = insight.get("sentiment"), insight.get("sentiment_reasoning")
             if sentiment in SENTIMENTS:
-                reasoning = insight.get("sentiment_reasoning")
-                found[insight["ticker"]] = {
-                    "sentiment": sentiment,
-                    "reasoning": reasoning if isinstance(reasoning, str) and is_unicode(reasoning) else None,
-                }
+                readable = isinstance(reasoning, str) and is_unicode(reasoning)
+                insights[insight["ticker"]] = {"sentiment": sentiment, "reasoning": reasoning if readable else None}
             else:
-                unusable.append(wrong("sentiment", sentiment, f"one of {', '.join(SENTIMENTS)}"))
-    return found, unusable
+                errors.append(unusable("sentiment", sentiment, f"one of {', '.join(SENTIMENTS)}"))
+    return insights, errors
 
 
-def _instrument(fields: Fields, *, about: Fields) -> Instrument:
-    optional = ("type", "primary_exchange", "cik", "composite_figi", "share_class_figi")
+def _read_instrument(fields: Fields, *, polled_ms: int) -> Instrument:
     return Instrument(
-        symbol=text(fields, "ticker"),
-        name=text(fields, "name"),
-        market=optional_text(fields, "market") or "stocks",
-        currency=optional_text(fields, "currency_name"),
+        symbol=read_text(fields, "ticker"),
+        name=read_text(fields, "name"),
+        market=read_optional_text(fields, "market") or "stocks",
+        type=read_optional_text(fields, "type"),
+        primary_exchange=read_optional_text(fields, "primary_exchange"),
+        currency=read_optional_text(fields, "currency_name"),
+        cik=read_optional_text(fields, "cik"),
+        composite_figi=read_optional_text(fields, "composite_figi"),
+        share_class_figi=read_optional_text(fields, "share_class_figi"),
         active=fields.get("active", True) is not False,
-        **{name: optional_text(fields, name) for name in optional},
-        **about,
+        polled_ms=polled_ms,
     )
 
 
-def _split(fields: Fields) -> Split:
+def _read_split(fields: Fields) -> Split:
     return Split(
-        symbol=text(fields, "ticker"),
-        execution_date=day(fields, "execution_date"),
-        split_from=price(fields, "split_from"),
-        split_to=price(fields, "split_to"),
+        symbol=read_text(fields, "ticker"),
+        execution_date=read_date(fields, "execution_date"),
+        split_from=read_price(fields, "split_from"),
+        split_to=read_price(fields, "split_to"),
     )
 
 
-def _dividend(fields: Fields) -> Dividend:
+def _read_dividend(fields: Fields) -> Dividend:
     return Dividend(
-        symbol=text(fields, "ticker"),
-        ex_date=day(fields, "ex_dividend_date"),
-        cash_amount=price(fields, "cash_amount"),
-        currency=(optional_text(fields, "currency") or "USD").upper(),
+        symbol=read_text(fields, "ticker"),
+        ex_date=read_date(fields, "ex_dividend_date"),
+        cash_amount=read_price(fields, "cash_amount"),
+        currency=(read_optional_text(fields, "currency") or "USD").upper(),
     )

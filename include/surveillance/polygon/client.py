@@ -1,4 +1,4 @@
-"""Poll: the vendor's official client, made to show what it hides.
+"""Asks the vendor: its official client, made to show what that hides.
 
 The client itself drops the status ``DELAYED``, turns unusable bodies into empty lists, loses status codes and
 Retry-After, and ignores its read timeout. Here it builds the requests; ``transport`` makes the calls, ``pages`` follows
@@ -8,29 +8,25 @@ and judges the answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from polygon import RESTClient
 from tenacity import stop_before_delay
 
-from include.surveillance.errors import ConfigurationError
+from include.surveillance.errors import ConfigurationError, SurveillanceError
 from include.surveillance.polygon.pages import Page, Pages
 from include.surveillance.polygon.transport import FIX_KEY, FIX_URL, Answer, Transport
-from include.surveillance.records import Timespan
+from include.surveillance.timespans import Timespan, now_ms, write_utc
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Redis and its limits load only where a plan has a limit
     from include.surveillance.polygon.rate_limit import RateLimit
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-
-from include.surveillance.errors import SurveillanceError
 
 MULTIPLIER: dict[Timespan, tuple[int, str]] = {
     "minute": (1, "minute"),
@@ -41,6 +37,8 @@ MULTIPLIER: dict[Timespan, tuple[int, str]] = {
 }
 BARS_PER_PAGE = 50_000
 ITEMS_PER_PAGE = 1_000
+# Calls at a time: at 50 ms an answer these are 600 calls a second, more than one core can normalise.
+IN_FLIGHT = 32
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Payload:
     """What the vendor answered to one question, page after page.
 
     ``results`` are the JSON texts exactly as received, in the vendor's order. The question was for
-    [from_ms, to_ms), where it had a time, and for ``symbols``, where it had any.
+    [from_ms, to_ms), where it had a time, for bars of ``timespan``, and for ``symbols``, where it had any.
     """
 
     results: tuple[bytes, ...]
@@ -56,13 +54,13 @@ class Payload:
     status: str = "OK"  # DELAYED when any page said so
     request_ids: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
-    timespan: Timespan | None = None
+    timespan: Timespan = ""
     from_ms: int = 0
     to_ms: int = 0
 
 
 class Polygon:
-    """The way to the vendor. Threads may share one, and it keeps its connections: one per process is enough.
+    """Asks the vendor. Threads may share one, and it keeps its connections: one per process is enough.
 
     Args:
         api_key: the vendor's key.
@@ -99,7 +97,7 @@ class Polygon:
         self._pages = Pages(self._client, stop_before_delay(patience_seconds))
 
     def sharing_patience(self) -> Polygon:
-        """The same connections; all questions together have the patience of one, which begins now.
+        """Return a client with the same connections whose questions together have the patience of one, from now on.
 
         When it is over, each is still asked once.
         """
@@ -109,10 +107,10 @@ class Polygon:
 
     def check(self) -> None:
         """Ask something cheap, once: raises at once when address or key are wrong."""
-        self._pages.one(partial(self._client.get_market_status, raw=True))
+        self._pages.ask_once(partial(self._client.get_market_status, raw=True))
 
     def bars(self, symbol: str, timespan: Timespan, from_ms: int, to_ms: int) -> Payload:
-        """Unadjusted bars that start in [from_ms, to_ms), oldest first; the vendor widens the range to whole bars."""
+        """Ask for unadjusted bars that start in [from_ms, to_ms), oldest first; the range is widened to whole bars."""
         ask = partial(
             self._client.list_aggs,
             symbol,
@@ -125,7 +123,7 @@ class Polygon:
         return self._payload(ask, BARS_PER_PAGE, symbols=(symbol,), timespan=timespan, from_ms=from_ms, to_ms=to_ms)
 
     def snapshot(self, to_ms: int = 0) -> Payload:
-        """The newest minute bar of every ticker in one answer, asked for until ``to_ms`` is over by the vendor's clock.
+        """Ask for every ticker's newest minute bar in one answer, until ``to_ms`` is over by the vendor's clock.
 
         ``results`` are the vendor's tickers; one without a trade today may be missing. It goes back no further than
         that minute.
@@ -134,18 +132,18 @@ class Polygon:
         return self._received([page], to_ms=to_ms)
 
     def news(self, from_ms: int, to_ms: int) -> Payload:
-        """Articles of all tickers published in [from_ms, to_ms), oldest first, to the second."""
+        """Ask for articles of all tickers published in [from_ms, to_ms), oldest first, to the second."""
         ask = partial(
             self._client.list_ticker_news,
-            published_utc_gte=_rfc3339(from_ms),
-            published_utc_lt=_rfc3339(to_ms + 999),
+            published_utc_gte=write_utc(from_ms),
+            published_utc_lt=write_utc(to_ms + 999),
             sort="published_utc",
             order="asc",
         )
         return self._payload(ask, ITEMS_PER_PAGE, from_ms=from_ms, to_ms=to_ms)
 
     def instruments(self, symbols: Sequence[str]) -> Payload:
-        """Reference data of the tickers from the first to the last symbol in alphabetical order."""
+        """Ask for reference data of the tickers from the first to the last symbol in alphabetical order."""
         ask = partial(
             self._client.list_tickers,
             ticker_gte=min(symbols),
@@ -157,7 +155,7 @@ class Polygon:
         return self._payload(ask, ITEMS_PER_PAGE, symbols=tuple(symbols))
 
     def splits(self, since_date: str) -> Payload:
-        """Splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
+        """Ask for splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
         ask = partial(
             self._client.list_splits,
             execution_date_gte=since_date,
@@ -167,7 +165,7 @@ class Polygon:
         return self._payload(ask, ITEMS_PER_PAGE)
 
     def dividends(self, since_date: str) -> Payload:
-        """Cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
+        """Ask for cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
         ask = partial(
             self._client.list_dividends,
             ex_dividend_date_gte=since_date,
@@ -176,32 +174,24 @@ class Polygon:
         )
         return self._payload(ask, ITEMS_PER_PAGE)
 
-    def _payload(self, ask: Callable[..., Answer], limit: int, **question) -> Payload:
+    def _payload(self, ask: Callable[..., Answer], limit: int, **question: Any) -> Payload:
         ask = partial(ask, limit=limit, raw=True)
         return self._received(list(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0))), **question)
 
-    def _received(self, pages: list[Page], **question) -> Payload:
+    def _received(self, pages: list[Page], **question: Any) -> Payload:
         return Payload(
             results=tuple(bytes(result) for page in pages for result in page.results or ()),
-            polled_ms=int(time.time() * 1000),
+            polled_ms=now_ms(),
             status="DELAYED" if any(page.status == "DELAYED" for page in pages) else "OK",
             request_ids=tuple(page.request_id for page in pages if page.request_id),
             **question,
         )
 
 
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-# Calls at a time: at 50 ms an answer these are 600 calls a second, more than one core can normalise.
-IN_FLIGHT = 32
-
-
 def poll_each(
     polygon: Polygon, symbols: Sequence[str], timespans: Sequence[Timespan], from_ms: int, to_ms: int
 ) -> Iterator[tuple[str, list[Payload] | SurveillanceError]]:
-    """Each symbol, in the order given, with a payload per timespan, or with the error of the first that failed.
+    """Yield each symbol, in the order given, with a payload per timespan or with the error of the first that failed.
 
     All have the patience of one question together: while the vendor is down, a group is given up as soon as a symbol.
 

@@ -1,8 +1,7 @@
-"""The vendor's pages: judged one by one, tried again while patience lasts, followed to the last."""
+"""Reads the vendor's pages: judges each, tries again while patience lasts, follows them to the last."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from urllib.parse import urlsplit
@@ -14,7 +13,8 @@ from tenacity.stop import StopBaseT
 from urllib3.exceptions import HTTPError
 
 from include.surveillance.errors import RateLimitedError, VendorUnavailableError
-from include.surveillance.polygon.transport import FIX_URL, Answer, clock, excerpt
+from include.surveillance.polygon.transport import FIX_URL, Answer, excerpt
+from include.surveillance.timespans import now_ms, write_utc
 
 # The smallest plan allows five calls a minute.
 RATE_LIMIT_WAIT_SECONDS = 13.0
@@ -57,17 +57,17 @@ class Pages:
         )
 
     def read(self, ask: Callable[[], Answer], *, limit: int, to_ms: int) -> Iterator[Page]:
-        """The page that ``ask`` fetches and all that follow; ``limit`` results fill one, times end before ``to_ms``."""
-        followed = set()
+        """Read the page that ``ask`` fetches and all that follow; ``limit`` results fill one, bars end by ``to_ms``."""
+        followed: set[str] = set()
         while True:
-            page = self._retrying(self._results, ask, to_ms)
+            page = self._retrying(self._ask_for_results, ask, to_ms)
             if not page.next_url and len(page.results or ()) >= limit:
                 # Full, and yet the last one? It may have lost the way to the next: asked again, and then believed.
-                page = self._retrying(self._results, ask, to_ms)
+                page = self._retrying(self._ask_for_results, ask, to_ms)
             yield page
             if not page.next_url:
                 return
-            target = _target(page.next_url)
+            target = _next_target(page.next_url)
             if target in followed:
                 raise VendorUnavailableError(f"Polygon goes round in circles: {target} came twice as next page")
             followed.add(target)
@@ -75,25 +75,25 @@ class Pages:
             ask = partial(self._client.client.request, "GET", address, headers=headers)
 
     def snapshot(self, ask: Callable[[], Answer], to_ms: int) -> Page:
-        """The one page of a snapshot."""
-        return self._retrying(self._results, ask, to_ms, Snapshot)
+        """Read the one page of a snapshot."""
+        return self._retrying(self._ask_for_results, ask, to_ms, Snapshot)
 
-    def one(self, ask: Callable[[], Answer], to_ms: int = 0, shape: type[Page] = Page) -> Page:
-        """A page, asked for once."""
+    def ask_once(self, ask: Callable[[], Answer], to_ms: int = 0, shape: type[Page] = Page) -> Page:
+        """Ask for a page once, and judge only whether it is one."""
         try:
             answer = ask()
         except HTTPError as error:
             raise VendorUnavailableError(
                 f"Polygon at {self._client.BASE} is not reachable: {error}; {FIX_URL}"
             ) from error
-        _check_over(to_ms, answer)
+        _check_is_over(to_ms, answer)
         try:
             return msgspec.json.decode(answer.data, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VendorUnavailableError(f"Polygon sent an unusable body ({error}): {excerpt(answer.data)}") from error
 
-    def _results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page] = Page) -> Page:
-        page = self.one(ask, to_ms, shape)
+    def _ask_for_results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page] = Page) -> Page:
+        page = self.ask_once(ask, to_ms, shape)
         if page.status not in ("OK", "DELAYED"):
             said = page.error or page.message
             raise VendorUnavailableError(
@@ -105,8 +105,8 @@ class Pages:
         return page
 
 
-def _target(next_url: str) -> str:
-    """As the official client does: the path counts, the host stays the one that was configured.
+def _next_target(next_url: str) -> str:
+    """Do as the official client does: the path counts, the host stays the one that was configured.
 
     The key travels as a header; were it in the address too, libraries and errors would write it into logs.
     """
@@ -119,14 +119,14 @@ def _target(next_url: str) -> str:
     return "/" + address._replace(scheme="", netloc="", query=query).geturl().lstrip("/")
 
 
-def _check_over(to_ms: int, answer: Answer) -> None:
-    """Bars of a time that is over by our clock and not by the vendor's still grow: they are waited for."""
-    now = time.time()
-    if answer.vendor_ms is not None and answer.vendor_ms < to_ms <= now * 1000:
+def _check_is_over(to_ms: int, answer: Answer) -> None:
+    """Wait for bars of a time that is over by our clock and not by the vendor's: they still grow."""
+    ours_ms, vendor_ms = now_ms(), answer.vendor_ms
+    if vendor_ms is not None and vendor_ms < to_ms <= ours_ms:
         raise VendorUnavailableError(
-            f"bars until {clock(to_ms / 1000)} are not whole yet by Polygon's clock: it shows "
-            f"{clock(answer.vendor_ms / 1000)} and this machine's {clock(now)}; set that right, e.g. with NTP",
-            retry_after=(to_ms - answer.vendor_ms) / 1000,
+            f"bars until {write_utc(to_ms)} are not whole yet by Polygon's clock: it shows {write_utc(vendor_ms)} and "
+            f"this machine's {write_utc(ours_ms)}; set that right, e.g. with NTP",
+            retry_after=(to_ms - vendor_ms) / 1000,
         )
 
 
@@ -134,8 +134,9 @@ _backoff = wait_exponential_jitter(initial=0.5, max=10.0, jitter=0.5)
 
 
 def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception()
-    if error.retry_after is None and isinstance(error, RateLimitedError):
+    error = state.outcome.exception() if state.outcome else None
+    hint = error.retry_after if isinstance(error, VendorUnavailableError) else None
+    if hint is None and isinstance(error, RateLimitedError):
         return RATE_LIMIT_WAIT_SECONDS
     # A hint of 0 s is no leave to ask without a pause.
-    return max(error.retry_after or 0.0, _backoff(state))
+    return max(hint or 0.0, _backoff(state))

@@ -1,4 +1,4 @@
-"""At most so many calls to the vendor in any minute, counted over all processes that use one key."""
+"""Limits the calls to the vendor in any minute, counted over all processes that use one key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REDIS_SECONDS = 1.0
 
 
 class RateLimit:
-    """The calls of one API key.
+    """Counts the calls of one API key.
 
     A moving window, because the vendor allows so many calls in any minute: a token bucket lets nearly twice as many
     through in the minute in which it starts full. The times come from the machines' clocks; those of several machines
@@ -38,12 +38,17 @@ class RateLimit:
         self._allowed = RateLimitItemPerSecond(calls_per_minute, window_seconds, namespace="polygon")
         self._key = sha256(api_key.encode()).hexdigest()[:16]
         # Redis that does not answer must not hold up a poll.
-        patience = {"socket_connect_timeout": REDIS_SECONDS, "socket_timeout": REDIS_SECONDS}
-        storage = RedisStorage(redis_url, wrap_exceptions=True, retry=Retry(NoBackoff(), 0), **patience)
+        storage = RedisStorage(
+            redis_url,
+            wrap_exceptions=True,
+            socket_connect_timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # whatever it is, it is handed on to Redis' client
+        )
         self._window = MovingWindowRateLimiter(storage)
 
-    def take(self) -> None:
-        """Count one call.
+    def count_call(self) -> None:
+        """Count one call, or say when it may go out.
 
         Without Redis the call goes out uncounted, with a warning in the log: the vendor's own 429 still protects the
         key, and detection needs bars more than it needs Redis.

@@ -1,4 +1,4 @@
-"""One call to the vendor: when it may go out, how much of an answer is waited for, and whose clock is right."""
+"""Makes one call to the vendor: says when it may go out, bounds the answer, compares clocks, judges the status."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from include.surveillance.errors import (
     VendorError,
     VendorUnavailableError,
 )
+from include.surveillance.timespans import write_utc
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Redis and its limits load only where a plan has a limit
     from include.surveillance.polygon.rate_limit import RateLimit
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +35,10 @@ LARGEST_ANSWER_BYTES = 100_000_000
 CONNECTIONS = 64
 # Clocks differ: what is worth a word, and what puts bars into the wrong minute.
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
+
+
+FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
+FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
 
 
 class Answer(NamedTuple):
@@ -62,9 +67,10 @@ class Transport(PoolManager):
         super().__init__(**pool | {"timeout": timeout, "retries": False, "maxsize": CONNECTIONS})
         self._answer_seconds, self._rate_limit = PARTS * timeout_seconds, rate_limit
 
-    def request(self, *args, **kwargs) -> Answer:
+    # The official client looks at the status and the data only, which an Answer has, too.
+    def request(self, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
         if self._rate_limit:
-            self._rate_limit.take()
+            self._rate_limit.count_call()
         sent, started = time.time(), time.monotonic()
         response = super().request(*args, redirect=False, preload_content=False, **kwargs)
         received, shown = time.time(), _date(response)
@@ -92,10 +98,6 @@ class Transport(PoolManager):
         return bytes(body)
 
 
-def clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _date(response: BaseHTTPResponse) -> datetime | None:
     try:
         shown = parsedate_to_datetime(response.headers.get("Date", ""))
@@ -105,13 +107,18 @@ def _date(response: BaseHTTPResponse) -> datetime | None:
 
 
 def _compare_clocks(shown: float, sent: float, received: float) -> None:
-    """The vendor's clock showed ``shown``, cut to the second, between ``sent`` and ``received`` of ours."""
+    """Warn or raise when the clocks differ.
+
+    Args:
+        shown: by the vendor's clock, cut to the second, at a time between ``sent`` and ``received`` of ours.
+    """
     ahead, behind = sent - shown - 1, shown - received
     off, how = max((ahead, "ahead of"), (behind, "behind"))
     if off <= CLOCK_WARNING_SECONDS:
         return
     said = (
-        f"this machine's clock is {off:.0f} s {how} Polygon's: it shows {clock(received)}, Polygon's {clock(shown)}; "
+        f"this machine's clock is {off:.0f} s {how} Polygon's: it shows {write_utc(received * 1_000)}, "
+        f"Polygon's {write_utc(shown * 1_000)}; "
         "set it right, e.g. with NTP, because bars are asked for and judged by it"
     )
     if off > CLOCK_ERROR_SECONDS:
@@ -119,12 +126,8 @@ def _compare_clocks(shown: float, sent: float, received: float) -> None:
     LOG.warning(said)
 
 
-FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
-FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
-
-
 def refusal(answer: Answer) -> SurveillanceError:
-    """The error for an answer other than 200."""
+    """Make the error for an answer other than 200."""
     said = f"{answer.status}: {_reason(answer.data)}"
     match answer.status:
         case 401:
@@ -153,7 +156,7 @@ def refusal(answer: Answer) -> SurveillanceError:
 
 
 def _reason(body: bytes) -> str:
-    """What the vendor says, under ``error`` or ``message``; it uses both."""
+    """Find what the vendor says, under ``error`` or ``message``; it uses both."""
     try:
         said = msgspec.json.decode(body)
         body = str(said.get("error") or said.get("message") or said).encode(errors="replace")
@@ -163,13 +166,14 @@ def _reason(body: bytes) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body; an API key in an address is left out."""
+    """Cut the beginning of a body; an API key in an address is left out."""
     shown = re.sub(r"(?i)(apikey=)[^&\s\"']+", r"\1***", body[:1_000].decode(errors="replace"))
     return " ".join(shown[:160].split()) or "(empty)"
 
 
 def _retry_after(answer: Answer) -> float | None:
+    hint = answer.headers.get("Retry-After")
     try:
-        return Retry().get_retry_after(answer)
+        return None if hint is None else Retry().parse_retry_after(hint)
     except (InvalidHeader, ValueError, OverflowError):
         return None

@@ -17,6 +17,8 @@ from include.surveillance.polygon.client import Polygon
 from include.surveillance.polygon.rate_limit import RateLimit
 from tests.conftest import free_port
 from tests.polygon_simulator.calling import KEY, call
+from tests.polygon_simulator.conftest import serve as serve
+from tests.polygon_simulator.conftest import served as served
 
 ALLOWED, PROCESSES, EACH = 20, 3, 15
 
@@ -35,17 +37,17 @@ def test_processes_together_use_the_plan_and_never_exceed_it(redis_url, limited)
 
 
 def test_redis_does_not_learn_the_key(redis_url):
-    RateLimit(redis_url, 5, KEY).take()
+    RateLimit(redis_url, 5, KEY).count_call()
     names = Redis.from_url(redis_url).keys()
     assert names
     assert not [name for name in names if KEY.encode() in name]
 
 
 def test_another_key_has_calls_of_its_own(redis_url):
-    RateLimit(redis_url, 1, "one").take()
-    RateLimit(redis_url, 1, "other").take()
+    RateLimit(redis_url, 1, "one").count_call()
+    RateLimit(redis_url, 1, "other").count_call()
     with pytest.raises(RateLimitedError, match="all 1 calls of this minute are used"):
-        RateLimit(redis_url, 1, "one").take()
+        RateLimit(redis_url, 1, "one").count_call()
 
 
 def test_a_call_waits_for_its_turn_and_every_page_is_one(redis_url, served, monkeypatch):
@@ -59,7 +61,7 @@ def test_a_call_waits_for_its_turn_and_every_page_is_one(redis_url, served, monk
 
 def test_a_wait_beyond_patience_says_when_to_come_back(redis_url):
     limit = RateLimit(redis_url, 1, "busy")
-    limit.take()
+    limit.count_call()
     with pytest.raises(RateLimitedError, match=r"free in 6\d s; watch fewer .*POLYGON_CALLS_PER_MINUTE") as caught:
         Polygon("busy", "http://127.0.0.1:1", rate_limit=limit).splits("2026-01-02")
     assert 0 < caught.value.retry_after < 62
@@ -68,7 +70,7 @@ def test_a_wait_beyond_patience_says_when_to_come_back(redis_url):
 def test_without_redis_polling_goes_on_with_a_warning(caplog):
     limit = RateLimit(f"redis://127.0.0.1:{free_port()}/2", 1, KEY)
     for _ in range(3):
-        limit.take()
+        limit.count_call()
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 3
     assert "not counted, Redis does not answer" in said[0]
@@ -80,7 +82,7 @@ def test_a_redis_that_hangs_holds_no_poll_up(caplog):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         taken = threading.Thread(
-            target=RateLimit(f"redis://127.0.0.1:{silent.getsockname()[1]}/2", 1, KEY).take, daemon=True
+            target=RateLimit(f"redis://127.0.0.1:{silent.getsockname()[1]}/2", 1, KEY).count_call, daemon=True
         )
         taken.start()
         taken.join(30)
