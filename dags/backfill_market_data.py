@@ -15,10 +15,17 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
+from include.orchestration import connections, forms
 from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.ingest import backfill, polling
 
-MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
+
+def read_form() -> tuple[dict, tuple[int, int]]:
+    """Read the run's form, and its range as of when the run was asked for."""
+    context = get_current_context()
+    return context["params"], forms.read_range(context["params"], context["dag_run"].run_after)
+
 
 with DAG(
     "backfill_market_data",
@@ -26,12 +33,7 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.BACKFILL, Tag.TIER_2],
     params={
-        "from": Param(type="string", minLength=10, title="From", description=MOMENT),
-        "to": Param(type="string", minLength=10, title="To", description=f"{MOMENT}; the date itself is included"),
-        "symbols": Param(
-            [], type="array", items={"type": "string"}, title="Symbols", description="Empty: the watchlist"
-        ),
-        "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
+        **forms.bars_params(no_symbols="the watchlist"),
         "chunk_days": Param(5, type="integer", minimum=1, maximum=30, title="Days per call"),
         "symbols_per_task": Param(10, type="integer", minimum=1, maximum=500, title="Symbols per task"),
         "news": Param(True, type="boolean", title="News too"),
@@ -41,36 +43,32 @@ with DAG(
 ):
 
     @task
-    def plan(params: dict) -> list[dict]:
+    def plan() -> list[dict]:
         """Whose bars each task is to bring."""
-        from include.orchestration.ingest import backfill, polling
-
-        return backfill.groups(params["symbols"] or polling.symbols(), params["symbols_per_task"])
+        params, _ = read_form()
+        return backfill.plan_tasks(params["symbols"] or polling.read_watchlist(), params["symbols_per_task"])
 
     @task(pool=Pool.BACKFILL, map_index_template="{{ task.op_kwargs['name'] }}")
-    def poll(name: str, symbols: list[str], params: dict) -> dict[str, int]:
+    def poll(name: str, symbols: list[str]) -> dict[str, int]:
         """Bars of some symbols over the whole range, oldest first; returns records per topic."""
-        from include.orchestration import connections
-        from include.orchestration.ingest import backfill
         from include.surveillance.broker import Publisher
 
-        spans = backfill.chunks(*backfill.range_of(params, get_current_context()), params["chunk_days"])
+        params, span = read_form()
         polygon = connections.polygon(connections.PATIENT_SECONDS)
         with Publisher(connections.kafka()) as publisher:
-            return backfill.poll(polygon, publisher, symbols, params["timespan"], spans)
+            spans = backfill.cut_range(*span, params["chunk_days"])
+            return backfill.poll_spans(polygon, publisher, symbols, params["timespan"], spans)
 
     @task(pool=Pool.BACKFILL)
-    def poll_news(params: dict) -> dict[str, int]:
+    def poll_news() -> dict[str, int]:
         """News of the symbols in the whole range; returns records per topic."""
-        from include.orchestration import connections
-        from include.orchestration.ingest import backfill, polling
         from include.surveillance import broker, normalise
 
+        params, span = read_form()
         if not params["news"]:
             return {}
-        start, end = backfill.range_of(params, get_current_context())
-        payload = connections.polygon(connections.PATIENT_SECONDS).news(backfill.to_ms(start), backfill.to_ms(end))
-        watched = params["symbols"] or polling.symbols()
+        payload = connections.polygon(connections.PATIENT_SECONDS).news(*span)
+        watched = params["symbols"] or polling.read_watchlist()
         return broker.publish(connections.kafka(), normalise.news(payload, watched, source="backfill"))
 
     # News first: an article waits for the bars of its time, bars wait for articles only a while.

@@ -12,7 +12,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
+from include.orchestration import connections
+from include.orchestration.application import database
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.surveillance.settings import Settings
 
 with DAG(
     "bootstrap_platform",
@@ -26,16 +29,13 @@ with DAG(
     @task
     def topics() -> list[str]:
         """Create the Kafka topics; returns the new ones."""
-        from include.orchestration import connections
         from include.surveillance.broker import ensure_topics
-        from include.surveillance.settings import Settings
 
         return ensure_topics(connections.kafka(), Settings.from_env().kafka_partitions)
 
     @task(pool=Pool.WAREHOUSE)
     def raw_tables() -> None:
         """Create schema RAW and its tables."""
-        from include.orchestration import connections
         from include.surveillance.warehouse import create_tables
 
         with connections.warehouse() as warehouse:
@@ -44,15 +44,11 @@ with DAG(
     @task
     def application_tables() -> None:
         """Create the application database's tables."""
-        from include.orchestration.application import statements
-
-        statements.create_tables()
+        database.create_tables()
 
     @task(pool=Pool.POLYGON)
     def polygon() -> None:
         """Ask Polygon one cheap question with the configured key."""
-        from include.orchestration import connections
-
         connections.polygon().check()
 
     topics()

@@ -1,7 +1,7 @@
 """
 # build_baselines
 
-What is usual for each symbol at each time of day, built from the last 20 sessions of the log: the baselines that the
+What is usual for each symbol at each time of day, built from the last 20 sessions of the log: the profiles that the
 robust rules hold a bar against. Runs after each session and its profiles hold from the next one on; a symbol with fewer
 than three sessions has none, and its literal rules alert. The newest five versions of each are kept.
 
@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
+from include.orchestration import profiles
 from include.orchestration.dag_defaults import Tag, dag_defaults
 from include.surveillance.settings import Settings
 
@@ -36,17 +37,14 @@ with DAG(
 ):
 
     @task
-    def effective(params: dict) -> int:
+    def effective() -> int:
         """From when on the profiles hold, UTC epoch ms."""
-        from include.orchestration import baselines
-
-        return baselines.effective_ms(params["effective"], get_current_context()["dag_run"].run_after)
+        context = get_current_context()
+        return profiles.choose_effective_ms(context["params"]["effective"], context["dag_run"].run_after)
 
     @task(map_index_template="partition {{ task.op_kwargs['partition'] }}")
     def build(partition: int, effective_ms: int) -> dict[str, int]:
         """Profiles of one partition; counts only."""
-        from include.orchestration import baselines
-
-        return baselines.build(partition, effective_ms)
+        return profiles.build_profiles(partition, effective_ms)
 
     build.partial(effective_ms=effective()).expand(partition=list(range(Settings.from_env().kafka_partitions)))

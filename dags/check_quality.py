@@ -2,8 +2,8 @@
 # check_quality
 
 Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
-records reach the warehouse, are alerts told, are unusually many records rejected, why are minutes missing? A check that
-fails tells at once (Slack, webhook or log) which stage is broken and since when.
+records reach the warehouse, are people notified, are unusually many records rejected, why are minutes missing? A check
+that fails says at once (Slack, webhook or log) which stage is broken and since when.
 
 **When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
 """
@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, get_current_context, task
 
+from include.orchestration import quality
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
@@ -26,51 +27,39 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.QUALITY, Tag.TIER_1],
     doc_md=__doc__,
-    # A platform that has just started gets a minute for its first poll before anybody is told.
+    # A platform that has just started gets a minute for its first poll before anybody is notified.
     **dag_defaults(deadline=timedelta(minutes=10), retries=3),
 ):
 
     @task
     def feeds() -> dict[str, float]:
         """Seconds since the newest poll of each feed."""
-        from include.orchestration import quality
-
-        return quality.feeds(get_current_context()["dag_run"].run_after)
+        return quality.check_feeds(get_current_context()["dag_run"].run_after)
 
     @task
     def detection() -> int:
         """Messages that detection has not seen yet."""
-        from include.orchestration import quality
-
-        return quality.detection()
+        return quality.check_detection()
 
     @task(pool=Pool.WAREHOUSE)
     def landing() -> float:
         """Seconds since the warehouse last stored something."""
-        from include.orchestration import quality
-
-        return quality.landing(get_current_context()["dag_run"].run_after)
+        return quality.check_landing(get_current_context()["dag_run"].run_after)
 
     @task
     def notification() -> int:
-        """Alerts that nobody has been told of yet."""
-        from include.orchestration import quality
-
-        return quality.notification(get_current_context()["dag_run"].run_after)
+        """Alerts that nobody has been notified of yet."""
+        return quality.check_notification(get_current_context()["dag_run"].run_after)
 
     @task
     def rejects() -> int:
         """Records rejected since the last check."""
-        from include.orchestration import quality
-
-        return quality.rejects(get_current_context()["dag_run"].run_after - timedelta(minutes=5))
+        return quality.check_rejects(get_current_context()["dag_run"].run_after - timedelta(minutes=5))
 
     @task
     def missing_minutes() -> dict[str, int]:
         """Missing minute bars of the last half hour per cause: no trade, halt, provider gap, our outage, unknown."""
-        from include.orchestration import quality
-
-        return quality.missing_minutes(get_current_context()["dag_run"].run_after)
+        return quality.check_missing_minutes(get_current_context()["dag_run"].run_after)
 
     feeds()
     detection()

@@ -19,9 +19,11 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
+from include.orchestration import connections
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import NEWS
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.ingest import polling
 from include.orchestration.ingest.poll_operator import PollOperator
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
@@ -48,33 +50,27 @@ with DAG(
     @task
     def plan() -> list[dict]:
         """What each task is to ask for."""
-        from include.orchestration.ingest import polling
-
-        window, symbols = polling.window_of(get_current_context(), CATCHUP), polling.symbols()
+        window, symbols = polling.choose_window(get_current_context(), CATCHUP), polling.read_watchlist()
         polling.check_calls(symbols, settings)
-        return polling.questions(symbols, window, settings)
+        return polling.plan_polls(symbols, window, settings)
 
     @task(outlets=[NEWS])
     def poll_news() -> dict[str, int]:
         """News of all symbols in one question; returns records per topic."""
-        from include.orchestration import connections
-        from include.orchestration.ingest import polling
         from include.surveillance import normalise
 
-        window = polling.window_of(get_current_context(), CATCHUP)
-        polling.wait_for(window.end_ms, settings.poll_delay_seconds)
-        polygon, publisher = connections.lasting()
-        payload = polygon.news(window.asking(NEWS_OVERLAP), window.end_ms)
-        return publisher.publish(normalise.news(payload, polling.symbols(), source="live"))
+        window = polling.choose_window(get_current_context(), CATCHUP)
+        polling.wait_until_closed(window.end_ms, settings.poll_delay_seconds)
+        polygon, publisher = connections.kept_open()
+        payload = polygon.news(window.start_with(NEWS_OVERLAP), window.end_ms)
+        return publisher.publish(normalise.news(payload, polling.read_watchlist(), source="live"))
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def settle(polled) -> list[dict]:
+    def check_polls(polled) -> list[dict]:
         """Who failed inside a group; fails when a task of poll has failed for good, so that its time is asked again."""
-        from include.orchestration.ingest import polling
-
-        polling.check_states(get_current_context()["ti"])
-        return polling.alone([found["left"] for found in polled if found])
+        polling.check_polls(get_current_context()["ti"])
+        return polling.plan_lone_polls([returned["left"] for returned in polled if returned])
 
     poll = PollOperator.partial(task_id="poll", **POLL).expand_kwargs(plan())
-    poll_alone = PollOperator.partial(task_id="poll_alone", **POLL).expand_kwargs(settle(poll.output))
+    poll_alone = PollOperator.partial(task_id="poll_alone", **POLL).expand_kwargs(check_polls(poll.output))
     [poll_alone, poll_news()] >> account_for("poll", "poll", "poll_news")

@@ -4,7 +4,7 @@
 Once a day before the market opens: reference data of the watched instruments, and all stock splits and cash dividends
 of the last months, announced ones included. Detection needs them so that a split or an ex-date is no price gap.
 
-**In**: Polygon. **Out**: `polygon.normalise.raw`, `market.baselines`.
+**In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`.
 
 **When it fails**: detection goes on with the splits and dividends known so far. *unknown ticker* in `polygon.rejected`:
 correct the watchlist.
@@ -14,8 +14,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, get_current_context, task
 
+from include.orchestration import connections
 from include.orchestration.assets import REFERENCE
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.ingest import polling
 
 SINCE = timedelta(days=400)
 
@@ -31,17 +33,14 @@ with DAG(
     @task(outlets=[REFERENCE])
     def instruments() -> dict[str, int]:
         """Name, exchange and identifiers of each watched symbol."""
-        from include.orchestration import connections
-        from include.orchestration.ingest import polling
         from include.surveillance import broker, normalise
 
-        payload = connections.polygon(connections.PATIENT_SECONDS).instruments(polling.symbols())
+        payload = connections.polygon(connections.PATIENT_SECONDS).instruments(polling.read_watchlist())
         return broker.publish(connections.kafka(), normalise.instruments(payload))
 
     @task
     def splits() -> dict[str, int]:
         """Splits of all tickers."""
-        from include.orchestration import connections
         from include.surveillance import broker, normalise
 
         since = get_current_context()["dag_run"].run_after - SINCE
@@ -51,7 +50,6 @@ with DAG(
     @task
     def dividends() -> dict[str, int]:
         """Cash dividends of all tickers."""
-        from include.orchestration import connections
         from include.surveillance import broker, normalise
 
         since = get_current_context()["dag_run"].run_after - SINCE

@@ -18,6 +18,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
+from include.orchestration import connections
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import RAW_TABLES
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
@@ -43,7 +44,6 @@ with DAG(
     @task
     def behind() -> list[str]:
         """Topics with something new: the others cost no task."""
-        from include.orchestration import connections
         from include.surveillance import warehouse
 
         with connections.warehouse() as session:
@@ -52,7 +52,6 @@ with DAG(
     @task(outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:
         """Land one topic, for two minutes at most; counts only."""
-        from include.orchestration import connections
         from include.surveillance import warehouse
 
         with connections.warehouse() as session:

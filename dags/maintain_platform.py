@@ -24,10 +24,11 @@ address of Airflow's metadata database. Run it by hand with smaller values when 
 than the longest run takes.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, get_current_context, task
 
+from include.orchestration import connections, maintenance
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.timetables import AfterCloseTimetable
 from include.surveillance.settings import Settings
@@ -35,8 +36,13 @@ from include.surveillance.settings import Settings
 settings = Settings.from_env()
 
 
-def days(default: int, description: str, minimum: float = 0.01) -> Param:
+def days(default: float, description: str, minimum: float = 0.01) -> Param:
     return Param(default, type="number", minimum=minimum, description=description)
+
+
+def ago(field: str) -> datetime:
+    """The moment so many days ago as the form's field says."""
+    return maintenance.days_ago(get_current_context()["params"][field])
 
 
 with DAG(
@@ -56,55 +62,41 @@ with DAG(
 ):
 
     @task
-    def metadata(params: dict) -> dict[str, int]:
+    def metadata() -> dict[str, int]:
         """Delete old rows of Airflow's metadata database; returns the bytes that each table gave back to the disk."""
-        from include.orchestration import maintenance
-
-        maintenance.clean_metadata(*map(maintenance.days_ago, (params["keep_days"], params["minutely_days"])))
-        return maintenance.give_back()
+        maintenance.clean_metadata(ago("keep_days"), ago("minutely_days"))
+        return maintenance.rewrite_large_tables()
 
     @task
-    def logs(params: dict) -> int:
+    def logs() -> int:
         """Delete old log folders; returns how many."""
-        from include.orchestration import maintenance
-
-        before = map(maintenance.days_ago, (params["keep_days"], params["minutely_days"]))
-        return maintenance.clean_logs(maintenance.log_folder(), *before)
+        return maintenance.clean_logs(maintenance.log_folder(), ago("keep_days"), ago("minutely_days"))
 
     @task
-    def reports(params: dict) -> int:
+    def reports() -> int:
         """Delete old reports; returns how many."""
-        from include.orchestration import maintenance
-
-        return maintenance.clean_reports(maintenance.days_ago(params["report_days"]))
+        return maintenance.clean_reports(ago("report_days"))
 
     @task
-    def application_rows(params: dict) -> dict[str, int]:
+    def application_rows() -> dict[str, int]:
         """Delete old alerts and batches of the application database; returns how many."""
-        from include.orchestration import maintenance
-
-        return maintenance.clean_application(maintenance.days_ago(params["alert_days"]))
+        return maintenance.clean_application(ago("alert_days"))
 
     @task
     def topics() -> list[str]:
         """Give existing topics this version's retention; returns those that had another."""
-        from include.orchestration import connections
         from include.surveillance import broker
 
         return broker.configure_topics(connections.kafka())
 
     @task(pool=Pool.WAREHOUSE)
-    def raw_rows(params: dict) -> dict[str, int]:
+    def raw_rows() -> dict[str, int]:
         """Delete old rows of RAW; returns how many of each table."""
-        from include.orchestration import maintenance
-
-        return maintenance.clean_raw(params["raw_days"])
+        return maintenance.clean_raw(get_current_context()["params"]["raw_days"])
 
     @task(pool=Pool.WAREHOUSE)
     def staged_files() -> int:
         """Remove files that killed landings left behind; returns how many."""
-        from include.orchestration import maintenance
-
         return maintenance.clean_stage()
 
     # A run that is shown has its logs.

@@ -7,4 +7,4 @@ from include.orchestration.timetables import AfterCloseTimetable, MarketSessionT
 
 class MarketSessions(AirflowPlugin):
     name = "market_sessions"
-    timetables = (MarketSessionTimetable, AfterCloseTimetable)
+    timetables = [MarketSessionTimetable, AfterCloseTimetable]  # noqa: RUF012 - Airflow's own class wants a list

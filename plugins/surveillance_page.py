@@ -1,11 +1,13 @@
 """Adds the page "Market surveillance" to Airflow's navigation."""
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 
 class SurveillancePage(AirflowPlugin):
     name = "surveillance_page"
-    external_views = (
+    external_views = [  # noqa: RUF012 - Airflow's own class wants a list
         {
             "name": "Market surveillance",
             "href": "/surveillance/",
@@ -13,11 +15,11 @@ class SurveillancePage(AirflowPlugin):
             "url_route": "market_surveillance",
             "nav_top_level": True,
         },
-    )
+    ]
 
+    # Every task process imports the plugins, but only the API server asks for the page.
     @property
-    def fastapi_apps(self):
-        # A property, because every task process imports the plugins but only the API server asks for the page.
+    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         from include.orchestration.page.app import app
 
         return [{"app": app, "url_prefix": "/surveillance", "name": "Market surveillance"}]

@@ -15,12 +15,13 @@ import yaml
 SETTINGS = Path(__file__).parents[2] / "airflow_settings.yaml"
 
 
-def apply(settings: dict[str, Any]) -> list[str]:
-    """Create or update; returns one line per thing done.
+def apply_settings(settings: dict[str, Any]) -> list[str]:
+    """Create or update pools and variables; return one line for each.
 
     Raises:
         KeyError: an entry lacks its name, slots or value.
     """
+    # These connect to the database that Airflow's settings name when they are imported.
     from airflow.models.pool import Pool
     from airflow.models.variable import Variable
 
@@ -38,8 +39,8 @@ def apply(settings: dict[str, Any]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     path = Path(arguments[0]) if arguments else SETTINGS
-    for line in apply(yaml.safe_load(path.read_text())["airflow"]):
-        print(line)
+    for line in apply_settings(yaml.safe_load(path.read_text())["airflow"]):
+        print(line)  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What happens when a task fails or a run is late: a person is told, once, in one sentence with a link.
+"""What happens when a task fails or a run is late: people are notified once, in one sentence with a link.
 
 The functions are importable by name because deadline callbacks run in the triggerer and run callbacks in the
 DAG processor, neither of which has the DAG file's namespace.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from include.orchestration import channels
@@ -15,54 +16,54 @@ from include.orchestration import channels
 LOG = logging.getLogger(__name__)
 
 
-def report_task_failure(context: dict[str, Any]) -> None:
-    """Tell of a failed task and its error. Mapped tasks stay silent: their run tells of them all at once."""
+def report_task_failure(context: Mapping[str, Any]) -> None:
+    """Notify of a failed task and its error. Mapped tasks stay silent: their run reports all of them at once."""
     task = context["ti"]
     if _is_mapped(task):
         return
-    _tell(
-        f"Task {task.dag_id}.{task.task_id} failed in {task.run_id}: {_sentence(context.get('exception'))}",
+    _notify(
+        f"Task {task.dag_id}.{task.task_id} failed in {task.run_id}: {_describe(context.get('exception'))}",
         {"event": "task_failed", "dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id},
         getattr(task, "log_url", None),
     )
 
 
-def report_run_failure(context: dict[str, Any]) -> None:
-    """Tell of a failed run whose failed task is mapped, whatever number of its tasks failed."""
+def report_run_failure(context: Mapping[str, Any]) -> None:
+    """Notify of a failed run whose failed task is mapped, whatever number of its tasks failed."""
     task, dag_id, run_id = context.get("ti"), context["dag"].dag_id, context["run_id"]
     if task is not None and not _is_mapped(task):
         return
     which = f" in task {task.task_id} [{task.map_index}]" if task is not None else ""
-    _tell(
+    _notify(
         f"Run {run_id} of {dag_id} failed{which}: {context.get('reason') or 'see its log'}",
         {"event": "run_failed", "dag_id": dag_id, "run_id": run_id},
         getattr(task, "log_url", None),
     )
 
 
-async def report_deadline(context: dict[str, Any], allowed: str) -> None:
-    """Tell of a run that is not done in the time allowed; runs in the triggerer."""
+async def report_deadline(context: Mapping[str, Any], allowed: str) -> None:
+    """Notify of a run that is not done in the time allowed; runs in the triggerer."""
     run = context["dag_run"]
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     detail = {"event": "deadline_missed", "dag_id": dag_id, "run_id": run_id}
-    await asyncio.to_thread(_tell, f"Run {run_id} of {dag_id} is late: not done after {allowed}", detail, None)
+    await asyncio.to_thread(_notify, f"Run {run_id} of {dag_id} is late: not done after {allowed}", detail, None)
 
 
 def _is_mapped(task: Any) -> bool:
     return getattr(task, "map_index", -1) >= 0
 
 
-def _tell(text: str, detail: dict[str, Any], log_url: str | None) -> None:
+def _notify(text: str, detail: dict[str, Any], log_url: str | None) -> None:
     if log_url:
         text, detail = f"{text}\n{log_url}", detail | {"log_url": log_url}
     try:
-        channels.send(text, detail)
+        channels.send_message(text, detail)
     except Exception:
         # The failure itself is already recorded by Airflow; the channel's own must not hide it.
         LOG.exception("could not send: %s", text)
 
 
-def _sentence(error: BaseException | str | None) -> str:
+def _describe(error: BaseException | str | None) -> str:
     if error is None:
         return "see its log"
     return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)

@@ -1,4 +1,4 @@
-"""Where people are told: Slack and a webhook when their connections exist, the log otherwise."""
+"""The channels by which people are notified: Slack and a webhook when their connections exist, the log otherwise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ LOG = logging.getLogger(__name__)
 SLACK, WEBHOOK = "slack_alerts", "webhook_alerts"
 
 
-def send(text: str, detail: dict[str, Any]) -> str:
-    """Send to every configured channel and say where it went, e.g. ``slack, webhook`` or ``log``.
+def send_message(text: str, detail: dict[str, Any]) -> str:
+    """Send to every configured channel and return which took it, e.g. ``slack, webhook`` or ``log``.
 
     Args:
         text: what a person reads.
@@ -33,5 +33,5 @@ def send(text: str, detail: dict[str, Any]) -> str:
         HttpHook(method="POST", http_conn_id=WEBHOOK).run(json={"text": text, **detail}, extra_options={"timeout": 10})
         sent.append("webhook")
     if not sent:
-        LOG.warning("%s (set connection %s or %s to be told elsewhere)", text, SLACK, WEBHOOK)
+        LOG.warning("%s (set connection %s or %s to be notified elsewhere)", text, SLACK, WEBHOOK)
     return ", ".join(sent) or "log"

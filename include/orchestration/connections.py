@@ -1,4 +1,7 @@
-"""Airflow connections -> what the domain's functions take. The only place that knows the connection ids."""
+"""Airflow's connections as what the domain's functions take. Only this module knows their ids.
+
+Clients and hooks are imported where they are made: each process needs few of them, and they are heavy.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import Settings
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
@@ -24,7 +33,6 @@ def polygon(patience_seconds: float = 45.0) -> Polygon:
     With POLYGON_CALLS_PER_MINUTE all workers count their calls in the Redis of connection ``rate_limit``.
     """
     from include.surveillance.polygon.client import Polygon
-    from include.surveillance.settings import Settings
 
     connection, rate_limit = _get(POLYGON), None
     if calls := Settings.from_env().polygon_calls_per_minute:
@@ -34,14 +42,16 @@ def polygon(patience_seconds: float = 45.0) -> Polygon:
     return Polygon(connection.password, connection.host, rate_limit=rate_limit, patience_seconds=patience_seconds)
 
 
-def lasting() -> tuple[Polygon, Publisher]:
-    """The vendor's client and a publisher that stay open for the next task in this process, while their connections
-    read the same: the fast lane polls hundreds of times a minute."""
-    return _lasting(json.dumps([_get(POLYGON).get_uri(), kafka()], sort_keys=True))
+def kept_open() -> tuple[Polygon, Publisher]:
+    """The vendor's client and a publisher, which the next task of this process takes over.
+
+    The fast lane polls hundreds of times a minute. A connection that has changed is opened anew.
+    """
+    return _open(json.dumps([_get(POLYGON).get_uri(), kafka()], sort_keys=True))
 
 
 @lru_cache(maxsize=1)
-def _lasting(_connections: str) -> tuple[Polygon, Publisher]:
+def _open(_connections: str) -> tuple[Polygon, Publisher]:
     from include.surveillance.broker import Publisher
 
     return polygon(), Publisher(kafka())
@@ -53,9 +63,7 @@ def kafka() -> dict[str, Any]:
     Raises:
         ConfigurationError: no ``bootstrap.servers``.
     """
-    from include.surveillance.errors import ConfigurationError
-
-    client = _get(KAFKA).extra_dejson
+    client: dict[str, Any] = _get(KAFKA).extra_dejson
     if not client.get("bootstrap.servers"):
         raise ConfigurationError(f"connection {KAFKA} has no bootstrap.servers in its extra; add host:port")
     return client
@@ -80,9 +88,7 @@ def application_database() -> Iterator[Any]:
 
 
 def exists(conn_id: str) -> bool:
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
+    """Whether the connection is defined."""
     try:
         Connection.get(conn_id)
     except AirflowNotFoundException:
@@ -91,11 +97,6 @@ def exists(conn_id: str) -> bool:
 
 
 def _get(conn_id: str) -> Any:
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    from include.surveillance.errors import ConfigurationError
-
     try:
         return Connection.get(conn_id)
     except AirflowNotFoundException as error:

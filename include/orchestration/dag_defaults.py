@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference, RetryDecision, RetryPolicy
+from airflow.sdk import (  # type: ignore[attr-defined]  # its stub lacks the first three
+    AsyncCallback,
+    DeadlineAlert,
+    DeadlineReference,
+    RetryDecision,
+    RetryPolicy,
+)
 
 from include.orchestration.callbacks import report_deadline, report_run_failure, report_task_failure
 from include.surveillance.errors import ConfigurationError, VendorError, VendorUnavailableError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 OWNER = "market-surveillance"
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -39,7 +48,7 @@ class Pool(StrEnum):
 
 
 class Queue(StrEnum):
-    """Celery queues. Each kind of work has workers of its own, so that a slow warehouse never delays detection."""
+    """Celery's queues. Each kind of work has workers of its own, so that a slow warehouse never delays detection."""
 
     POLL = "poll"  # the fast lane, where it is on
     SHORT = "short"  # the fast lane for what shall not wait behind a minute's polls; the same worker takes turns
@@ -48,12 +57,14 @@ class Queue(StrEnum):
 
 
 class RetryWhatMayHelp(RetryPolicy):
-    """A wrong key or setting fails at once; a busy vendor is asked again when it says; the rest as usual."""
+    """Fails a wrong key or setting at once, asks a busy vendor again when it says, and retries the rest as usual."""
 
     # A run that waits holds back those after it, which ask for its time, too.
     longest = timedelta(minutes=5)
 
-    def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
         if isinstance(exception, ConfigurationError | VendorError):
             return RetryDecision.fail(f"retrying does not help: {exception}")
         if isinstance(exception, VendorUnavailableError) and exception.retry_after:
@@ -62,10 +73,10 @@ class RetryWhatMayHelp(RetryPolicy):
 
 
 def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any) -> dict[str, Any]:
-    """Keyword arguments for ``DAG``.
+    """Make keyword arguments for ``DAG``.
 
     Args:
-        deadline: how long a run may take from being queued until somebody is told.
+        deadline: how long a run may take from being queued until somebody is notified.
         retries: of each task, with 10 s, 20 s, ... between them.
         task_arguments: more default arguments for the tasks, e.g. ``pool``.
     """
@@ -93,7 +104,7 @@ def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any
 
 
 def follower_defaults(lifetime: timedelta) -> dict[str, Any]:
-    """``dag_defaults`` for sensors that follow a topic for ``lifetime``.
+    """Make ``dag_defaults`` for sensors that follow a topic for ``lifetime``.
 
     Offsets are their only progress, so a retry costs nothing and comes soon: a partition waits for nobody.
     """

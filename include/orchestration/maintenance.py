@@ -1,6 +1,7 @@
 """Remove what would be kept for ever: Airflow's old rows and logs, reports, rows of the page, landed rows.
 
-What grows and by which policy it is bounded is listed in DAG maintain_platform.
+DAG maintain_platform lists what grows, and the policy that bounds it. Hooks and the warehouse's packages are imported
+by the task that needs them, not by whoever parses the DAG.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from airflow.configuration import conf
+
 from include.orchestration import connections
-from include.orchestration.application import statements
+from include.orchestration.application.database import statement
+from include.orchestration.timetables import is_in_session
 from include.surveillance.errors import ConfigurationError, SurveillanceError
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import now_ms
 
 LOG = logging.getLogger(__name__)
 METADATA = "airflow_db"
-# Tasks by the minute: nearly all rows and log files; who failed has been told of, and is counted in table batches.
+# Tasks by the minute: nearly all rows and log files. People were notified of those that failed, and table batches
+# counts them.
 MINUTELY = ("ingest_market_data", "land_raw")
 # Never table trigger: cleaning it removes the task instances and XComs that were ever deferred, and live waits.
 # A run's deadline goes with the run, its callback does not.
@@ -36,7 +42,7 @@ STAGED_DAYS = 1
 
 
 def clean_metadata(before: datetime, minutely_before: datetime) -> list[str]:
-    """Delete rows of work that began before these moments; returns the tables.
+    """Delete rows of work that began before these moments; return the tables.
 
     ``airflow db clean`` does not ask whether the work has ended: the moments must lie before the start of every run
     that still goes on.
@@ -54,8 +60,8 @@ def clean_metadata(before: datetime, minutely_before: datetime) -> list[str]:
     return list(TABLES)
 
 
-def give_back() -> dict[str, int]:
-    """Write large tables of the metadata anew, without the room of their deleted rows; bytes that each gave back.
+def rewrite_large_tables() -> dict[str, int]:
+    """Write large tables of the metadata anew, without the room of their deleted rows; return the bytes saved by each.
 
     Autovacuum keeps that room for new rows, so that a table stays as large as on its largest day. A table is locked
     while the rows that are left are written, a second or so; one that is in use is left for the next time, and all are
@@ -65,19 +71,17 @@ def give_back() -> dict[str, int]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
     from psycopg import sql
 
-    from include.orchestration.timetables import in_session
-    from include.surveillance.settings import Settings
-
-    given: dict[str, int] = {}
+    saved: dict[str, int] = {}
     settings = Settings.from_env()
-    if in_session(settings.poll_calendar, settings.market_shift_ms, round(time.time() * 1_000)):
-        LOG.warning("the market is open: tables stay as they are, the run after its close gives their room back")
-        return given
+    if is_in_session(settings.poll_calendar, settings.market_shift_ms, now_ms()):
+        LOG.warning("the market is open: tables stay as they are, the run after its close rewrites them")
+        return saved
     with closing(PostgresHook(postgres_conn_id=METADATA).get_conn()) as connection, connection.cursor() as cursor:
-        connection.rollback()
-        connection.autocommit = True
+        # A connection of psycopg, though the hook's type does not say so; vacuum wants no transaction.
+        connection.rollback()  # type: ignore[attr-defined]
+        connection.autocommit = True  # type: ignore[attr-defined]
         cursor.execute("select set_config('lock_timeout', %s, false)", [f"{round(LOCK_SECONDS * 1_000)}ms"])
-        cursor.execute(statements.statement("large_tables"), {"bytes": LARGE_BYTES})
+        cursor.execute(statement("large_tables"), {"bytes": LARGE_BYTES})
         for name, size in cursor.fetchall():
             try:
                 cursor.execute(sql.SQL("vacuum (full, analyze) {}").format(sql.Identifier(name)))
@@ -85,37 +89,34 @@ def give_back() -> dict[str, int]:
                 LOG.warning("table %s of %s bytes was in use for %s s and stays as it is", name, size, LOCK_SECONDS)
                 continue
             cursor.execute("select pg_total_relation_size(%s::regclass)", [name])
-            given[name] = size - cursor.fetchone()[0]
-    return given
+            saved[name] = size - cursor.fetchone()[0]
+    return saved
 
 
 def clean_logs(base: Path, before: datetime, minutely_before: datetime) -> int:
-    """Delete log folders of runs, and of the DAG processor's days, not written to since then; returns how many."""
-    minutely, others = [], [*base.glob("dag_processor/????-??-??")]
-    for folder in base.glob("dag_id=*/run_id=*"):
-        dag_id = folder.parent.name.removeprefix("dag_id=")
-        (minutely if dag_id in MINUTELY else others).append(folder)
+    """Delete log folders of runs, and of the DAG processor's days, not written to since then; return how many."""
+    runs = list(base.glob("dag_id=*/run_id=*"))
+    minutely = [folder for folder in runs if folder.parent.name.removeprefix("dag_id=") in MINUTELY]
+    others = [*(set(runs) - set(minutely)), *base.glob("dag_processor/????-??-??")]
     return _delete_untouched(minutely, minutely_before) + _delete_untouched(others, before)
 
 
 def clean_reports(before: datetime) -> int:
-    """Delete reports made before this moment; returns how many."""
-    from include.surveillance.settings import Settings
-
+    """Delete reports made before this moment; return how many."""
     return _delete_untouched(Settings.from_env().reports_folder.glob("*/*"), before)
 
 
 def clean_application(before: datetime) -> dict[str, int]:
-    """Delete alerts and batches that last changed before this moment; returns how many of each."""
+    """Delete alerts and batches that last changed before this moment; return how many of each."""
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statements.statement("delete_old_alerts"), {"before": before})
+        cursor.execute(statement("delete_old_alerts"), {"before": before})
         alerts = cursor.rowcount
-        cursor.execute(statements.statement("delete_old_batches"), {"before": before})
+        cursor.execute(statement("delete_old_batches"), {"before": before})
         return {"alerts": alerts, "batches": cursor.rowcount}
 
 
 def clean_raw(days: float) -> dict[str, int]:
-    """Delete rows of RAW that landed so many days ago, 0 for none; returns how many of each table."""
+    """Delete rows of RAW that landed so many days ago, 0 for none; return how many of each table."""
     from include.surveillance import warehouse
 
     if not days:
@@ -125,7 +126,7 @@ def clean_raw(days: float) -> dict[str, int]:
 
 
 def clean_stage() -> int:
-    """Remove what killed landings left on the landing stage; returns how many files."""
+    """Remove what killed landings left on the landing stage; return how many files."""
     from include.surveillance import warehouse
 
     with connections.warehouse() as session:
@@ -137,13 +138,11 @@ def days_ago(days: float) -> datetime:
 
 
 def log_folder() -> Path:
-    from airflow.configuration import conf
-
     return Path(conf.get("logging", "base_log_folder"))
 
 
 def _db_clean(before: datetime, tables: Sequence[str], *options: str) -> None:
-    """``airflow db clean``. Tasks have no access to the metadata database; the command gets it from a connection."""
+    """Run ``airflow db clean``. Tasks have no access to the metadata database: the command gets it from a connection."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     if not connections.exists(METADATA):

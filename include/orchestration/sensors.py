@@ -3,6 +3,8 @@
 A worker's slot buys latency: to be woken by the triggerer takes one to two seconds, and to open a partition another
 one, for every burst of bars. Bars come every minute of a session, so a sensor that lingers opens once and is there
 when the next ones come. Over night and at weekends nothing comes, and nothing holds a slot.
+
+Kafka's client and what detection loads are imported by the task that needs them, not by whoever parses the DAG.
 """
 
 from __future__ import annotations
@@ -11,19 +13,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from include.orchestration import connections, notify
+from include.orchestration import connections, notifier
 from include.orchestration.triggers import LagTrigger
+from include.surveillance.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 STUCK_SECONDS = 5.0
 # Messages trickle in over a minute's first half. One batch a second costs a tenth of what one per message would, and
 # an alert waits half of it on average.
 PACE_SECONDS = 1.0
 QUIET_SECONDS = 1.5
-# A run ends between two bursts; one that finds no pause ends all the same.
+# A run ends between two bursts; one that sees no pause ends all the same.
 OVERTIME_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 
@@ -31,7 +37,7 @@ Step = Callable[[float], Mapping[str, int]]
 
 
 class ConsumeSensor(BaseOperator):
-    """Lives for ``lifetime_seconds`` from the start of its run, then succeeds with what it counted.
+    """Follows a topic for ``lifetime_seconds`` from the start of its run, then succeeds with what it counted.
 
     It ends at the first pause after that, ``OVERTIME_SECONDS`` later at the latest: what comes while one run gives way
     to the next would wait for that one.
@@ -49,24 +55,24 @@ class ConsumeSensor(BaseOperator):
         self._leaving = False
 
     def on_kill(self) -> None:
-        """The worker is being stopped: leave after this batch and wait in the triggerer for another one."""
+        """Leave after this batch, because the worker is being stopped, and wait in the triggerer for another one."""
         self._leaving = True
 
     def group(self) -> str:
-        """The consumer group whose lag wakes this sensor."""
+        """Return the consumer group whose lag wakes this sensor."""
         raise NotImplementedError
 
     def partitions(self) -> list[tuple[str, int]]:
-        """Topic and partition of everything that it follows."""
+        """Return topic and partition of everything that it follows."""
         raise NotImplementedError
 
-    def handle(self) -> Mapping[str, int]:
+    def handle_backlog(self) -> Mapping[str, int]:
         """Consume from the committed offsets to the end, commit, and return counts. All zero: nothing moved."""
         raise NotImplementedError
 
     @contextmanager
-    def following(self) -> Iterator[Step]:
-        """What is kept open while it lingers: a function that waits so many seconds for messages and handles them."""
+    def open_step(self) -> Iterator[Step]:
+        """Open what is kept while it lingers; yield a function that waits so many seconds for messages and handles them."""
         from include.surveillance.broker import LagProbe
 
         with LagProbe(connections.kafka(), self.group(), self.partitions()) as probe:
@@ -77,27 +83,27 @@ class ConsumeSensor(BaseOperator):
                     if time.monotonic() >= until:
                         return {}
                     time.sleep(LOOK_SECONDS)
-                return self.handle()
+                return self.handle_backlog()
 
             yield step
 
-    def execute(self, context: dict[str, Any]) -> dict[str, int]:
+    def execute(self, context: Context) -> dict[str, int]:
         # From the run's start, so that all partitions end together and a retry does not live longer.
         until = context["dag_run"].start_date.timestamp() + self.lifetime_seconds
         # Not by way of the triggerer: between two runs messages have come, or soon will.
         return {} if time.time() >= until else self._follow({}, until)
 
-    def resume(self, context: dict[str, Any], event: dict[str, Any], counts: dict[str, int], until: float) -> Any:
-        """Called on a worker with what the trigger saw."""
+    def resume(
+        self, context: Context, event: Mapping[str, Any], counts: dict[str, int], until: float
+    ) -> dict[str, int]:
+        """Go on, on a worker, with what the trigger saw."""
         return self._follow(counts, until, woken=True) if "lag" in event else counts
 
     def _follow(self, counts: dict[str, int], until: float, woken: bool = False) -> dict[str, int]:
         """Handle what is there and what comes, until it has been quiet for long enough or the time is up."""
-        from include.surveillance.settings import Settings
-
         linger = Settings.from_env().detect_linger_seconds
         total, moved, busy = Counter(counts), False, time.monotonic()
-        with self.following() as step:
+        with self.open_step() as step:
             while not self._leaving and time.time() < until + OVERTIME_SECONDS:
                 began = time.monotonic()
                 handled = step(min(QUIET_SECONDS, linger))
@@ -108,15 +114,15 @@ class ConsumeSensor(BaseOperator):
                 elif time.time() >= until or time.monotonic() - busy >= linger:
                     break
         self.log.info("so far: %s", dict(total))
-        if time.time() >= until:
-            return dict(total)
-        # Lag that cannot be worked off, such as that behind an open transaction, must not wake it again at once.
-        pause = STUCK_SECONDS if woken and not moved else 0.0
-        self.defer(
-            trigger=LagTrigger([list(p) for p in self.partitions()], self.group(), until, time.time() + pause),
-            method_name="resume",
-            kwargs={"counts": dict(total), "until": until},
-        )
+        if time.time() < until:
+            # Lag that cannot be worked off, such as that behind an open transaction, must not wake it again at once.
+            pause = STUCK_SECONDS if woken and not moved else 0.0
+            self.defer(
+                trigger=LagTrigger([list(p) for p in self.partitions()], self.group(), until, time.time() + pause),
+                method_name="resume",
+                kwargs={"counts": dict(total), "until": until},
+            )
+        return dict(total)
 
 
 class DetectSensor(ConsumeSensor):
@@ -137,12 +143,11 @@ class DetectSensor(ConsumeSensor):
         return detector.positions_of(self.partition)
 
     @contextmanager
-    def following(self) -> Iterator[Step]:
-        """The partition's detector: its state stays in memory from one micro-batch to the next."""
+    def open_step(self) -> Iterator[Step]:
+        """Open the partition's detector, whose state stays in memory from one micro-batch to the next."""
         from include.surveillance.detection.parameters.book import ParameterBook
         from include.surveillance.live.detector import Detector
         from include.surveillance.sessions import Sessions
-        from include.surveillance.settings import Settings
 
         settings = Settings.from_env()
         sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
@@ -152,16 +157,15 @@ class DetectSensor(ConsumeSensor):
 
 
 class NotifySensor(ConsumeSensor):
-    """Follows all partitions of alerts: stores each alert in the application database, tells people of new ones."""
+    """Follows all partitions of alerts: stores each alert in the application database, notifies people of new ones."""
 
     def group(self) -> str:
-        return notify.GROUP
+        return notifier.GROUP
 
     def partitions(self) -> list[tuple[str, int]]:
         from include.surveillance.broker import ALERTS
-        from include.surveillance.settings import Settings
 
         return [(ALERTS, partition) for partition in range(Settings.from_env().kafka_partitions)]
 
-    def handle(self) -> dict[str, int]:
-        return notify.notify_backlog(connections.kafka(), self.partitions())
+    def handle_backlog(self) -> dict[str, int]:
+        return notifier.notify_backlog(connections.kafka(), self.partitions())

@@ -11,21 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseOperatorLink, Param
+from airflow.sdk import BaseOperator, BaseOperatorLink
 
-from include.orchestration import connections
+from include.orchestration import connections, forms
 
 if TYPE_CHECKING:
     from include.surveillance.live.export import Export
 
 PAGE = "/surveillance/reports"
-_MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
-BARS_OF_THE_LOG: dict[str, Param] = {
-    "from": Param(type="string", minLength=10, title="From", description=_MOMENT),
-    "to": Param(type="string", minLength=10, title="To", description=f"{_MOMENT}; the date itself is included"),
-    "symbols": Param([], type="array", items={"type": "string"}, title="Symbols", description="Empty: all of the log"),
-    "timespan": Param("minute", type="string", enum=["minute", "5minute", "hour", "day"], title="Timespan"),
-}
+BARS_OF_THE_LOG = forms.bars_params(no_symbols="all of the log")
 """The part of a run's form that says which bars the report is made from."""
 
 
@@ -124,13 +118,12 @@ class CompareOperator(ReportOperator):
 
 def _record(folder: Path, params: dict[str, Any], now: datetime) -> Export:
     """The bars of the form; what a replay has moved to now, with the times at which it was recorded."""
-    from include.orchestration.ingest import backfill
     from include.surveillance.errors import ConfigurationError
     from include.surveillance.live import export
     from include.surveillance.settings import Settings
 
     settings = Settings.from_env()
-    start, end = (backfill.to_ms(moment) for moment in backfill.window(params["from"], params["to"], now))
+    start, end = forms.read_range(params, now)
     files = export.export_log(
         connections.kafka(),
         settings.kafka_partitions,

@@ -1,4 +1,7 @@
-"""A schedule that follows the market: one run per step of every session, shortly after the step's end."""
+"""Schedules that follow the market: one run per step of every session, or one after its close.
+
+Every component imports this module with the plugins; pandas and the calendar load on the first question.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,14 @@ import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
-if TYPE_CHECKING:
-    from include.surveillance.sessions import Sessions
-from typing import TYPE_CHECKING
+from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
-    from include.surveillance.sessions import Session
+    from include.surveillance.sessions import Session, Sessions
 
 
 class MarketSessionTimetable(Timetable):
-    """Data intervals of ``step_seconds`` from each session's open to its close; nothing while it is closed.
+    """Cuts each session from its open to its close into data intervals of ``step_seconds``.
 
     Args:
         calendar: a name of ``exchange_calendars``, or ``24/7`` for a market that never closes.
@@ -60,9 +61,9 @@ class MarketSessionTimetable(Timetable):
             )
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """The newest interval that is complete at ``run_after``, whether or not the market is open."""
+        """Return the newest interval that is complete at ``run_after``, whether or not the market is open."""
         end_ms = to_ms(run_after) // self._step_ms * self._step_ms
-        return DataInterval(at_ms(end_ms - self._step_ms), at_ms(end_ms))
+        return _interval(end_ms - self._step_ms, end_ms)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -80,15 +81,15 @@ class MarketSessionTimetable(Timetable):
         if start_ms is None or (restriction.latest and start_ms > to_ms(restriction.latest)):
             return None
         end_ms = start_ms + self._step_ms
-        return DagRunInfo(at_ms(end_ms + self.delay_seconds * 1_000), DataInterval(at_ms(start_ms), at_ms(end_ms)))
+        return DagRunInfo(_at(end_ms + self.delay_seconds * 1_000), _interval(start_ms, end_ms))
 
     @property
     def _step_ms(self) -> int:
         return self.step_seconds * 1_000
 
     def _first_from(self, ts_ms: int) -> int | None:
-        """Start of the first interval that starts at or after ``ts_ms``; None past the calendar's last session."""
-        sessions = sessions_of(self.calendar, self.shift_ms)
+        """Return the start of the first interval that starts at or after ``ts_ms``; None past the calendar's last session."""
+        sessions = _load_sessions(self.calendar, self.shift_ms)
         session = sessions.at_or_before(ts_ms) or sessions.following(ts_ms)
         while session:
             steps = max(0, -((session.open_ms - ts_ms) // self._step_ms))
@@ -99,8 +100,8 @@ class MarketSessionTimetable(Timetable):
         return None
 
     def _newest_complete(self, ts_ms: int) -> int | None:
-        """Start of the last interval that had ended by ``ts_ms``; None before the calendar's first."""
-        sessions = sessions_of(self.calendar, self.shift_ms)
+        """Return the start of the last interval that had ended by ``ts_ms``; None before the calendar's first."""
+        sessions = _load_sessions(self.calendar, self.shift_ms)
         session = sessions.at_or_before(ts_ms)
         while session:
             steps = (min(ts_ms, session.close_ms) - session.open_ms) // self._step_ms
@@ -110,24 +111,8 @@ class MarketSessionTimetable(Timetable):
         return None
 
 
-@cache
-def sessions_of(calendar: str, shift_ms: int) -> Sessions:
-    # Every component imports this module with the plugins; pandas and the calendar load on the first question.
-    from include.surveillance.sessions import Sessions
-
-    return Sessions(calendar, shift_ms)
-
-
-def to_ms(moment: pendulum.DateTime) -> int:
-    return round(moment.timestamp() * 1_000)
-
-
-def at_ms(ts_ms: int) -> pendulum.DateTime:
-    return pendulum.from_timestamp(ts_ms / 1_000)
-
-
 class AfterCloseTimetable(Timetable):
-    """Data intervals are sessions, from open to close; nothing on days without one.
+    """Takes each session, from open to close, for a data interval; a day without one has none.
 
     Args:
         calendar: a name of ``exchange_calendars``, or ``24/7`` for a market that never closes: then once a UTC day.
@@ -135,7 +120,7 @@ class AfterCloseTimetable(Timetable):
         delay_seconds: how long after a session's close its run starts.
 
     Without catch-up a scheduler that was down makes up for the latest session only, and at once: what must not run
-    during a session asks ``in_session``.
+    during a session asks ``is_in_session``.
     """
 
     def __init__(self, calendar: str = "XNYS", shift_ms: int = 0, delay_seconds: int = 0):
@@ -154,8 +139,11 @@ class AfterCloseTimetable(Timetable):
         return cls(**data)
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
-        """The latest session that has opened by ``run_after``."""
-        return _interval(sessions_of(self.calendar, self.shift_ms).at_or_before(to_ms(run_after)))
+        """Return the latest session that has opened by ``run_after``."""
+        session = _load_sessions(self.calendar, self.shift_ms).at_or_before(to_ms(run_after))
+        if session is None:
+            raise AirflowTimetableInvalid(f"calendar {self.calendar} has no session by {run_after}; ask for a later one")
+        return _interval(session.open_ms, session.close_ms)
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -170,28 +158,38 @@ class AfterCloseTimetable(Timetable):
             return None
         if not restriction.catchup and (due := self._latest_due(to_ms(pendulum.now("UTC")))):
             after_ms.append(due.open_ms - 1)
-        session = sessions_of(self.calendar, self.shift_ms).following(max(after_ms))
+        session = _load_sessions(self.calendar, self.shift_ms).following(max(after_ms))
         if session is None or (restriction.latest and session.open_ms > to_ms(restriction.latest)):
             return None
-        return DagRunInfo(at_ms(session.close_ms + self.delay_seconds * 1_000), _interval(session))
+        return DagRunInfo(_at(session.close_ms + self.delay_seconds * 1_000), _interval(session.open_ms, session.close_ms))
 
     def _latest_due(self, now_ms: int) -> Session | None:
-        sessions, closed_by_ms = sessions_of(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000
+        sessions, closed_by_ms = _load_sessions(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000
         session = sessions.at_or_before(closed_by_ms)
         while session and session.close_ms > closed_by_ms:
             session = sessions.at_or_before(session.open_ms - 1)
         return session
 
 
-def in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
+def is_in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
     """Whether the market is open, pre- and post-market included; one that never closes counts as closed."""
-    sessions = sessions_of(calendar, shift_ms)
+    sessions = _load_sessions(calendar, shift_ms)
     session = sessions.at_or_before(now_ms)
-    following = session and sessions.following(session.open_ms)
-    if following and following.open_ms == session.close_ms:
+    if session and (following := sessions.following(session.open_ms)) and following.open_ms == session.close_ms:
         return False
     return sessions.phase(now_ms) != "closed"
 
 
-def _interval(session: Session) -> DataInterval:
-    return DataInterval(at_ms(session.open_ms), at_ms(session.close_ms))
+@cache
+def _load_sessions(calendar: str, shift_ms: int) -> Sessions:
+    from include.surveillance.sessions import Sessions
+
+    return Sessions(calendar, shift_ms)
+
+
+def _interval(start_ms: int, end_ms: int) -> DataInterval:
+    return DataInterval(_at(start_ms), _at(end_ms))
+
+
+def _at(ts_ms: int) -> pendulum.DateTime:
+    return pendulum.from_timestamp(ts_ms / 1_000)

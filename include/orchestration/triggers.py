@@ -6,10 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from include.orchestration import connections
+from include.surveillance.errors import BrokerError
+
+if TYPE_CHECKING:
+    from include.surveillance.broker import LagProbe
 
 LOG = logging.getLogger(__name__)
 PROBE_SECONDS = 0.25
@@ -44,8 +50,6 @@ class LagTrigger(BaseTrigger):
         return f"{__name__}.LagTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from include.surveillance.errors import BrokerError
-
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(BrokerError),
@@ -65,8 +69,7 @@ class LagTrigger(BaseTrigger):
         finally:
             await asyncio.to_thread(probe.close)
 
-    def _open(self) -> Any:
-        from include.orchestration import connections
-        from include.surveillance.broker import LagProbe
+    def _open(self) -> LagProbe:
+        from include.surveillance.broker import LagProbe  # Kafka's client, in the triggerer only
 
         return LagProbe(connections.kafka(), self.group, [tuple(pair) for pair in self.partitions])

@@ -31,10 +31,10 @@ def test_variables_are_set(airflow_database):
     from airflow.models.variable import Variable
 
     entry = {"variable_name": "watchlist_of_test", "variable_value": "AAPL,MSFT"}
-    apply_settings.apply({"variables": [entry]})
+    apply_settings.apply_settings({"variables": [entry]})
     assert Variable.get("watchlist_of_test") == "AAPL,MSFT"
 
 
 def test_entry_without_slots_is_refused(airflow_database):
     with pytest.raises(KeyError, match="pool_slot"):
-        apply_settings.apply({"pools": [{"pool_name": "polygon"}]})
+        apply_settings.apply_settings({"pools": [{"pool_name": "polygon"}]})

@@ -106,20 +106,20 @@ def test_missed_deadline_is_told(webhook):
 
 
 def test_slack_is_told(slack):
-    assert channels.send("hello", {}) == "slack"
+    assert channels.send_message("hello", {}) == "slack"
     assert slack.received == [("/T0/B0/X", {"text": "hello"})]
 
 
 def test_log_says_how_to_be_told_elsewhere(caplog):
     with caplog.at_level(logging.WARNING):
-        assert channels.send("price gap of ACME", {}) == "log"
+        assert channels.send_message("price gap of ACME", {}) == "log"
     assert "price gap of ACME (set connection slack_alerts or webhook_alerts" in caplog.text
 
 
 def test_refusing_channel_raises_so_that_the_caller_can_retry(webhook):
     webhook.status = 500
     with pytest.raises(Exception, match="500"):
-        channels.send("hello", {})
+        channels.send_message("hello", {})
 
 
 def test_refusing_channel_does_not_hide_the_failure(webhook, caplog):

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from include.local_stack.ports import HOST
-from include.orchestration import connections, maintenance, timetables
-from include.orchestration.application import statements
+from include.orchestration import connections, maintenance
+from include.orchestration.application.database import create_tables
 from include.surveillance.errors import ConfigurationError, SurveillanceError
 
 BEFORE = datetime(2026, 11, 15, tzinfo=UTC)
@@ -25,8 +25,8 @@ def write(path: Path, days: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("a line")
     moment = (BEFORE - timedelta(days=days)).timestamp()
-    for place in (path, *path.parents[:4]):
-        os.utime(place, (moment, moment))
+    for touched in (path, *path.parents[:4]):
+        os.utime(touched, (moment, moment))
 
 
 def test_only_folders_of_old_runs_and_days_go(tmp_path):
@@ -65,7 +65,7 @@ def test_old_reports_go(tmp_path, monkeypatch):
 
 def test_alerts_and_batches_go_some_time_after_they_last_changed(postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    statements.create_tables()
+    create_tables()
     row = """
         insert into alerts (
             alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, session_phase,
@@ -168,11 +168,11 @@ def test_old_rows_leave_the_database_and_what_waits_stays(metadata, monkeypatch)
     assert left["dag_run"] == {"d": 2, "detect_anomalies": 20, "ingest_market_data": 20}
 
     monkeypatch.setattr(maintenance, "LARGE_BYTES", 2**20)
-    monkeypatch.setattr(timetables, "in_session", lambda *_: True)
-    assert maintenance.give_back() == {}, "nothing is locked while the market is open"
+    monkeypatch.setattr(maintenance, "is_in_session", lambda *_: True)
+    assert maintenance.rewrite_large_tables() == {}, "nothing is locked while the market is open"
     assert size() > 0.9 * full
-    monkeypatch.setattr(timetables, "in_session", lambda *_: False)
-    assert maintenance.give_back()["task_instance"] > 2**20
+    monkeypatch.setattr(maintenance, "is_in_session", lambda *_: False)
+    assert maintenance.rewrite_large_tables()["task_instance"] > 2**20
     assert size() < 1.05 * empty
 
 
@@ -180,10 +180,10 @@ def test_a_table_in_use_stays_as_it_is(metadata, monkeypatch):
     begin, _ = metadata
     monkeypatch.setattr(maintenance, "LARGE_BYTES", 0)
     monkeypatch.setattr(maintenance, "LOCK_SECONDS", 0.1)
-    monkeypatch.setattr(timetables, "in_session", lambda *_: False)
+    monkeypatch.setattr(maintenance, "is_in_session", lambda *_: False)
     with begin() as database:
         database.exec_driver_sql("lock table xcom in access share mode")  # as any reader does
-        given = maintenance.give_back()
+        given = maintenance.rewrite_large_tables()
     assert "task_instance" in given
     assert "xcom" not in given
 

@@ -1,4 +1,4 @@
-"""Rejects are counted against the limit once each, and only those of live polls."""
+"""Each check says which stage is broken: rejects and missing minutes count once, landing and notification by their age."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 
 from include.orchestration import quality
 from include.surveillance import broker
-from include.surveillance.records import Reject
+from include.surveillance.detection.positions import slot_count
+from include.surveillance.records import Bar, Profile, Reject, Watermark
+from include.surveillance.timespans import MINUTE_MS, to_ms
 
 SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests reject
 NOW_MS = int(SINCE.timestamp() * 1_000) + 60_000
@@ -21,11 +23,11 @@ def reject(raw: str, source: str = "live", polled_ms: int = NOW_MS) -> Reject:
 @pytest.fixture
 def count(topics):
     """What one check counts more than the check before it."""
-    before = quality.rejects(SINCE, limit=10_000)
+    before = quality.check_rejects(SINCE, limit=10_000)
 
     def count(*records: Reject, limit: int = 10_000) -> int:
         broker.publish(topics, records)
-        return quality.rejects(SINCE, limit=limit) - before
+        return quality.check_rejects(SINCE, limit=limit) - before
 
     return count
 
@@ -46,3 +48,64 @@ def test_a_backfill_and_older_rejects_do_not_count(count):
 def test_too_many_name_the_reason(count):
     with pytest.raises(quality.QualityError, match="for 'high below low'"):
         count(*(reject(f"many {number}") for number in range(3)), limit=2)
+
+
+# --- missing minutes are counted by cause, and reported once when they are somebody's fault
+
+
+def profile(symbol):
+    flat = [1.0] * slot_count("minute", 1440)
+    lists = dict.fromkeys(("volume_level", "volume_scale", "return_factor", "presence"), flat)
+    numbers = dict.fromkeys(("volatility_fire", "volatility_clear", "range_percent", "turnover"), 1.0)
+    about = {"first_date": "2026-01-01", "last_date": "2026-01-29", "sessions": 20, "liquidity": "liquid"}
+    return Profile(symbol=symbol, timespan="minute", effective_ms=0, **about, **lists, **numbers)
+
+
+@pytest.fixture
+def polls(topics, monkeypatch):
+    """Publish what polls brought in the last 40 minutes; minutes count back from the end of what is looked at."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    end_ms = round((now - quality.POLLED_AGAIN).timestamp() * 1_000)
+    monkeypatch.setenv("MARKET_CALENDAR", "24/7")
+    monkeypatch.setattr(quality.connections, "kafka", lambda: topics)
+
+    def polls(name: str, without=(), unasked=(), source="live") -> datetime:
+        symbols = [f"{name}{number}" for number in range(4)]
+        monkeypatch.setenv("AIRFLOW_VAR_WATCHLIST", " ".join(symbols))
+        records = [profile(symbol) for symbol in symbols]
+        for symbol in symbols:
+            for back in range(40, 0, -1):
+                ts_ms = end_ms - back * MINUTE_MS
+                about = {"symbol": symbol, "timespan": "minute", "source": source}
+                if back not in {*without, *unasked}:
+                    records.append(Bar(ts_ms=ts_ms, open=1, high=1, low=1, close=1, volume=1, **about))
+                if back not in unasked:
+                    records.append(Watermark(from_ms=ts_ms, as_of_ms=ts_ms + MINUTE_MS, bars=1, **about))
+        broker.publish(topics, records)
+        return now
+
+    return polls
+
+
+def test_nothing_missing_is_all_zero(polls):
+    assert set(quality.check_missing_minutes(polls("FULL")).values()) == {0}
+
+
+def test_minutes_that_the_provider_left_out_are_told(polls):
+    with pytest.raises(quality.QualityError, match=r"sent no bars of 4 symbols \(GAP0, GAP1, GAP2, GAP3\) between"):
+        quality.check_missing_minutes(polls("GAP", without=(3,)))
+
+
+def test_minutes_that_nobody_asked_for_are_told(polls):
+    with pytest.raises(quality.QualityError, match=r"nobody asked for the bars of 4 symbols .*ingest_market_data"):
+        quality.check_missing_minutes(polls("OUT", unasked=(1, 2)))
+
+
+def test_what_the_check_before_has_told_is_counted_and_not_told_again(polls):
+    counts = quality.check_missing_minutes(polls("OLD", without=(20, 21), unasked=(10,)))
+    assert counts == {"no trade": 0, "halt": 0, "provider gap": 8, "our outage": 4, "unknown": 0}
+
+
+def test_records_of_a_backfill_and_of_symbols_that_are_not_watched_do_not_count(polls):
+    polls("NOBODY", without=(3,))
+    assert set(quality.check_missing_minutes(polls("PAST", without=(3,), source="backfill")).values()) == {0}

@@ -106,7 +106,7 @@ def test_a_channel_that_fails_is_masked(connect, server, written, conn_id, field
     from airflow.sdk._shared.secrets_masker import redact
 
     connect(conn_id, host=f"{server}/services", **fields)
-    text = written(lambda: channels.send("something happened", {}))
+    text = written(lambda: channels.send_message("something happened", {}))
     assert "500" in text
     assert SECRET not in redact(text)
 

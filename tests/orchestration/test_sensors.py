@@ -128,22 +128,22 @@ def test_missing_servers_name_the_connection(monkeypatch):
 class Counting(ConsumeSensor):
     """Counts and commits what it finds."""
 
-    def __init__(self, *, place, fails=0, **kwargs):
+    def __init__(self, *, topic, fails=0, **kwargs):
         super().__init__(task_id="count", **kwargs)
-        self.place, self.fails = place, fails
+        self.topic, self.fails = topic, fails
 
     def group(self):
-        return self.place.name
+        return self.topic.name
 
     def partitions(self):
-        return self.place.positions
+        return self.topic.positions
 
-    def handle(self):
+    def handle_backlog(self):
         if self.fails:
             self.fails -= 1
             raise BrokerError("the first time fails")
-        batch = broker.read(self.place.kafka, broker.committed(self.place.kafka, self.place.name, self.place.positions))
-        broker.commit(self.place.kafka, self.place.name, batch.next_offsets)
+        batch = broker.read(self.topic.kafka, broker.committed(self.topic.kafka, self.topic.name, self.topic.positions))
+        broker.commit(self.topic.kafka, self.topic.name, batch.next_offsets)
         return {"records": len(batch.messages)}
 
 
@@ -159,7 +159,7 @@ def deferred(call):
 
 
 def test_sensor_handles_backlog_after_backlog_until_its_deadline(group):
-    sensor = Counting(place=group, lifetime_seconds=30)
+    sensor = Counting(topic=group, lifetime_seconds=30)
     run = context()
     wait = deferred(lambda: sensor.execute(run))
     for n in (3, 2):
@@ -172,7 +172,7 @@ def test_sensor_handles_backlog_after_backlog_until_its_deadline(group):
 
 
 def test_failed_handling_leaves_the_backlog_to_the_retry(group):
-    sensor = Counting(place=group, lifetime_seconds=30, fails=1)
+    sensor = Counting(topic=group, lifetime_seconds=30, fails=1)
     broker.publish(group.kafka, [watermark(1)])
     with pytest.raises(BrokerError):
         sensor.resume(context(), {"lag": 1}, {}, time.time() + 30)
@@ -181,7 +181,7 @@ def test_failed_handling_leaves_the_backlog_to_the_retry(group):
 
 
 def test_sensor_that_cannot_move_on_waits_before_it_looks_again(group):
-    sensor = Counting(place=group, lifetime_seconds=30)
+    sensor = Counting(topic=group, lifetime_seconds=30)
     broker.publish(group.kafka, [watermark(1)])
     moved = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
     stuck = deferred(lambda: sensor.resume(context(), {"lag": 1}, {}, time.time() + 30))
@@ -195,7 +195,7 @@ def test_sensor_stays_on_its_worker_while_messages_come(group, monkeypatch):
     others = [threading.Timer(delay, broker.publish, (group.kafka, [watermark(delay)])) for delay in (1, 2)]
     for other in others:
         other.start()
-    wait = deferred(lambda: Counting(place=group, lifetime_seconds=60).execute(context()))
+    wait = deferred(lambda: Counting(topic=group, lifetime_seconds=60).execute(context()))
     assert wait.kwargs["counts"] == {"records": 3}
     assert wait.trigger.not_before < wait.trigger.until
 
@@ -214,7 +214,7 @@ class Scripted(ConsumeSensor):
         return [(broker.BARS, 0)]
 
     @contextmanager
-    def following(self):
+    def open_step(self):
         def step(patience):
             time.sleep(0.05)
             return {"records": next(self.script, 0)}
@@ -252,4 +252,4 @@ def test_detection_keeps_its_partition_open_from_batch_to_batch(group, partition
 
 
 def test_retry_after_the_deadline_ends_at_once(group):
-    assert Counting(place=group, lifetime_seconds=30).execute(context(started=time.time() - 31)) == {}
+    assert Counting(topic=group, lifetime_seconds=30).execute(context(started=time.time() - 31)) == {}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from include.orchestration import connections, notify
-from include.orchestration.application import alerts as alerts_table
-from include.orchestration.application import statements
+from include.orchestration import connections
+from include.orchestration.application.alerts import store_alerts
+from include.orchestration.application.database import create_tables
+from include.orchestration.page import app
 from include.surveillance.records import Alert
 
-PAGE = Path(notify.__file__).parent / "page"
+PAGE = Path(app.__file__).parent
 FILES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js"]
 HOSTILE = "<img src=x onerror=alert(1)> '; drop table alerts; --"
 
@@ -42,10 +43,10 @@ def alert(symbol="ACME", rule="price_gap", severity="high", ts_ms=1_700_000_000_
 def stored(postgres, monkeypatch):
     """The application database with nothing in it but what the test stores."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    statements.create_tables()
+    create_tables()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate alerts")
-    return alerts_table.record
+    return store_alerts
 
 
 @pytest.mark.parametrize("route", ["docs", "redoc", "openapi.json"])

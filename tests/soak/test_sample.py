@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from include.local_stack.ports import HOST
-from include.orchestration.application import statements
+from include.orchestration.application.database import create_tables
 from tests.soak import sample, usage
 
 HUNGRY = """
@@ -51,7 +51,7 @@ def test_a_folder_counts_with_those_below_it(tmp_path):
 
 def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    statements.create_tables()
+    create_tables()
     port, credentials = postgres_server
     login = {"host": HOST, "port": port, "user": "postgres", "password": credentials["POSTGRES_PASSWORD"]}
     with closing(psycopg2.connect(**login, dbname="surveillance")) as connection, connection.cursor() as cursor:

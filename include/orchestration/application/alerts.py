@@ -1,66 +1,75 @@
-"""Table ``alerts``: one row per alert id, so the same alert consumed twice stays one row."""
+"""Table ``alerts``: one row per alert id, so that an alert consumed twice stays one row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import msgspec
 
 from include.orchestration import connections
-from include.orchestration.application.statements import dicts, statement
+from include.orchestration.application.database import fetch_rows, statement
+from include.surveillance import wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified, reason_not_to_notify
+from include.surveillance.records import Alert
 
-if TYPE_CHECKING:
-    from include.surveillance.records import Alert
-
-ROWS = 1_000  # of one statement
+ROWS_PER_STATEMENT = 1_000
 
 
-def record(
-    alerts: Iterable[Alert], moments: Mapping[str, LatencyStamps] | None = None
+def store_alerts(
+    alerts: Iterable[Alert], stamps: Mapping[str, LatencyStamps] | None = None
 ) -> list[tuple[Alert, LastNotified]]:
-    """Store the alerts, the last message of each with its moments, and say what people know of them.
+    """Store the last message of each alert; return it with what people were last notified of.
 
-    What nobody need be told of is stored as such, and needs no second look.
+    An alert that nobody need be notified of is stored as such, and needs no second look.
+
+    Args:
+        stamps: of the last messages, by alert id.
     """
     newest = list({alert.event_id: alert for alert in alerts}.values())
-    told: dict[str, LastNotified] = {}
+    notified: dict[str, LastNotified] = {}
     with connections.application_database() as database, database.cursor() as cursor:
-        for start in range(0, len(newest), ROWS):
-            messages = _messages(newest[start : start + ROWS], moments or {})
+        for start in range(0, len(newest), ROWS_PER_STATEMENT):
+            messages = _encode_messages(newest[start : start + ROWS_PER_STATEMENT], stamps or {})
             cursor.execute(statement("upsert_alerts"), {"messages": messages})
-            told |= {alert_id: LastNotified(*known) for alert_id, *known in cursor.fetchall()}
-    return [(alert, told[alert.event_id]) for alert in newest]
+            notified |= {alert_id: LastNotified(*last) for alert_id, *last in cursor.fetchall()}
+    return [(alert, notified[alert.event_id]) for alert in newest]
 
 
-def newest(filters: dict[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The newest alerts and the counts per rule; filters symbol, rule, severity, since, until (None: all)."""
+def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the newest alerts and the counts per rule; filters symbol, rule, severity, since, until (None: all)."""
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("newest_alerts"), filters | {"limit": limit})
-        alerts = dicts(cursor)
+        cursor.execute(statement("newest_alerts"), {**filters, "limit": limit})
+        alerts = fetch_rows(cursor)
         cursor.execute(statement("count_alerts"), filters)
-        return alerts, dicts(cursor)
+        return alerts, fetch_rows(cursor)
 
 
-def mark(alerts: Sequence[Alert], notification: str, told: str | None = None, inhibited_by: str | None = None) -> None:
+def mark_alerts(
+    alerts: Sequence[Alert], notification: str, status: str | None = None, inhibited_by: str | None = None
+) -> None:
+    """Store what became of the alerts' notification.
+
+    Args:
+        notification: the channels that took the message, or why none was sent.
+        status: what people know from now on: fired, covered or retracted; None leaves what they knew.
+        inhibited_by: the market event that covers the alerts.
+    """
     if not alerts:
         return
     ids = [alert.event_id for alert in alerts]
-    marks = {"notification": notification, "told": told, "inhibited_by": inhibited_by, "alert_ids": ids}
+    marks = {"notification": notification, "status": status, "inhibited_by": inhibited_by, "alert_ids": ids}
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("mark_notified"), marks)
 
 
-def _messages(alerts: Sequence[Alert], moments: Mapping[str, LatencyStamps]) -> str:
-    """Alerts as published, each with its moments, as one JSON array."""
-    import msgspec
-
-    from include.surveillance import wire
-
-    unknown, nothing = LatencyStamps(), LastNotified()
+def _encode_messages(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps]) -> str:
+    """Encode alerts as published, each with its stamps, as one JSON array."""
+    unknown, never = LatencyStamps(), LastNotified()
     messages = []
     for alert in alerts:
-        reason = reason_not_to_notify(alert, nothing)
+        reason = reason_not_to_notify(alert, never)
         message = {"record": msgspec.Raw(wire.encode(alert)), "reason_not_to_notify": reason and reason.describe(alert)}
-        messages.append(message | moments.get(alert.event_id, unknown)._asdict())
+        messages.append(message | stamps.get(alert.event_id, unknown)._asdict())
     return msgspec.json.encode(messages).decode()

@@ -1,4 +1,4 @@
-"""One row per run of a DAG in table ``batches``: when it ran, how many of its tasks failed, what it moved."""
+"""Table ``batches``: one row per run of a DAG, with its times, its failed tasks and what it moved."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from include.orchestration import connections
-from include.orchestration.application import statements
+from include.orchestration.application.database import fetch_rows, statement
 from include.orchestration.dag_defaults import Queue
 
 COUNTS = ("records", "bars", "metrics", "alerts", "late", "rejected", "rows")
-# What tasks return under another name; counts per topic are records, too.
-ALIASES = {"polygon.rejected": "rejected", "recorded": "alerts"}
 
 
 def account_for(stage: str, *task_ids: str, **task_arguments: Any) -> Any:
-    """The last task of a DAG: sums what its tasks ``task_ids`` returned, small dictionaries of counts.
+    """Make the last task of a DAG: it sums what its tasks ``task_ids`` returned, small dictionaries of counts.
 
-    It runs whatever has become of the others, and what becomes of it does not count for the run: a teardown. In the
-    fast lane, because the next run of a follower waits for it.
+    The task is a teardown: it runs whatever has become of the others, and what becomes of it does not count for the
+    run. It takes the fast lane, because the next run of a follower waits for it.
     """
 
     @task(task_id="account", retries=1, queue=Queue.SHORT, **task_arguments)
@@ -30,24 +28,27 @@ def account_for(stage: str, *task_ids: str, **task_arguments: Any) -> Any:
         """One row of table batches: what this run did."""
         context = get_current_context()
         pulled = [context["ti"].xcom_pull(task_ids=[task_id]) for task_id in task_ids]
-        return account(context, stage, total(counts for found in pulled for counts in found))
+        return store_run(context, stage, sum_counts(counts for returned in pulled for counts in returned))
 
     return account_task().as_teardown()
 
 
-def total(found: Iterable[Mapping[str, Any] | None]) -> dict[str, int]:
-    """The sums of each count over what tasks returned; what is no number and what did not come is left out."""
+def sum_counts(returned: Iterable[Mapping[str, Any] | None]) -> dict[str, int]:
+    """Sum each count over what tasks returned; what is no number and what did not come is left out.
+
+    Counts per topic are records; those of ``polygon.rejected`` are rejected, too.
+    """
     sums: Counter[str] = Counter()
-    for counts in found:
+    for counts in returned:
         for name, count in (counts or {}).items():
             if isinstance(count, int):
-                sums[ALIASES.get(name, name)] += count
+                sums["rejected" if name == "polygon.rejected" else name] += count
                 sums["records"] += count if "." in name else 0
     return dict(sums)
 
 
-def account(context: Mapping[str, Any], stage: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """Store or replace the row of the run; returns what it counted.
+def store_run(context: Mapping[str, Any], stage: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """Store or replace the row of the run; return its counts.
 
     Args:
         context: Airflow's, of a task of the run that is itself not counted.
@@ -69,12 +70,12 @@ def account(context: Mapping[str, Any], stage: str, counts: Mapping[str, int]) -
         **{name: counts.get(name) for name in COUNTS},
     }
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statements.statement("upsert_batch"), row)
+        cursor.execute(statement("upsert_batch"), row)
     return {name: row[name] for name in ("tasks", "failed", *COUNTS) if row[name] is not None}
 
 
-def newest() -> list[dict[str, Any]]:
-    """Of each stage the newest run."""
+def select_newest_runs() -> list[dict[str, Any]]:
+    """Return the newest run of each stage."""
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statements.statement("newest_batches"))
-        return statements.dicts(cursor)
+        cursor.execute(statement("newest_batches"))
+        return fetch_rows(cursor)

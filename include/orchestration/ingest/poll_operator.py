@@ -1,4 +1,4 @@
-"""The one operator that polls: a symbol, a group of symbols or the whole market, whatever one task is to ask for."""
+"""The one operator that polls: a symbol, a group of symbols or the whole market."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from include.orchestration import connections
 from include.orchestration.ingest import polling
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from include.surveillance.polygon.client import Polygon
     from include.surveillance.records import Record
 
 LOG = logging.getLogger(__name__)
-# Of the tasks in one process: all wait for the same second, and each of the first to ask shall be done soon.
-_ASKING = BoundedSemaphore(32)
+# Of the tasks in one process: all wait for the same second, and each of the first to poll shall be done soon.
+_POLLING = BoundedSemaphore(32)
 
 
 class PollOperator(BaseOperator):
-    """poll → normalise → publish. Mapped over the questions of ``polling.questions``.
+    """poll → normalise → publish. Mapped over ``polling.plan_polls``.
 
     Args:
         name: what the task is called in the UI.
@@ -34,7 +36,7 @@ class PollOperator(BaseOperator):
         delay_seconds: how long after ``end_ms`` to ask.
 
     A task of one symbol fails with it, and returns nothing: hundreds a minute shall not write their counts. In a group
-    the others go on, and the task returns records per topic and who is ``left`` to be asked for.
+    the others go on, and the task returns records per topic and which symbols are ``left``.
     """
 
     template_fields: Sequence[str] = ()
@@ -56,45 +58,40 @@ class PollOperator(BaseOperator):
         self.name, self.symbols, self.timespans = name, symbols, timespans
         self.window, self.overlap, self.delay_seconds = polling.Window(since_ms, end_ms), overlap, delay_seconds
 
-    def execute(self, context: dict[str, Any]) -> dict[str, Any] | None:
-        polling.wait_for(self.window.end_ms, self.delay_seconds)
-        polygon, publisher = connections.lasting()
-        ask = self._symbol if len(self.symbols) == 1 else self._group if self.symbols else self._market
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        polling.wait_until_closed(self.window.end_ms, self.delay_seconds)
+        polygon, publisher = connections.kept_open()
         left: dict[str, Exception] = {}
-        with _ASKING:
-            sent = publisher.publish(ask(polygon, left))
+        with _POLLING:
+            sent = publisher.publish(self._poll(polygon, left))
         LOG.info("%s: %s", self.name, sent)
         for symbol, error in left.items():
             LOG.warning("%s is polled again, alone: %s", symbol, error)
-        if ask == self._symbol:
+        if len(self.symbols) == 1:
             return None
         return {**sent, "left": {"symbols": list(left), "timespans": self.timespans, **self.window._asdict()}}
 
-    def _symbol(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[Record]:
-        from include.surveillance import normalise
-
-        for timespan in self.timespans:
-            yield from normalise.bars(polygon.bars(*self.symbols, timespan, *self._asking()), source="live")
-
-    def _group(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[Record]:
-        from include.surveillance import normalise
+    def _poll(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[Record]:
+        """Yield the records of all symbols; a symbol of a group that fails goes to ``left``."""
+        from include.surveillance import normalise  # with Polygon's client, too heavy for whoever parses the DAG
         from include.surveillance.polygon.client import poll_each
 
-        for symbol, answer in poll_each(polygon, self.symbols, self.timespans, *self._asking()):
+        if not self.symbols:
+            payload = polygon.snapshot(self.window.end_ms)
+            yield from normalise.snapshot(payload, polling.read_watchlist(), *self.window, source="live")
+            return
+        start_ms, end_ms = self.window.start_with(self.overlap), self.window.end_ms
+        if len(self.symbols) == 1:
+            for timespan in self.timespans:
+                payload = polygon.bars(self.symbols[0], timespan, start_ms, end_ms)
+                yield from normalise.bars(payload, source="live")
+            return
+        for symbol, answer in poll_each(polygon, self.symbols, self.timespans, start_ms, end_ms):
             if isinstance(answer, Exception):
                 left[symbol] = answer
-                # None has come: no matter of single symbols.
+                # All have failed: no matter of single symbols.
                 if len(left) == len(self.symbols):
                     raise answer
                 continue
             for payload in answer:
                 yield from normalise.bars(payload, source="live")
-
-    def _market(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[Record]:
-        from include.surveillance import normalise
-
-        payload = polygon.snapshot(self.window.end_ms)
-        yield from normalise.snapshot(payload, polling.symbols(), *self.window, source="live")
-
-    def _asking(self) -> tuple[int, int]:
-        return self.window.asking(self.overlap), self.window.end_ms

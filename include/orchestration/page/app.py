@@ -11,8 +11,8 @@ from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, Query, Request, Response
 
-from include.orchestration.application import alerts as alerts_table
-from include.orchestration.application import runs
+from include.orchestration.application.alerts import select_alerts
+from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.reports import reports
 
 HERE = Path(__file__).parent
@@ -36,6 +36,7 @@ app = FastAPI(
 
 @app.get("/")
 def page() -> Response:
+    """The page; its style and script stand beside it."""
     return _file("page.html", "text/html")
 
 
@@ -61,14 +62,14 @@ def alerts(
     """The newest alerts and the counts per rule that match; times are bar starts, aware UTC."""
     wanted_symbol = symbol.strip().upper() if symbol else None
     filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
-    newest, counts = alerts_table.newest(filters, limit)
+    newest, counts = select_alerts(filters, limit)
     return {"alerts": newest, "counts": counts}
 
 
 @app.get("/api/batches")
 def batches() -> list[dict[str, Any]]:
-    """Of each stage the newest run; times are aware UTC."""
-    return runs.newest()
+    """The newest run of each stage; times are aware UTC."""
+    return select_newest_runs()
 
 
 app.include_router(reports)
@@ -76,7 +77,7 @@ app.include_router(reports)
 
 @app.middleware("http")
 async def own_host_only(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Every answer may load from its own host only, and is never kept."""
+    """Let every answer load from its own host only, and never be kept."""
     response = await call_next(request)
     response.headers.update(HEADERS)
     return response

@@ -58,8 +58,8 @@ function alertRow(alert) {
   if (alert.bar_closed_at && alert.published_at) row.title += `\nbar's close: ${delay(alert)}`;
   if (alert.status === "retracted") row.className = "retracted";
   if (alert.before_value !== null) row.title += `\nbefore the correction: ${number(alert.before_value)} against ${number(alert.before_threshold)}`;
-  if (alert.profile_version) row.title += `\nbaseline ${alert.profile_version}`;
-  if (alert.inhibited_by) row.title += `\nnot told: ${alert.inhibited_by}`;
+  if (alert.profile_version) row.title += `\nprofile ${alert.profile_version}`;
+  if (alert.inhibited_by) row.title += `\nnot notified: ${alert.inhibited_by}`;
   return row;
 }
 
@@ -107,10 +107,10 @@ let newest = 0;
 async function load() {
   const mine = ++newest;
   try {
-    const [found, runs] = await Promise.all([ask(`api/alerts?${query()}`), ask("api/batches")]);
+    const [answer, runs] = await Promise.all([ask(`api/alerts?${query()}`), ask("api/batches")]);
     if (mine !== newest) return; // a later question has been asked meanwhile
-    rows.replaceChildren(...found.alerts.map(alertRow));
-    if (!found.alerts.length) {
+    rows.replaceChildren(...answer.alerts.map(alertRow));
+    if (!answer.alerts.length) {
       const cell = element("td", "No alert matches.", "empty");
       cell.colSpan = 11;
       const row = document.createElement("tr");
@@ -118,9 +118,9 @@ async function load() {
       rows.append(row);
     }
     batches.replaceChildren(...runs.map(batchRow));
-    counts.replaceChildren(...found.counts.map(countCard));
-    const total = found.counts.reduce((sum, count) => sum + count.alerts, 0);
-    statusLine.textContent = `${total} alerts, newest ${found.alerts.length} shown, as of ${utc(Date.now())} UTC`;
+    counts.replaceChildren(...answer.counts.map(countCard));
+    const total = answer.counts.reduce((sum, count) => sum + count.alerts, 0);
+    statusLine.textContent = `${total} alerts, newest ${answer.alerts.length} shown, as of ${utc(Date.now())} UTC`;
     statusLine.className = "";
   } catch (error) {
     if (mine !== newest) return;

@@ -25,9 +25,9 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 @reports.get("/")
 def every_report() -> Response:
     """All reports, the newest first."""
-    found = sorted(_folder().glob("*/*/*.md"), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(_folder().glob("*/*/*.md"), key=lambda path: path.stat().st_mtime, reverse=True)
     lines = [
-        f"- [{path.parts[-3]} {path.parts[-2]}]({path.parts[-3]}/{path.parts[-2]}/), {_made(path)}" for path in found
+        f"- [{path.parts[-3]} {path.parts[-2]}]({path.parts[-3]}/{path.parts[-2]}/), {_made(path)}" for path in paths
     ]
     return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../page.css")
 
@@ -35,18 +35,18 @@ def every_report() -> Response:
 @reports.get("/{dag}/{run}/")
 def report(dag: Word, run: Word) -> Response:
     """A run's report."""
-    found = sorted((_folder() / dag / run).glob("*.md"))
-    if not found:
+    texts = sorted((_folder() / dag / run).glob("*.md"))
+    if not texts:
         raise HTTPException(404, f"{dag} has made no report in run {run}, or it has been deleted")
-    text = found[0].read_text()
-    others = [path.name for path in sorted(found[0].parent.iterdir()) if path.suffix in TYPES]
+    text = texts[0].read_text()
+    others = [path.name for path in sorted(texts[0].parent.iterdir()) if path.suffix in TYPES]
     files = ", ".join(f"[{name}]({name})" for name in others)
     return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../page.css")
 
 
 @reports.get("/{dag}/{run}/{name}")
 def attachment(dag: Word, run: Word, name: Attachment) -> Response:
-    """What belongs to a report."""
+    """A picture or file that belongs to a report."""
     path = _folder() / dag / run / name
     if not path.is_file():
         raise HTTPException(404, f"{name} is no file of this report")

@@ -3,7 +3,7 @@
 ``connection`` is everywhere an open DB-API connection of snowflake-connector-python with a current database.
 """
 
-from include.surveillance.warehouse.landing import Landed, behind, create_tables, land
+from include.surveillance.warehouse.landing import Landed, behind, create_tables, land, last_landing
 from include.surveillance.warehouse.retention import delete_old_rows, remove_staged_files
 from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
 
@@ -15,5 +15,6 @@ __all__ = [
     "create_tables",
     "delete_old_rows",
     "land",
+    "last_landing",
     "remove_staged_files",
 ]

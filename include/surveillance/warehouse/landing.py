@@ -118,6 +118,17 @@ def behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> list[str]:
         return [topic for topic, found in topics.items() if any(waits((topic, number)) for number in found)]
 
 
+def last_landing(connection: SnowflakeConnection) -> datetime | None:
+    """Return when offsets were last stored, aware UTC; None when nothing has ever been landed.
+
+    Raises:
+        WarehouseError: the warehouse refused or was lost.
+    """
+    with as_warehouse_error("look up the last landing"), connection.cursor() as cursor:
+        stored_at = cursor.execute(statement("last_landing")).fetchone()[0]
+    return stored_at and stored_at.replace(tzinfo=UTC)
+
+
 def _positions(cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str) -> dict[broker.Position, int | None]:
     stored = _stored(cursor)
     return {(topic, partition): stored.get((topic, partition)) for partition in broker.partitions_of(kafka, topic)}

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from include.orchestration import connections
-from include.orchestration.application import runs, statements
+from include.orchestration.application import runs
+from include.orchestration.application.database import create_tables
 
 START, END = datetime(2026, 11, 23, 14, 31, tzinfo=UTC), datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_failed", "account": "running"}
@@ -16,7 +17,7 @@ STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_fai
 def context(postgres, monkeypatch):
     """What Airflow gives the last task of a run."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    statements.create_tables()
+    create_tables()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate batches")
     run = SimpleNamespace(dag_id="detect_anomalies", run_id="r1", start_date=START)
@@ -30,10 +31,10 @@ def test_counts_of_all_tasks_are_summed_under_the_names_of_the_table():
         {"records": 4},
         None,
         {"polygon.bars.raw": 5, "polygon.rejected": 1, "note": "no number"},
-        {"recorded": 2, "told": 1},
+        {"alerts": 2, "notified": 1},
     ]
-    found = runs.total(returned)
-    assert {name: found[name] for name in ("records", "bars", "alerts", "rejected")} == {
+    counts = runs.sum_counts(returned)
+    assert {name: counts[name] for name in ("records", "bars", "alerts", "rejected")} == {
         "records": 13,
         "bars": 2,
         "alerts": 3,
@@ -42,9 +43,9 @@ def test_counts_of_all_tasks_are_summed_under_the_names_of_the_table():
 
 
 def test_a_run_is_one_row_however_often_it_is_accounted_for(context):
-    assert runs.account(context, "detect", {"records": 7}) == {"tasks": 3, "failed": 2, "records": 7}
-    runs.account(context, "detect", {"records": 8, "alerts": 1})
-    (row,) = runs.newest()
+    assert runs.store_run(context, "detect", {"records": 7}) == {"tasks": 3, "failed": 2, "records": 7}
+    runs.store_run(context, "detect", {"records": 8, "alerts": 1})
+    (row,) = runs.select_newest_runs()
     assert (row["dag_id"], row["run_id"], row["stage"], row["started_at"]) == (
         "detect_anomalies",
         "r1",
@@ -60,5 +61,5 @@ def test_a_run_is_one_row_however_often_it_is_accounted_for(context):
 def test_the_page_gets_the_newest_run_of_each_stage(context):
     for run, stage in (("r1", "detect"), ("r2", "detect"), ("r3", "land")):
         context["dag_run"].run_id = run
-        runs.account(context, stage, {})
-    assert {row["stage"]: row["run_id"] for row in runs.newest()} == {"detect": "r2", "land": "r3"}
+        runs.store_run(context, stage, {})
+    assert {row["stage"]: row["run_id"] for row in runs.select_newest_runs()} == {"detect": "r2", "land": "r3"}

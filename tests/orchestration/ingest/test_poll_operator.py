@@ -46,7 +46,7 @@ class Published:
         self.records = list(records)
         return {"polygon.bars.raw": len(self.records)}
 
-    def of(self, kind):
+    def symbols(self, kind):
         return [record.symbol for record in self.records if isinstance(record, kind)]
 
 
@@ -56,8 +56,8 @@ def published():
 
 
 def poll(monkeypatch, vendor, published, symbols, timespans=("minute",)):
-    monkeypatch.setattr(connections, "lasting", lambda: (vendor, published))
-    monkeypatch.setattr(polling, "symbols", lambda: ["A", "B", "C"])
+    monkeypatch.setattr(connections, "kept_open", lambda: (vendor, published))
+    monkeypatch.setattr(polling, "read_watchlist", lambda: ["A", "B", "C"])
     question = {"symbols": symbols, "timespans": list(timespans), "since_ms": SINCE, "end_ms": END}
     about = {"overlap": timedelta(minutes=5), "delay_seconds": 2}
     return PollOperator(task_id="poll", name="it", **about, **question).execute({})
@@ -68,7 +68,7 @@ def test_a_symbol_is_asked_for_each_timespan_with_what_may_have_come_late(monkey
     assert poll(monkeypatch, vendor, published, ["A"], ("minute", "5minute")) is None
     assert [(symbol, span) for symbol, span, _, _ in vendor.asked] == [("A", "minute"), ("A", "5minute")]
     assert {(since, end) for *_, since, end in vendor.asked} == {(SINCE - 5 * MINUTE, END)}
-    assert published.of(Watermark) == ["A", "A"]
+    assert published.symbols(Watermark) == ["A", "A"]
 
 
 def test_a_symbol_that_fails_alone_fails_its_task(monkeypatch, published):
@@ -77,10 +77,10 @@ def test_a_symbol_that_fails_alone_fails_its_task(monkeypatch, published):
 
 
 def test_who_fails_in_a_group_is_left_and_the_others_are_published(monkeypatch, published):
-    found = poll(monkeypatch, Vendor("B"), published, ["A", "B", "C"])
-    assert published.of(Bar) == ["A", "C"]
-    assert found["left"] == {"symbols": ["B"], "timespans": ["minute"], "since_ms": SINCE, "end_ms": END}
-    (alone,) = polling.alone([found["left"]])
+    returned = poll(monkeypatch, Vendor("B"), published, ["A", "B", "C"])
+    assert published.symbols(Bar) == ["A", "C"]
+    assert returned["left"] == {"symbols": ["B"], "timespans": ["minute"], "since_ms": SINCE, "end_ms": END}
+    (alone,) = polling.plan_lone_polls([returned["left"]])
     assert (alone["name"], alone["symbols"]) == ("B", ["B"])
 
 
@@ -90,9 +90,9 @@ def test_a_group_of_which_nobody_comes_fails_as_a_whole(monkeypatch, published):
 
 
 def test_the_market_brings_the_watchlist_and_says_of_whom_nothing_came(monkeypatch, published):
-    found = poll(monkeypatch, Vendor(), published, [])
-    assert published.of(Bar) == ["A", "B"]
-    assert published.of(Watermark) == ["A", "B", "C"]
+    returned = poll(monkeypatch, Vendor(), published, [])
+    assert published.symbols(Bar) == ["A", "B"]
+    assert published.symbols(Watermark) == ["A", "B", "C"]
     assert {watermark.bars for watermark in published.records if isinstance(watermark, Watermark)} == {0, 1}
-    assert found["left"]["symbols"] == []
-    assert polling.alone([found["left"]]) == []
+    assert returned["left"]["symbols"] == []
+    assert polling.plan_lone_polls([returned["left"]]) == []

@@ -9,18 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.orchestration.ingest import polling
-from include.orchestration.ingest.polling import POLLED, Window, alone, check_calls, due, questions, window_of
+from include.orchestration.ingest.polling import (
+    Window,
+    check_calls,
+    choose_window,
+    find_closed,
+    plan_lone_polls,
+    plan_polls,
+)
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import SPAN_MS
 from include.surveillance.settings import Settings
+from include.surveillance.timespans import POLLED, SPAN_MS, to_ms
 
 CATCHUP = timedelta(days=5)
 MINUTE = timedelta(minutes=1)
 END = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
-
-
-def ms(moment):
-    return round(moment.timestamp() * 1_000)
 
 
 def context(last=None, end=END):
@@ -28,31 +31,31 @@ def context(last=None, end=END):
 
 
 def window(start, end):
-    return Window(ms(start), ms(end))
+    return Window(to_ms(start), to_ms(end))
 
 
 def test_first_run_asks_for_its_interval():
-    assert window_of(context(), CATCHUP) == window(END - MINUTE, END)
+    assert choose_window(context(), CATCHUP) == window(END - MINUTE, END)
 
 
 def test_run_after_an_outage_closes_the_gap():
-    assert window_of(context(END - timedelta(hours=3)), CATCHUP) == window(END - timedelta(hours=3), END)
+    assert choose_window(context(END - timedelta(hours=3)), CATCHUP) == window(END - timedelta(hours=3), END)
 
 
 def test_catch_up_is_bounded():
-    assert window_of(context(END - timedelta(days=30)), CATCHUP) == window(END - CATCHUP, END)
+    assert choose_window(context(END - timedelta(days=30)), CATCHUP) == window(END - CATCHUP, END)
 
 
 def test_run_by_hand_ends_at_the_last_full_minute():
     by_hand = {"dag_run": SimpleNamespace(run_after=END + timedelta(seconds=42, microseconds=7))}
-    assert window_of(by_hand, CATCHUP) == window(END - MINUTE, END)
+    assert choose_window(by_hand, CATCHUP) == window(END - MINUTE, END)
 
 
 @given(st.timedeltas(timedelta(0), timedelta(days=20)))
 def test_window_always_holds_the_interval_and_ends_with_it(ago):
-    found = window_of(context(END - ago), CATCHUP)
-    assert ms(END - CATCHUP) <= found.since_ms <= ms(END - MINUTE)
-    assert found.end_ms == ms(END)
+    window = choose_window(context(END - ago), CATCHUP)
+    assert to_ms(END - CATCHUP) <= window.since_ms <= to_ms(END - MINUTE)
+    assert window.end_ms == to_ms(END)
 
 
 @pytest.mark.parametrize(
@@ -66,23 +69,23 @@ def test_window_always_holds_the_interval_and_ends_with_it(ago):
 )
 def test_due(since, end, expected):
     at = {name: datetime.fromisoformat(f"2026-11-23T{text}-05:00") for name, text in (("since", since), ("end", end))}
-    assert due(window(at["since"], at["end"])) == expected
+    assert find_closed(window(at["since"], at["end"])) == expected
 
 
 def test_day_bar_is_due_once_with_the_first_minute_of_the_next_session():
     new_york = ZoneInfo("America/New_York")
     close, opened = datetime(2026, 11, 20, 16, tzinfo=new_york), datetime(2026, 11, 23, 9, 30, tzinfo=new_york)
-    assert "day" in due(window(close, opened + MINUTE))
-    assert "day" not in due(window(opened + MINUTE, opened + 2 * MINUTE))
+    assert "day" in find_closed(window(close, opened + MINUTE))
+    assert "day" not in find_closed(window(opened + MINUTE, opened + 2 * MINUTE))
 
 
 @given(st.integers(1, 400), st.lists(st.integers(1, 90), min_size=1, max_size=30))
 def test_every_closed_bar_is_asked_for_however_runs_are_missed(first, steps):
-    start = ms(END) + first * 60_000
+    start = to_ms(END) + first * 60_000
     asked, since = set(), start
     for step in steps:
         end = since + step * 60_000
-        for timespan in due(Window(since, end)):
+        for timespan in find_closed(Window(since, end)):
             span = SPAN_MS[timespan]
             if timespan != "day":
                 # The vendor widens the range to whole bars; only closed ones are kept.
@@ -126,25 +129,25 @@ def test_minutes_of_the_market_are_one_call():
     [(1, 1, "S00000"), (500, 500, "S00000"), (501, 2, "S00000 to S00499 (500)"), (2_000, 4, "S00000 to S00499 (500)")],
 )
 def test_short_lists_are_asked_for_one_by_one_longer_ones_in_groups(count, tasks, first):
-    asked = questions(names(count), window(END - MINUTE, END), settings())
+    asked = plan_polls(names(count), window(END - MINUTE, END), settings())
     assert (len(asked), asked[0]["name"]) == (tasks, first)
     assert [symbol for question in asked for symbol in question["symbols"]] == names(count)
 
 
 def test_the_market_is_one_question_and_longer_bars_are_asked_for_in_groups():
     a_minute = window(END + MINUTE, END + 2 * MINUTE)
-    (whole,) = questions(names(2_001), a_minute, settings())
+    (whole,) = plan_polls(names(2_001), a_minute, settings())
     assert (whole["symbols"], whole["timespans"]) == ([], ["minute"])
     five = window(END + 4 * MINUTE, END + 5 * MINUTE)
-    whole, *groups = questions(names(2_001), five, settings())
+    whole, *groups = plan_polls(names(2_001), five, settings())
     assert {tuple(group["timespans"]) for group in groups} == {("5minute",)}
-    assert len(questions(names(2_001), five, settings(poll_timespans="minute"))) == 1
+    assert len(plan_polls(names(2_001), five, settings(poll_timespans="minute"))) == 1
 
 
 def test_minutes_that_a_snapshot_has_lost_are_asked_for_in_groups():
     missed = window(END + MINUTE, END + 4 * MINUTE)
-    whole, *groups = questions(names(2_001), missed, settings(poll_group_size=1_000))
-    assert (whole["since_ms"], whole["end_ms"]) == (ms(END + 3 * MINUTE), ms(END + 4 * MINUTE))
+    whole, *groups = plan_polls(names(2_001), missed, settings(poll_group_size=1_000))
+    assert (whole["since_ms"], whole["end_ms"]) == (to_ms(END + 3 * MINUTE), to_ms(END + 4 * MINUTE))
     assert [len(group["symbols"]) for group in groups] == [1_000, 1_000, 1]
     assert all((group["since_ms"], group["end_ms"]) == tuple(missed) for group in groups)
     assert groups[0]["timespans"] == ["minute"]
@@ -154,13 +157,13 @@ def test_minutes_that_a_snapshot_has_lost_are_asked_for_in_groups():
 def test_however_it_is_asked_everything_due_is_asked_for(count, by, minutes, size):
     asked = window(END - minutes * MINUTE, END)
     held = set()
-    for question in questions(names(count), asked, settings(poll_by=by, poll_group_size=size)):
+    for question in plan_polls(names(count), asked, settings(poll_by=by, poll_group_size=size)):
         for symbol in question["symbols"] or names(count):
             held |= {(symbol, timespan, question["since_ms"]) for timespan in question["timespans"]}
         assert question["end_ms"] == asked.end_ms
     newest = asked.end_ms - 60_000
     for symbol in names(count):
-        for timespan in due(asked):
+        for timespan in find_closed(asked):
             enough = {(symbol, timespan, asked.since_ms)}
             if by == "market" and minutes == 1 and timespan == "minute":
                 enough.add((symbol, timespan, newest))
@@ -168,12 +171,12 @@ def test_however_it_is_asked_everything_due_is_asked_for(count, by, minutes, siz
 
 
 def test_who_failed_in_a_group_is_asked_for_alone():
-    (group,) = questions(names(3), window(END - MINUTE, END), settings(poll_by="groups"))
+    (group,) = plan_polls(names(3), window(END - MINUTE, END), settings(poll_by="groups"))
     left = {**group, "symbols": ["S00001"]}
     del left["name"]
-    (question,) = alone([left])
+    (question,) = plan_lone_polls([left])
     assert question == {**group, "name": "S00001", "symbols": ["S00001"]}
-    assert alone([]) == []
+    assert plan_lone_polls([]) == []
 
 
 def test_a_run_with_a_lost_poll_is_no_success():
@@ -182,9 +185,9 @@ def test_a_run_with_a_lost_poll_is_no_success():
     def run(**states):
         return SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda *_, **__: {"r": states})
 
-    polling.check_states(run(poll_0="success", poll_1="success"))
+    polling.check_polls(run(poll_0="success", poll_1="success"))
     with pytest.raises(AirflowFailException, match="1 of 2 polls failed"):
-        polling.check_states(run(poll_0="success", poll_1="failed"))
+        polling.check_polls(run(poll_0="success", poll_1="failed"))
 
 
 @pytest.mark.parametrize(("now", "waited"), [(90.0, 32.0), (121.5, 0.5), (500.0, 0.0)])
@@ -192,10 +195,10 @@ def test_a_poll_waits_for_its_minute_and_for_the_vendor(monkeypatch, now, waited
     slept = []
     monkeypatch.setattr(polling, "time", lambda: now)
     monkeypatch.setattr(polling, "sleep", slept.append)
-    polling.wait_for(120_000, delay_seconds=2)
+    polling.wait_until_closed(120_000, delay_seconds=2)
     assert slept == [waited]
 
 
 def test_the_calls_that_are_counted_are_those_that_are_due():
     day = window(END - timedelta(days=1), END)
-    assert tuple(due(day)) == POLLED
+    assert tuple(find_closed(day)) == POLLED

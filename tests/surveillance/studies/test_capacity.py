@@ -44,7 +44,7 @@ def test_the_number_of_symbols_decides(symbols, mode):
 
 def test_polling_decides_by_the_same_numbers():
     for symbols in (1, 500, 501, 2_000, 2_001, 11_000):
-        assert polling._by(["A"] * symbols, Settings()) == plan(Load(symbols)).mode
+        assert polling._poll_by(["A"] * symbols, Settings()) == plan(Load(symbols)).mode
 
 
 def test_twice_the_cores_are_half_the_share_and_dearer_work_needs_more_of_them():

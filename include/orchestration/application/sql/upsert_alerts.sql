@@ -13,10 +13,12 @@ select
     to_timestamp(alert.bar_close_ms / 1000.0), to_timestamp(message.polled_ms / 1000.0),
     to_timestamp(message.appended_ms / 1000.0), to_timestamp(message.detected_ms / 1000.0),
     to_timestamp(message.published_ms / 1000.0),
-    coalesce('not sent: ' || message.reason_not_to_notify, 'pending'), case when message.reason_not_to_notify is not null then now() end
+    coalesce('not sent: ' || message.reason_not_to_notify, 'pending'),
+    case when message.reason_not_to_notify is not null then now() end
 from
     json_to_recordset(%(messages)s::json) as message (
-        record json, reason_not_to_notify text, polled_ms bigint, appended_ms bigint, detected_ms bigint, published_ms bigint
+        record json, reason_not_to_notify text,
+        polled_ms bigint, appended_ms bigint, detected_ms bigint, published_ms bigint
     )
 cross join lateral
     json_to_record(message.record) as alert (

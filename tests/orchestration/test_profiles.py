@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.orchestration import baselines
+from include.orchestration import profiles
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -15,7 +15,7 @@ def new_york(text):
 
 
 def held_from(choice, run_after):
-    return datetime.fromtimestamp(baselines.effective_ms(choice, new_york(run_after)) / 1_000, NEW_YORK)
+    return datetime.fromtimestamp(profiles.choose_effective_ms(choice, new_york(run_after)) / 1_000, NEW_YORK)
 
 
 @pytest.mark.parametrize(
@@ -29,16 +29,16 @@ def held_from(choice, run_after):
 )
 def test_next_session_is_held_against_them_from_its_first_bar_on(monkeypatch, run_after, session):
     monkeypatch.setenv("MARKET_CALENDAR", "XNYS")
-    assert held_from(baselines.NEXT_SESSION, run_after) == new_york(f"{session} 00:00")
+    assert held_from("next session", run_after) == new_york(f"{session} 00:00")
 
 
 def test_where_the_market_never_closes_the_next_session_is_the_next_day(monkeypatch):
     monkeypatch.setenv("MARKET_CALENDAR", "24/7")
-    assert baselines.effective_ms(baselines.NEXT_SESSION, datetime.fromisoformat("2024-03-08T07:00:00Z")) == round(
+    assert profiles.choose_effective_ms("next session", datetime.fromisoformat("2024-03-08T07:00:00Z")) == round(
         datetime.fromisoformat("2024-03-09T00:00:00Z").timestamp() * 1_000
     )
 
 
 @pytest.mark.parametrize("second", ["00", "59.9"])
 def test_now_is_the_minute_after_next(second):
-    assert held_from(baselines.NOW, f"2024-03-08 12:00:{second[:2]}") == new_york("2024-03-08 12:02")
+    assert held_from(profiles.NOW, f"2024-03-08 12:00:{second[:2]}") == new_york("2024-03-08 12:02")

@@ -1,4 +1,4 @@
-"""The application's own database in PostgreSQL: its statements, each a file, and its tables."""
+"""The application's own database in PostgreSQL: its tables, and the statements in ``sql``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ statement = partial(read_statement, SQL)
 
 
 def create_tables() -> None:
-    """Create what is missing in the application database; safe to repeat."""
+    """Create what is missing in the application's database; safe to repeat."""
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("create_alerts"))
-        cursor.execute(statement("create_alerts_index"))
-        cursor.execute(statement("create_batches"))
+        for name in ("create_alerts", "create_alerts_index", "create_batches"):
+            cursor.execute(statement(name))
 
 
-def dicts(cursor: Any) -> list[dict[str, Any]]:
-    """What the cursor found, each row by its columns' names."""
+def fetch_rows(cursor: Any) -> list[dict[str, Any]]:
+    """Return the cursor's rows, each by the names of its columns."""
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,48 @@
+"""The form's range: dates are New York's, nonsense is refused with what to do."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.orchestration.forms import bars_params, read_range
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.timespans import POLLED, to_ms
+
+NOW = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "start", "end"),
+    [
+        ("2026-11-18", "2026-11-19", "2026-11-18T05:00Z", "2026-11-20T05:00Z"),
+        ("2026-03-07", "2026-03-08", "2026-03-07T05:00Z", "2026-03-09T04:00Z"),  # clocks change: 23 hours
+        ("2026-11-19T14:30:00Z", "2026-11-19T15:00:00+00:00", "2026-11-19T14:30Z", "2026-11-19T15:00Z"),
+        ("2026-11-19T09:30:00-05:00", "2026-11-19", "2026-11-19T14:30Z", "2026-11-20T05:00Z"),
+        ("2026-11-20", "2026-11-20", "2026-11-20T05:00Z", "2026-11-20T18:30Z"),  # today, until now
+    ],
+)
+def test_range(first, last, start, end):
+    expected = tuple(to_ms(datetime.fromisoformat(text)) for text in (start, end))
+    assert read_range({"from": first, "to": last}, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2026-11-19", "2026-11-18", "from=2026-11-19 is not before to=2026-11-18"),
+        ("2026-11-19T15:00:00Z", "2026-11-19T15:00:00Z", "nothing to backfill"),
+        ("2026-11-21", "2026-11-22", "from=2026-11-21 lies in the future"),
+        ("2026-11-19", "2026-11-21", "to=2026-11-21 lies in the future"),
+        ("yesterday.", "2026-11-18", "from='yesterday.' is neither a date"),
+        ("2026-11-18", "2026-13-40", "to='2026-13-40' is neither a date"),
+    ],
+)
+def test_nonsense_is_refused_with_what_to_do(first, last, said):
+    with pytest.raises(ConfigurationError, match=said):
+        read_range({"from": first, "to": last}, NOW)
+
+
+def test_every_polled_timespan_can_be_chosen_and_an_empty_list_of_symbols_says_what_it_means():
+    params = bars_params(no_symbols="the watchlist")
+    assert params["timespan"].schema["enum"] == list(POLLED)
+    assert params["symbols"].schema["description"] == "Empty: the watchlist"
