@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.timespans import POLLED, to_ms
+from include.surveillance.timespans import NEW_YORK, POLLED, to_ms
 
-NEW_YORK = ZoneInfo("America/New_York")
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 
 

@@ -142,7 +142,7 @@ def log_folder() -> Path:
 
 
 def _db_clean(before: datetime, tables: Sequence[str], *options: str) -> None:
-    """Run ``airflow db clean``. Tasks have no access to the metadata database: the command gets it from a connection."""
+    """Run ``airflow db clean`` with the metadata database of a connection, because a task has no access to it."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     if not connections.exists(METADATA):

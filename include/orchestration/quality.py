@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.orchestration import connections
 from include.orchestration.application.database import statement
 from include.orchestration.ingest import polling
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.records import Bar, Profile, Record, Reject, Watermark
+from include.surveillance.records import AnyRecord, Bar, Profile, Reject, Watermark
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import to_ms, to_utc
 
@@ -50,7 +50,7 @@ def check_feeds(now: datetime) -> dict[str, float]:
             newest[record.timespan] = max(newest.get(record.timespan, 0), record.as_of_ms)
     ages = {feed: now.timestamp() - newest.get(feed, 0) / 1_000 for feed in OLDEST}
     late = [
-        f"{feed}: newest poll is of {_utc(newest[feed])}, {ages[feed]:.0f} s ago" if feed in newest else f"{feed}: never"
+        f"{feed}: " + (f"newest poll is of {_utc(newest[feed])}, {ages[feed]:.0f} s ago" if feed in newest else "never")
         for feed, oldest in OLDEST.items()
         if ages[feed] > oldest.total_seconds()
     ]
@@ -163,7 +163,7 @@ def check_missing_minutes(now: datetime) -> dict[str, int]:
             faults[row.cause].append(row)
     if faults:
         raise QualityError("; ".join(_describe(*FAULTS[cause], missing) for cause, missing in faults.items()))
-    return dict(count(rows))
+    return dict(count(rows).items())
 
 
 def _describe(what: str, next_step: str, rows: Sequence[Missing]) -> str:
@@ -191,7 +191,7 @@ def _effective_ms(profile: Profile) -> int:
     return profile.effective_ms
 
 
-def _read_newest(topic: str) -> list[Record]:
+def _read_newest(topic: str) -> list[AnyRecord]:
     from include.surveillance import broker
 
     return broker.newest_records(connections.kafka(), topic, Settings.from_env().kafka_partitions)

@@ -72,7 +72,7 @@ class ConsumeSensor(BaseOperator):
 
     @contextmanager
     def open_step(self) -> Iterator[Step]:
-        """Open what is kept while it lingers; yield a function that waits so many seconds for messages and handles them."""
+        """Open what is kept while it lingers; yield a function that waits so long for messages and handles them."""
         from include.surveillance.broker import LagProbe
 
         with LagProbe(connections.kafka(), self.group(), self.partitions()) as probe:
@@ -89,7 +89,8 @@ class ConsumeSensor(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         # From the run's start, so that all partitions end together and a retry does not live longer.
-        until = context["dag_run"].start_date.timestamp() + self.lifetime_seconds
+        # A run whose tasks run has started.
+        until = context["dag_run"].start_date.timestamp() + self.lifetime_seconds  # type: ignore[union-attr]
         # Not by way of the triggerer: between two runs messages have come, or soon will.
         return {} if time.time() >= until else self._follow({}, until)
 

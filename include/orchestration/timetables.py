@@ -88,7 +88,7 @@ class MarketSessionTimetable(Timetable):
         return self.step_seconds * 1_000
 
     def _first_from(self, ts_ms: int) -> int | None:
-        """Return the start of the first interval that starts at or after ``ts_ms``; None past the calendar's last session."""
+        """Return the start of the first interval from ``ts_ms`` on; None past the calendar's last session."""
         sessions = _load_sessions(self.calendar, self.shift_ms)
         session = sessions.at_or_before(ts_ms) or sessions.following(ts_ms)
         while session:
@@ -142,7 +142,7 @@ class AfterCloseTimetable(Timetable):
         """Return the latest session that has opened by ``run_after``."""
         session = _load_sessions(self.calendar, self.shift_ms).at_or_before(to_ms(run_after))
         if session is None:
-            raise AirflowTimetableInvalid(f"calendar {self.calendar} has no session by {run_after}; ask for a later one")
+            raise AirflowTimetableInvalid(f"{self.calendar} has no session by {run_after}; choose a later date")
         return _interval(session.open_ms, session.close_ms)
 
     def next_dagrun_info(
@@ -161,7 +161,9 @@ class AfterCloseTimetable(Timetable):
         session = _load_sessions(self.calendar, self.shift_ms).following(max(after_ms))
         if session is None or (restriction.latest and session.open_ms > to_ms(restriction.latest)):
             return None
-        return DagRunInfo(_at(session.close_ms + self.delay_seconds * 1_000), _interval(session.open_ms, session.close_ms))
+        return DagRunInfo(
+            _at(session.close_ms + self.delay_seconds * 1_000), _interval(session.open_ms, session.close_ms)
+        )
 
     def _latest_due(self, now_ms: int) -> Session | None:
         sessions, closed_by_ms = _load_sessions(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000

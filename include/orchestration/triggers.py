@@ -61,7 +61,8 @@ class LagTrigger(BaseTrigger):
         probe = await asyncio.to_thread(self._open)
         try:
             while time.time() < self.until:
-                if lag := await retrying(asyncio.to_thread, probe.lag):
+                lag: int = await retrying(asyncio.to_thread, probe.lag)
+                if lag:
                     yield TriggerEvent({"lag": lag})
                     return
                 await asyncio.sleep(PROBE_SECONDS)

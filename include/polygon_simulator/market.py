@@ -17,8 +17,8 @@ from include.polygon_simulator.recorded_bars import RecordedSource
 from include.polygon_simulator.synthetic_bars import SyntheticSource
 from include.polygon_simulator.universe import CANARIES, Instrument, generated, listed, recorded
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.sessions import NEW_YORK, Session, Sessions
-from include.surveillance.timespans import DAY_MS, MINUTE_MS, now_ms
+from include.surveillance.sessions import Session, Sessions
+from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, now_ms
 
 FOREVER_MS = 2**53
 

@@ -9,7 +9,7 @@ import exchange_calendars
 import pandas as pd
 
 from include.polygon_simulator.market import Market
-from include.surveillance.sessions import NEW_YORK
+from include.surveillance.timespans import NEW_YORK
 
 AHEAD = timedelta(days=365)
 

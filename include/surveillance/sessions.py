@@ -11,7 +11,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import numpy as np
@@ -21,7 +20,6 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import MINUTE_MS
 
 Phase = Literal["pre", "regular", "post", "closed"]
-NEW_YORK = ZoneInfo("America/New_York")
 # Polygon's intraday bars run 04:00-20:00 New York around XNYS's 09:30-16:00.
 PRE_MS = int(5.5 * 60) * MINUTE_MS
 POST_MS = 4 * 60 * MINUTE_MS

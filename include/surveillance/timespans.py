@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 Timespan = str
+
+NEW_YORK = ZoneInfo("America/New_York")
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SPAN_MS: dict[Timespan, int] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -144,4 +143,4 @@ def test_results_are_published_whole_and_only_when_written(tmp_path, monkeypatch
     publish(str(tmp_path), ["run_results.json"])  # no folder is named: nothing to do
     monkeypatch.setenv("DBT_DOCS_DIR", str(tmp_path / "docs"))
     publish(str(tmp_path), ["run_results.json", "catalog.json"], context={})
-    assert os.listdir(tmp_path / "docs") == ["run_results.json"]
+    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["run_results.json"]

@@ -45,4 +45,4 @@ def test_nonsense_is_refused_with_what_to_do(first, last, said):
 def test_every_polled_timespan_can_be_chosen_and_an_empty_list_of_symbols_says_what_it_means():
     params = bars_params(no_symbols="the watchlist")
     assert params["timespan"].schema["enum"] == list(POLLED)
-    assert params["symbols"].schema["description"] == "Empty: the watchlist"
+    assert params["symbols"].description == "Empty: the watchlist"

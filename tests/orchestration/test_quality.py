@@ -1,4 +1,4 @@
-"""Each check says which stage is broken: rejects and missing minutes count once, landing and notification by their age."""
+"""Each check says which stage is broken: what is rejected or missing counts once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.orchestration import quality
 from include.surveillance import broker
 from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Reject, Watermark
-from include.surveillance.timespans import MINUTE_MS, to_ms
+from include.surveillance.timespans import MINUTE_MS
 
 SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests reject
 NOW_MS = int(SINCE.timestamp() * 1_000) + 60_000

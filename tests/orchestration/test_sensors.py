@@ -43,6 +43,7 @@ def first_event(trigger):
     async def ask():
         async for event in trigger.run():
             return event.payload
+        return None
 
     return asyncio.run(ask())
 

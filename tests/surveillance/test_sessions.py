@@ -5,7 +5,8 @@ from datetime import datetime
 import pytest
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.sessions import NEW_YORK, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import NEW_YORK
 
 XNYS = Sessions()
 MINUTE = 60_000

@@ -14,7 +14,7 @@ from include.surveillance.timespans import DAY_MS
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
     from include.surveillance.polygon.client import Polygon
-    from include.surveillance.records import Record
+    from include.surveillance.records import AnyRecord
 
 LOG = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def poll_spans(
     sent: Counter[str] = Counter()
     failed: list[Exception] = []
 
-    def records(from_ms: int, to_ms: int) -> Iterator[Record]:
+    def records(from_ms: int, to_ms: int) -> Iterator[AnyRecord]:
         for symbol, answer in poll_each(polygon, symbols, [timespan], from_ms, to_ms):
             if isinstance(answer, Exception):
                 LOG.warning("%s: %s", symbol, answer)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.surveillance.polygon.client import Polygon
-    from include.surveillance.records import Record
+    from include.surveillance.records import AnyRecord
 
 LOG = logging.getLogger(__name__)
 # Of the tasks in one process: all wait for the same second, and each of the first to poll shall be done soon.
@@ -71,7 +71,7 @@ class PollOperator(BaseOperator):
             return None
         return {**sent, "left": {"symbols": list(left), "timespans": self.timespans, **self.window._asdict()}}
 
-    def _poll(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[Record]:
+    def _poll(self, polygon: Polygon, left: dict[str, Exception]) -> Iterator[AnyRecord]:
         """Yield the records of all symbols; a symbol of a group that fails goes to ``left``."""
         from include.surveillance import normalise  # with Polygon's client, too heavy for whoever parses the DAG
         from include.surveillance.polygon.client import poll_each

@@ -7,20 +7,18 @@ from datetime import datetime, timedelta
 from math import ceil
 from time import sleep, time
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings, automatic_poll_by
-from include.surveillance.timespans import MINUTE_MS, POLLED, SPAN_MS, to_ms
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK, POLLED, SPAN_MS, to_ms
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 MINUTE = timedelta(minutes=1)
-NEW_YORK = ZoneInfo("America/New_York")
 
 
 class Window(NamedTuple):
@@ -111,7 +109,9 @@ def check_polls(ti: RuntimeTaskInstanceProtocol) -> None:
 
 def find_closed(window: Window) -> list[str]:
     """Find the timespans of which a bar has closed in the window."""
-    midnight = datetime.fromtimestamp(window.end_ms / 1_000, NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime.fromtimestamp(window.end_ms / 1_000, NEW_YORK).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
     closed_ms = {timespan: window.end_ms // SPAN_MS[timespan] * SPAN_MS[timespan] for timespan in POLLED}
     closed_ms["day"] = to_ms(midnight)
     return [timespan for timespan, end_ms in closed_ms.items() if end_ms > window.since_ms]

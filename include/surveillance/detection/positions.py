@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.records import SPAN_MS
-from include.surveillance.sessions import MINUTE_MS, NEW_YORK, POST_MS, PRE_MS, Sessions
+from include.surveillance.sessions import MINUTE_MS, POST_MS, PRE_MS, Sessions
+from include.surveillance.timespans import NEW_YORK
 
 PHASES = ("pre", "regular", "post", "closed")
 PRE, REGULAR, POST, CLOSED = range(4)

@@ -12,7 +12,8 @@ from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.sessions import MINUTE_MS, NEW_YORK, Sessions
+from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.timespans import NEW_YORK
 
 Z95 = 1.959963984540054
 EPISODE = ["symbol", "timespan", "rule", "direction", "episode_start_ms"]

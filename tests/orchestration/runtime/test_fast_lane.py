@@ -70,7 +70,7 @@ class Server:
 
         return hear
 
-    def _start(self, id, pid, when):
+    def _start(self, ti_id, pid, when):
         self.told.append(("start", {"pid": pid}))
         now = datetime.now(UTC)
         times = dict.fromkeys(

@@ -12,7 +12,8 @@ from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.positions import TradingCalendar, bars_per_slot, date_ordinal, iso_date
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.records import SPAN_MS, Profile, Split
-from include.surveillance.sessions import MINUTE_MS, NEW_YORK, Sessions
+from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.timespans import NEW_YORK
 
 RANGE_SESSIONS = 14
 LIQUID, MID = 50_000_000.0, 5_000_000.0

@@ -10,7 +10,8 @@ import numpy as np
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.profiles import build as baselines
 from include.surveillance.records import Profile, Split
-from include.surveillance.sessions import NEW_YORK, PRE_MS, Sessions
+from include.surveillance.sessions import PRE_MS, Sessions
+from include.surveillance.timespans import NEW_YORK
 
 HISTORY_MS = 45 * 86_400_000
 """How far back bars are looked at for a profile: 20 sessions, a long holiday included."""
