@@ -14,7 +14,7 @@ from tests.paths import ROOT
 def main() -> None:
     """Write the pages as they are for what is shipped."""
     for name in list(os.environ):
-        # The pages tell of what is shipped, not of this machine's settings.
+        # The pages describe what is shipped, not this machine's settings.
         if name.startswith(("AIRFLOW", "SNOWFLAKE_")) or name.lower() in Settings.__dataclass_fields__:
             del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="docs-") as home:

@@ -37,8 +37,8 @@ def spans(page: Path) -> set[str]:
 
 def links(page: Path) -> list[str]:
     """Where the page's links and pictures lead, but to the web."""
-    found = re.findall(r"\]\(([^)\s]+)\)", prose(page))
-    return [link for link in found if not re.match(r"\w+://", link)]
+    every = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    return [link for link in every if not re.match(r"\w+://", link)]
 
 
 def target(page: Path, link: str) -> Path:
