@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
-import textwrap
 
+from docs.generate.dags import dags
 from docs.generate.markdown import first_sentence
 from include.orchestration import quality
 
-CHECKS = ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")
+CHECKS = tuple(name.removeprefix("check_") for name in vars(quality) if name.startswith("check_"))
 
 
 def check(name: str) -> str:
     """Say what a check counts and what its failures say; three dots stand for what is filled in."""
-    source = inspect.getsource(getattr(quality, name))
     messages = [
-        _template(node.exc.args[0])
-        for node in ast.walk(ast.parse(textwrap.dedent(source)))
+        f"> {_template(node.exc.args[0])}"
+        for node in ast.walk(ast.parse(inspect.getsource(getattr(quality, f"check_{name}"))))
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
     ]
-    said = "\n".join(f"> {message}" for message in messages if message.strip("… "))
-    return f"{first_sentence(getattr(quality, name).__doc__)}.\n\n{said}".strip()
+    if name == "missing_minutes":
+        messages = [f"> {what} of … symbols (…) between … and …; {then}" for what, then in quality.FAULTS.values()]
+    task = dags()["check_quality"].get_task(name)
+    return "\n\n".join([f"{first_sentence(task.python_callable.__doc__)}.", *messages])
 
 
 def _template(node: ast.expr) -> str:
@@ -30,5 +30,4 @@ def _template(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     parts = node.values if isinstance(node, ast.JoinedStr) else []
-    text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
-    return re.sub(r"…(?:[ ]?…)+", "…", text)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)

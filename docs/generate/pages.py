@@ -9,7 +9,7 @@ from pathlib import Path
 
 from docs.generate import checks, dags, layers, records, rules, settings
 from docs.generate.markdown import filled
-from include.local_stack.initialise import manifest_is_old, parse_dbt
+from include.local_stack.initialisation import manifest_is_old, parse_dbt
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"

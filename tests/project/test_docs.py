@@ -66,6 +66,13 @@ def test_what_is_generated_is_current():
     assert list(pages.stale()) == [], "run make docs"
 
 
+def test_everything_that_can_be_generated_is_on_a_page():
+    from docs.generate import pages
+
+    marked = {part for page in PAGES for part in re.findall(r"<!-- begin ([\w ]+) -->", page.read_text())}
+    assert marked == set(pages.PARTS)
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 110
 
