@@ -6,22 +6,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 from polygon import RESTClient
 
-from include.polygon_simulator.market import Market, synthetic_market
+from include.polygon_simulator.market import Market, crowded, synthetic_market
 from include.polygon_simulator.server import create_app
-
-KEY = "a-key-for-tests"
-MINUTE = 60_000
-NOON = 1_790_078_400_000  # 2026-09-22 12:00 UTC
+from tests.polygon_simulator.constants import CROWD, KEY, LAST_HOUR, NOON
 
 
 @dataclass
 class Clock:
+    """A clock that the test sets."""
+
     now_ms: int = NOON
 
     def __call__(self) -> int:
@@ -83,3 +83,36 @@ def served(serve: Callable[..., Served]) -> Served:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A file of many symbols, one of which the usual market has too."""
+    file = tmp_path / "universe.csv"
+    file.write_text("name,ticker\n" + "".join(f"Company {symbol},{symbol}\n" for symbol in (*CROWD, "NA", "AAPL")))
+    return file
+
+
+@pytest.fixture
+def market(listed: Path, clock: Clock) -> Market:
+    """The generated market with the crowd beside it."""
+    return crowded(synthetic_market(7, "24/7", 24, clock=clock), listed)
+
+
+@pytest.fixture
+def well_behaved(served: Served) -> Iterator[None]:
+    """Whatever a test has ordered ends with it."""
+    yield
+    served.http.delete("/simulator/misbehave").raise_for_status()
+
+
+@pytest.fixture
+def good(served: Served) -> list[dict[str, float]]:
+    """The last hour's bars, as they are when nothing goes wrong."""
+    return served.get(LAST_HOUR).json()["results"]
+
+
+@pytest.fixture
+def client(served: Served) -> RESTClient:
+    """The vendor's own client; nothing but its base is changed."""
+    return served.client()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import synthetic_market
+from tests.polygon_simulator.constants import DAY, MINUTE, NOON
 
-MINUTE, DAY, NOON = 60_000, 86_400_000, 1_790_078_400_000
 MARKETS = {name: synthetic_market(3, name, 24, clock=lambda: NOON) for name in ("24/7", "XNYS")}
 
 spans = st.sampled_from([(1, "minute"), (5, "minute"), (7, "minute"), (1, "hour"), (5, "hour"), (1, "day"), (3, "day")])

@@ -13,8 +13,8 @@ from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
 from include.surveillance.errors import ConfigurationError
 from tests.paths import SHARED_DATA
+from tests.polygon_simulator.constants import DAY, MINUTE
 
-MINUTE, DAY = 60_000, 86_400_000
 OPEN = 1_550_068_200_000  # 2019-02-13 09:30 New York
 SHIFT = 240_010_020_000  # whole minutes, not whole hours
 KINDS = 7

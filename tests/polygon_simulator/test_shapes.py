@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from include.polygon_simulator.market import synthetic_market
 from tests.paths import SHARED_DATA
 
 PAYLOADS = SHARED_DATA / "polygon_payloads"
-NOON = 1_790_078_400_000
 
 pytestmark = pytest.mark.skipif(not PAYLOADS.is_dir(), reason=f"no recorded payloads in {PAYLOADS}; set SHARED_DATA")
 
@@ -27,10 +27,10 @@ def shape(value: Any) -> Any:
 def lacking(recorded: Any, ours: Any, path: str = "") -> list[str]:
     """What the recorded shape has and ours has not, or has otherwise."""
     if isinstance(recorded, dict) and isinstance(ours, dict):
-        found = []
+        gaps = []
         for key, item in recorded.items():
-            found += lacking(item, ours[key], f"{path}.{key}") if key in ours else [f"{path}.{key} is missing"]
-        return found
+            gaps += lacking(item, ours[key], f"{path}.{key}") if key in ours else [f"{path}.{key} is missing"]
+        return gaps
     if isinstance(recorded, list) and isinstance(ours, list):
         return lacking(recorded[0], ours[0], f"{path}[]") if recorded and ours else []
     return [] if recorded in (ours, "NoneType") else [f"{path}: {recorded} is {ours}"]
@@ -73,8 +73,6 @@ def test_documented_news_with_insights(served):
 
 
 def test_documented_holidays(serve, clock):
-    from include.polygon_simulator.market import synthetic_market
-
     exchange = serve(synthetic_market(1, "XNYS", 5, clock=clock), clock)
     ours = exchange.get("/v1/marketstatus/upcoming").json()
     recorded = json.loads((PAYLOADS / "v1_marketstatus_upcoming.json").read_text())

@@ -1,4 +1,4 @@
-"""A bar asked for twice is the same bar, whatever was asked before and whoever asks."""
+"""Generated bars: near their level, joined from session to session, busy at both ends."""
 
 from __future__ import annotations
 
@@ -6,32 +6,11 @@ import itertools
 
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import synthetic_market
-from include.polygon_simulator.newsroom import Newsroom
-
-MINUTE, NOON = 60_000, 1_790_078_400_000
-RANGE = ("AMD", 1, "minute", NOON - 2880 * MINUTE, NOON - 600 * MINUTE)
-
-
-def market(seed: int = 11, now: int = NOON, symbols: int = 24):
-    return synthetic_market(seed, "24/7", symbols, clock=lambda: now)
-
-
-def test_a_restart_changes_nothing():
-    first, second = market(), market(now=NOON + 300 * MINUTE)
-    second.minutes("AAPL", second.latest_sessions(1)[0])
-    assert read_page(first, Query(*RANGE)).rows == read_page(second, Query(*RANGE)).rows
-    assert first.labels(NOON - 5000 * MINUTE, NOON) == second.labels(NOON - 5000 * MINUTE, NOON)
-    news = [Newsroom(one).articles(NOON - 600 * MINUTE, NOON - MINUTE) for one in (first, second)]
-    assert news[0]
-    assert news[0] == news[1]
-
-
-def test_another_seed_is_another_market():
-    assert read_page(market(), Query(*RANGE)).rows != read_page(market(seed=12), Query(*RANGE)).rows
+from tests.polygon_simulator.constants import DAY, MINUTE, NOON
 
 
 def test_sessions_join_without_a_jump_unless_a_gap_is_labelled():
-    one = market()
+    one = synthetic_market(11, "24/7", 24, clock=lambda: NOON)
     sessions = one.latest_sessions(4)[::-1]
     gaps = {
         (label["symbol"], label["start_ms"])
@@ -48,8 +27,8 @@ def test_sessions_join_without_a_jump_unless_a_gap_is_labelled():
 
 
 def test_prices_stay_near_their_level():
-    one = market()
-    rows = read_page(one, Query("KO", 1, "day", NOON - 200 * 86_400_000, NOON)).rows
+    one = synthetic_market(11, "24/7", 24, clock=lambda: NOON)
+    rows = read_page(one, Query("KO", 1, "day", NOON - 200 * DAY, NOON)).rows
     closes = [row["c"] for row in rows]
     factor = one.sources["KO"].share_factor("KO", one.sessions.at_or_before(NOON))
     level = one.instruments["KO"].price * factor

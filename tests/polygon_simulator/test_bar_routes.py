@@ -1,17 +1,10 @@
-"""The vendor's own client against the simulator, with nothing but its base changed."""
+"""Bars through the vendor's own client, with nothing but its base changed."""
 
 from datetime import UTC, datetime
 
 import pytest
-from polygon.exceptions import BadResponse
 
-MINUTE, DAY = 60_000, 86_400_000
-NOON = 1_790_078_400_000
-
-
-@pytest.fixture
-def client(served):
-    return served.client()
+from tests.polygon_simulator.constants import DAY, MINUTE, NOON
 
 
 def test_minutes_arrive_in_order_up_to_the_published_one(client):
@@ -78,66 +71,6 @@ def test_descending_is_the_reverse(client):
     descending = list(client.list_aggs(*span, sort="desc", limit=50))
     assert ascending
     assert descending == ascending[::-1]
-
-
-def test_snapshot_of_the_market_and_of_chosen_tickers(client):
-    everything = client.get_snapshot_all("stocks")
-    assert len(everything) == 24
-    chosen = client.get_snapshot_all("stocks", tickers=["AAPL", "KO", "NONE"])
-    assert [snapshot.ticker for snapshot in chosen] == ["AAPL", "KO"]
-    assert chosen[0].min.accumulated_volume == chosen[0].day.volume > 0
-    assert chosen[0].todays_change == pytest.approx(chosen[0].day.close - chosen[0].prev_day.close, abs=1e-3)
-
-
-def test_news_pages_filters_and_insights(client):
-    since = datetime.fromtimestamp((NOON - DAY // 2) / 1000, UTC)
-    articles = list(client.list_ticker_news(published_utc_gte=since, order="asc", sort="published_utc", limit=9))
-    published = [article.published_utc for article in articles]
-    assert len(articles) > 60
-    assert published == sorted(published)
-    assert len({article.id for article in articles}) == len(articles)
-    assert any(article.insights is None for article in articles)
-    assert any(insight.sentiment == "negative" for article in articles for insight in article.insights or [])
-    assert any(len(article.tickers) > 1 for article in articles)
-    mine = list(client.list_ticker_news("AAPL", published_utc_gte="2026-09-21", limit=1000))
-    assert mine
-    assert all("AAPL" in article.tickers for article in mine)
-    strictly_later = list(client.list_ticker_news(published_utc_gt=published[-1], limit=10))
-    assert strictly_later == []
-
-
-def test_reference_data(client):
-    tickers = list(client.list_tickers(market="stocks", limit=5))
-    assert [ticker.ticker for ticker in tickers] == sorted(ticker.ticker for ticker in tickers)
-    assert len({ticker.composite_figi for ticker in tickers}) == 24
-    assert client.get_ticker_details("AAPL").name == "Apple Inc."
-    dividends = list(client.list_dividends("KO", limit=3))
-    assert [item.ex_dividend_date for item in dividends] == sorted(
-        (item.ex_dividend_date for item in dividends), reverse=True
-    )
-    with pytest.raises(BadResponse, match="Ticker not found"):
-        client.get_ticker_details("NONE")
-
-
-def test_a_split_shows_in_raw_bars_and_not_in_adjusted_ones(client):
-    split = next(iter(client.list_splits(execution_date_lt="2026-09-20", limit=1)))
-    day = datetime.fromisoformat(split.execution_date).replace(tzinfo=UTC)
-    at = int(day.timestamp() * 1000)
-    factor = split.split_from / split.split_to
-
-    def closes(adjusted):
-        bars = client.list_aggs(split.ticker, 1, "day", at - DAY, at, adjusted=adjusted)
-        before, after = [bar.close for bar in bars]
-        return after / before
-
-    assert closes(False) / factor == pytest.approx(closes(True), rel=1e-4)
-
-
-def test_market_status(client):
-    status = client.get_market_status()
-    assert (status.market, status.exchanges.nyse) == ("open", "open")
-    assert datetime.fromisoformat(status.server_time).timestamp() * 1000 == NOON
-    assert client.get_market_holidays() == []
 
 
 def test_unknown_ticker_has_no_results(client, served):

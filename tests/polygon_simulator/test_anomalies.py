@@ -12,8 +12,8 @@ import pytest
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import Market, synthetic_market
 from include.polygon_simulator.newsroom import Newsroom
+from tests.polygon_simulator.constants import MINUTE, NOON
 
-MINUTE, DAY, NOON = 60_000, 86_400_000, 1_790_078_400_000
 KINDS = {
     "abnormal_volume",
     "volatility_spike",
@@ -37,28 +37,28 @@ def fired(market: Market, symbol: str, start_ms: int, end_ms: int) -> dict[str, 
     served = pd.DataFrame(rows)
     good = usable(served)
     # A broken bar is noticed by the poll that first brings it.
-    found = {"data_quality": (served["t"][~good] + MINUTE).tolist()}
+    times = {"data_quality": (served["t"][~good] + MINUTE).tolist()}
     bars = served[good].reset_index(drop=True)
     loud = bars["v"] > 3 * bars["v"].rolling(20).mean().shift(1)
-    found["abnormal_volume"] = bars["t"][loud].tolist()
+    times["abnormal_volume"] = bars["t"][loud].tolist()
     deviation = np.log(bars["c"]).diff().rolling(20).std()
     wild = deviation > deviation.expanding(100).quantile(0.95).shift(1)
-    found["volatility_spike"] = bars["t"][wild].tolist()
+    times["volatility_spike"] = bars["t"][wild].tolist()
     out = (bars["c"] > bars["h"].rolling(20).max().shift(1)) | (bars["c"] < bars["l"].rolling(20).min().shift(1))
-    found["price_breakout"] = bars["t"][out].tolist()
+    times["price_breakout"] = bars["t"][out].tolist()
     starts = {session.open_ms for session in market.sessions_between(start_ms, end_ms)}
     gap = (bars["o"] / bars["c"].shift(1) - 1).abs()
-    found["price_gap"] = bars["t"][bars["t"].isin(starts) & (gap > 0.02)].tolist()
+    times["price_gap"] = bars["t"][bars["t"].isin(starts) & (gap > 0.02)].tolist()
     silent = bars["t"].diff() > 16 * MINUTE
-    found["feed_freshness"] = (bars["t"].shift(1)[silent] + 17 * MINUTE).astype(int).tolist()
+    times["feed_freshness"] = (bars["t"].shift(1)[silent] + 17 * MINUTE).astype(int).tolist()
     bad_news = [
         pd.Timestamp(article["published_utc"]).value // 1_000_000
         for article in Newsroom(market).articles(start_ms, end_ms)
         for insight in article.get("insights", [])
         if insight["ticker"] == symbol and insight["sentiment"] == "negative"
     ]
-    near = [at for at in found["abnormal_volume"] if any(abs(at - news) < 10 * MINUTE for news in bad_news)]
-    return found | {"news_impact": near}
+    near = [at for at in times["abnormal_volume"] if any(abs(at - news) < 10 * MINUTE for news in bad_news)]
+    return times | {"news_impact": near}
 
 
 @pytest.mark.parametrize(("calendar", "symbols"), [("24/7", 24), ("24/7", 5), ("XNYS", 24), ("XNYS", 5)])
@@ -108,12 +108,3 @@ def test_market_anomalies_on_one_symbol_lie_apart():
     for symbol in market.instruments:
         minutes = [anomaly.minute for anomaly in planned if anomaly.symbol == symbol and anomaly.kind in kinds]
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(minutes))
-
-
-def test_labels_are_shown_once_they_have_begun(served):
-    labels = served.get("/simulator/labels").json()["labels"]
-    assert labels
-    assert all(label["start_ms"] <= NOON for label in labels)
-    recent = served.get("/simulator/labels", from_ms=NOON - 10 * MINUTE, to_ms=NOON).json()["labels"]
-    assert 0 < len(recent) < len(labels)
-    assert all(label["end_ms"] >= NOON - 10 * MINUTE for label in recent)
