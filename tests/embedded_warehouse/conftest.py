@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import snowflake.connector
@@ -83,3 +84,14 @@ def run(session: SnowflakeConnection, sql: str, params: object = None) -> list[t
 def run_fixture() -> Callable[..., list[tuple]]:
     """Execute one statement and return its rows."""
     return run
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
+    """A server of the test's own, with a password."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls" / "ca-bundle.pem"))
+    running = Launcher(tmp_path, password="the-right-word").start()
+    yield running
+    if running.process.poll() is None:
+        running.close_sessions()
+        running.stop()

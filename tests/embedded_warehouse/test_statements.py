@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from snowflake.connector.errors import Error, ProgrammingError
 from snowflake.connector.pandas_tools import write_pandas
 
 
@@ -54,13 +53,6 @@ def test_a_column_can_be_described(session, run, sql):
     assert found == [("PX", "what it's worth"), ("QTY", None)]
 
 
-def test_several_columns_are_dropped_at_once(session, run):
-    run(session, "create table wide (a int, b int, c int)")
-    run(session, "alter table wide drop column a, c")
-    run(session, "insert into wide values (1)")
-    assert run(session, "select * from wide") == [(1,)]
-
-
 def test_write_pandas_loads_a_frame(session, run):
     run(session, "create table frame (SYMBOL varchar, CLOSE float)")
     frame = pd.DataFrame({"SYMBOL": ["MSFT", "AAPL"], "CLOSE": [1.5, 2.5]})
@@ -87,19 +79,3 @@ def test_one_staged_file_is_removed(session, run, tmp_path):
     assert run(session, "remove @inbox/a.csv") == [("inbox/a.csv", "removed")]
     assert [row[0] for row in run(session, "list @inbox")] == ["inbox/b.csv"]
     assert run(session, "remove @inbox/a.csv") == []
-
-
-@pytest.mark.parametrize(
-    "sql", ["select no_such_function(1)", "selec 1", "select * from nowhere", "select 'x'::int", "call nothing()"]
-)
-def test_a_bad_statement_is_an_error_at_once(session, run, sql):
-    with pytest.raises(ProgrammingError):
-        run(session, sql)
-    assert run(session, "select 1") == [(1,)]
-
-
-def test_a_missing_value_is_an_error_with_its_number(session, run):
-    run(session, "create table strict (id int not null)")
-    with pytest.raises(Error) as raised:
-        run(session, "insert into strict values (null)")
-    assert raised.value.errno == 100072

@@ -124,24 +124,3 @@ def test_a_transaction_that_read_before_a_change_must_be_repeated(session, conne
     run(session, "rollback")
     run(session, "update ledger set qty = qty + 1")
     assert run(session, "select qty from ledger") == [(6,)]
-
-
-@pytest.mark.embedded
-def test_a_client_that_went_away_gives_up_its_transaction(session, connect, run):
-    """The launcher of these tests waits two idle seconds; the other session waits for the table meanwhile."""
-    other = connect()
-    run(session, "insert into ledger values (1, 0)")
-    run(session, "begin")
-    run(session, "update ledger set qty = 99")
-    run(other, "update ledger set qty = qty + 1")
-    assert run(other, "select qty from ledger") == [(1,)]
-    with pytest.raises(ProgrammingError, match="rolled back after an earlier error or timeout"):
-        run(session, "commit")
-
-
-def test_closing_a_session_rolls_back(connect, run):
-    first, second = connect(), connect()
-    run(first, "begin")
-    run(first, "insert into ledger values (1, 1)")
-    first.close()
-    assert run(second, COUNT) == [(0,)]

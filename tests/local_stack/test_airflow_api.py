@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +11,8 @@ import pytest
 
 from include.local_stack.airflow_api import AirflowApi
 from include.surveillance.errors import SurveillanceError
+
+IMPORT_ERRORS: list[dict[str, str]] = []
 
 
 class Server(BaseHTTPRequestHandler):
@@ -23,8 +26,15 @@ class Server(BaseHTTPRequestHandler):
             self.answer(401, {"detail": "Invalid credentials"})
 
     def do_GET(self):
-        if self.path.startswith("/api/v2/dags"):
+        if self.path.startswith("/api/v2/dags?"):
             self.answer(200, {"dags": [{"dag_id": "land_raw"}]})
+        elif self.path == "/api/v2/importErrors":
+            self.answer(200, {"import_errors": IMPORT_ERRORS})
+        elif "/taskInstances" in self.path:
+            task = {"task_id": "land", "map_index": 2, "state": "failed", "rendered_map_index": "raw.bars"}
+            self.answer(200, {"task_instances": [task], "total_entries": 1})
+        elif "/dagRuns/" in self.path:
+            self.answer(200, {"dag_run_id": "run", "state": self.path.rpartition("/")[2]})
         else:
             self.answer(200, "<!doctype html>", "text/html; charset=utf-8")
 
@@ -61,3 +71,30 @@ def test_a_wrong_password_is_told(address):
 def test_a_page_without_its_plugin_is_told(address):
     with pytest.raises(SurveillanceError, match="Airflow has no /surveillance/api/alerts: its plugins did not load"):
         AirflowApi(address, "admin", "right").shown_alerts()
+
+
+def test_dags_are_waited_for_until_one_cannot_come(address, monkeypatch):
+    airflow = AirflowApi(address, "admin", "right")
+    airflow.wait_for_dags(["land_raw"])
+    with pytest.raises(SurveillanceError, match=r"Airflow lacks \['notify_alerts'\] after 0 s; see dag-processor.log"):
+        airflow.wait_for_dags(["land_raw", "notify_alerts"], timeout=0)
+    broken = {"filename": "dags/notify.py", "stack_trace": "Traceback\n  line 1\nNameError: x\n"}
+    monkeypatch.setattr(sys.modules[__name__], "IMPORT_ERRORS", [broken])
+    with pytest.raises(SurveillanceError, match=r"could not load the DAGs: dags/notify.py: NameError: x"):
+        airflow.wait_for_dags(["notify_alerts"])
+
+
+def test_a_run_that_has_succeeded_is_returned(address):
+    assert AirflowApi(address, "admin", "right").wait("land_raw", "success", 0)["dag_run_id"] == "run"
+
+
+@pytest.mark.parametrize(
+    ("run_id", "said"),
+    [
+        ("failed", "land_raw failed in land raw.bars; its log in Airflow says why"),
+        ("queued", r"land_raw is still queued after 0 s \(land\[2\]=failed\); see its log"),
+    ],
+)
+def test_a_run_that_does_not_succeed_names_its_tasks(address, run_id, said):
+    with pytest.raises(SurveillanceError, match=said):
+        AirflowApi(address, "admin", "right").wait("land_raw", run_id, 0)

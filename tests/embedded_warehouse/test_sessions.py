@@ -1,0 +1,61 @@
+"""Sessions: a password, and nothing left behind by a client that went away."""
+
+from __future__ import annotations
+
+import logging
+
+import certifi
+import pytest
+import snowflake.connector.errors as snowflake_errors
+from snowflake.connector.errors import ProgrammingError
+
+COUNT = "select count(*) from ledger"
+
+
+@pytest.fixture
+def _ledger(session, run):
+    run(session, "create table ledger (id int, qty int)")
+
+
+@pytest.mark.embedded
+@pytest.mark.usefixtures("_ledger")
+def test_a_client_that_went_away_gives_up_its_transaction(session, connect, run):
+    """The launcher of these tests waits two idle seconds; the other session waits for the table meanwhile."""
+    other = connect()
+    run(session, "insert into ledger values (1, 0)")
+    run(session, "begin")
+    run(session, "update ledger set qty = 99")
+    run(other, "update ledger set qty = qty + 1")
+    assert run(other, "select qty from ledger") == [(1,)]
+    with pytest.raises(ProgrammingError, match="rolled back after an earlier error or timeout"):
+        run(session, "commit")
+
+
+@pytest.mark.usefixtures("_ledger")
+def test_closing_a_session_rolls_back(connect, run):
+    first, second = connect(), connect()
+    run(first, "begin")
+    run(first, "insert into ledger values (1, 1)")
+    first.close()
+    assert run(second, COUNT) == [(0,)]
+
+
+@pytest.mark.embedded
+def test_another_password_is_refused_and_none_is_written_down(own, run, caplog, monkeypatch):
+    # dbt, when it has run in this process, keeps the connector's log to itself.
+    monkeypatch.setattr(logging.getLogger("snowflake.connector"), "propagate", True)
+    caplog.set_level("DEBUG", "snowflake.connector")
+    with pytest.raises(snowflake_errors.DatabaseError, match="Incorrect username or password"):
+        own.connect(password="mistaken-word")
+    run(own.connect(), "select 1")
+    assert "snowflake.connector" in caplog.text
+    for text in (caplog.text, (own.folder / "log").read_text()):
+        assert "mistaken-word" not in text
+        assert own.password not in text
+
+
+@pytest.mark.embedded
+def test_a_client_that_does_not_know_the_authority_is_refused_by_itself(own, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    with pytest.raises(snowflake_errors.Error, match=r"(?i)certificate|ssl"):
+        own.connect(login_timeout=3)

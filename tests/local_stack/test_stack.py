@@ -1,0 +1,65 @@
+"""The stack under real conditions: components start in order, stop in reverse; failures are told."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from include.local_stack.components import Component
+from include.local_stack.errors import StackError
+from include.local_stack.stack import clean, state_folder
+
+
+def test_components_start_in_order_and_stop_in_reverse(stack, server, journal):
+    components = [server("first"), server("second")]
+    stack.supervisor.start(components, stack.environment)
+    stack._bring_up(components[:1])
+    stack._bring_up(components[1:])
+    assert stack.supervisor.running()
+    stack.stop()
+    assert not stack.supervisor.running()
+    assert journal.read_text().splitlines() == ["first started", "second started", "second stopped", "first stopped"]
+
+
+def test_a_component_that_ends_is_told_with_the_end_of_its_log(stack):
+    broken = Component("broken", [sys.executable, "-c", "raise SystemExit('no such market')"], lambda _: False)
+    stack.supervisor.start([broken], stack.environment)
+    with pytest.raises(StackError, match="broken ended while it started") as error:
+        stack._bring_up([broken])
+    assert "no such market" in str(error.value)
+
+
+def test_a_component_that_never_becomes_healthy_is_given_up(stack, server):
+    component = server("slow")
+    deaf = Component("deaf", component.command, lambda _: False, limit_seconds=0)
+    stack.supervisor.start([deaf], stack.environment)
+    with pytest.raises(StackError, match="deaf is not healthy after 0 s"):
+        stack._bring_up([deaf])
+
+
+def test_a_running_stack_is_not_started_twice(stack, server):
+    stack.supervisor.start([server("only")], stack.environment)
+    with pytest.raises(StackError, match="already running"):
+        stack.start()
+
+
+def test_a_running_stack_is_not_removed(stack, server):
+    stack.supervisor.start([server("only")], stack.environment)
+    with pytest.raises(StackError, match="stop it with `make stop` first"):
+        clean(stack.state)
+    stack.stop()
+    clean(stack.state)
+    assert not stack.state.exists()
+
+
+def test_every_address_is_named_and_the_login_with_its_password(stack):
+    addresses = stack.addresses()
+    assert stack.credentials["AIRFLOW_ADMIN_PASSWORD"] in addresses["airflow"]
+    for name in ("postgres", "redis", "kafka", "warehouse", "simulator"):
+        assert addresses[name].endswith(f":{getattr(stack.ports, name)}")
+
+
+def test_the_state_folder_is_the_users_or_the_projects(tmp_path):
+    assert state_folder({"STACK_STATE": str(tmp_path)}) == tmp_path
+    assert state_folder({"STACK_STATE": ""}).name == ".local" or state_folder({}).is_dir()
