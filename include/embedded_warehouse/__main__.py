@@ -1,4 +1,4 @@
-"""``python -m include.embedded_warehouse --db-path DIR --database MARKET --port 18821 --tls DIR``"""
+"""The server's command line: ``python -m include.embedded_warehouse --db-path DIR --port 18821 --tls DIR``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ def arguments() -> argparse.Namespace:
         prog="python -m include.embedded_warehouse",
         description="Embedded warehouse: Snowflake's dialect and protocol emulated on DuckDB. Not Snowflake.",
     )
-    parser.add_argument("--db-path", type=Path, required=True, help="folder of the database files")
+    parser.add_argument("--db-path", type=Path, required=True, dest="folder", help="folder of the database files")
     parser.add_argument("--database", default="MARKET", help="created when missing (default MARKET)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=18821)
     parser.add_argument("--tls", type=Path, help="folder of the certificates, made when missing; plain HTTP without")
-    parser.add_argument("--tls-name", action="append", default=[], help="host name beside localhost, repeatable")
+    parser.add_argument(
+        "--tls-name",
+        action="append",
+        default=["localhost"],
+        dest="tls_names",
+        help="host name beside localhost, repeatable",
+    )
     parser.add_argument("--allow-remote", action="store_true", help="listen on an address that is not loopback")
     parser.add_argument("--idle-session", type=float, default=IDLE_SESSION, help="seconds until it is closed")
     parser.add_argument("--idle-transaction", type=float, default=IDLE_TRANSACTION, help="seconds until rolled back")
@@ -62,19 +68,7 @@ def main() -> int:
 def serve(args: argparse.Namespace) -> None:
     from include.embedded_warehouse import launcher  # only once the versions are known to fit
 
-    options = launcher.Options(
-        folder=args.db_path,
-        database=args.database,
-        host=args.host,
-        port=args.port,
-        tls=args.tls,
-        tls_names=("localhost", *args.tls_name),
-        password=args.password,
-        allow_remote=args.allow_remote,
-        idle_session=args.idle_session,
-        idle_transaction=args.idle_transaction,
-    )
-    launcher.serve(options)
+    launcher.serve(launcher.Options(**vars(args)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ class Certificates:
     bundle: Path
 
 
-def ensure_certificates(folder: str | Path, names: tuple[str, ...] = ("localhost",)) -> Certificates:
+def ensure_certificates(folder: str | Path, names: Sequence[str] = ("localhost",)) -> Certificates:
     """Return the certificates for 127.0.0.1 and ``names`` in ``folder``.
 
     They are made anew when missing, near their end, or when a name is not among theirs. The authority's private
@@ -42,7 +43,7 @@ def ensure_certificates(folder: str | Path, names: tuple[str, ...] = ("localhost
     return files
 
 
-def _usable(files: Certificates, names: tuple[str, ...]) -> bool:
+def _usable(files: Certificates, names: Sequence[str]) -> bool:
     if not all(path.exists() for path in (files.key, files.certificate, files.bundle)):
         return False
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
@@ -51,7 +52,7 @@ def _usable(files: Certificates, names: tuple[str, ...]) -> bool:
     return fresh and set(names) <= set(known.get_values_for_type(x509.DNSName))
 
 
-def _create(files: Certificates, names: tuple[str, ...]) -> None:
+def _create(files: Certificates, names: Sequence[str]) -> None:
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = (
         _builder("embedded warehouse CA", "embedded warehouse CA", authority_key)

@@ -33,7 +33,7 @@ class Options:
     host: str
     port: int
     tls: Path | None
-    tls_names: tuple[str, ...]
+    tls_names: list[str]
     password: str | None
     allow_remote: bool
     idle_session: float

@@ -1,4 +1,4 @@
-"""``python -m include.local_stack COMMAND``: the platform on this machine."""
+"""The command line of the local stack: ``python -m include.local_stack COMMAND``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def up(replay: Replay = None) -> None:
 @app.command()
 def demo(duration: Duration = None, replay: Replay = None) -> None:
     """Start everything, backfill, go live and print each alert."""
-    from include.local_stack.demo import run
+    from include.local_stack.demo import run  # loads Kafka's and the warehouse's clients, which nothing else needs
 
     with _stack(replay) as stack:
         try:

@@ -118,10 +118,7 @@ def _connections(
 
 
 def _warehouse(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
-    """Variables for dbt and a shell; the hook reads the connection.
-
-    The stack's own CA is the reason why no setting differs from the cloud's.
-    """
+    """Return variables for dbt and a shell; thanks to the stack's own CA no setting differs from the cloud's."""
     return {
         **{f"SNOWFLAKE_{name.upper()}": value for name, value in WAREHOUSE.items()},
         "WAREHOUSE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],

@@ -25,10 +25,7 @@ VENDOR = "https://api.polygon.io"
 
 @dataclass(frozen=True)
 class Market:
-    """One market.
-
-    ``mode`` is synthetic, replay or vendor; ``shift_ms`` is how far a replay's recorded time lies in the past.
-    """
+    """A market of mode synthetic, replay or vendor; a replay's recorded time lies ``shift_ms`` in the past."""
 
     mode: str = "synthetic"
     file: str | None = None

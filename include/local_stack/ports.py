@@ -28,11 +28,7 @@ class Ports:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Ports:
-        """Read the ports that are set.
-
-        Raises:
-            StackError: a variable is not a port number.
-        """
+        """Read the ports that are set; raise StackError when a variable is not a port number."""
         given = {field.name: env[variable(field.name)] for field in fields(cls) if env.get(variable(field.name))}
         for name, value in given.items():
             if not value.isdecimal() or not 0 < int(value) < 65536:
@@ -40,11 +36,7 @@ class Ports:
         return cls(**{name: int(value) for name, value in given.items()})
 
     def check_free(self, names: list[str]) -> None:
-        """Check that every port of ``names`` can be listened on.
-
-        Raises:
-            PortInUseError: another program or component has one of them.
-        """
+        """Raise PortInUseError when another program or component has a port of ``names``."""
         with ExitStack() as held:
             for name in names:
                 probe = held.enter_context(socket.socket())

@@ -20,10 +20,7 @@ NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """A program that must be installed.
-
-    ``find`` returns its path, or None when it is missing; ``packages`` are Debian's, in order of preference.
-    """
+    """A program: ``find`` returns its path or None; ``packages`` are Debian's, in order of preference."""
 
     name: str
     packages: tuple[str, ...]

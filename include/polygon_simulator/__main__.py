@@ -1,4 +1,4 @@
-"""Command line of the simulator."""
+"""The command line of the simulator."""
 
 from __future__ import annotations
 
