@@ -10,8 +10,8 @@ import pytest
 from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, VendorError, VendorUnavailableError
 from include.surveillance.polygon.client import Polygon, poll_each
+from tests.polygon_simulator.constants import KEY, MINUTE, NOON
 
-KEY, MINUTE, NOON = "a-key-for-tests", 60_000, 1_790_078_400_000
 FROM = NOON - 10 * MINUTE
 SYMBOLS = ["MSFT", "AAPL", "KO", "JPM", "XOM", "NVDA"]
 

@@ -15,8 +15,8 @@ from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorError, VendorUnavailableError
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Bar, Reject, Watermark
+from tests.polygon_simulator.constants import KEY, MINUTE, NOON
 
-KEY, MINUTE, NOON = "a-key-for-tests", 60_000, 1_790_078_400_000
 FROM = NOON - 60 * MINUTE
 FOREVER = 99
 
