@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from include.orchestration.callbacks import report_task_failure
 from include.orchestration.marts import render
-from include.orchestration.marts.render import name_what_failed, publish
+from include.orchestration.marts.render import publish_files, raise_failed_nodes
 from include.surveillance.errors import SurveillanceError
 
 PRODUCER = "dbt.dbt_producer_watcher"
@@ -127,20 +127,20 @@ def test_a_failed_build_is_told_of_once(group, monkeypatch, ended, told):
 
 def test_the_failure_names_the_nodes_that_failed_by_themselves(tmp_path):
     (tmp_path / "target").mkdir()
-    name_what_failed(str(tmp_path))  # dbt died before it wrote
+    raise_failed_nodes(str(tmp_path))  # dbt died before it wrote
     told = {"model.a": "success", "test.b": "pass", "model.c": "error", "test.d": "fail", "model.e": "skipped"}
     results = [{"unique_id": name, "status": status} for name, status in told.items()]
     (tmp_path / "target" / "run_results.json").write_text(json.dumps({"results": results}))
     with pytest.raises(SurveillanceError, match=r"wrong: model\.c \(error\), test\.d \(fail\)$"):
-        name_what_failed(str(tmp_path), context={})
+        raise_failed_nodes(str(tmp_path), context={})
     (tmp_path / "target" / "run_results.json").write_text(json.dumps({"results": results[:2]}))
-    name_what_failed(str(tmp_path))
+    raise_failed_nodes(str(tmp_path))
 
 
 def test_results_are_published_whole_and_only_when_written(tmp_path, monkeypatch):
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "run_results.json").write_text("{}")
-    publish(str(tmp_path), ["run_results.json"])  # no folder is named: nothing to do
+    publish_files(str(tmp_path), ["run_results.json"])  # no folder is named: nothing to do
     monkeypatch.setenv("DBT_DOCS_DIR", str(tmp_path / "docs"))
-    publish(str(tmp_path), ["run_results.json", "catalog.json"], context={})
+    publish_files(str(tmp_path), ["run_results.json", "catalog.json"], context={})
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["run_results.json"]

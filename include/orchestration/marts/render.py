@@ -1,7 +1,7 @@
 """dbt's graph as Airflow tasks: one task per dbt node and one for its data tests, drawn from the manifest.
 
-The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task then tells the outcome of its
-own node. That costs one start of dbt a run instead of one per node.
+The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task then reports the outcome of
+its own node. That costs one start of dbt a run instead of one per node.
 """
 
 from __future__ import annotations
@@ -39,14 +39,12 @@ from include.surveillance.errors import SurveillanceError
 LOG = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
-
-
 # What dbt calls nodes that failed by themselves, not because of another.
-WRONG = ("error", "fail", "runtime error")
+FAILED = ("error", "fail", "runtime error")
 
 
-class ConnectionProfile(SnowflakeBaseProfileMapping):
-    """Cosmos's mapping for what the connection holds, a password or a key pair; chosen when a task runs.
+class ConnectionProfile(SnowflakeBaseProfileMapping):  # type: ignore[misc]  # Cosmos ships no types
+    """Chooses Cosmos's mapping for what the connection holds, a password or a key pair, when a task runs.
 
     Drawing the graph asks for no connection.
     """
@@ -59,11 +57,11 @@ class ConnectionProfile(SnowflakeBaseProfileMapping):
 
     @property
     def profile(self) -> dict[str, Any]:
-        return self._mapping.profile
+        return dict(self._mapping.profile)
 
     @property
     def env_vars(self) -> dict[str, str]:
-        return self._mapping.env_vars
+        return dict(self._mapping.env_vars)
 
 
 PROFILE = ProfileConfig(
@@ -74,7 +72,7 @@ PROFILE = ProfileConfig(
 
 
 def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
-    """The whole dbt project as a task group; call it inside a DAG.
+    """Make a task group of the whole dbt project; call it inside a DAG.
 
     Cosmos copies the project to a temporary folder for each run, so dbt writes nothing into the project's own.
 
@@ -103,7 +101,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             invocation_mode=InvocationMode.SUBPROCESS,
             dbt_executable_path=Path(__file__).with_name("dbt"),
             setup_operator_args={
-                "callback": [publish, name_what_failed],
+                "callback": [publish_files, raise_failed_nodes],
                 "callback_args": {"names": ["run_results.json"]},
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
@@ -115,17 +113,17 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
             "append_env": True,
             # The next run repeats the build; a retried task would start a dbt of its own for its one node.
             "retries": 0,
-            # To be told the outcome takes milliseconds.
+            # To learn the outcome takes milliseconds.
             "queue": Queue.SHORT,
             "on_failure_callback": report_unless_dbt_failed,
         },
     )
-    _tell_all_at_once(group)
+    _release_all_at_once(group)
     return group
 
 
-def _tell_all_at_once(group: DbtTaskGroup) -> None:
-    """Let every task tell its node's outcome as soon as dbt, which has kept the order, is done.
+def _release_all_at_once(group: DbtTaskGroup) -> None:
+    """Let every task report its node's outcome as soon as dbt, which has kept the order, is done.
 
     Each layer of the graph that waited for the one before would cost a loop of the scheduler, and tasks that wait
     while dbt runs take the processor from it. The edges between the nodes are for the eye.
@@ -135,12 +133,12 @@ def _tell_all_at_once(group: DbtTaskGroup) -> None:
         if isinstance(task, BaseConsumerSensor):
             # A producer that was cleared is skipped, which is not "one done": each node then runs dbt after the others.
             task.trigger_rule = TriggerRule.ONE_DONE if task.upstream_task_ids else TriggerRule.ALL_DONE
-            # At the first look Cosmos would run a node on its own for which a failed dbt told no outcome.
+            # At the first look Cosmos would run a node on its own for which a failed dbt left no outcome.
             task.poke_retry_number = 1
             producer >> task
 
 
-def publish(project: str, names: Iterable[str], **_: Any) -> None:
+def publish_files(project: str, names: Iterable[str], **_: Any) -> None:
     """Copy files out of dbt's target folder to the one named by DBT_DOCS_DIR, or nowhere when that is not set.
 
     Each file appears whole or not at all; one that dbt died too early to write is left as it was.
@@ -155,22 +153,22 @@ def publish(project: str, names: Iterable[str], **_: Any) -> None:
             unfinished.replace(Path(folder, name))
 
 
-def name_what_failed(project: str, **_: Any) -> None:
-    """Fail with the nodes that dbt found wrong, where it lived to write its results.
+def raise_failed_nodes(project: str, **_: Any) -> None:
+    """Fail with the names of the nodes that failed, where dbt lived to write its results.
 
     Raises:
-        SurveillanceError: some are.
+        SurveillanceError: at least one node failed.
     """
     if not (written := Path(project, "target", "run_results.json")).exists():
         return
     results = json.loads(written.read_text())["results"]
-    wrong = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in WRONG]
-    if wrong:
-        raise SurveillanceError(f"dbt found wrong: {', '.join(wrong)}")
+    failed = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in FAILED]
+    if failed:
+        raise SurveillanceError(f"dbt found wrong: {', '.join(failed)}")
 
 
 def report_unless_dbt_failed(context: dict[str, Any]) -> None:
-    """Tell of a failed task, but not of each node of a failed build: the task that runs dbt has told of that once."""
+    """Notify of a failed task, but not of each node of a failed build, which the task that runs dbt has reported."""
     ti, producer = context["ti"], context["task"].producer_task_id
     try:
         state = ti.get_task_states(ti.dag_id, task_ids=[producer], run_ids=[ti.run_id])[ti.run_id][producer]

@@ -17,38 +17,34 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from io import TextIOBase
 from pathlib import Path
-from threading import BoundedSemaphore, Lock, Thread, local
-from time import monotonic, sleep
+from threading import BoundedSemaphore, Lock, local
 from typing import Any
 
 import httpx
-import psutil
 from airflow import __version__ as airflow_version
 from airflow.sdk._shared import secrets_masker
+from airflow.sdk.api.client import Client
+from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from airflow.sdk.bases.xcom import BaseXCom
-from airflow.sdk.definitions._internal import contextmanager as current
-from airflow.sdk.execution_time import context as running
+from airflow.sdk.definitions._internal import contextmanager as sdk_context
+from airflow.sdk.execution_time import context as runner_context
 from airflow.sdk.execution_time import coordinator, supervisor, task_runner
 from airflow.sdk.execution_time.comms import SetRenderedMapIndex
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, finalize, run
-from structlog.contextvars import bound_contextvars
+
+from include.orchestration.runtime import task_log
+from include.orchestration.runtime.heartbeats import process_heart
 
 LOG = logging.getLogger(__name__)
 # It rests on private parts of Airflow, which were read and tried in these versions only.
 TESTED_AIRFLOW = ("3.3.2",)
-# Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 45 s. A poll is over before it would
-# be heard of: a heartbeat for each would be a third call to Airflow beside its first and last.
-SILENT_SECONDS, LOOK_SECONDS = 28.0, 2.0
 # To Airflow at a time, of all tasks of a process.
 CALLS_AT_ONCE = 16
 # Whose lists are kept.
@@ -56,7 +52,7 @@ RUNS_AT_ONCE = 8
 
 
 class InProcessCoordinator(coordinator.BaseCoordinator):
-    """Runs a task in the process that it is called in; in an Airflow that it was not tried with, as usual."""
+    """Runs a task in the process that calls it; in an Airflow that it was not tried with, as usual."""
 
     def execute_task(
         self, *, what: Any, dag_rel_path: Any, bundle_info: Any, client: Any, logger: Any = None, **kwargs: Any
@@ -68,30 +64,27 @@ class InProcessCoordinator(coordinator.BaseCoordinator):
             return coordinator._PythonCoordinator().execute_task(
                 what=what, dag_rel_path=dag_rel_path, bundle_info=bundle_info, client=client, logger=logger, **kwargs
             )
-        state = InProcessSupervisor.run(what, dag_rel_path, bundle_info, _connected(client), logger)
+        state = InProcessSupervisor.run(what, dag_rel_path, bundle_info, _connect(client), logger)
         return self.ExecutionResult(0, state.value)
 
 
 class InProcessSupervisor(supervisor.InProcessTestSupervisor):
-    """What a task asks of Airflow, answered without a process between; fewer calls than usual."""
+    """Answers what a task asks of Airflow without a process between, by fewer calls than usual."""
+
+    answers: deque[Any]
 
     @classmethod
     def run(cls, what: Any, dag_rel_path: Any, bundle_info: Any, client: Any, logger: Any) -> Any:
-        """One task, from start to its last state, which is returned."""
-        from airflow.sdk.api.datamodels._generated import TaskInstanceState
-
+        """Run one task from its start to its last state, and return that."""
         share_process()
-        heart = _heart(os.getpid())
-        overseer = cls(id=what.id, pid=os.getpid(), process=heart.process, process_log=logger, client=client)
-        overseer.ti, overseer.answers = what, deque()
+        heart = process_heart(os.getpid())
+        lane = cls(id=what.id, pid=os.getpid(), process=heart.process, process_log=logger, client=client)
+        lane.ti, lane.answers = what, deque()
         began = datetime.now(UTC)
-        served = client.task_instances.start(what.id, overseer.pid, began)
-        overseer._should_retry = served.should_retry
-        with ExitStack() as during:
-            during.enter_context(_set(_OVERSEER, overseer))
-            during.enter_context(heart.beating(overseer))
-            during.enter_context(_logging_to(logger, what))
-            dag, bundle = _dag(bundle_info.name, bundle_info.version, os.fspath(dag_rel_path), what.dag_id)
+        served = client.task_instances.start(what.id, lane.pid, began)
+        lane._should_retry = served.should_retry
+        with _set_supervisor(lane), heart.beat(lane), task_log.write_to(logger, what):
+            dag, bundle = _load_dag(bundle_info.name, bundle_info.version, os.fspath(dag_rel_path), what.dag_id)
             task = InProcessTask.model_construct(
                 **what.model_dump(exclude_unset=True),
                 task=dag.task_dict[what.task_id],
@@ -106,13 +99,13 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
             state, _, error = run(task, context, logger)
             context["exception"] = error
             finalize(task, state, context, logger, error)
-            overseer.update_task_state_if_needed()
+            lane.update_task_state_if_needed()
         return state
 
     def ask(self, msg: Any) -> Any:
-        """What the task wants to know or do."""
-        # Meanwhile nobody asks for the task: what masks a secret would tell it back for ever.
-        with _set(_OVERSEER, None):
+        """Answer what the task wants to know or do."""
+        # Meanwhile nobody asks for the task: what masks a secret would send it back for ever.
+        with _set_supervisor(None):
             self._handle_request(msg, supervisor.log, 0)
         return self.answers.popleft()
 
@@ -129,7 +122,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
 
 
 class InProcessTask(RuntimeTaskInstance):
-    """A task instance that shares what its run is mapped over with the next one in this process."""
+    """Shares the list that its run is mapped over with the next task instance in this process."""
 
     def xcom_pull(self, *args: Any, **kwargs: Any) -> Any:
         # What another task has returned as a whole is final; what it pushes under other keys may still come or change.
@@ -138,33 +131,34 @@ class InProcessTask(RuntimeTaskInstance):
         # All mapped tasks of a run ask for the one list that they are mapped over, and to read hundreds of entries
         # costs a seventh of a poll. Tries of a run that was cleared ask anew.
         asked = (self.dag_id, self.run_id, self.try_number, repr(kwargs))
-        with _PULLING:
-            if asked not in _PULLED:
-                if len(_PULLED) >= RUNS_AT_ONCE:
-                    _PULLED.clear()
-                _PULLED[asked] = super().xcom_pull(**kwargs)
-            return _PULLED[asked]
+        with _XCOM_LOCK:
+            if asked not in _XCOMS:
+                if len(_XCOMS) >= RUNS_AT_ONCE:
+                    _XCOMS.clear()
+                _XCOMS[asked] = super().xcom_pull(**kwargs)
+            return _XCOMS[asked]
 
 
-_OVERSEER: ContextVar[InProcessSupervisor | None] = ContextVar("overseer", default=None)
-_TASK_LOG: ContextVar[Any] = ContextVar("task_log", default=None)
-_PULLING, _PULLED = Lock(), dict[tuple[Any, ...], Any]()
-_PARSING, _PARSED = Lock(), dict[tuple[str, str | None, str], tuple[int, Any, Any]]()
+_SUPERVISOR: ContextVar[InProcessSupervisor | None] = ContextVar("supervisor", default=None)
+_XCOM_LOCK, _XCOMS = Lock(), dict[tuple[Any, ...], Any]()
+_DAG_LOCK, _DAGS = Lock(), dict[tuple[str, str | None, str], tuple[int, Any, Any]]()
 
 
-def _dag(bundle_name: str, version: str | None, path: str, dag_id: str) -> tuple[Any, Any]:
-    """The DAG and its bundle; parsed again when its file has changed."""
+def _load_dag(bundle_name: str, version: str | None, path: str, dag_id: str) -> tuple[Any, Any]:
+    """Return the DAG and its bundle; parse its file again when that has changed."""
+    # These read Airflow's settings when they are imported.
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    place = (bundle_name, version, path)
-    with _PARSING:
-        changed, bag, bundle = _PARSED.get(place, (None, None, None))
+    source = (bundle_name, version, path)
+    with _DAG_LOCK:
+        parsed_at, bag, bundle = _DAGS.get(source, (None, None, None))
         if bundle is None:
             bundle = DagBundlesManager().get_bundle(name=bundle_name, version=version)
             bundle.initialize()
         file = Path(bundle.path, path)
-        if changed != (now := file.stat().st_mtime_ns):
+        changed_at = file.stat().st_mtime_ns
+        if bag is None or parsed_at != changed_at:
             bag = BundleDagBag(
                 dag_folder=os.fspath(file),
                 safe_mode=False,
@@ -172,36 +166,37 @@ def _dag(bundle_name: str, version: str | None, path: str, dag_id: str) -> tuple
                 bundle_path=bundle.path,
                 bundle_name=bundle_name,
             )
-            _PARSED[place] = now, bag, bundle
+            _DAGS[source] = changed_at, bag, bundle
         return bag.dags[dag_id], bundle
 
 
 @lru_cache(maxsize=1)
 def share_process() -> None:
-    """What Airflow's runner keeps once a process, as it has one for each task, is each thread's own from now on."""
-    task_runner.SUPERVISOR_COMMS = _Comms()
-    current._CURRENT_CONTEXT = running._CURRENT_CONTEXT = _Contexts()
-    # A task takes SIGTERM for its process; here it is Celery's, and other threads than the main one cannot take it.
-    take = signal.signal
-    signal.signal = lambda *given: take(*given) if _OVERSEER.get() is None else None
+    """Make each thread's own what Airflow's runner keeps once a process, as it has one for each task."""
+    # Stand-ins with the few methods that the runner calls.
+    task_runner.SUPERVISOR_COMMS = _Comms()  # type: ignore[assignment]
+    sdk_context._CURRENT_CONTEXT = runner_context._CURRENT_CONTEXT = _Contexts()  # type: ignore[assignment]
+    # A task sets a handler of SIGTERM for its process; here it is Celery's, and only the main thread could set one.
+    set_handler = signal.signal
+    signal.signal = lambda *given: set_handler(*given) if _SUPERVISOR.get() is None else None
     # Secrets of one task stay masked when the next one begins.
     secrets_masker.reset_secrets_masker = lambda: None
 
 
 class _Comms:
-    """The line to Airflow of whichever task asks."""
+    """Passes a task's message to the supervisor of its thread."""
 
     def send(self, msg: Any) -> Any:
-        if (overseer := _OVERSEER.get()) is None:
+        if (lane := _SUPERVISOR.get()) is None:
             raise RuntimeError(f"{type(msg).__name__}: no task runs in this thread that Airflow could be asked for")
-        return overseer.ask(msg)
+        return lane.ask(msg)
 
     async def asend(self, msg: Any) -> Any:
         return self.send(msg)
 
 
 class _Contexts(local):
-    """The stack of contexts of the tasks that run in one another, a thread's own."""
+    """Each thread's own stack of contexts, of tasks that run in one another."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
@@ -212,33 +207,31 @@ class _Contexts(local):
     def pop(self) -> Any:
         return self._stack.pop()
 
-    def __getitem__(self, place: int) -> Any:
-        return self._stack[place]
+    def __getitem__(self, index: int) -> Any:
+        return self._stack[index]
 
     def __len__(self) -> int:
         return len(self._stack)
 
 
 @contextmanager
-def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
-    before = variable.set(value)
+def _set_supervisor(lane: InProcessSupervisor | None) -> Iterator[None]:
+    before = _SUPERVISOR.set(lane)
     try:
         yield
     finally:
-        variable.reset(before)
+        _SUPERVISOR.reset(before)
 
 
-def _connected(client: Any) -> Any:
-    """A client with this task's token over the connections of all tasks."""
-    from airflow.sdk.api.client import Client
-
-    connected = Client(base_url=str(client.base_url), token="", transport=_calls(os.getpid()))
-    connected.auth = client.auth
+def _connect(client: Client) -> Client:
+    """Make a client with this task's token over the connections of all tasks."""
+    connected = Client(base_url=str(client.base_url), token="", transport=_process_calls(os.getpid()))
+    connected.auth = client.auth  # type: ignore[assignment]  # httpx types what it gives unlike what it takes
     return connected
 
 
 class Calls(httpx.HTTPTransport):
-    """Connections to Airflow that are kept from task to task."""
+    """Keeps connections to Airflow from task to task."""
 
     def __init__(self) -> None:
         # The server closes those that have been idle for 5 s.
@@ -251,101 +244,6 @@ class Calls(httpx.HTTPTransport):
 
 
 @lru_cache(maxsize=1)
-def _calls(pid: int) -> Calls:
-    """This process's own: connections do not live on in a fork."""
+def _process_calls(pid: int) -> Calls:
+    """The connections of process ``pid``, this one: they do not live on in a fork."""
     return Calls()
-
-
-@dataclass(eq=False)
-class Beat:
-    """When Airflow last heard of a task, and the lock under which it is told."""
-
-    overseer: InProcessSupervisor
-    heard: float = field(default_factory=monotonic)
-    telling: Any = field(default_factory=Lock)
-    over: bool = False
-
-
-class Heart:
-    """Of a process that runs many tasks: tells Airflow now and then that those live which take long."""
-
-    def __init__(self) -> None:
-        self.process = psutil.Process()
-        self._beats: set[Beat] = set()
-        Thread(target=self._look, daemon=True).start()
-
-    @contextmanager
-    def beating(self, overseer: InProcessSupervisor) -> Iterator[None]:
-        beat = Beat(overseer)
-        self._beats.add(beat)
-        try:
-            yield
-        finally:
-            self._beats.discard(beat)
-            # Waits for a beat on its way: the next call is for another state.
-            with beat.telling:
-                beat.over = True
-
-    def _look(self) -> None:
-        while True:
-            sleep(LOOK_SECONDS)
-            for beat in list(self._beats):
-                if monotonic() - beat.heard >= SILENT_SECONDS:
-                    self._tell(beat)
-
-    def _tell(self, beat: Beat) -> None:
-        overseer = beat.overseer
-        with beat.telling:
-            if beat.over:
-                return
-            try:
-                overseer.client.task_instances.heartbeat(overseer.id, pid=overseer.pid)
-                beat.heard = monotonic()
-            except Exception:
-                LOG.warning("task instance %s: Airflow did not take the heartbeat", overseer.id, exc_info=True)
-
-
-@lru_cache(maxsize=1)
-def _heart(pid: int) -> Heart:
-    """This process's own: threads do not live on in a fork."""
-    return Heart()
-
-
-@contextmanager
-def _logging_to(log: Any, what: Any) -> Iterator[None]:
-    """What is logged or printed by this thread meanwhile stands in the task's log."""
-    _listen(os.getpid())
-    about = {"dag_id": what.dag_id, "run_id": what.run_id, "task_id": what.task_id, "map_index": what.map_index}
-    with bound_contextvars(ti_id=str(what.id), try_number=what.try_number, **about), _set(_TASK_LOG, log):
-        yield
-
-
-@lru_cache(maxsize=1)
-def _listen(pid: int) -> None:
-    """With the first task: when it starts, Celery replaces what others have put there, and takes its own level."""
-    logging.getLogger().addHandler(_Handler(logging.INFO))
-    logging.getLogger("include").setLevel(logging.INFO)
-    sys.stdout = _Lines(sys.stdout)
-
-
-class _Handler(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if (log := _TASK_LOG.get()) is not None:
-            log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
-
-
-class _Lines(TextIOBase):
-    """Standard output: a task's lines go to its log, all others where they went before."""
-
-    def __init__(self, before: Any):
-        self._before = before
-
-    def write(self, text: str) -> int:
-        if (log := _TASK_LOG.get()) is None:
-            return self._before.write(text)
-        if line := text.rstrip():
-            log.info(line, logger="task.stdout")
-        return len(text)
-
-    def flush(self) -> None:
-        self._before.flush()

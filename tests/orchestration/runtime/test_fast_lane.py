@@ -21,7 +21,7 @@ from airflow.sdk.definitions._internal import contextmanager
 from airflow.sdk.execution_time import context, coordinator, supervisor, task_runner
 from structlog.testing import LogCapture
 
-from include.orchestration.runtime import fast_lane
+from include.orchestration.runtime import fast_lane, heartbeats, task_log
 
 FILE = """
 import logging
@@ -102,8 +102,8 @@ def log():
 
 @pytest.fixture(autouse=True)
 def one_client(monkeypatch):
-    monkeypatch.setattr(fast_lane, "_connected", lambda client: client)
-    fast_lane._PULLED.clear()
+    monkeypatch.setattr(fast_lane, "_connect", lambda client: client)
+    fast_lane._XCOMS.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def process(monkeypatch):
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     handlers, level = [*logging.getLogger().handlers], logging.getLogger().level
     fast_lane.share_process.cache_clear()
-    fast_lane._listen.cache_clear()
+    task_log._attach.cache_clear()
     yield
     logging.getLogger().handlers[:] = handlers
     logging.getLogger().setLevel(level)
@@ -208,9 +208,9 @@ def test_what_is_printed_and_logged_stands_in_the_task_log(airflow_database, fil
 def test_a_changed_file_is_parsed_again_and_only_then(airflow_database, file, log):
     for text in ("printed by", "printed by", "said by"):
         file.write_text(file.read_text().replace("printed by", text))
-        before = fast_lane._PARSED.get(("dags-folder", None, str(file)))
+        before = fast_lane._DAGS.get(("dags-folder", None, str(file)))
         run(Server(), file, log, "AAPL")
-    assert before is not fast_lane._PARSED["dags-folder", None, str(file)]
+    assert before is not fast_lane._DAGS["dags-folder", None, str(file)]
     assert "said by AAPL" in [entry["event"] for entry in log.of.entries]
 
 
@@ -221,9 +221,9 @@ def test_the_process_keeps_its_own_signals(airflow_database, file, log):
 
 
 def test_a_long_task_is_heard_of(airflow_database, file, log, monkeypatch):
-    fast_lane._heart.cache_clear()
-    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.1)
-    monkeypatch.setattr(fast_lane, "LOOK_SECONDS", 0.05)
+    heartbeats.process_heart.cache_clear()
+    monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 0.05)
     file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.5); print("printed'))
     server = Server()
     run(server, file, log, "AAPL")

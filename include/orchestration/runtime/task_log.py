@@ -1,0 +1,61 @@
+"""A task's own log in a process of many tasks: what its thread logs or prints stands there, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from io import TextIOBase
+from typing import Any, TextIO
+
+from structlog.contextvars import bound_contextvars
+
+_LOG: ContextVar[Any] = ContextVar("task_log", default=None)
+
+
+@contextmanager
+def write_to(log: Any, what: Any) -> Iterator[None]:
+    """Let what this thread logs or prints meanwhile stand in the log of task instance ``what``."""
+    _attach(os.getpid())
+    about = {"dag_id": what.dag_id, "run_id": what.run_id, "task_id": what.task_id, "map_index": what.map_index}
+    before = _LOG.set(log)
+    try:
+        with bound_contextvars(ti_id=str(what.id), try_number=what.try_number, **about):
+            yield
+    finally:
+        _LOG.reset(before)
+
+
+@lru_cache(maxsize=1)
+def _attach(pid: int) -> None:
+    """With the first task: when it starts, Celery replaces what others have put there, and takes its own level."""
+    logging.getLogger().addHandler(_Handler(logging.INFO))
+    logging.getLogger("include").setLevel(logging.INFO)
+    sys.stdout = _Lines(sys.stdout)
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if (log := _LOG.get()) is not None:
+            log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+class _Lines(TextIOBase):
+    """Standard output: a task's lines go to its log, all others where they went before."""
+
+    def __init__(self, before: TextIO):
+        self._before = before
+
+    def write(self, text: str) -> int:
+        if (log := _LOG.get()) is None:
+            return self._before.write(text)
+        if line := text.rstrip():
+            log.info(line, logger="task.stdout")
+        return len(text)
+
+    def flush(self) -> None:
+        self._before.flush()
