@@ -137,7 +137,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
     forms: dict[str, Counter[str]] = {}
     for alert in newest:
         forms.setdefault(alert.rule, Counter())[alert.form] += 1
-    replayed, differences = agreement.differences(
+    replayed, differences = agreement.compare_log(
         clients.kafka, len(clients.partitions), sessions=clients.sessions, book=clients.book
     )
     summary = Summary(

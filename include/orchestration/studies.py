@@ -1,11 +1,10 @@
-"""Reports of calibrate_rules and compare_parameters: made from the log as on the command line, linked from the run."""
+"""The reports of calibrate_rules and compare_parameters: made from bars of the log, linked from the run."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from include.orchestration import connections, forms
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import Settings
 
 if TYPE_CHECKING:
-    from include.surveillance.live.export import Export
+    from airflow.sdk import Context
+
+    from include.surveillance.studies.recorded import RecordedFiles
 
 PAGE = "/surveillance/reports"
 BARS_OF_THE_LOG = forms.bars_params(no_symbols="all of the log")
 """The part of a run's form that says which bars the report is made from."""
 
 
-def place(dag_id: str, run_id: str) -> str:
-    """Folder and address of a run's report below those of all reports; safe in both."""
+def report_path(dag_id: str, run_id: str) -> str:
+    """Return the path of a run's report below the folder, and below the address, of all reports; safe in both."""
     return "/".join(re.sub(r"[^A-Za-z0-9_-]+", "-", part) for part in (dag_id, run_id))
 
 
@@ -37,114 +40,83 @@ class ReportLink(BaseOperatorLink):
         from airflow.sdk.configuration import conf
 
         base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return f"{base}{PAGE}/{place(ti_key.dag_id, ti_key.run_id)}/"
+        return f"{base}{PAGE}/{report_path(ti_key.dag_id, ti_key.run_id)}/"
 
 
 class ReportOperator(BaseOperator):
-    """Brings the bars that the run's form asks for from the log into files and has a report made of them.
+    """Exports the bars that the run's form asks for from the log into files, and makes a report of them.
 
     A report appears as a whole or not at all; a retry replaces it.
     """
 
     operator_extra_links = (ReportLink(),)
 
-    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
-        """Write the report, one Markdown file and what belongs to it, into ``out``."""
+    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+        """Write the report, one Markdown file and its companions, into ``out``."""
         raise NotImplementedError
 
-    def execute(self, context: dict[str, Any]) -> str:
-        """Returns the folder of the report."""
-        from include.surveillance.settings import Settings
-
+    def execute(self, context: Context) -> str:
+        """Make the report and return its folder."""
         settings, run = Settings.from_env(), context["dag_run"]
-        folder = settings.reports_folder / place(run.dag_id, run.run_id)
+        folder = settings.reports_folder / report_path(run.dag_id, run.run_id)
         with TemporaryDirectory(prefix="report-") as name:
-            files = _record(Path(name), context["params"], run.run_after)
+            params = dict(context["params"])
+            files = _export_bars(Path(name), params, settings, run.run_after)
             out = Path(name) / "out"
-            with _our_errors():
-                self.make(files, context["params"], settings.market_calendar, out)
+            self.make(files, params, settings, out)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(out, folder)
         return str(folder)
 
 
 class CalibrateOperator(ReportOperator):
-    """Thresholds that keep within the budget."""
+    """Proposes thresholds that keep within the budget."""
 
-    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
-        from include.surveillance.cli.calibrate import calibrate_command
-        from include.surveillance.cli.options import Rules
-        from include.surveillance.settings import Settings
+    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+        from include.surveillance.studies.calibration import calibrate_bars
 
-        calibrate_command(
-            files.bars,
+        calibrate_bars(
+            files,
+            out,
             budget=params["budget"],
-            out=out,
-            rules=Rules(params["rules"]),
-            params=Settings.from_env().parameters_file,
-            splits=files.splits,
-            dividends=files.dividends,
-            ticker_changes=files.ticker_changes,
-            calendar=calendar,
+            form=params["rules"],
+            parameters=settings.parameters_file,
+            calendar=settings.market_calendar,
         )
 
 
 class CompareOperator(ReportOperator):
-    """What two sets of parameters would raise."""
+    """Compares what two sets of parameters raise."""
 
-    def make(self, files: Export, params: dict[str, Any], calendar: str, out: Path) -> None:
-        from include.surveillance.cli.whatif import whatif
-        from include.surveillance.settings import Settings
+    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+        from include.surveillance.detection.parameters.book import ParameterBook
+        from include.surveillance.studies.comparison import compare_books
 
         out.mkdir()
-        in_force = Settings.from_env().parameters_file.read_text()
-        paths = []
-        for name in ("a", "b"):
-            paths.append(out / f"{name}.yaml")
-            paths[-1].write_text(params[name].strip() or in_force)
-        whatif(
-            files.bars,
-            params=paths,
-            out=out,
-            splits=files.splits,
-            dividends=files.dividends,
-            ticker_changes=files.ticker_changes,
-            calendar=calendar,
-        )
-        # The files lie beside the report, wherever that goes.
-        report = out / "whatif.md"
-        report.write_text(report.read_text().replace(f"{out}/", ""))
+        paths = (out / "a.yaml", out / "b.yaml")
+        for path in paths:
+            path.write_text(params[path.stem].strip() or settings.parameters_file.read_text())
+        a, b = paths
+        books = (ParameterBook.load(a), ParameterBook.load(b))
+        compare_books(files, books, out, names=(a.name, b.name), calendar=settings.market_calendar)
 
 
-def _record(folder: Path, params: dict[str, Any], now: datetime) -> Export:
-    """The bars of the form; what a replay has moved to now, with the times at which it was recorded."""
-    from include.surveillance.errors import ConfigurationError
-    from include.surveillance.live import export
-    from include.surveillance.settings import Settings
+def _export_bars(folder: Path, params: dict[str, Any], settings: Settings, now: datetime) -> RecordedFiles:
+    """Write the bars of the form; those that a replay has moved to now, with the times at which they were recorded."""
+    from include.surveillance.studies.export import export_log, select_bars
 
-    settings = Settings.from_env()
     start, end = forms.read_range(params, now)
-    files = export.export_log(
+    files, bars = export_log(
         connections.kafka(),
         settings.kafka_partitions,
         folder,
-        keep=export.select_bars(params["symbols"], params["timespan"], start, end),
+        keep=select_bars(params["symbols"], params["timespan"], start, end),
         shift_ms=settings.market_shift_ms,
     )
-    if not files.bar_count:
+    if not bars:
         raise ConfigurationError(
             f"the log has no {params['timespan']} bar from {params['from']} to {params['to']} of "
             f"{', '.join(params['symbols']) or 'any symbol'}; it keeps 35 days, backfill_market_data brings older ones"
         )
-    return files
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    """The commands turn an error into an exit code; a task wants the error."""
-    import typer
-
-    try:
-        yield
-    except typer.Exit as exit_:
-        raise (exit_.__cause__ or exit_) from None
+    # The log's profiles belong to bars as they were moved; a study builds its own.
+    return replace(files, news=None, profiles=None)

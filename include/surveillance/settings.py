@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import MINUTE_MS, POLLED
@@ -18,10 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 # Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.
 SYMBOL = re.compile(r"[A-Z][A-Za-z0-9]{0,9}([.\-][A-Za-z0-9]{1,4})?")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
+PollBy = Literal["symbols", "groups", "market"]
 BY_SYMBOLS, BY_GROUPS = 500, 2_000
 
 
-def automatic_poll_by(symbols: int) -> str:
+def automatic_poll_by(symbols: int) -> PollBy:
     """What POLL_BY=auto means for a watchlist of so many symbols."""
     return "symbols" if symbols <= BY_SYMBOLS else "groups" if symbols <= BY_GROUPS else "market"
 
@@ -129,7 +130,7 @@ class Settings:
     )
     poll_by: str = _setting(
         "auto",
-        _one_of("auto", "symbols", "groups", "market"),
+        _one_of("auto", *get_args(PollBy)),
         f"What one poll task asks for; auto: symbols up to {BY_SYMBOLS:,} of them, groups up to {BY_GROUPS:,}, "
         "else the market.",
     )

@@ -127,7 +127,7 @@ class Truth:
         if not last and self.replay_seconds >= REPLAY_SECONDS and number % REPLAY_EVERY:
             return
         begun = time.monotonic()
-        differences.replayed, lines = agreement.differences(
+        differences.replayed, lines = agreement.compare_log(
             self.stage.kafka, len(self.stage.partitions), sessions=self.stage.sessions, book=self.stage.book
         )
         self.replay_seconds = time.monotonic() - begun

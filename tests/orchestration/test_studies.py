@@ -50,10 +50,10 @@ def test_calibration_writes_a_report_with_its_curves_and_a_proposal(destination)
     operator = studies.CalibrateOperator(task_id="calibrate")
     made = operator.execute(context("calibrate_rules", rules="literal", budget=2))
     assert made == str(destination / "calibrate_rules" / "manual__2024-03-05T08-00-00-00-00")
-    assert {path.name for path in (destination / studies.place("calibrate_rules", RUN)).iterdir()} == {
+    assert {path.name for path in (destination / studies.report_path("calibrate_rules", RUN)).iterdir()} == {
         "report.md", "curves.png", "parameters.yaml",
     }  # fmt: skip
-    text = (destination / studies.place("calibrate_rules", RUN) / "report.md").read_text()
+    text = (destination / studies.report_path("calibrate_rules", RUN) / "report.md").read_text()
     assert "200 bars of 1 symbols" in text
 
 
@@ -61,7 +61,7 @@ def test_comparison_tells_what_only_one_raises(destination):
     operator = studies.CompareOperator(task_id="compare")
     strict = "base:\n  rules: literal\n  abnormal_volume: {multiple: 30.0}\n"
     operator.execute(context("compare_parameters", a="base: {rules: literal}\n", b=strict))
-    made = destination / studies.place("compare_parameters", RUN)
+    made = destination / studies.report_path("compare_parameters", RUN)
     assert (made / "b.yaml").read_text().strip() == strict.strip()
     assert "A is `a.yaml`, B is `b.yaml`." in (made / "whatif.md").read_text()
     row = next(line for line in (made / "whatif.md").read_text().splitlines() if line.startswith("| abnormal_volume"))
@@ -72,7 +72,7 @@ def test_comparison_tells_what_only_one_raises(destination):
 def test_bars_that_a_replay_has_moved_are_judged_at_the_times_they_were_recorded(destination, monkeypatch):
     monkeypatch.setenv("MARKET_SHIFT_MS", str(7 * 24 * 60 * MINUTE_MS))
     studies.CompareOperator(task_id="compare").execute(context("compare_parameters", a="", b=""))
-    text = (destination / studies.place("compare_parameters", RUN) / "whatif.md").read_text()
+    text = (destination / studies.report_path("compare_parameters", RUN) / "whatif.md").read_text()
     assert "200 bars, 2024-02-26 to 2024-02-26." in text
 
 
@@ -80,7 +80,7 @@ def test_empty_parameters_are_those_in_force(destination):
     from include.surveillance.settings import Settings
 
     studies.CompareOperator(task_id="compare").execute(context("compare_parameters", a=" ", b="base: {rules: literal}"))
-    made = destination / studies.place("compare_parameters", RUN)
+    made = destination / studies.report_path("compare_parameters", RUN)
     assert (made / "a.yaml").read_text() == Settings().parameters_file.read_text()
 
 
@@ -101,7 +101,7 @@ def test_bars_that_are_not_there_are_said(destination):
 
 @pytest.mark.parametrize("run_id", ["..", "../../etc", "a/b", "%2e%2e", "manual__2024-03-05T08:00:00+00:00"])
 def test_no_run_leaves_the_folder_of_reports(run_id):
-    dag, run = studies.place("calibrate_rules", run_id).split("/")
+    dag, run = studies.report_path("calibrate_rules", run_id).split("/")
     assert dag == "calibrate_rules"
     assert "." not in run
 

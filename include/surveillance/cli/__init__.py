@@ -1,24 +1,36 @@
-"""The command line: ``python -m include.surveillance``. Needs no Airflow, and but for ``tail`` no Kafka."""
+"""The command line: ``python -m include.surveillance``. Needs no Airflow; only ``tail`` and ``explain`` read Kafka."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from include.surveillance.cli.baselines import baselines
-from include.surveillance.cli.calibrate import calibrate_command
+from include.surveillance.cli.calibrate import calibrate
 from include.surveillance.cli.capacity import capacity
-from include.surveillance.cli.evaluate import evaluate_command
+from include.surveillance.cli.evaluate import evaluate
 from include.surveillance.cli.explain import explain
 from include.surveillance.cli.replay import replay
 from include.surveillance.cli.tail import tail
 from include.surveillance.cli.whatif import whatif
+from include.surveillance.errors import SurveillanceError
 
-app = typer.Typer(help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(replay)
-app.command(name="calibrate")(calibrate_command)
-app.command()(whatif)
-app.command(name="evaluate")(evaluate_command)
-app.command()(explain)
-app.command()(baselines)
-app.command()(tail)
-app.command()(capacity)
+
+class Commands(TyperGroup):
+    """Ends a command that raises one of our errors with one line and exit code 1."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer hides the class that it passes
+        try:
+            return super().invoke(ctx)
+        except SurveillanceError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands, help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+for command in (replay, calibrate, whatif, evaluate, explain, baselines, tail, capacity):
+    app.command()(command)

@@ -9,12 +9,12 @@ import typer
 
 from include.surveillance import wire
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, folder, one_line_errors
+from include.surveillance.cli.options import show_progress, tell
 from include.surveillance.detection.profiles.build import build
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.files.bars import read_bars
+from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.recorded import corporate_actions, tell
+from include.surveillance.studies.recorded import RecordedFiles, read_usable
 
 
 def baselines(
@@ -24,21 +24,17 @@ def baselines(
     calendar: options.Calendar = "XNYS",
 ) -> None:
     """Build the profiles that robust rules are held against, from the latest sessions of recorded bars."""
-    with one_line_errors():
-        sessions, file = Sessions(calendar), read_bars(bars)
-        tell(bars, file.rejects)
-        if not len(file.bars):
-            raise ConfigurationError(f"{bars} holds no usable bar")
-        # In force from the end of the latest session on.
-        last_ms = int(file.bars.ts.max())
+    sessions = Sessions(calendar)
+    with show_progress() as progress:
+        files = RecordedFiles(bars, splits=splits)
+        recording = read_usable(files, sessions, with_profiles=False, tell=tell, progress=progress)
+        # The profiles are in force from the end of the latest session on.
+        last_ms = int(recording.bars.ts.max())
         session = sessions.at_or_before(last_ms)
         effective_ms = max(session.close_ms, last_ms + 1) if session else last_ms + 1
-        known = corporate_actions(splits, None, None)
-        profiles = build(file.bars, sessions, effective_ms=effective_ms, splits=known.splits)
-        if not profiles:
-            raise ConfigurationError(f"{bars} holds too few sessions: a profile takes three full ones of a symbol")
-        folder(out.parent)
-        out.write_bytes(b"".join(wire.encode(profile) + b"\n" for profile in profiles))
-    console.print(
-        f"{len(profiles):,} of {len(file.bars.keys):,} series have a profile -> {out}", highlight=False, soft_wrap=True
-    )
+        profiles = build(recording.bars, sessions, effective_ms=effective_ms, splits=recording.actions.splits)
+    if not profiles:
+        raise ConfigurationError(f"{bars} holds too few sessions: a profile takes three full ones of a symbol")
+    make_folder(out.parent)
+    out.write_bytes(b"".join(wire.encode(profile) + b"\n" for profile in profiles))
+    tell(f"{len(profiles):,} of {len(recording.bars.keys):,} series have a profile -> {out}")

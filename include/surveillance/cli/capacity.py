@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from include.surveillance.cli.options import console, one_line_errors, table
-from include.surveillance.studies.capacity import Load, Plan, advice, plan
+from include.surveillance.cli.options import console, new_table, tell
+from include.surveillance.settings import PollBy
+from include.surveillance.studies.capacity import Load, advise, plan_load
 
 TIMES = (1, 10, 100)
 ROWS = {
@@ -29,25 +30,18 @@ ROWS = {
 def capacity(
     symbols: Annotated[int, typer.Option(help="Symbols on the watchlist.")] = 500,
     cores: Annotated[int, typer.Option(help="Processors of all machines together.")] = 2,
-    by: Annotated[str, typer.Option(help="symbols, groups, market, or auto.")] = "auto",
+    by: Annotated[Literal["auto", PollBy], typer.Option(help="What one poll task asks for.")] = "auto",
     timespans: Annotated[int, typer.Option(help="1: minute bars only; 4: 5-minute, hour and day bars too.")] = 4,
 ) -> None:
     """Say what the watchlist takes, and ten and a hundred times as many symbols, and what to add in which order."""
-    if by not in ("auto", "symbols", "groups", "market"):
-        raise typer.BadParameter(f"{by} is none of auto, symbols, groups, market", param_hint="--by")
-    with one_line_errors():
-        mode = None if by == "auto" else by
-        loads = [Load(symbols * times, cores, mode, timespans=timespans) for times in TIMES]
-        plans = [plan(load) for load in loads]
-    shown = table(f"On {cores} cores", [""], [f"{load.symbols:,} symbols" for load in loads])
+    mode = None if by == "auto" else by
+    loads = [Load(symbols * times, cores, mode, timespans=timespans) for times in TIMES]
+    plans = [plan_load(load) for load in loads]
+    table = new_table(f"On {cores} cores", [""], [f"{load.symbols:,} symbols" for load in loads])
     for name, value in ROWS.items():
-        shown.add_row(name, *map(value, plans))
-    console.print(shown)
-    for load, needed in zip(loads, plans, strict=True):
-        _tell(load, needed)
-
-
-def _tell(load: Load, needed: Plan) -> None:
-    console.print(f"\n{load.symbols:,} symbols:")
-    for number, step in enumerate(advice(load, needed), 1):
-        console.print(f"  {number}. {step}", highlight=False)
+        table.add_row(name, *map(value, plans))
+    console.print(table)
+    for load, plan in zip(loads, plans, strict=True):
+        tell(f"\n{load.symbols:,} symbols:")
+        for number, step in enumerate(advise(load, plan), 1):
+            tell(f"  {number}. {step}")

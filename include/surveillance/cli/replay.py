@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.table import Table
 
 from include.surveillance.cli import options
-from include.surveillance.cli.options import book_of, console, folder, one_line_errors, progress
+from include.surveillance.cli.options import console, load_book, new_table, show_progress
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.replay import Replay
-from include.surveillance.studies.replay import replay as replay_files
+from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.studies.replay import Replay, replay_files
 
 
 def replay(
@@ -22,32 +22,24 @@ def replay(
     ticker_changes: options.TickerChanges = None,
     profiles: options.Profiles = None,
     params: options.Params = None,
-    rules: options.RulesForm = options.Rules.literal,
-    history: options.History = options.HistoryForm.exact,
+    rules: options.Rules = "literal",
+    history: options.History = "exact",
     session_reset: options.SessionReset = False,
     calendar: options.Calendar = "XNYS",
 ) -> None:
     """Run the rules over recorded bars."""
-    with one_line_errors(), progress() as done:
+    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles)
+    book = load_book(params, rules, session_reset or None)
+    with show_progress() as progress:
         result = replay_files(
-            bars,
-            folder(out),
-            sessions=Sessions(calendar),
-            book=book_of(params, rules, session_reset or None),
-            history=history.value,
-            news=news,
-            splits=splits,
-            dividends=dividends,
-            ticker_changes=ticker_changes,
-            profiles=profiles,
-            progress=done,
+            files, out, sessions=Sessions(calendar), book=book, percentiles=history, progress=progress
         )
     console.print(_summary(result, out))
 
 
 def _summary(result: Replay, out: Path) -> Table:
     bars = result.counts["bars"]
-    table = options.table(f"{bars:,} bars -> {out}", ["rule"], ["firing bars", "episodes"])
+    table = new_table(f"{bars:,} bars -> {out}", ["rule"], ["firing bars", "episodes"])
     for rule in sorted(result.firings):
         table.add_row(rule, f"{result.firings[rule]:,}", f"{result.episodes[rule]:,}")
     if result.events:

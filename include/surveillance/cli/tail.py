@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -10,7 +11,6 @@ import typer
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.broker import Position, Received
-from include.surveillance.cli.options import one_line_errors
 from include.surveillance.records import Alert
 
 POLL_SECONDS = 1.0
@@ -23,18 +23,18 @@ def tail(
     partitions: Annotated[int, typer.Option(envvar="KAFKA_PARTITIONS", help="Partitions of the topic.")] = 4,
 ) -> None:
     """Print alerts from Kafka, one readable line each."""
-    positions: dict[Position, int | None] = {(broker.ALERTS, partition): None for partition in range(partitions)}
-    with one_line_errors():
-        past: list[Received] = []
-        while (batch := broker.read({"bootstrap.servers": kafka}, positions)).messages:
-            past = [*past, *batch.messages][-last:] if last else []
-            positions = dict(batch.next_offsets)
-        _print(past)
-        while follow:
-            batch = broker.read({"bootstrap.servers": kafka}, positions)
-            positions = dict(batch.next_offsets)
-            _print(batch.messages)
-            time.sleep(POLL_SECONDS)
+    client = {"bootstrap.servers": kafka}
+    positions: Mapping[Position, int | None] = {(broker.ALERTS, partition): None for partition in range(partitions)}
+    past: list[Received] = []
+    for batch in broker.read_all(client, positions):
+        past = [*past, *batch.messages][-last:] if last else []
+        positions = batch.next_offsets
+    _print(past)
+    while follow:
+        batch = broker.read(client, positions)
+        positions = batch.next_offsets
+        _print(batch.messages)
+        time.sleep(POLL_SECONDS)
 
 
 def _print(messages: list[Received]) -> None:

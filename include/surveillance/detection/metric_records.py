@@ -19,22 +19,31 @@ MEASURES = (
 """Measures that a metric reports, by the same name."""
 
 
+def report_measures(evaluation: Evaluation, index: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the measures that metrics report, one float64 for each bar at ``index``; NaN is not applicable."""
+    scan = evaluation.scan
+    measures = {name: scan.measured(name, index) for name in MEASURES if name in scan.measures}
+    measures["volume_ratio"] = volume_ratio(scan.bars.volume[index], measures["volume_mean"])
+    return measures
+
+
+def volume_ratio(volume: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(mean > 0, volume / mean, np.nan)
+
+
 def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
     """One metric for each bar at ``index``."""
     scan, bars = found.scan, found.scan.bars
+    measures = report_measures(found, index)
     absent = np.full(len(index), np.nan)  # robust measures, where no profile is known to the engine
-    measures = {name: scan.measured(name, index) if name in scan.measures else absent for name in MEASURES}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        measures["volume_ratio"] = np.where(
-            measures["volume_mean"] > 0, bars.volume[index] / measures["volume_mean"], np.nan
-        )
     keys = [bars.keys[code] for code in bars.code[index].tolist()]
     starts, session = bars.ts[index].tolist(), scan.positions.session[index]
     dates = {day: iso_date(day) for day in np.unique(session).tolist()}
     versions = {number: found.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
     columns = zip(
         keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
-        *(_plain(measures[name]) for name in MEASURES), _plain(measures["volume_ratio"]),
+        *(_plain(measures.get(name, absent)) for name in (*MEASURES, "volume_ratio")),
         [versions[number] for number in scan.profile[index].tolist()],
         [PHASES[phase] for phase in scan.positions.phase[index].tolist()],
         [dates[day] for day in session.tolist()],

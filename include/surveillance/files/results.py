@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from msgspec import inspect, structs
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.tables import REJECTS
 from include.surveillance.records import Alert, Metric, Record
 
@@ -21,6 +22,18 @@ ROWS = 1 << 20  # of one row group
 def schema_of(kind: type[Record]) -> pa.Schema:
     """The columns of a record as a file holds them."""
     return pa.schema([(field.encode_name, _arrow(field.type)) for field in inspect.type_info(kind).fields])
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that results are written to, where it is missing.
+
+    Raises:
+        ConfigurationError: ``path`` cannot be a folder.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be a folder to write to: {error.strerror}") from error
 
 
 def write_alerts(path: Path, alerts: Iterable[Alert]) -> None:
@@ -56,8 +69,7 @@ def write_metrics(
     """One row per bar, the columns of ``Metric``.
 
     Args:
-        measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written, and
-            ``volume_ratio`` is made from ``volume_mean`` where it is absent.
+        measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written.
         phase: per bar the index into ``phases``.
         session: per bar the session's date, int32 days since 1970-01-01.
         profile: per bar the index into ``profile_versions``, -1: none.
@@ -73,7 +85,6 @@ def write_metrics(
             symbol, timespan = symbols.take(code), timespans.take(code)
             values = {name: column[rows] for name, column in measures.items()}
             values |= {"close": part.close, "volume": part.volume}
-            values.setdefault("volume_ratio", _ratio(part.volume, values.get("volume_mean")))
             ts = pa.array(part.ts)
             columns = {
                 "event_id": _joined(pa.scalar("metric"), symbol, timespan, ts),
@@ -89,13 +100,6 @@ def write_metrics(
             columns |= {name: _nullable(values.get(name), len(part)) for name in floats}
             writer.write_table(pa.table([columns[field.name] for field in schema], schema=schema))
             progress(min(start + ROWS, len(bars)), len(bars))
-
-
-def _ratio(volume: np.ndarray, mean: np.ndarray | None) -> np.ndarray | None:
-    if mean is None:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(mean > 0, volume / mean, np.nan)
 
 
 def _joined(*parts: pa.Array | pa.Scalar) -> pa.Array:

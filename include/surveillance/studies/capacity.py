@@ -1,34 +1,34 @@
-"""How large the platform must be for a watchlist: processors, partitions, workers, rows, bytes and calls.
+"""Capacity: the processors, partitions, workers, rows, bytes and calls that a watchlist takes.
 
-A model of sums, not of queues: what one unit of each kind of work costs, times how many of them come in a minute. It
-says what runs out first. ``docs/measured/benchmarks/platform.json`` has what was measured; the tests hold the two
-together.
+The model adds up costs and knows no queues: the cost of one unit of each kind of work, times the units of a minute. It
+says what runs out first. A test compares it with the measurements in ``docs/measured/benchmarks/platform.json``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.settings import automatic_poll_by
+from include.surveillance.settings import PollBy, automatic_poll_by
+from include.surveillance.timespans import MINUTE_MS
 
-Mode = Literal["symbols", "groups", "market"]
 SESSION_MINUTES = 390
 # 5-minute, hour and day bars are asked for when one has closed.
 LONGER_BARS_PER_MINUTE = 1 / 5 + 1 / 60 + 1 / SESSION_MINUTES
-MILLISECONDS_PER_MINUTE = 60_000
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one unit costs; CPU-ms over everything that it keeps busy, databases included, on one core of a small cloud
-    machine. Rows and bytes of tasks are those of a day of 195,000 poll tasks; messages as encoded, before zstd."""
+    """The cost of one unit of work.
 
-    idle_ms_per_minute: float = 15_000  # schedulers, servers and the runs of every minute, whoever is watched
+    CPU-ms count all processes that the unit keeps busy, databases included, on one core of a small cloud machine. Rows
+    and bytes of tasks were measured over a day of 195,000 poll tasks; messages are encoded, and not yet compressed.
+    """
+
+    idle_ms_per_minute: float = 15_000  # schedulers, servers and the runs of every minute
     task_ms: float = 45  # a task in the fast lane
-    call_ms: float = 0.7  # a question to the vendor, answered, normalised and published, in a group
+    call_ms: float = 0.7  # a call to the vendor in a group, with normalising and publishing
     snapshot_ms: float = 0.15  # a symbol of the market's snapshot, normalised and published
     detect_ms: float = 0.065  # a bar detected
     land_ms: float = 0.046  # a row landed
@@ -43,25 +43,25 @@ class Costs:
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of the platform.
+    """A watchlist, and the machines and settings with which it is watched.
 
     Attributes:
         symbols: on the watchlist.
         cores: processors of all machines together.
-        mode: what one poll task asks for; None lets the number of symbols decide.
+        mode: of polling; None lets the number of symbols decide.
         group_size: symbols of one task when polling by groups.
-        overlap_minutes: asked for again by each poll, but of a snapshot.
+        overlap_minutes: that each poll asks for again; a snapshot has no overlap.
         timespans: 1 with minute bars only, 4 with all.
     """
 
     symbols: int
     cores: int = 2
-    mode: Mode | None = None
+    mode: PollBy | None = None
     group_size: int = 500
     overlap_minutes: int = 5
     timespans: int = 4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("symbols", "cores", "group_size"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}={getattr(self, name)} must be at least 1")
@@ -69,9 +69,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load takes. Days are sessions of 390 minutes, before anything is pruned."""
+    """What a load takes. A day is a session of 390 minutes, before anything is pruned."""
 
-    mode: Mode
+    mode: PollBy
     calls_per_minute: float
     tasks_per_minute: float
     cpu_ms_per_minute: dict[str, float]
@@ -96,8 +96,8 @@ SNAPSHOT_BYTES = 8 * 2**20
 PARTITIONS_PER_WORKER = 16
 
 
-def plan(load: Load, costs: Costs | None = None) -> Plan:
-    """What the load takes."""
+def plan_load(load: Load, costs: Costs | None = None) -> Plan:
+    """Compute what a load takes."""
     costs, symbols = costs or Costs(), load.symbols
     mode = load.mode or automatic_poll_by(symbols)
     longer = LONGER_BARS_PER_MINUTE if load.timespans > 1 else 0.0
@@ -106,7 +106,7 @@ def plan(load: Load, costs: Costs | None = None) -> Plan:
     by_snapshot = symbols if mode == "market" else 0
     groups = ceil(symbols / load.group_size)
     polls = {"symbols": symbols, "groups": groups, "market": 1 + (groups * min(1.0, longer))}[mode]
-    tasks = polls + 3  # plan, news, settle
+    tasks = polls + 3  # plan, news, check_polls
     repeated = 1 if mode == "market" else 1 + load.overlap_minutes
     bars = symbols * (repeated + longer)
     watermarks = by_call + by_snapshot
@@ -114,7 +114,7 @@ def plan(load: Load, costs: Costs | None = None) -> Plan:
     cpu = {
         "idle": costs.idle_ms_per_minute,
         "poll": tasks * costs.task_ms + by_call * costs.call_ms + by_snapshot * costs.snapshot_ms,
-        # Bars that are asked for again are read and put aside, which costs about a quarter.
+        # A bar that is asked for again is read and put aside, which costs about a quarter.
         "detect": (metrics + (bars - metrics) / 4) * costs.detect_ms,
         "land": (bars + metrics) * costs.land_ms,
     }
@@ -129,8 +129,8 @@ def plan(load: Load, costs: Costs | None = None) -> Plan:
         calls_per_minute=by_call + bool(by_snapshot) + 1,
         tasks_per_minute=tasks,
         cpu_ms_per_minute=cpu,
-        cpu_share=busy / (MILLISECONDS_PER_MINUTE * load.cores),
-        cores_needed=ceil(busy / (MILLISECONDS_PER_MINUTE * COMFORTABLE_SHARE)),
+        cpu_share=busy / (MINUTE_MS * load.cores),
+        cores_needed=ceil(busy / (MINUTE_MS * COMFORTABLE_SHARE)),
         partitions_needed=partitions,
         detect_workers_needed=ceil(partitions / PARTITIONS_PER_WORKER),
         messages_per_day=day * (bars + watermarks + metrics),
@@ -143,8 +143,8 @@ def plan(load: Load, costs: Costs | None = None) -> Plan:
     )
 
 
-def advice(load: Load, needed: Plan) -> list[str]:
-    """What to add, in this order: what costs least and cannot be done later without trouble comes first."""
+def advise(load: Load, needed: Plan) -> list[str]:
+    """List what to add, in order: first what costs least and is hard to change later."""
     steps = [f"POLL_BY={needed.mode}, or auto: {needed.tasks_per_minute:,.0f} tasks a minute"]
     if needed.tasks_per_minute > 1_500:
         steps[0] += ", more than the scheduler starts in a minute: poll by groups or by market"

@@ -1,16 +1,24 @@
-"""Two sets of parameters over the same bars: how many alerts each raises, and which only one of them does."""
+"""Comparison: how many alerts each of two sets of parameters raises over the same bars, and which only one raises."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from include.surveillance.records import SPAN_MS
-from include.surveillance.studies.calibration import table
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.positions import iso_date
+from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.files.results import make_folder
+from include.surveillance.sessions import Sessions
+from include.surveillance.studies.calibration import markdown_table
+from include.surveillance.studies.evaluation import count_symbol_days
+from include.surveillance.studies.firings import firing_columns
+from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
+from include.surveillance.timespans import SPAN_MS, to_utc
 
 SERIES = ["symbol", "timespan", "rule", "direction"]
 SAMPLES = 20
@@ -18,26 +26,72 @@ SAMPLES = 20
 
 @dataclass(frozen=True)
 class Comparison:
-    """``rules`` has one row per rule: ``rule, alerts_a, alerts_b, per_day_a, per_day_b, only_a, only_b``;
-    ``only_a`` and ``only_b`` are episodes, see ``episodes``."""
+    """The alerts of two sets of parameters.
+
+    Attributes:
+        rules: one row per rule: ``rule, alerts_a, alerts_b, per_day_a, per_day_b, only_a, only_b``.
+        only_a, only_b: the episodes that only one of them raises, see ``group_episodes``.
+    """
 
     rules: pd.DataFrame
     only_a: pd.DataFrame
     only_b: pd.DataFrame
 
 
-def compare(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: tuple[int, int], symbol_days: int) -> Comparison:
-    """What each raises.
+def compare_books(
+    files: RecordedFiles,
+    books: tuple[ParameterBook, ParameterBook],
+    out: Path,
+    *,
+    names: tuple[str, str],
+    calendar: str,
+    tell: Tell = log_line,
+    progress: Progress = lambda stage, done, total: None,
+) -> Comparison:
+    """Run two sets of parameters over recorded bars and compare what they raise.
 
-    An alert is raised by both when the other has one of the same symbol, timespan, rule and direction at most a
-    cooldown away: a stricter threshold that fires a few bars later tells of the same event.
+    Writes whatif.md, only_a.parquet and only_b.parquet into ``out``.
 
     Args:
-        a, b: one row per episode, see ``episodes``.
-        cooldown_bars: of each set of parameters.
+        names: of the books, as the report calls them.
+        calendar: of exchange_calendars.
+        tell: receives what could not be used of the files.
+
+    Raises:
+        ConfigurationError: a file cannot be read or lacks a column, or there is no usable bar.
     """
-    apart = max(cooldown_bars)
-    only_a, only_b = a[~_met(a, b, apart)], b[~_met(b, a, apart)]
+    robust = any(book.base.rules == "robust" for book in books)
+    recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
+    make_folder(out)
+    episodes = []
+    for number, book in enumerate(books):
+        progress("detect", number, len(books))
+        evaluation = recording.evaluate(book)
+        episodes.append(group_episodes(pd.DataFrame(firing_columns(evaluation))))
+    days = count_symbol_days(recording.bars, recording.sessions).days
+    session = evaluation.scan.positions.session
+    first, last = iso_date(int(session.min())), iso_date(int(session.max()))
+    a, b = episodes
+    cooldown_bars = max(book.base.cooldown_bars for book in books)
+    comparison = compare_episodes(a, b, cooldown_bars=cooldown_bars, symbol_days=days)
+    about = f"{len(recording.bars):,} bars, {first} to {last}."
+    write_report(out / "whatif.md", comparison, names=names, symbol_days=days, about=about)
+    comparison.only_a.to_parquet(out / "only_a.parquet", index=False)
+    comparison.only_b.to_parquet(out / "only_b.parquet", index=False)
+    return comparison
+
+
+def compare_episodes(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: int, symbol_days: int) -> Comparison:
+    """Count the episodes of each, and find those that only one has.
+
+    Both have an episode when the other has one of the same symbol, timespan, rule and direction at most a cooldown
+    away: a stricter threshold that fires a few bars later tells of the same event.
+
+    Args:
+        a, b: one row per episode, see ``group_episodes``.
+        cooldown_bars: the longer one of both sets of parameters.
+    """
+    only_a, only_b = a[~_near(a, b, cooldown_bars)], b[~_near(b, a, cooldown_bars)]
     rows = []
     for rule in sorted({*a["rule"], *b["rule"]}):
         in_a, in_b, without_b, without_a = (int((frame["rule"] == rule).sum()) for frame in (a, b, only_a, only_b))
@@ -47,64 +101,67 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: tuple[int, int],
     return Comparison(pd.DataFrame(rows, columns=columns), only_a, only_b)
 
 
-def episodes(firings: pd.DataFrame) -> pd.DataFrame:
-    """One row per episode, in the order of time: ``SERIES``, ``start_ms, last_ms, firings, value, threshold`` (of its
-    first firing).
+def group_episodes(firings: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per episode, in order of time: ``SERIES``, ``start_ms, last_ms, firings, value, threshold``.
+
+    Value and threshold are those of the episode's first firing.
 
     Args:
         firings: ``SERIES``, ``ts_ms, episode_start_ms, value, threshold``, one row per firing.
     """
     grouped = firings.sort_values("ts_ms", kind="stable").groupby([*SERIES, "episode_start_ms"], as_index=False)
-    found = grouped.agg(
+    episodes = grouped.agg(
         last_ms=("ts_ms", "max"), firings=("ts_ms", "size"), value=("value", "first"), threshold=("threshold", "first")
     )
-    return found.rename(columns={"episode_start_ms": "start_ms"}).sort_values(["start_ms", *SERIES], ignore_index=True)
+    episodes = episodes.rename(columns={"episode_start_ms": "start_ms"})
+    return episodes.sort_values(["start_ms", *SERIES], ignore_index=True)
 
 
-def write_report(path: Path, found: Comparison, *, names: tuple[str, str], symbol_days: int, about: str) -> None:
-    """Markdown."""
+def write_report(path: Path, comparison: Comparison, *, names: tuple[str, str], symbol_days: int, about: str) -> None:
+    """Write the comparison as Markdown."""
     cells = []
-    for row in found.rules.itertuples():
+    for row in comparison.rules.itertuples():
         counts = [f"{count:,}" for count in (row.alerts_a, row.alerts_b, row.only_a, row.only_b)]
         cells.append([row.rule, *counts[:2], f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}", *counts[2:]])
     header = ["rule", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
     lines = ["# What if", "", f"A is `{names[0]}`, B is `{names[1]}`. {about} {symbol_days:,} symbol-days.", ""]
-    lines += table(header, cells)
-    for name, only in zip("AB", (found.only_a, found.only_b), strict=True):
+    lines += markdown_table(header, cells)
+    for name, only in zip("AB", (comparison.only_a, comparison.only_b), strict=True):
         lines += ["", f"## Only {name} raises", ""]
         if only.empty:
             lines.append("Nothing.")
             continue
         if len(only) > SAMPLES:
             lines += [f"{SAMPLES} of {len(only):,}, spread evenly over time.", ""]
-        lines += table(
-            ["start", "symbol", "rule", "value", "threshold", "firings"], [_row(row) for row in _sample(only)]
-        )
+        sample = only.iloc[np.unique(np.linspace(0, len(only) - 1, SAMPLES).astype(int))]
+        rows = [_episode_cells(row) for row in sample.itertuples()]
+        lines += markdown_table(["start", "symbol", "rule", "value", "threshold", "firings"], rows)
     path.write_text("\n".join(lines) + "\n")
 
 
-def _sample(frame: pd.DataFrame) -> list:
-    chosen = np.unique(np.linspace(0, len(frame) - 1, SAMPLES).astype(int))
-    return list(frame.iloc[chosen].itertuples())
-
-
-def _row(row) -> list[str]:
-    start = datetime.fromtimestamp(row.start_ms / 1000, UTC)
+def _episode_cells(row: Any) -> list[str]:
     rule = f"{row.rule} {row.direction}".rstrip()
-    return [f"{start:%Y-%m-%d %H:%MZ}", row.symbol, rule, f"{row.value:.6g}", f"{row.threshold:.6g}", str(row.firings)]
+    return [
+        f"{to_utc(row.start_ms):%Y-%m-%d %H:%MZ}",
+        row.symbol,
+        rule,
+        f"{row.value:.6g}",
+        f"{row.threshold:.6g}",
+        str(row.firings),
+    ]
 
 
-def _met(of: pd.DataFrame, other: pd.DataFrame, apart_bars: int) -> np.ndarray:
-    """Per episode whether ``other`` has one at most ``apart_bars`` away."""
-    met = np.zeros(len(of), dtype=bool)
-    there = other.groupby(SERIES).indices
-    for key, here in of.groupby(SERIES).indices.items():
-        if key not in there:
+def _near(episodes: pd.DataFrame, others: pd.DataFrame, bars_apart: int) -> np.ndarray:
+    """Per episode whether one of ``others`` is at most ``bars_apart`` away."""
+    near = np.zeros(len(episodes), dtype=bool)
+    rows_of_others = others.groupby(SERIES).indices
+    for key, rows in episodes.groupby(SERIES).indices.items():
+        if key not in rows_of_others:
             continue
-        reach = apart_bars * SPAN_MS[key[1]]
-        theirs = other.iloc[there[key]].sort_values("start_ms")
+        reach = bars_apart * SPAN_MS[key[1]]
+        theirs = others.iloc[rows_of_others[key]].sort_values("start_ms")
         starts, lasts = theirs["start_ms"].to_numpy(), np.maximum.accumulate(theirs["last_ms"].to_numpy())
-        mine = of.iloc[here]
+        mine = episodes.iloc[rows]
         latest = np.searchsorted(starts, mine["last_ms"].to_numpy() + reach, side="right") - 1
-        met[here] = (latest >= 0) & (lasts[latest] + reach >= mine["start_ms"].to_numpy())
-    return met
+        near[rows] = (latest >= 0) & (lasts[latest] + reach >= mine["start_ms"].to_numpy())
+    return near

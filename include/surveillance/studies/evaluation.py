@@ -1,4 +1,4 @@
-"""How good alerts are, held against stretches of time that somebody has labelled: recall, precision, delay."""
+"""Evaluation: recall, precision and delay of alerts, measured against labelled stretches of time."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.sessions import MINUTE_MS, Sessions
-from include.surveillance.timespans import NEW_YORK
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK
 
 Z95 = 1.959963984540054
 EPISODE = ["symbol", "timespan", "rule", "direction", "episode_start_ms"]
 
 
 class SymbolDays(NamedTuple):
-    """How many days of how many symbols were watched, and where that is known from."""
+    """The days on which symbols were watched, counted per symbol, and the source of the count."""
 
-    count: int
+    days: int
     source: str
 
 
 def evaluate(alerts: pd.DataFrame, labels: pd.DataFrame, symbol_days: SymbolDays) -> pd.DataFrame:
-    """One row per rule that has alerts or labels, sorted by it.
+    """Measure each rule that has alerts or labels.
 
     An alert and a label belong together when the rule is the label's kind, the symbol is the same, and the bar that
     fired starts in [start_ms, end_ms]. Firings of one episode count as one alert.
@@ -35,33 +35,36 @@ def evaluate(alerts: pd.DataFrame, labels: pd.DataFrame, symbol_days: SymbolDays
     Args:
         alerts: one row per firing, as ``side_files.read_alerts`` gives them.
         labels: as ``side_files.read_labels`` gives them.
-        symbol_days: what alerts are divided by.
+        symbol_days: the divisor of alerts.
 
     Returns:
-        ``rule, labels, found, recall, alerts, precision, precision_low, precision_high`` (Wilson, 95 %),
-        ``alerts_per_symbol_day, delay_median, delay_p95`` (minutes from a label's start to the start of the first bar
-        that fires in it, over the labels found). NaN where there is nothing to divide by.
+        One row per rule, sorted by it: ``rule, labels, detected, recall, alerts, precision, precision_low,
+        precision_high`` (Wilson, 95 %), ``alerts_per_symbol_day, delay_median, delay_p95`` (minutes from a label's
+        start to the start of the first bar that fires in it, over the detected labels). NaN where the divisor is 0.
+
+    Raises:
+        ConfigurationError: there is neither an alert nor a label.
     """
     rows = []
     for rule in sorted({*alerts["rule"], *labels["kind"]}):
-        of_rule, of_kind = alerts[alerts["rule"] == rule], labels[labels["kind"] == rule]
-        inside, delays = _match(of_rule, of_kind)
-        episodes = of_rule.assign(inside=inside).groupby(EPISODE, sort=False)["inside"].any()
-        true, total, found = int(episodes.sum()), len(episodes), len(delays)
+        own_alerts, own_labels = alerts[alerts["rule"] == rule], labels[labels["kind"] == rule]
+        inside, delays = _match(own_alerts, own_labels)
+        episodes = own_alerts.assign(inside=inside).groupby(EPISODE, sort=False)["inside"].any()
+        true, total, detected = int(episodes.sum()), len(episodes), len(delays)
         low, high = wilson(true, total)
         rows.append(
             {
                 "rule": rule,
-                "labels": len(of_kind),
-                "found": found,
-                "recall": found / len(of_kind) if len(of_kind) else nan,
+                "labels": len(own_labels),
+                "detected": detected,
+                "recall": detected / len(own_labels) if len(own_labels) else nan,
                 "alerts": total,
                 "precision": true / total if total else nan,
                 "precision_low": low,
                 "precision_high": high,
-                "alerts_per_symbol_day": total / symbol_days.count if symbol_days.count else nan,
-                "delay_median": float(np.median(delays)) if found else nan,
-                "delay_p95": float(np.percentile(delays, 95)) if found else nan,
+                "alerts_per_symbol_day": total / symbol_days.days if symbol_days.days else nan,
+                "delay_median": float(np.median(delays)) if detected else nan,
+                "delay_p95": float(np.percentile(delays, 95)) if detected else nan,
             }
         )
     if not rows:
@@ -69,24 +72,23 @@ def evaluate(alerts: pd.DataFrame, labels: pd.DataFrame, symbol_days: SymbolDays
     return pd.DataFrame(rows)
 
 
-def symbol_days_of(bars: BarColumns, sessions: Sessions) -> SymbolDays:
-    """Distinct (symbol, session date) of bars sorted by series and time."""
+def count_symbol_days(bars: BarColumns, sessions: Sessions) -> SymbolDays:
+    """Count the distinct pairs of symbol and session date of bars that are sorted by series and time."""
     ends = np.searchsorted(bars.code, np.arange(len(bars.keys) + 1))
-    positions = TradingCalendar(sessions).locate_bars(
-        bars.ts, ends[:-1], ends[1:], [timespan for _, timespan in bars.keys]
-    )
-    symbols = {symbol: place for place, (symbol, _) in enumerate(bars.keys)}
-    number = np.array([symbols[symbol] for symbol, _ in bars.keys], dtype=np.int64)
-    days = np.unique(number[bars.code] << 32 | positions.session.astype(np.int64)) if len(bars) else []
-    return SymbolDays(len(days), "the bars")
+    timespans = [timespan for _, timespan in bars.keys]
+    positions = TradingCalendar(sessions).locate_bars(bars.ts, ends[:-1], ends[1:], timespans)
+    numbers = {symbol: number for number, (symbol, _) in enumerate(bars.keys)}
+    symbol = np.array([numbers[symbol] for symbol, _ in bars.keys], dtype=np.int64)
+    days = len(np.unique(symbol[bars.code] << 32 | positions.session.astype(np.int64))) if len(bars) else 0
+    return SymbolDays(days, "the bars")
 
 
-def symbol_days_spanned(alerts: pd.DataFrame, labels: pd.DataFrame) -> SymbolDays:
-    """Every symbol that is named, on every weekday from the first to the last moment that is named."""
-    moments = np.concatenate([alerts["ts_ms"], labels["start_ms"], labels["end_ms"]]).astype("int64")
-    if not len(moments):
+def estimate_symbol_days(alerts: pd.DataFrame, labels: pd.DataFrame) -> SymbolDays:
+    """Count every symbol that has an alert or a label on every weekday from the first of them to the last."""
+    times_ms = np.concatenate([alerts["ts_ms"], labels["start_ms"], labels["end_ms"]]).astype("int64")
+    if not len(times_ms):
         return SymbolDays(0, "alerts and labels, of which there are none")
-    first, last = (pd.Timestamp(int(at), unit="ms", tz=NEW_YORK).date() for at in (moments.min(), moments.max()))
+    first, last = (pd.Timestamp(int(ms), unit="ms", tz=NEW_YORK).date() for ms in (times_ms.min(), times_ms.max()))
     symbols = len({*alerts["symbol"], *labels["symbol"]} - {MARKET})
     weekdays = max(1, int(np.busday_count(first, last + pd.Timedelta(days=1))))
     return SymbolDays(
@@ -96,7 +98,7 @@ def symbol_days_spanned(alerts: pd.DataFrame, labels: pd.DataFrame) -> SymbolDay
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
+    """Return the 95 % interval of a share; NaN without a trial."""
     if not trials:
         return nan, nan
     share, weight = successes / trials, Z95**2 / trials
@@ -106,18 +108,18 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def _match(alerts: pd.DataFrame, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Per firing whether it lies in a label, and per label that holds one the minutes to the first."""
+    """Return per firing whether it lies in a label, and per label that holds a firing the minutes to the first."""
     inside, delays = np.zeros(len(alerts), dtype=bool), [np.empty(0)]
-    at_of = alerts.groupby("symbol").indices
+    rows_by_symbol = alerts.groupby("symbol").indices
     firing_ms = alerts["ts_ms"].to_numpy()
-    for symbol, of_symbol in labels.groupby("symbol"):
-        at = at_of.get(symbol, np.empty(0, dtype=int))
-        times, starts, ends = firing_ms[at], of_symbol["start_ms"].to_numpy(), of_symbol["end_ms"].to_numpy()
+    for symbol, own_labels in labels.groupby("symbol"):
+        rows = rows_by_symbol.get(symbol, np.empty(0, dtype=int))
+        times, starts, ends = firing_ms[rows], own_labels["start_ms"].to_numpy(), own_labels["end_ms"].to_numpy()
         begun = np.searchsorted(np.sort(starts), times, side="right")
         over = np.searchsorted(np.sort(ends), times, side="left")
-        inside[at] = begun > over
+        inside[rows] = begun > over
         ordered = np.append(np.sort(times), np.iinfo(np.int64).max)
         first = ordered[np.searchsorted(ordered, starts, side="left")]
-        held = first <= ends
-        delays.append((first[held] - starts[held]) / MINUTE_MS)
+        detected = first <= ends
+        delays.append((first[detected] - starts[detected]) / MINUTE_MS)
     return inside, np.concatenate(delays)

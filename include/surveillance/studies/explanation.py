@@ -1,8 +1,9 @@
-"""Why an alert was raised: the same run once more on its symbol alone, held against what was stored."""
+"""Explanation: run an alert's inputs through the rules again, and compare the result with the stored alert."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -14,18 +15,22 @@ from msgspec import structs
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.market_events import MARKET
-from include.surveillance.broker import Kafka, Position
-from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.broker import Kafka
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bars import read_bars
 from include.surveillance.files.cells import texts
 from include.surveillance.files.tables import as_file_error, batches
 from include.surveillance.live import intake
-from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, TickerChange
+from include.surveillance.live.background import read_background
+from include.surveillance.records import Alert, Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
+from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.studies.replay import replay_files
 
 Row = Mapping[str, Any]
 LIMIT = 200_000  # messages per read
@@ -35,28 +40,29 @@ class Explained(NamedTuple):
     """Messages or rows of one alert, oldest first.
 
     Attributes:
-        stored: what was raised then; empty when nothing of the kind was found.
-        again: what the same inputs raise now.
-        inputs: bars and news of the symbol, by ``event_id``; what they hold beside it.
+        stored: the alert as it was raised then; empty where it was not stored.
+        reproduced: the alert as the same inputs raise it now.
+        inputs: bars and news of the symbol, by ``event_id``.
     """
 
     stored: list[Row]
-    again: list[Row]
+    reproduced: list[Row]
     inputs: dict[str, Row]
 
     @property
     def differences(self) -> list[str]:
         """One line per field that differs; empty when all is reproduced bit for bit."""
-        if len(self.stored) != len(self.again):
-            counts = f"stored {len(self.stored)} times, reproduced {len(self.again)} times"
-            return [counts, *_differences(self.stored[:1], self.again[:1])]
-        return _differences(self.stored, self.again)
+        if len(self.stored) != len(self.reproduced):
+            counts = f"stored {len(self.stored)} times, reproduced {len(self.reproduced)} times"
+            return [counts, *_differences(self.stored[:1], self.reproduced[:1])]
+        return _differences(self.stored, self.reproduced)
 
 
-def symbol_of(alert_id: str) -> str:
-    """
+def parse_symbol(alert_id: str) -> str:
+    """Return the symbol in an alert's id.
+
     Raises:
-        ConfigurationError: not the id of an alert.
+        ConfigurationError: this is not the id of an alert.
     """
     parts = alert_id.split("|")
     if len(parts) < 5 or not all(parts[:3]):
@@ -67,105 +73,116 @@ def symbol_of(alert_id: str) -> str:
     return parts[1]
 
 
-def rows_of(path: Path, column: str, value: str) -> pa.Table:
-    """The rows of a file whose text in ``column`` is ``value``, as the file has them.
+def explain_from_files(
+    files: RecordedFiles,
+    alert_id: str,
+    *,
+    alerts: Path | None,
+    sessions: Sessions,
+    book: ParameterBook,
+    percentiles: Percentiles,
+) -> Explained:
+    """Replay the alert's symbol alone; for an event of the market, all symbols.
+
+    Args:
+        alerts: the ``alerts.parquet`` with the stored alert, as ``replay`` wrote it.
 
     Raises:
-        ConfigurationError: the file cannot be read or lacks the column.
+        ConfigurationError: a file cannot be read or lacks a column, or has no bar of the symbol.
     """
-    found = []
-    with as_file_error(path):
-        for batch in batches(path, [column], []):
-            text, _, _ = texts(batch[column].combine_chunks())
-            found.append(batch.filter(pc.fill_null(pc.equal(text.cast(pa.string()), value), False)))
-    return pa.concat_tables(found) if found else pa.table({column: pa.array([], pa.string())})
+    symbol, stored = parse_symbol(alert_id), _stored_rows(alerts, alert_id) if alerts else []
+    with TemporaryDirectory(prefix="explain-") as name:
+        folder = Path(name)
+        if symbol != MARKET:
+            rows = _select_rows(files.bars, "symbol", symbol)
+            if not rows.num_rows:
+                raise ConfigurationError(
+                    f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on"
+                )
+            files = replace(files, bars=folder / "bars.parquet")
+            pq.write_table(rows, files.bars)
+        replay_files(files, folder, sessions=sessions, book=book, percentiles=percentiles)
+        return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(files.bars))
 
 
-def stored_rows(alerts: Path, alert_id: str) -> list[Row]:
-    """The rows of an alert in a file that ``replay`` wrote."""
-    return rows_of(alerts, "event_id", alert_id).to_pylist()
-
-
-class SymbolFile:
-    """The rows of one symbol in a file of their own, until closed; for an event of the market, the file itself."""
-
-    def __init__(self, path: Path, symbol: str):
-        self._folder = TemporaryDirectory(prefix="explain-")
-        self.folder = Path(self._folder.name)
-        self.path = self.folder / "bars.parquet"
-        if symbol == MARKET:
-            self.path = path
-            return
-        rows = rows_of(path, "symbol", symbol)
-        if not rows.num_rows:
-            self._folder.cleanup()
-            raise ConfigurationError(f"{path} has no bar of {symbol}; give the file that the alert was raised on")
-        pq.write_table(rows, self.path)
-
-    def __enter__(self) -> SymbolFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
-
-
-def from_log(kafka: Kafka, alert_id: str, *, partitions: int, sessions: Sessions, book: ParameterBook) -> Explained:
-    """Read the alert, its symbol's bars and news and the baselines from Kafka, and run detection on them.
+def explain_from_log(
+    kafka: Kafka, alert_id: str, *, partitions: int, sessions: Sessions, book: ParameterBook
+) -> Explained:
+    """Read the alert, its symbol's bars and news and the background from Kafka, and run detection on them.
 
     Raises:
         BrokerError: Kafka cannot be reached.
-        ConfigurationError: no alert of that id is in the log, or no bar of its symbol is left.
+        ConfigurationError: the log has no alert of that id, or no bar of its symbol any more.
     """
-    symbol = symbol_of(alert_id)
-    positions: dict[Position, int | None] = {(broker.ALERTS, partition): None for partition in range(partitions)}
-    messages = [message for message in _all(kafka, positions) if message.key in ("", symbol)]
-    found = [(message, wire.decode(message.value)) for message in messages]
-    found = [(message, alert) for message, alert in found if isinstance(alert, Alert) and alert.event_id == alert_id]
-    if not found:
+    symbol = parse_symbol(alert_id)
+    messages = _alert_messages(kafka, alert_id, symbol, partitions)
+    if not messages:
         raise ConfigurationError(f"topic {broker.ALERTS} has no alert {alert_id!r}; it keeps 30 days")
-    partition = found[0][0].partition
-    records = _log_of(kafka, partition, symbol)
+    records = _symbol_records(kafka, messages[0][0], symbol)
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"topic {broker.BARS} has no bar of {symbol} any more; it keeps 35 days")
-    known = [wire.decode(value) for value in broker.read_compacted(kafka, broker.BASELINES).values()]
-
-    def of(kind: type) -> tuple:
-        return tuple(record for record in known if isinstance(record, kind) and record.symbol == symbol)
-
-    actions = CorporateActions(of(Split), of(Dividend), of(TickerChange))
-    detection = detect_records(Engine(book, sessions, actions, of(Profile)), State("sketch"), records)
-    again = [structs.asdict(alert) for alert in detection.alerts if alert.event_id == alert_id]
-    stored = [structs.asdict(alert) for _, alert in found]
-    inputs = {record.event_id: structs.asdict(record) for record in records if isinstance(record, Bar | NewsItem)}
-    return Explained(stored, again, inputs)
+    detection = detect_records(Engine(book, sessions, *read_background(kafka)), State("sketch"), records)
+    reproduced: list[Row] = [structs.asdict(alert) for alert in detection.alerts if alert.event_id == alert_id]
+    stored: list[Row] = [structs.asdict(alert) for _, alert in messages]
+    inputs: dict[str, Row] = {
+        record.event_id: structs.asdict(record) for record in records if isinstance(record, Bar | NewsItem)
+    }
+    return Explained(stored, reproduced, inputs)
 
 
-def _log_of(kafka: Kafka, partition: int, symbol: str) -> list:
-    """The symbol's bars, watermarks and news in the order in which detection takes them."""
+def _select_rows(path: Path, column: str, value: str) -> pa.Table:
+    """Return the rows of a file whose text in ``column`` is ``value``, with all their columns."""
+    tables = []
+    with as_file_error(path):
+        for batch in batches(path, [column], []):
+            text, _, _ = texts(batch[column].combine_chunks())
+            tables.append(batch.filter(pc.fill_null(pc.equal(text.cast(pa.string()), value), False)))
+    return pa.concat_tables(tables) if tables else pa.table({column: pa.array([], pa.string())})
+
+
+def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
+    return _select_rows(alerts, "event_id", alert_id).to_pylist()
+
+
+def _bar_inputs(path: Path) -> dict[str, Row]:
+    bars = read_bars(path).bars
+    names = ("ts", "open", "high", "low", "close", "volume")
+    columns = zip(*(getattr(bars, name).tolist() for name in names), strict=True)
+    return {bars.event_id(at): dict(zip(("ts_ms", *names[1:]), row, strict=True)) for at, row in enumerate(columns)}
+
+
+def _alert_messages(kafka: Kafka, alert_id: str, symbol: str, partitions: int) -> list[tuple[int, Alert]]:
+    """Return the partition and the alert of each message about an alert, in the order of the log."""
+    messages = []
+    for batch in broker.read_all(kafka, {(broker.ALERTS, partition): None for partition in range(partitions)}):
+        for message in batch.messages:
+            if message.key in ("", symbol):
+                alert = wire.decode(message.value)
+                if isinstance(alert, Alert) and alert.event_id == alert_id:
+                    messages.append((message.partition, alert))
+    return messages
+
+
+def _symbol_records(kafka: Kafka, partition: int, symbol: str) -> list[Bar | Watermark | NewsItem]:
+    """Read the symbol's bars, watermarks and news in the order in which detection consumes them."""
     start = {(topic, partition): None for topic in (broker.BARS, broker.NEWS)}
-    records: list = []
+    records: list[Bar | Watermark | NewsItem] = []
     with intake.Intake(kafka, start) as log:
         while messages := log.read(LIMIT).messages:
             records += [record for record in intake.decode_messages(messages).records if record.symbol == symbol]
     return records
 
 
-def _all(kafka: Kafka, positions: dict[Position, int | None]) -> list[broker.Received]:
-    messages: list[broker.Received] = []
-    while (batch := broker.read(kafka, positions)).messages:
-        messages += batch.messages
-        positions = dict(batch.next_offsets)
-    return messages
-
-
-def _differences(stored: Sequence[Row], again: Sequence[Row]) -> list[str]:
-    found = []
-    for number, (then, now) in enumerate(zip(stored, again, strict=True)):
-        of = "" if len(stored) == 1 else f" (row {number + 1} of {len(stored)})"
-        for name in dict.fromkeys([*then, *now]):
-            if not _same(then.get(name), now.get(name)):
-                found.append(f"{name}{of}: stored {then.get(name)!r}, reproduced {now.get(name)!r}")
-    return found
+def _differences(stored: Sequence[Row], reproduced: Sequence[Row]) -> list[str]:
+    lines = []
+    for number, (then, now) in enumerate(zip(stored, reproduced, strict=True)):
+        which = "" if len(stored) == 1 else f" (row {number + 1} of {len(stored)})"
+        lines += [
+            f"{name}{which}: stored {then.get(name)!r}, reproduced {now.get(name)!r}"
+            for name in dict.fromkeys([*then, *now])
+            if not _same(then.get(name), now.get(name))
+        ]
+    return lines
 
 
 def _same(one: Any, other: Any) -> bool:

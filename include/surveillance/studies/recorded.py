@@ -1,89 +1,155 @@
-"""What the commands that judge parameters work on: recorded bars, corporate actions and profiles."""
+"""Recorded bars and what goes with them: one reader for every study."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import pyarrow as pa
 
-from include.surveillance.cli.options import console, progress
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.profiles.schedule import walk_forward
+from include.surveillance.detection.profiles.schedule import Progress, walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.side_files import read_dividends, read_splits, read_ticker_changes
-from include.surveillance.records import Profile
+from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
+from include.surveillance.records import NewsItem, Profile, Record
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.replay import read_profiles
+
+R = TypeVar("R", bound=Record)
+Tell = Callable[[str], None]
+"""Receives one sentence for the person who waits for the study."""
+log_line: Tell = logging.getLogger(__name__).info
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Usable bars, sorted by series and time, and what is known beside them."""
+class RecordedFiles:
+    """The paths of one recording, ``None`` where there is no such file.
+
+    Attributes:
+        bars, news, splits, dividends, ticker_changes: Parquet or CSV.
+        profiles: one JSON object a line, as the command ``baselines`` writes them.
+    """
+
+    bars: Path
+    news: Path | None = None
+    splits: Path | None = None
+    dividends: Path | None = None
+    ticker_changes: Path | None = None
+    profiles: Path | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The usable rows of recorded files.
+
+    Attributes:
+        bars: one per (symbol, timespan, ts_ms), sorted by it.
+        profiles: none when only literal rules are run.
+        counts: what became of the rows of bars, see ``files.bars.BarFile``.
+        rejects: each file with its unusable rows, a table of ``files.tables.REJECTS``.
+    """
 
     bars: BarColumns
-    sessions: Sessions
+    news: tuple[NewsItem, ...]
     actions: CorporateActions
     profiles: list[Profile]
+    sessions: Sessions
+    counts: Counter[str]
+    rejects: list[tuple[Path, pa.Table]]
+
+    def engine(self, book: ParameterBook) -> Engine:
+        return Engine(book, self.sessions, self.actions, self.profiles)
 
     def evaluate(self, book: ParameterBook) -> Evaluation:
-        """All bars through the engine in one pass."""
-        return Engine(book, self.sessions, self.actions, self.profiles).evaluate(State("exact"), self.bars)
+        """Run all bars through the engine in one pass."""
+        return self.engine(book).evaluate(State("exact"), self.bars)
 
 
-def load(
-    bars: Path,
+def read_recording(
+    files: RecordedFiles,
+    sessions: Sessions,
     *,
-    calendar: str,
-    splits: Path | None = None,
-    dividends: Path | None = None,
-    ticker_changes: Path | None = None,
-    profiles: Path | None = None,
-    robust: bool,
-) -> Recorded:
-    """Read everything and say what could not be used.
+    with_profiles: bool,
+    progress: Progress = lambda stage, done, total: None,
+) -> Recording:
+    """Read all files of a recording.
 
     Args:
-        robust: profiles are needed; without a file of them they are built session by session.
+        with_profiles: read the profiles or, where there is no file of them, build them before each session from
+            earlier bars, as the nightly DAG does.
 
     Raises:
-        ConfigurationError: a file is no table or lacks a column, or there is no usable bar.
+        ConfigurationError: a file cannot be read or lacks a column.
     """
-    sessions = Sessions(calendar)
-    file = read_bars(bars)
-    tell(bars, file.rejects)
-    if not len(file.bars):
+    progress("read", 0, 1)
+    bar_file = read_bars(files.bars)
+    rejects = [(files.bars, bar_file.rejects)]
+
+    def records(path: Path | None, read: Callable[[Path], tuple[list[R], pa.Table]]) -> tuple[R, ...]:
+        if path is None:
+            return ()
+        usable, unusable = read(path)
+        rejects.append((path, unusable))
+        return tuple(usable)
+
+    news = records(files.news, read_news)
+    actions = CorporateActions(
+        splits=records(files.splits, read_splits),
+        dividends=records(files.dividends, read_dividends),
+        ticker_changes=records(files.ticker_changes, read_ticker_changes),
+    )
+    profiles: list[Profile] = []
+    if with_profiles and files.profiles:
+        profiles = read_profiles(files.profiles)
+    elif with_profiles:
+        profiles = walk_forward(bar_file.bars, sessions, actions.splits, progress)
+    return Recording(bar_file.bars, news, actions, profiles, sessions, bar_file.counts, rejects)
+
+
+def read_usable(
+    files: RecordedFiles, sessions: Sessions, *, with_profiles: bool, tell: Tell, progress: Progress
+) -> Recording:
+    """Read all files of a recording and tell how many rows are left out, for which reason.
+
+    Raises:
+        ConfigurationError: as ``read_recording``, or there is no usable bar.
+    """
+    recording = read_recording(files, sessions, with_profiles=with_profiles, progress=progress)
+    tell_rejects(recording.rejects, tell)
+    if not len(recording.bars):
         raise ConfigurationError(
-            f"{bars} holds no usable bar; `replay` writes the reason of each row to rejected.parquet"
+            f"{files.bars} holds no usable bar; `replay` writes the reason of each row to rejected.parquet"
         )
-    actions = corporate_actions(splits, dividends, ticker_changes)
-    known: list[Profile] = []
-    if profiles:
-        known = read_profiles(profiles)
-    elif robust:
-        with progress() as done:
-            known = walk_forward(file.bars, sessions, actions.splits, done)
-    return Recorded(file.bars, sessions, actions, known)
+    return recording
 
 
-def corporate_actions(splits: Path | None, dividends: Path | None, ticker_changes: Path | None) -> CorporateActions:
-    found = []
-    for path, reader in ((splits, read_splits), (dividends, read_dividends), (ticker_changes, read_ticker_changes)):
-        records, rejects = reader(path) if path else ([], None)
-        tell(path, rejects)
-        found.append(tuple(records))
-    return CorporateActions(*found)
+def tell_rejects(rejects: Iterable[tuple[Path, pa.Table]], tell: Tell) -> None:
+    """Tell one line for each file and each reason for which rows are left out."""
+    for path, unusable in rejects:
+        for reason, count in sorted(Counter(unusable["reason"].to_pylist()).items()):
+            tell(f"{path}: {count:,} rows left out: {reason}")
 
 
-def tell(path: Path | None, rejects: pa.Table | None) -> None:
-    """One line per reason for which rows are left out."""
-    reasons = Counter(rejects["reason"].to_pylist()) if rejects is not None else {}
-    for reason, count in sorted(reasons.items()):
-        console.print(f"{path}: {count:,} rows left out: {reason}", highlight=False, markup=False, soft_wrap=True)
+def read_profiles(path: Path) -> list[Profile]:
+    """Read profiles, one JSON object a line.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a line is no profile.
+    """
+    try:
+        return [_profile_decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"profiles {path} cannot be read: {error}; write them with `baselines`") from error
+
+
+_profile_decoder = msgspec.json.Decoder(Profile)

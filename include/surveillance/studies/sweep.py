@@ -1,4 +1,4 @@
-"""What the engine raises over the same bars with other thresholds, counted by rule and bucket."""
+"""The sweep: alerts that the engine raises over the same bars with other thresholds, counted by rule and bucket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.surveillance.detection.parameters.book import ParameterBook, RuleFo
 from include.surveillance.detection.parameters.overrides import LIQUIDITY, parse
 from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.studies.thresholds import Cell, Subject, falling
+from include.surveillance.studies.thresholds import Cell, Subject, list_thresholds
 
 FIELDS: dict[RuleForm, dict[str, str]] = {
     "literal": {
@@ -37,11 +37,11 @@ Entry = dict[str, Any]
 
 
 class Sweep:
-    """The engine over the same bars, with the parameters in force but for some thresholds.
+    """Runs the engine over the same bars with the parameters in force, some thresholds excepted.
 
     Args:
-        evaluate: all bars through the engine with a book.
-        book: in force now; its ``rules`` is the form that is swept.
+        evaluate: runs all bars through the engine with a book.
+        book: the parameters in force; its ``rules`` is the form that is swept.
         entries: the overrides of ``book`` as they are written.
         effective: YYYY-MM-DD, New York, not later than any of the bars.
     """
@@ -56,27 +56,28 @@ class Sweep:
         self.form, self._evaluate, self._book = book.base.rules, evaluate, book
         self._entries, self._effective = entries, effective
 
-    def raised(self, thresholds: Mapping[Cell, float]) -> dict[Cell, int]:
-        """Alerts of each rule and bucket in one run of the engine; a cell that is not named stays as it is."""
-        trial = [entry(cell, self.form, self._effective, to, "A trial.") for cell, to in thresholds.items()]
-        overrides = [parse(one, "a trial") for one in replaced(self._entries, trial)]
-        # What is held against a threshold of 0 exceeds it infinitely; only the count is of interest here.
+    def count_alerts(self, thresholds: Mapping[Cell, float]) -> dict[Cell, int]:
+        """Count the alerts of each rule and bucket in one run; a cell that is not named keeps its threshold."""
+        trial = [override_entry(cell, self.form, self._effective, to, "A trial.") for cell, to in thresholds.items()]
+        overrides = [parse(entry, "a trial") for entry in replace_entries(self._entries, trial)]
+        # A value exceeds a threshold of 0 infinitely; here only the count matters.
         with np.errstate(divide="ignore"):
-            return alerts(self._evaluate(ParameterBook(self._book.base, overrides)), self.form)
+            return count_openings(self._evaluate(ParameterBook(self._book.base, overrides)), self.form)
 
 
-def subjects(found: Evaluation, book: ParameterBook, *, budget: float, date: str) -> Iterator[Subject]:
-    """Every rule in every bucket of which there are bars.
+def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float, date: str) -> Iterator[Subject]:
+    """Yield every rule in every bucket that has bars.
 
     Args:
-        found: all bars with ``book``, whose ``rules`` is the form.
-        date: YYYY-MM-DD, New York, at which a threshold counts as the current one.
+        evaluation: of all bars with ``book``, whose ``rules`` is the form.
+        budget: alerts of one rule per symbol and day.
+        date: YYYY-MM-DD, New York; the threshold in force then is the current one.
 
     Raises:
         ConfigurationError: no bar can be counted.
     """
     form = book.base.rules
-    bucket, count = bucket_of(found, form)[found.fresh], alerts(found, form)
+    bucket, counts = bucket_numbers(evaluation, form)[evaluation.fresh], count_openings(evaluation, form)
     if not (bucket >= 0).any():
         raise ConfigurationError(
             "no bar can be calibrated: in robust form a symbol needs a profile, which takes sessions before it; give "
@@ -84,90 +85,95 @@ def subjects(found: Evaluation, book: ParameterBook, *, budget: float, date: str
             if form == "robust"
             else "there are no usable bars to calibrate on"
         )
-    symbol_day = found.bars.code.astype(np.int64) << 32 | found.scan.positions.session[found.fresh].astype(np.int64)
-    for place, name in enumerate(BUCKETS[form]):
-        here = bucket == place
-        if not here.any():
+    session = evaluation.scan.positions.session[evaluation.fresh]
+    symbol_day = evaluation.bars.code.astype(np.int64) << 32 | session.astype(np.int64)
+    for number, name in enumerate(BUCKETS[form]):
+        inside = bucket == number
+        if not inside.any():
             continue
-        days = len(np.unique(symbol_day[here]))
+        days = len(np.unique(symbol_day[inside]))
         current = book.resolve_for(date, "", "", "" if name == "all" else name)
         for rule, field in FIELDS[form].items():
-            thresholds = falling(_VALUES[form, rule](found)[here], budget * days)
-            now = getattr(getattr(current.robust if form == "robust" else current, rule), field)
-            yield Subject(rule, name, field, thresholds, days, float(now), count[rule, name])
+            thresholds = list_thresholds(_STATISTICS[form, rule](evaluation)[inside], budget * days)
+            threshold = getattr(getattr(current.robust if form == "robust" else current, rule), field)
+            yield Subject(rule, name, field, thresholds, days, float(threshold), counts[rule, name])
 
 
-def alerts(found: Evaluation, form: RuleForm) -> dict[Cell, int]:
-    """Episodes that the engine opened, of every rule in every bucket; those of the other form are not counted."""
-    firings = found.fresh_firings
+def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
+    """Count the episodes that the engine opened, of every rule in every bucket; the other form's do not count."""
+    firings = evaluation.fresh_firings
     opened = (firings.does == OPENS) & (firings.form == FORMS.index(form))
-    bucket, kind = bucket_of(found, form)[firings.index[opened]], firings.kind[opened]
+    bucket, kind = bucket_numbers(evaluation, form)[firings.index[opened]], firings.kind[opened]
     counts = dict.fromkeys(((rule, name) for rule in FIELDS[form] for name in BUCKETS[form]), 0)
-    for number, (rule, _) in enumerate(KINDS):
-        for place, name in enumerate(BUCKETS[form]):
-            counts[rule, name] += int(np.count_nonzero((kind == number) & (bucket == place)))
+    for kind_number, (rule, _) in enumerate(KINDS):
+        for number, name in enumerate(BUCKETS[form]):
+            counts[rule, name] += int(np.count_nonzero((kind == kind_number) & (bucket == number)))
     return counts
 
 
-def bucket_of(found: Evaluation, form: RuleForm) -> np.ndarray:
-    """Per bar of the scan the place of its bucket in ``BUCKETS``, int8; -1 for none."""
+def bucket_numbers(evaluation: Evaluation, form: RuleForm) -> np.ndarray:
+    """Return per bar of the scan the index of its bucket in ``BUCKETS``, int8; -1 for none."""
     if form == "literal":
-        return np.zeros(len(found.scan), dtype=np.int8)
-    places = [LIQUIDITY.index(profile.liquidity) for profile in found.profiles]
-    return np.array([*places, -1], dtype=np.int8)[found.scan.profile]
+        return np.zeros(len(evaluation.scan), dtype=np.int8)
+    numbers = [LIQUIDITY.index(profile.liquidity) for profile in evaluation.profiles]
+    return np.array([*numbers, -1], dtype=np.int8)[evaluation.scan.profile]
 
 
-def entry(cell: Cell, form: RuleForm, effective: str, threshold: float, rationale: str) -> Entry:
-    """The override that puts a threshold in force for one rule and bucket."""
+def override_entry(cell: Cell, form: RuleForm, effective: str, threshold: float, rationale: str) -> Entry:
+    """Return the override that puts a threshold in force for one rule and bucket."""
     rule, bucket = cell
     scope = {"scope": "global"} if bucket == "all" else {"scope": "liquidity", "of": bucket}
     given = {"effective": effective, "set": {FIELDS[form][rule]: threshold}, "rationale": rationale}
     return {"rule": rule, "form": form} | scope | given
 
 
-def replaced(entries: Sequence[Entry], proposed: Sequence[Entry]) -> list[Entry]:
-    """``entries`` without what would hold over the proposed ones, and those."""
+def replace_entries(entries: Sequence[Entry], proposed: Sequence[Entry]) -> list[Entry]:
+    """Return the proposed entries behind those of ``entries`` that do not hold over them."""
     kept = list(entries)
-    for one in proposed:
-        kept = [left for other in kept if (left := _without(other, one))]
+    for entry in proposed:
+        kept = [left for other in kept if (left := _without(other, entry))]
     return [*kept, *proposed]
 
 
-def _without(one: Entry, proposed: Entry) -> Entry | None:
-    """An override without the values that would hold over a proposed one; None when nothing is left of it."""
-    whom = {"scope": "global"} | one
-    same = all(whom.get(name) == proposed.get(name) for name in ("rule", "form", "scope", "of"))
-    if not same or str(one["effective"]) < proposed["effective"]:
-        return one
-    left = {name: value for name, value in one["set"].items() if name not in proposed["set"]}
-    return one | {"set": left} if left else None
+def _without(entry: Entry, proposed: Entry) -> Entry | None:
+    """Return an entry without the values that would hold over a proposed one; None when no value is left."""
+    target = {"scope": "global"} | entry
+    same = all(target.get(name) == proposed.get(name) for name in ("rule", "form", "scope", "of"))
+    if not same or str(entry["effective"]) < proposed["effective"]:
+        return entry
+    left = {name: value for name, value in entry["set"].items() if name not in proposed["set"]}
+    return entry | {"set": left} if left else None
 
 
-def _quietly(statistic: Callable[[Evaluation], np.ndarray]) -> Callable[[Evaluation], np.ndarray]:
-    """A statistic per fresh bar; NaN where there is none, and a division by zero is no matter."""
+Statistic = Callable[[Evaluation], np.ndarray]
 
-    def value(found: Evaluation) -> np.ndarray:
+
+def _without_warnings(statistic: Statistic) -> Statistic:
+    """Compute a statistic in which a division by zero is expected; NaN is not applicable."""
+
+    def value(evaluation: Evaluation) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return statistic(found)
+            return statistic(evaluation)
 
     return value
 
 
-def _beyond_range(found: Evaluation) -> np.ndarray:
-    close, highest, lowest = found.bars.close, found.measures["highest_high"], found.measures["lowest_low"]
+def _beyond_range(evaluation: Evaluation) -> np.ndarray:
+    close, measures = evaluation.bars.close, evaluation.measures
+    highest, lowest = measures["highest_high"], measures["lowest_low"]
     return np.maximum(close - highest, lowest - close) / (highest - lowest)
 
 
-_VALUES = {
-    ("literal", "abnormal_volume"): _quietly(lambda found: found.bars.volume / found.measures["volume_mean"]),
-    ("literal", "volatility_spike"): _quietly(
-        lambda found: found.measures["return_std"] / found.measures["return_std_p95"]
+_STATISTICS: dict[tuple[RuleForm, str], Statistic] = {
+    ("literal", "abnormal_volume"): _without_warnings(lambda it: it.bars.volume / it.measures["volume_mean"]),
+    ("literal", "volatility_spike"): _without_warnings(
+        lambda it: it.measures["return_std"] / it.measures["return_std_p95"]
     ),
-    ("literal", "price_breakout"): _quietly(_beyond_range),
-    ("literal", "price_gap"): lambda found: np.abs(found.measures["gap"]),
-    ("robust", "abnormal_volume"): lambda found: found.measures["volume_z"],
-    ("robust", "volatility_spike"): lambda found: found.measures["volatility_ratio"],
-    ("robust", "price_breakout"): lambda found: np.abs(found.measures["breakout_atr"]),
-    ("robust", "price_gap"): lambda found: np.abs(found.measures["gap_range"]),
+    ("literal", "price_breakout"): _without_warnings(_beyond_range),
+    ("literal", "price_gap"): lambda it: np.abs(it.measures["gap"]),
+    ("robust", "abnormal_volume"): lambda it: it.measures["volume_z"],
+    ("robust", "volatility_spike"): lambda it: it.measures["volatility_ratio"],
+    ("robust", "price_breakout"): lambda it: np.abs(it.measures["breakout_atr"]),
+    ("robust", "price_gap"): lambda it: np.abs(it.measures["gap_range"]),
 }
-"""What is held against each threshold, apart from the rule's other conditions: where it is worth trying thresholds."""
+"""The value of each new bar that a rule compares with its threshold: thresholds are tried among these values."""

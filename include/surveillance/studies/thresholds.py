@@ -1,38 +1,39 @@
-"""Thresholds from an alert budget: thresholds are tried, alerts counted, and the smallest affordable one is chosen."""
+"""The search for thresholds: each is tried, its alerts are counted, the smallest within the budget is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil, floor, inf, log10, nan
+from math import ceil, floor, inf, isnan, log10, nan
 
 import numpy as np
 import pandas as pd
 
+from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.errors import ConfigurationError
 
 POINTS = 16
 """Thresholds on the way down, beside the greatest value and 0."""
 DEAR = 2
-"""Of those, how many may cost too much before the way down ends: what smaller thresholds would cost is to be seen."""
+"""The way down ends after so many thresholds that raise too much: a curve shows what smaller ones would raise."""
 TRIES = POINTS + 16
-"""Of one rule and bucket, at most: ten halvings are three digits within a decade."""
+"""The most trials of one rule and bucket: ten halvings are three digits within a decade."""
 
 Cell = tuple[str, str]
-"""A rule and a bucket of liquidity; ``all`` for everybody."""
-Raised = Callable[[Mapping[Cell, float]], Mapping[Cell, int]]
-"""Thresholds -> alerts of every cell; a cell that is not named keeps the threshold that it has now."""
+"""A rule and a bucket of liquidity, ``all`` for every symbol."""
+CountAlerts = Callable[[Mapping[Cell, float]], Mapping[Cell, int]]
+"""Thresholds -> alerts of every cell; a cell that is not named keeps its present threshold."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a threshold is sought for.
+    """A rule and a bucket whose threshold is searched.
 
     Attributes:
         field: the parameter that is the threshold.
-        thresholds: to try on the way down, falling; see ``falling``.
-        symbol_days: what alerts are divided by.
-        current, current_alerts: the threshold now, and how many alerts it raises.
+        thresholds: to try on the way down, falling; see ``list_thresholds``.
+        symbol_days: the divisor of alerts.
+        current, current_alerts: the present threshold, and how many alerts it raises.
     """
 
     rule: str
@@ -46,17 +47,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Choice:
-    """One rule for one bucket; all alerts are per symbol and day.
+    """The threshold chosen for one rule and bucket; all alerts are per symbol and day.
 
     Attributes:
-        rule, bucket: ``liquid``, ``mid``, ``thin``, or ``all``.
+        bucket: ``liquid``, ``mid``, ``thin``, or ``all``.
         field: the parameter that is the threshold.
-        curve: what was tried: ``threshold`` (rising), ``alerts``.
-        symbol_days: what alerts are divided by.
-        current, current_alerts: the threshold now, and what it raises.
+        curve: all trials: ``threshold`` (rising), ``alerts``.
+        symbol_days: the divisor of alerts.
+        current, current_alerts: the present threshold, and the alerts that it raises.
         chosen: the smallest threshold tried from which on all greater ones tried keep within the budget; NaN when none
             does, or all do (a buffer of 0, the rule as it is meant, is chosen then).
-        chosen_alerts: what is raised with the chosen thresholds of all rules and buckets at once.
+        chosen_alerts: the alerts that are raised with the chosen thresholds of all rules and buckets at once.
     """
 
     rule: str
@@ -69,44 +70,51 @@ class Choice:
     chosen: float
     chosen_alerts: float
 
+    def describe(self) -> list[str]:
+        """Return as text: the present threshold, its alerts, the proposed threshold, its alerts."""
+        proposed = "nothing" if isnan(self.chosen) else f"{self.chosen:g}"
+        return [f"{self.current:g}", f"{self.current_alerts:.3g}", proposed, f"{self.chosen_alerts:.3g}"]
+
 
 def calibrate(
     subjects: Iterable[Subject],
-    raised: Raised,
+    count_alerts: CountAlerts,
     *,
     budget: float,
-    done: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> list[Choice]:
     """Try thresholds of all subjects at once, which must not depend on each other, until each has its choice.
 
-    The last trial is of all choices together; what exceeds the budget in it after all is raised.
+    The last trial holds all choices together; a choice that exceeds the budget in it is raised, and tried again.
 
     Args:
         budget: alerts of one rule per symbol and day, above 0.
-        done: told of every trial, and how many there may be.
     """
     searches = {(it.rule, it.bucket): _Search(it, budget * it.symbol_days) for it in subjects}
     trials = 0
     while True:
-        asked = {cell: search.next() for cell, search in searches.items()}
-        settled = all(threshold is None for threshold in asked.values())
-        given = {cell: searches[cell].chosen if threshold is None else threshold for cell, threshold in asked.items()}
+        next_thresholds = {cell: search.next() for cell, search in searches.items()}
+        settled = all(threshold is None for threshold in next_thresholds.values())
+        given = {
+            cell: searches[cell].chosen if threshold is None else threshold
+            for cell, threshold in next_thresholds.items()
+        }
         trial = {cell: threshold for cell, threshold in given.items() if threshold is not None}
-        counts = raised(trial)
+        counts = count_alerts(trial)
         trials += 1
-        done("try thresholds", trials, max(TRIES + 1, trials))
+        progress("try thresholds", trials, max(TRIES + 1, trials))
         for cell, threshold in trial.items():
-            if settled or asked[cell] is not None:
-                searches[cell].tell(threshold, counts[cell])
+            if settled or next_thresholds[cell] is not None:
+                searches[cell].add(threshold, counts[cell])
         if settled and all(search.chosen == given[cell] for cell, search in searches.items()):
             return [search.choice(counts[cell]) for cell, search in searches.items()]
 
 
-def falling(values: np.ndarray, affordable: float) -> tuple[float, ...]:
-    """Thresholds worth trying, greatest first, the last one 0; none when there is nothing to hold against them.
+def list_thresholds(values: np.ndarray, affordable: float) -> tuple[float, ...]:
+    """List the thresholds to try, greatest first, the last one 0; none when no value can exceed a threshold.
 
     Args:
-        values: what bars have to hold against the threshold; only what is finite and above 0 counts.
+        values: the statistic of each bar that is compared with the threshold; only finite ones above 0 count.
         affordable: alerts. After the greatest value comes the one that as many bars exceed: no greater one can raise
             too much. From there on ranks grow by a factor.
     """
@@ -118,25 +126,24 @@ def falling(values: np.ndarray, affordable: float) -> tuple[float, ...]:
     return tuple(sorted({0.0, *map(_rounded_up, values[ranks].tolist())}, reverse=True))
 
 
-def checked(budget: float) -> float:
-    """Raises ConfigurationError unless the budget is above zero and finite."""
+def check_budget(budget: float) -> None:
+    """Raise ConfigurationError unless the budget is above zero and finite."""
     if not 0 < budget < inf:
         raise ConfigurationError(f"the budget is {budget}; give alerts per symbol and day, above 0, e.g. 0.1")
-    return budget
 
 
 class _Search:
-    """Down from the greatest threshold until too much is raised, then by halves between the last two."""
+    """Goes down from the greatest threshold until too much is raised, then by halves between the last two."""
 
     def __init__(self, subject: Subject, affordable: float):
         self.subject, self.affordable = subject, affordable
         self.left = list(subject.thresholds)
         self.tried: dict[float, int] = {}
-        # The greatest threshold that raises too much, and how many did.
+        # The greatest threshold that raises too much, and how many thresholds did.
         self.floor, self.dear = -inf, 0
 
     def next(self) -> float | None:
-        """What to try, None when there is nothing more to learn."""
+        """Return the threshold to try, None when no further one can change the choice."""
         if self.left and self.dear < DEAR:
             return self.left.pop(0)
         above = self._above_floor()
@@ -145,7 +152,7 @@ class _Search:
         middle = _rounded_up((self.floor + above) / 2)
         return middle if self.floor < middle < above else None
 
-    def tell(self, threshold: float, alerts: int) -> None:
+    def add(self, threshold: float, alerts: int) -> None:
         self.tried[threshold] = alerts
         if alerts > self.affordable:
             self.floor = max(self.floor, threshold)
@@ -177,7 +184,7 @@ class _Search:
 
 
 def _rounded_up(value: float) -> float:
-    """To three significant digits."""
+    """Round up to three significant digits."""
     if value <= 0:
         return 0.0
     step = 10.0 ** (floor(log10(value)) - 2)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.metric_records import volume_ratio
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
 from include.surveillance.files.results import schema_of, write_alerts, write_metrics, write_rejects
@@ -354,11 +355,11 @@ def test_metrics_are_written_as_records_would_be(tmp_path):
         Bar(symbol="A", timespan="minute", ts_ms=OPEN + at * 60_000, open=1, high=1, low=1, close=1, volume=Decimal(6))
         for at in range(3)
     ]
-    columns = BarColumns.of(bars)
+    columns, mean = BarColumns.of(bars), np.array([nan, 2.0, 0.0])
     write_metrics(
         tmp_path / "metrics.parquet",
         columns,
-        {"volume_mean": np.array([nan, 2.0, 0.0])},
+        {"volume_mean": mean, "volume_ratio": volume_ratio(columns.volume, mean)},
         phase=np.array([0, 1, 1], dtype=np.uint8),
         phases=("pre", "regular"),
         session=np.array([17941, 17941, 17942], dtype=np.int32),

@@ -5,13 +5,11 @@ from dataclasses import replace
 from math import isclose
 
 import pytest
-from typer.testing import CliRunner
 
 from include.orchestration.ingest import polling
-from include.surveillance.cli import app
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
-from include.surveillance.studies.capacity import Costs, Load, advice, plan
+from include.surveillance.studies.capacity import Costs, Load, advise, plan_load
 from tests.paths import MEASURED
 
 # Not of the platform: who plays the vendor, and the sum of everything.
@@ -20,7 +18,7 @@ MINUTES_ONLY = {"timespans": 1, "overlap_minutes": 5}
 
 
 def test_a_task_per_symbol():
-    needed = plan(Load(500, mode="symbols", **MINUTES_ONLY))
+    needed = plan_load(Load(500, mode="symbols", **MINUTES_ONLY))
     assert (needed.calls_per_minute, needed.tasks_per_minute) == (501, 503)
     # Six bars, one watermark and one metric of each symbol in each of 390 minutes.
     assert needed.messages_per_day == 500 * 8 * 390
@@ -31,7 +29,7 @@ def test_a_task_per_symbol():
 
 
 def test_the_market_in_one_call():
-    needed = plan(Load(11_000, **MINUTES_ONLY))
+    needed = plan_load(Load(11_000, **MINUTES_ONLY))
     assert needed.mode == "market"
     assert (needed.calls_per_minute, needed.messages_per_day) == (2, 11_000 * 3 * 390)
     assert needed.cpu_share < 0.6
@@ -39,44 +37,37 @@ def test_the_market_in_one_call():
 
 @pytest.mark.parametrize(("symbols", "mode"), [(500, "symbols"), (501, "groups"), (2_000, "groups"), (2_001, "market")])
 def test_the_number_of_symbols_decides(symbols, mode):
-    assert plan(Load(symbols)).mode == mode
+    assert plan_load(Load(symbols)).mode == mode
 
 
 def test_polling_decides_by_the_same_numbers():
     for symbols in (1, 500, 501, 2_000, 2_001, 11_000):
-        assert polling._poll_by(["A"] * symbols, Settings()) == plan(Load(symbols)).mode
+        assert polling._poll_by(["A"] * symbols, Settings()) == plan_load(Load(symbols)).mode
 
 
 def test_twice_the_cores_are_half_the_share_and_dearer_work_needs_more_of_them():
     load, dear = Load(500, cores=2), replace(Costs(), task_ms=600)
-    assert isclose(plan(replace(load, cores=4)).cpu_share, plan(load).cpu_share / 2)
-    assert plan(load, dear).cores_needed > plan(load).cores_needed
+    assert isclose(plan_load(replace(load, cores=4)).cpu_share, plan_load(load).cpu_share / 2)
+    assert plan_load(load, dear).cores_needed > plan_load(load).cores_needed
 
 
 def test_partitions_hold_the_state_and_keep_up_with_a_burst():
-    assert plan(Load(500)).partitions_needed == 4
-    assert plan(Load(50_000, **MINUTES_ONLY)).partitions_needed == 6, "50,000 series of 1 kB in halves of 16 MiB"
+    assert plan_load(Load(500)).partitions_needed == 4
+    assert plan_load(Load(50_000, **MINUTES_ONLY)).partitions_needed == 6, "50,000 series of 1 kB in halves of 16 MiB"
     slow = replace(Costs(), detect_ms=4.0)
-    assert plan(Load(11_000, **MINUTES_ONLY), slow).partitions_needed == 18, "44 CPU-s in 2.5 s"
+    assert plan_load(Load(11_000, **MINUTES_ONLY), slow).partitions_needed == 18, "44 CPU-s in 2.5 s"
 
 
 def test_what_cannot_be_done_later_comes_first():
     load = Load(50_000, cores=1)
-    steps = advice(load, plan(load))
+    steps = advise(load, plan_load(load))
     assert [step.split(" ")[0].split("=")[0] for step in steps] == ["POLL_BY", "a", "KAFKA_PARTITIONS", "2", "2"]
-    assert "more than the scheduler starts" in advice(load, plan(replace(load, mode="symbols")))[0]
+    assert "more than the scheduler starts" in advise(load, plan_load(replace(load, mode="symbols")))[0]
 
 
 def test_nothing_is_planned_for_nobody():
     with pytest.raises(ConfigurationError, match="symbols=0 must be at least 1"):
         Load(0)
-
-
-def test_the_command_shows_once_ten_and_a_hundred_times():
-    shown = CliRunner().invoke(app, ["capacity", "--symbols", "110", "--cores", "4"])
-    assert shown.exit_code == 0
-    assert all(text in shown.output for text in ("110 symbols", "1,100 symbols", "11,000 symbols", "POLL_BY=market"))
-    assert CliRunner().invoke(app, ["capacity", "--by", "hand"]).exit_code == 2
 
 
 @pytest.mark.parametrize(("bench", "load"), [("symbols-500", Load(500)), ("market-11000", Load(11_000, timespans=1))])
@@ -90,5 +81,5 @@ def test_the_model_agrees_with_what_was_measured(bench, load):
         pytest.skip(f"{bench} has not been measured")
     cores = int(found["about"]["cores"])
     measured = sum(share for name, share in results[bench]["cpu"].items() if name not in BESIDE)
-    modelled = plan(replace(load, cores=cores)).cpu_share
+    modelled = plan_load(replace(load, cores=cores)).cpu_share
     assert 0.6 < modelled / measured < 1.6, f"modelled {modelled:.0%}, measured {measured:.0%}: correct Costs"

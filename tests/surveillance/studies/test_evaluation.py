@@ -14,7 +14,13 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Bar
 from include.surveillance.sessions import MINUTE_MS, Sessions
-from include.surveillance.studies.evaluation import SymbolDays, evaluate, symbol_days_of, symbol_days_spanned, wilson
+from include.surveillance.studies.evaluation import (
+    SymbolDays,
+    count_symbol_days,
+    estimate_symbol_days,
+    evaluate,
+    wilson,
+)
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, a Thursday
 DAYS = SymbolDays(10, "a test")
@@ -33,17 +39,17 @@ def labels(*rows: tuple) -> pd.DataFrame:
     return frame
 
 
-def result(found: pd.DataFrame, labelled: pd.DataFrame, rule: str = "gap") -> pd.Series:
-    table = evaluate(found, labelled, DAYS)
+def result(raised: pd.DataFrame, labelled: pd.DataFrame, rule: str = "gap") -> pd.Series:
+    table = evaluate(raised, labelled, DAYS)
     return table.set_index("rule").loc[rule]
 
 
 def test_firings_of_one_episode_count_once():
-    found = alerts(
+    raised = alerts(
         ("A", "gap", "up", 3, 3), ("A", "gap", "up", 4, 3), ("A", "gap", "up", 90, 90), ("B", "gap", "", 3, 3)
     )
-    row = result(found, labels(("A", 4, 10, "gap"), ("A", 50, 60, "gap")))
-    assert (row["labels"], row["found"], row["recall"]) == (2, 1, 0.5)
+    row = result(raised, labels(("A", 4, 10, "gap"), ("A", 50, 60, "gap")))
+    assert (row["labels"], row["detected"], row["recall"]) == (2, 1, 0.5)
     # The episode that began before the label fires in it; the other two do not.
     assert (row["alerts"], row["precision"]) == (3, pytest.approx(1 / 3))
     assert row["alerts_per_symbol_day"] == 0.3
@@ -51,23 +57,23 @@ def test_firings_of_one_episode_count_once():
 
 
 def test_both_ends_of_a_label_belong_to_it():
-    found = alerts(
+    raised = alerts(
         ("A", "gap", "up", 4, 4), ("B", "gap", "up", 10, 10), ("C", "gap", "up", 3, 3), ("D", "gap", "up", 11, 11)
     )
-    row = result(found, labels(*((symbol, 4, 10, "gap") for symbol in "ABCD")))
-    assert (row["found"], row["precision"]) == (2, 0.5)
+    row = result(raised, labels(*((symbol, 4, 10, "gap") for symbol in "ABCD")))
+    assert (row["detected"], row["precision"]) == (2, 0.5)
     assert (row["delay_median"], row["delay_p95"]) == (3.0, pytest.approx(5.7))
 
 
 def test_directions_are_episodes_of_their_own():
-    found = alerts(("A", "gap", "up", 3, 3), ("A", "gap", "down", 3, 3))
-    assert result(found, labels())["alerts"] == 2
+    raised = alerts(("A", "gap", "up", 3, 3), ("A", "gap", "down", 3, 3))
+    assert result(raised, labels())["alerts"] == 2
 
 
 def test_a_label_of_another_kind_or_symbol_is_not_met():
-    found = alerts(("A", "gap", "", 5, 5))
-    table = evaluate(found, labels(("A", 0, 9, "volume"), ("B", 0, 9, "gap")), DAYS).set_index("rule")
-    assert table["found"].tolist() == [0, 0]
+    raised = alerts(("A", "gap", "", 5, 5))
+    table = evaluate(raised, labels(("A", 0, 9, "volume"), ("B", 0, 9, "gap")), DAYS).set_index("rule")
+    assert table["detected"].tolist() == [0, 0]
     assert (table.loc["gap", "precision"], isnan(table.loc["volume", "precision"])) == (0.0, True)
     assert isnan(table.loc["gap", "delay_median"])
 
@@ -86,11 +92,11 @@ MOMENTS = st.integers(0, 30)
     st.lists(st.tuples(st.sampled_from("AB"), MOMENTS, MOMENTS), max_size=8),
 )
 def test_agrees_with_looking_at_every_pair(fired, stretches):
-    found = alerts(*((symbol, "gap", "", minute, minute) for symbol, minute in fired))
+    raised = alerts(*((symbol, "gap", "", minute, minute) for symbol, minute in fired))
     labelled = labels(*((symbol, min(pair), max(pair), "gap") for symbol, *pair in stretches))
     if not fired and not stretches:
         return
-    row = result(found, labelled)
+    row = result(raised, labelled)
     spans = [(symbol, min(pair), max(pair)) for symbol, *pair in stretches]
     inside = {(s, m) for s, m in fired if any(s == of and low <= m <= high for of, low, high in spans)}
     delays = [
@@ -98,7 +104,7 @@ def test_agrees_with_looking_at_every_pair(fired, stretches):
         for of, low, high in spans
         if (within := [minute for symbol, minute in fired if symbol == of and low <= minute <= high])
     ]
-    assert row["found"] == len(delays)
+    assert row["detected"] == len(delays)
     assert row["alerts"] == len(set(fired))
     assert isnan(row["precision"]) if not fired else row["precision"] == len(inside) / len(set(fired))
     assert isnan(row["delay_median"]) if not delays else row["delay_median"] == np.median(delays)
@@ -118,11 +124,11 @@ def test_symbol_days_of_bars_are_sessions_of_symbols():
     day = 24 * 60 * MINUTE_MS
     bars = [bar("A", "day", OPEN), bar("A", "minute", OPEN), bar("A", "minute", OPEN + MINUTE_MS)]
     columns = BarColumns.of([*bars, bar("A", "minute", OPEN + day), bar("B", "minute", OPEN)])
-    assert symbol_days_of(columns, Sessions()).count == 3
+    assert count_symbol_days(columns, Sessions()).days == 3
 
 
 def test_symbol_days_without_bars_are_weekdays_of_the_span():
-    spanned = symbol_days_spanned(alerts(("A", "gap", "", 0, 0)), labels(("B", 0, 5 * 24 * 60, "gap")))
-    assert spanned.count == 2 * 4  # Thursday to Tuesday
+    spanned = estimate_symbol_days(alerts(("A", "gap", "", 0, 0)), labels(("B", 0, 5 * 24 * 60, "gap")))
+    assert spanned.days == 2 * 4  # Thursday to Tuesday
     assert "2 symbols on 4 weekdays" in spanned.source
-    assert symbol_days_spanned(alerts(), labels()).count == 0
+    assert estimate_symbol_days(alerts(), labels()).days == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from include.surveillance import broker, wire
 from include.surveillance.broker import Batch, Received
 from include.surveillance.cli import app
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -19,7 +21,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Alert, Bar
 from include.surveillance.sessions import MINUTE_MS, Sessions
 from include.surveillance.studies import explanation
-from include.surveillance.studies.explanation import from_log, symbol_of
+from include.surveillance.studies.explanation import explain_from_log, parse_symbol
 
 OPEN = 1_550_154_600_000
 SESSIONS, BOOK = Sessions(), ParameterBook()
@@ -53,7 +55,10 @@ class Log:
     def __init__(self, **topics: list):
         self.topics = topics
 
-    def read(self, kafka, positions, **_) -> Batch:
+    def read_all(self, kafka, positions, **_) -> Iterator[Batch]:
+        yield self.read(positions)
+
+    def read(self, positions) -> Batch:
         messages, ends = [], {}
         for (topic, partition), start in positions.items():
             records = self.topics.get(topic, []) if partition == 0 else []
@@ -68,12 +73,12 @@ class Reader:
     """Reads the log once, from its beginning, and then finds nothing more."""
 
     def __init__(self, log: Log, positions):
-        self.batch, self.next_offsets = log.read({}, positions), {}
+        self.batch, self.next_offsets = log.read(positions), {}
 
     def read(self, limit: int) -> Batch:
-        found, self.batch = self.batch, Batch([], self.batch.next_offsets)
-        self.next_offsets = found.next_offsets
-        return found
+        batch, self.batch = self.batch, Batch([], self.batch.next_offsets)
+        self.next_offsets = batch.next_offsets
+        return batch
 
     def close(self) -> None:
         pass
@@ -81,25 +86,25 @@ class Reader:
 
 @pytest.fixture
 def log(monkeypatch) -> Log:
-    found = detect_records(Engine(BOOK, SESSIONS), State("sketch"), BARS)
-    log = Log(**{broker.BARS: BARS, broker.ALERTS: list(found.alerts)})
-    monkeypatch.setattr(broker, "read", log.read)
+    detection = detect_records(Engine(BOOK, SESSIONS), State("sketch"), BARS)
+    log = Log(**{broker.BARS: BARS, broker.ALERTS: list(detection.alerts)})
+    monkeypatch.setattr(broker, "read_all", log.read_all)
     monkeypatch.setattr(explanation.intake, "Reader", lambda kafka, positions, **_: Reader(log, positions))
-    monkeypatch.setattr(broker, "read_compacted", lambda kafka, topic: {})
+    monkeypatch.setattr(explanation, "read_background", lambda kafka: (CorporateActions(), []))
     return log
 
 
 def explain(log: Log):
     alert_id = log.topics[broker.ALERTS][0].event_id
-    return from_log({}, alert_id, partitions=2, sessions=SESSIONS, book=BOOK)
+    return explain_from_log({}, alert_id, partitions=2, sessions=SESSIONS, book=BOOK)
 
 
 def test_an_alert_is_reproduced_from_the_log(log):
-    found = explain(log)
+    explained = explain(log)
     # Fired at the first burst, published again at the second.
-    assert [row["status"] for row in found.stored] == ["fired", "refired"]
-    assert found.differences == []
-    assert all(event_id in found.inputs for event_id in found.stored[0]["event_ids"])
+    assert [row["status"] for row in explained.stored] == ["fired", "refired"]
+    assert explained.differences == []
+    assert all(event_id in explained.inputs for event_id in explained.stored[0]["event_ids"])
 
 
 def test_one_bit_of_difference_is_told_by_field(log):
@@ -120,12 +125,12 @@ def test_bars_that_are_no_longer_kept_are_told(log):
     with pytest.raises(ConfigurationError, match="has no bar of KO any more"):
         explain(log)
     log.topics[broker.BARS] = BARS[-10:]
-    assert explain(log).again == []
+    assert explain(log).reproduced == []
 
 
 def test_an_unknown_alert_is_told(log):
     with pytest.raises(ConfigurationError, match="has no alert 'price_gap"):
-        from_log({}, "price_gap|KO|minute|1|v1", partitions=1, sessions=SESSIONS, book=BOOK)
+        explain_from_log({}, "price_gap|KO|minute|1|v1", partitions=1, sessions=SESSIONS, book=BOOK)
 
 
 def test_the_command_reads_the_log(log, tmp_path):
@@ -139,4 +144,4 @@ def test_the_command_reads_the_log(log, tmp_path):
 
 
 def test_the_symbol_is_in_the_id():
-    assert symbol_of("price_gap|BRK.B|minute|1550154600000|v1") == "BRK.B"
+    assert parse_symbol("price_gap|BRK.B|minute|1550154600000|v1") == "BRK.B"

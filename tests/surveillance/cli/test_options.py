@@ -1,0 +1,72 @@
+"""What people hand to commands by mistake: each command says so in one line."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.surveillance.cli.recordings import COLUMNS, run, stricter
+
+FILES = {
+    "empty.csv": b"",
+    "empty.parquet": b"",
+    "magic.parquet": b"no such thing",
+    "cut.parquet": b"PAR1 and no more",
+    "column.csv": b"symbol,ts_ms\nKO,1\n",
+    "absent.csv": None,
+}
+
+COMMANDS = {
+    "replay": ["--bars", "FILE", "--out", "OUT"],
+    "calibrate": ["--bars", "FILE", "--out", "OUT", "--budget", "1"],
+    "whatif": ["--bars", "FILE", "--params", "PARAMS", "--params", "PARAMS", "--out", "OUT"],
+    "evaluate": ["--alerts", "FILE", "--labels", "FILE"],
+    "explain": ["price_gap|KO|minute|1|v1", "--bars", "FILE"],
+    "baselines": ["--bars", "FILE", "--out", "OUT"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", FILES)
+def test_an_unusable_file_is_one_line(command, name, tmp_path):
+    if FILES[name] is not None:
+        (tmp_path / name).write_bytes(FILES[name])
+    given = {"FILE": tmp_path / name, "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
+    result = run(command, *(given.get(part, part) for part in COMMANDS[command]))
+    assert result.exit_code == 1, result.output
+    errors = [line for line in result.output.splitlines() if line.strip()]
+    assert len(errors) == 1, result.output
+    assert errors[0].startswith("error: ")
+    assert not (tmp_path / "out").is_file()
+
+
+@pytest.mark.parametrize("command", ["calibrate", "whatif", "baselines"])
+def test_a_header_alone_is_no_bars(command, tmp_path):
+    (tmp_path / "bars.csv").write_text(",".join(COLUMNS) + "\n")
+    given = {"FILE": tmp_path / "bars.csv", "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
+    result = run(command, *(given.get(part, part) for part in COMMANDS[command]))
+    assert (result.exit_code, "no usable bar" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("rules", ["literal", "robust"])
+def test_replay_of_a_header_alone_writes_empty_tables(rules, tmp_path):
+    (tmp_path / "bars.csv").write_text(",".join(COLUMNS) + "\n")
+    result = run("replay", bars=tmp_path / "bars.csv", out=tmp_path / "out", rules=rules)
+    assert result.exit_code == 0, result.output
+    assert [len(pd.read_parquet(tmp_path / "out" / f"{name}.parquet")) for name in ("alerts", "metrics")] == [0, 0]
+
+
+@pytest.mark.parametrize("command", ["calibrate", "whatif", "baselines", "explain"])
+def test_bad_rows_never_stop_a_run(command, hostile_bars, tmp_path):
+    given = {"FILE": hostile_bars, "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
+    rules = ["--rules", "literal"] if command in ("calibrate", "whatif") else []
+    result = run(command, *(given.get(part, part) for part in COMMANDS[command]), *rules)
+    expected = {"baselines": "too few sessions", "explain": "is not raised by these inputs"}
+    assert result.exit_code == (command in expected), result.output
+    assert expected.get(command, "rows left out: unknown timespan") in result.output
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(bars, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("replay", bars=bars, out=tmp_path / "file" / "out")
+    assert (result.exit_code, "cannot be a folder to write to" in result.output) == (1, True)
