@@ -61,7 +61,7 @@ def demo(duration: Duration = None, replay: Replay = None) -> None:
 def stop() -> None:
     """Stop what another shell has started."""
     supervisor = Supervisor(state_folder(user_environment()))
-    if not supervisor.running():
+    if not supervisor.is_running():
         console.print("not running")
         return
     supervisor.stop()
@@ -80,7 +80,7 @@ def clean_() -> None:
 def status() -> None:
     """Each component's state."""
     supervisor = Supervisor(state_folder(user_environment()))
-    if not supervisor.running():
+    if not supervisor.is_running():
         console.print("not running")
         raise typer.Exit(1)
     for info in supervisor.states():
@@ -103,7 +103,7 @@ def doctor() -> None:
     user = user_environment()
     ports = Ports.from_env(user)
     problems = [f"{item.name} is missing; install {item.packages[-1]}" for item in PREREQUISITES if not item.find()]
-    if not Supervisor(state_folder(user)).running():
+    if not Supervisor(state_folder(user)).is_running():
         for name in vars(ports):
             try:
                 ports.check_free([name])
@@ -129,7 +129,7 @@ def _stack(replay: Path | None) -> Stack:
         typer.Exit: it runs already; its addresses have been shown.
     """
     stack = Stack(replay, console)
-    if stack.supervisor.running():
+    if stack.supervisor.is_running():
         console.print("already running; `make stop` stops it:")
         _show(stack)
         raise typer.Exit(1)
@@ -144,7 +144,7 @@ def _show(stack: Stack) -> None:
 def _watch(stack: Stack) -> None:
     """Return when supervisord is gone; say so once when a component has been given up."""
     given_up: set[str] = set()
-    while stack.supervisor.running():
+    while stack.supervisor.is_running():
         for info in stack.supervisor.states():
             if info["statename"] == "FATAL" and info["name"] not in given_up:
                 given_up.add(info["name"])

@@ -37,9 +37,9 @@ class Ports:
 
     def check_free(self, names: list[str]) -> None:
         """Raise PortInUseError when another program or component has a port of ``names``."""
-        with ExitStack() as held:
+        with ExitStack() as probes:
             for name in names:
-                probe = held.enter_context(socket.socket())
+                probe = probes.enter_context(socket.socket())
                 # As servers do: a connection that lingers from an earlier run is no listener.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 port = getattr(self, name)

@@ -61,7 +61,7 @@ class Stack:
             VendorUnavailableError: the vendor cannot be reached.
             StackError: the stack is running already, or a component does not become healthy.
         """
-        if self.supervisor.running():
+        if self.supervisor.is_running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
         ensure_prerequisites(self.console.print)
         if self.market.mode == "vendor":
@@ -85,7 +85,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything in reverse order; nothing happens when it is not running."""
-        if self.supervisor.running():
+        if self.supervisor.is_running():
             with self._step("stop"):
                 self.supervisor.stop()
 
@@ -165,7 +165,7 @@ def clean(state: Path) -> None:
     Raises:
         StackError: the stack is running.
     """
-    if Supervisor(state).running():
+    if Supervisor(state).is_running():
         raise StackError(f"the stack in {state} is running; stop it with `make stop` first")
     for folder in (state, postgres.outside_folder(state)):
         if folder.exists():

@@ -40,7 +40,7 @@ class Supervisor:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether supervisord is there, be it on its way out."""
         try:
             self.rpc.getState()
@@ -76,7 +76,7 @@ class Supervisor:
             cwd=environment["PYTHONPATH"],
         )
         deadline = time.monotonic() + START_SECONDS
-        while not self.running():
+        while not self.is_running():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise StackError(f"supervisord did not start; see {self.logs}/supervisord.err and supervisord.log")
             time.sleep(0.1)

@@ -11,7 +11,7 @@ INTRODUCTION = """\
 Bursts of volume are injected at known places into recorded bars: two a symbol and day are tried, ten minutes each (one
 bar where bars are of 15 minutes), times 3, 5 or 8; {copies} of each file and multiple, each with
 other places. Then each form of the volume rule may raise {budget:g} alerts per symbol and day on the bars as they were
-recorded, and a burst is found when it holds a bar above the threshold that keeps to this.
+recorded, and a burst is detected when it holds a bar above the threshold that keeps to this.
 
 - robust: the robust z, with RVOL above 3 and $10,000 traded. Profiles are built before each session from the sessions
   before it; those for injected bars from the injected bars, as it would be live.
@@ -39,7 +39,7 @@ CAVEATS = """\
 - Only volume is injected. Prices do not move, and a burst is a multiple of what was traded, so that one in a slow
   minute is few shares.
 - With session reset the literal rule is not applicable to the first 20 bars of a day, of which there are 26 of 15
-  minutes. Bursts in them count as not found."""
+  minutes. Bursts in them count as not detected."""
 
 
 def markdown(results: Mapping[str, Any]) -> str:

@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     """One launcher for all tests; it gives up a transaction that was idle for two seconds."""
-    running = Launcher(tmp_path_factory.mktemp("warehouse"), "--idle-transaction", "2").start()
-    yield running
-    running.stop()
+    server = Launcher(tmp_path_factory.mktemp("warehouse"), "--idle-transaction", "2").start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def run_fixture() -> Callable[..., list[tuple]]:
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
     """A server of the test's own, with a password."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls" / "ca-bundle.pem"))
-    running = Launcher(tmp_path, password="the-right-word").start()
-    yield running
-    if running.process.poll() is None:
-        running.close_sessions()
-        running.stop()
+    server = Launcher(tmp_path, password="the-right-word").start()
+    yield server
+    if server.process.poll() is None:
+        server.close_sessions()
+        server.stop()

@@ -68,8 +68,8 @@ class Launcher:
 
     def connect(self, **settings: object) -> SnowflakeConnection:
         standard = {"user": "tester", "password": self.password or "any", "account": "local", "schema": "RAW"}
-        place = {"host": "127.0.0.1", "port": self.port, "database": "MARKET", "login_timeout": 10}
-        session = snowflake.connector.connect(**{**standard, **place, "network_timeout": 60, **settings})
+        address = {"host": "127.0.0.1", "port": self.port, "database": "MARKET", "login_timeout": 10}
+        session = snowflake.connector.connect(**{**standard, **address, "network_timeout": 60, **settings})
         self.sessions.append(session)
         return session
 

@@ -26,15 +26,15 @@ def test_numbers_of_every_size_arrive(session, run, sql, value):
 
 
 def test_a_uuid_is_text(session, run):
-    [(found,)] = run(session, "select uuid_string()")
-    assert isinstance(found, str)
-    assert len(found) == 36
+    [(text,)] = run(session, "select uuid_string()")
+    assert isinstance(text, str)
+    assert len(text) == 36
 
 
 def test_a_table_comment_may_hold_an_apostrophe(session, run):
     run(session, "create table prices (px float) comment = 'the vendor''s prices'")
-    found = run(
+    comments = run(
         session,
         "select comment from information_schema.tables where table_schema = current_schema() and table_name = 'PRICES'",
     )
-    assert found == [("the vendor's prices",)]
+    assert comments == [("the vendor's prices",)]

@@ -10,21 +10,21 @@ def test_an_unreadable_time_is_null_when_tried(session, run, sql):
 
 
 def test_an_outer_flatten_keeps_rows_without_elements(session, run):
-    found = run(
+    rows = run(
         session,
         "select t.id, f.value::varchar from (select column1 as id, parse_json(column2) as items "
         "from values (1, '[\"a\"]'), (2, '[]')) t, lateral flatten(input => t.items, outer => true) f order by t.id",
     )
-    assert found == [(1, "a"), (2, None)]
+    assert rows == [(1, "a"), (2, None)]
 
 
 def test_an_inner_flatten_drops_them(session, run):
-    found = run(
+    rows = run(
         session,
         "select t.id from (select column1 as id, parse_json(column2) as items "
         "from values (1, '[\"a\"]'), (2, '[]')) t, lateral flatten(input => t.items) f order by t.id",
     )
-    assert found == [(1,)]
+    assert rows == [(1,)]
 
 
 @pytest.mark.embedded

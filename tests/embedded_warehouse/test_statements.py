@@ -45,12 +45,12 @@ def test_a_query_tag_can_be_set_read_and_unset(session, run):
 def test_a_column_can_be_described(session, run, sql):
     run(session, "create table prices (px float, qty float)")
     run(session, sql)
-    found = run(
+    comments = run(
         session,
         "select column_name, comment from information_schema.columns "
         "where table_schema = current_schema() and table_name = 'PRICES' order by 1",
     )
-    assert found == [("PX", "what it's worth"), ("QTY", None)]
+    assert comments == [("PX", "what it's worth"), ("QTY", None)]
 
 
 def test_write_pandas_loads_a_frame(session, run):

@@ -34,8 +34,8 @@ def test_it_ends_with_its_session(connect, run):
     first, second = connect(), connect()
     run(first, "create temporary table short_lived (id int)")
     first.close()
-    found = "select count(*) from information_schema.tables where table_schema = current_schema()"
-    assert run(second, found) == [(0,)]
+    tables = "select count(*) from information_schema.tables where table_schema = current_schema()"
+    assert run(second, tables) == [(0,)]
 
 
 def test_a_temporary_view_can_be_queried_and_dropped(session, run, schema):

@@ -4,7 +4,7 @@ The local stack runs in a folder of its own: the simulator's generated market, t
 fault a backfill of six other symbols is started (``load``), so that polling, publishing, detection and landing are in
 full flight when a component is killed, frozen or restarted, or when a process dies at a fail point (``matrix``,
 ``infliction``). Then the clock runs until the platform has caught up (``recovery``), and everything that it made is
-held against the truth (``truth``):
+compared with the truth (``truth``):
 
 * bars: what the simulator says when it is asked anew;
 * metrics and alerts: what the same log gives when it is detected by one process that nothing happens to (``shadow``),

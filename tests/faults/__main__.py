@@ -39,7 +39,7 @@ def main(
         Path | None, typer.Option(help="Folder for faults.md and faults.json, default docs/measured/faults.")
     ] = None,
 ) -> None:
-    """One fault after the other on the whole local stack, each held against the truth.
+    """One fault after the other on the whole local stack, each compared with the truth.
 
     Only a full matrix is written to docs/measured/faults. The exit code is 1 when a row fails.
     """

@@ -11,7 +11,7 @@ from include.surveillance.records import Alert
 
 @dataclass
 class Differences:
-    """What differs from the truth, each named once; ``replayed`` is how many alerts a replay was held against."""
+    """What differs from the truth, each named once; ``replayed`` is how many alerts a replay was compared with."""
 
     lost: set[str] = field(default_factory=set)
     doubled: set[str] = field(default_factory=set)

@@ -33,7 +33,7 @@ def kill(stage: Stage, fault: Fault) -> float:
 
 
 def freeze(stage: Stage, fault: Fault) -> float:
-    """The whole tree stands still for a minute, then goes on with what it held by then."""
+    """The whole tree stands still for a minute, then goes on with what it knew by then."""
     frozen: list[psutil.Process] = []
     try:
         # A process may have forked before it was stopped.

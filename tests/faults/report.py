@@ -28,7 +28,7 @@ class Outcome:
         recovered_s: from the fault (frozen: from its end) until the platform had caught up; None: not in time.
         lost, doubled, wrong: one line per thing, see ``truth``; wrong is also what kept the row from being judged.
         waited: what was lacking until then.
-        replayed: alerts that a replay of the log was held against; None: not in this row.
+        replayed: alerts that a replay of the log was compared with; None: not in this row.
     """
 
     fault: str

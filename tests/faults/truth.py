@@ -1,4 +1,4 @@
-"""What the platform made, held against the truth while nothing moves."""
+"""What the platform made, compared with the truth while nothing moves."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ def workers(tmp_path, **given: str) -> dict[str, list[str]]:
         "AIRFLOW__API__BASE_URL": "http://127.0.0.1:1",
         **given,
     }
-    found = components.airflow(tmp_path, Ports(), environment)
-    return {component.name: component.command for component in found if "celery" in component.command}
+    started = components.airflow(tmp_path, Ports(), environment)
+    return {component.name: component.command for component in started if "celery" in component.command}
 
 
 def option(command: list[str], name: str) -> str:
@@ -35,10 +35,10 @@ def test_every_partition_and_the_notifier_have_a_slot(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_more_workers_detect_when_more_are_set(tmp_path, count):
-    found = workers(tmp_path, DETECT_WORKERS=str(count))
-    assert sum(option(command, "--queues") == "detect" for command in found.values()) == count
+    started = workers(tmp_path, DETECT_WORKERS=str(count))
+    assert sum(option(command, "--queues") == "detect" for command in started.values()) == count
     for name in ("--celery-hostname", "--pid"):
-        assert len({option(command, name) for command in found.values()}) == len(found)
+        assert len({option(command, name) for command in started.values()}) == len(started)
 
 
 def test_what_nobody_waits_for_gives_way(tmp_path):

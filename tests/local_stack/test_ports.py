@@ -1,4 +1,4 @@
-"""An occupied port is found before anything starts, and the message says which, whose, and what to change."""
+"""An occupied port is noticed before anything starts, and the message says which, whose, and what to change."""
 
 from __future__ import annotations
 

@@ -67,8 +67,7 @@ def test_what_is_missing_is_named_in_one_line(complete, name):
 )
 def test_java_must_be_new_enough(complete, version, fits):
     java(complete, version)
-    found = prerequisites.PREREQUISITES[0].find()
-    assert bool(found) is fits
+    assert bool(prerequisites.PREREQUISITES[0].find()) is fits
 
 
 def test_debian_as_root_installs_what_is_missing_and_starts_no_service(complete, monkeypatch):

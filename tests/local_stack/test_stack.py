@@ -1,4 +1,4 @@
-"""The stack under real conditions: components start in order, stop in reverse; failures are told."""
+"""The stack under real conditions: components start in order, stop in reverse; each failure is reported."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def test_components_start_in_order_and_stop_in_reverse(stack, server, journal):
     stack.supervisor.start(components, stack.environment)
     stack._bring_up(components[:1])
     stack._bring_up(components[1:])
-    assert stack.supervisor.running()
+    assert stack.supervisor.is_running()
     stack.stop()
-    assert not stack.supervisor.running()
+    assert not stack.supervisor.is_running()
     assert journal.read_text().splitlines() == ["first started", "second started", "second stopped", "first stopped"]
 
 

@@ -1,4 +1,4 @@
-"""supervisord under real conditions: components come back, a missing program is told, no secret is written."""
+"""supervisord under real conditions: components come back, a missing program is an error, no secret is written."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_a_deep_state_folder_still_has_a_socket(tmp_path):
     deep.mkdir(parents=True)
     supervisor = Supervisor(deep)
     supervisor.start([], {**os.environ, "PYTHONPATH": str(ROOT)})
-    assert supervisor.running()
+    assert supervisor.is_running()
     supervisor.stop()
-    assert not supervisor.running()
+    assert not supervisor.is_running()

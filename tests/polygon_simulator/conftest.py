@@ -50,7 +50,7 @@ class Served:
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[..., Served]]:
     """Starts simulators; each stops at the end of the module."""
-    running = []
+    started = []
 
     def start(market: Market, clock: Clock, calls_per_minute: int = 0) -> Served:
         listener = socket.socket()
@@ -63,11 +63,11 @@ def serve() -> Iterator[Callable[..., Served]]:
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
-        running.append((server, thread, http))
+        started.append((server, thread, http))
         return Served(url, market, clock, http)
 
     yield start
-    for server, thread, http in running:
+    for server, thread, http in started:
         http.close()
         server.should_exit = True
         thread.join(timeout=10)

@@ -28,9 +28,9 @@ def polygon(served) -> Polygon:
 
 
 def test_each_symbol_comes_in_order_with_what_it_has_alone(polygon):
-    found = list(poll_each(polygon, SYMBOLS, ["minute", "5minute"], FROM, NOON))
-    assert [symbol for symbol, _ in found] == SYMBOLS
-    for symbol, (minutes, fives) in found:
+    answers = list(poll_each(polygon, SYMBOLS, ["minute", "5minute"], FROM, NOON))
+    assert [symbol for symbol, _ in answers] == SYMBOLS
+    for symbol, (minutes, fives) in answers:
         assert minutes.results == polygon.bars(symbol, "minute", FROM, NOON).results
         assert fives.results == polygon.bars(symbol, "5minute", FROM, NOON).results
         assert (minutes.symbols, minutes.timespan, fives.timespan) == ((symbol,), "minute", "5minute")
@@ -38,26 +38,26 @@ def test_each_symbol_comes_in_order_with_what_it_has_alone(polygon):
 
 def test_a_symbol_that_fails_leaves_the_others(served, polygon):
     served.misbehave("not_authorized", symbol="KO", count=9)
-    found = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
-    refused = found.pop("KO")
+    answers = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
+    refused = answers.pop("KO")
     assert isinstance(refused, VendorError)
-    assert len(found) == 5
-    for symbol, (payload,) in found.items():
+    assert len(answers) == 5
+    for symbol, (payload,) in answers.items():
         assert normalise.bars(payload, source="live")[-1].symbol == symbol
 
 
 def test_trouble_within_the_patience_costs_nobody_anything(served, polygon):
     served.misbehave("5xx", symbol="KO")
-    found = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
-    assert [payload.symbols for (payload,) in found.values()] == [(symbol,) for symbol in SYMBOLS]
+    answers = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
+    assert [payload.symbols for (payload,) in answers.values()] == [(symbol,) for symbol in SYMBOLS]
 
 
 def test_all_have_the_patience_of_one(served, monkeypatch):
     polygon = Polygon(KEY, served.url, patience_seconds=1.2)
     monkeypatch.setattr("include.surveillance.polygon.client.IN_FLIGHT", 1)
     served.misbehave("5xx", count=1_000)
-    found = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
-    assert all(isinstance(error, VendorUnavailableError) for error in found.values())
+    answers = dict(poll_each(polygon, SYMBOLS, ["minute"], FROM, NOON))
+    assert all(isinstance(error, VendorUnavailableError) for error in answers.values())
     asked = 1_000 - served.http.post("/simulator/misbehave", json={"kind": "late"}).json()["pending"][0]["count"]
     # Two pauses of half a second and more use it up; after them each of the rest is asked once.
     assert len(SYMBOLS) <= asked <= len(SYMBOLS) + 2

@@ -97,10 +97,10 @@ SILENT = {"slow", "out_of_order", "decimal_volumes", "scientific_volumes", "text
 def test_the_right_bars_after_the_trouble(served, polygon, clean, waits, trouble):
     order = {"kind": trouble} | MENDED[trouble]
     served.misbehave(**order)
-    found = poll(polygon)
-    assert bars(found) == bars(clean)
-    assert [bar.event_id for bar in bars(found)] == [bar.event_id for bar in bars(clean)]
-    assert (reasons(found), found[-1]) == (reasons(clean), clean[-1])
+    polled = poll(polygon)
+    assert bars(polled) == bars(clean)
+    assert [bar.event_id for bar in bars(polled)] == [bar.event_id for bar in bars(clean)]
+    assert (reasons(polled), polled[-1]) == (reasons(clean), clean[-1])
     assert len(waits) == (0 if trouble in SILENT else order.get("count", 1))
     assert not served.http.delete("/simulator/misbehave").json()["pending"]
 
@@ -122,19 +122,19 @@ EXTRA = {
 @pytest.mark.parametrize("trouble", EXTRA)
 def test_what_came_too_much_is_rejected_and_counted(served, polygon, clean, trouble):
     served.misbehave(trouble)
-    found = poll(polygon)
-    assert bars(found) == bars(clean)
-    more = reasons(found) - reasons(clean)
+    polled = poll(polygon)
+    assert bars(polled) == bars(clean)
+    more = reasons(polled) - reasons(clean)
     expected = EXTRA[trouble](clean)
     assert {reason: more[reason] for reason in expected} == expected
 
 
 def test_a_delayed_plan_shows_on_each_bar_and_on_the_watermark(served, polygon, clean):
     served.misbehave("delayed")
-    found = poll(polygon)
-    assert found[-1].status == "DELAYED"
-    assert all(bar.delayed for bar in bars(found))
-    assert [replace(bar, delayed=False) for bar in bars(found)] == bars(clean)
+    polled = poll(polygon)
+    assert polled[-1].status == "DELAYED"
+    assert all(bar.delayed for bar in bars(polled))
+    assert [replace(bar, delayed=False) for bar in bars(polled)] == bars(clean)
 
 
 # --- the next poll asks for the same time again and gets them

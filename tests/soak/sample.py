@@ -28,7 +28,7 @@ LAST_LANDING = "select max(updated_at) from raw.kafka_offsets"
 
 
 class Sampler:
-    """Looks at a running platform from the outside. ``pids`` are the components' processes at the last look."""
+    """Takes samples of a platform from the outside. ``pids`` are the components' processes at the last one."""
 
     def __init__(self, clients: Clients):
         self.clients, self.stack = clients, clients.stack

@@ -42,9 +42,9 @@ def main() -> None:
     engine = Engine(ParameterBook.default(), Sessions(os.environ["MARKET_CALENDAR"]))
 
     def detect(value: bytes, state: State) -> list[Record]:
-        held = state.get_bytes("detection")
+        saved = state.get_bytes("detection")
         results = detect_records(
-            engine, Detection.from_bytes(held) if held else Detection("sketch"), [wire.decode(value)]
+            engine, Detection.from_bytes(saved) if saved else Detection("sketch"), [wire.decode(value)]
         )
         state.set_bytes("detection", results.state.to_bytes())
         return [*results.metrics, *results.alerts]
