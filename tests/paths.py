@@ -1,4 +1,4 @@
-"""Where the project and what was measured stand, and the folder of real bars and recorded payloads that tests read in place."""
+"""Where the project stands, what was measured, and real bars and recorded payloads that tests read in place."""
 
 from __future__ import annotations
 
