@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
-from include.local_stack.errors import PortInUseError, StackError
+from include.local_stack.errors import StackError
 
 HOST = "127.0.0.1"
 
@@ -36,7 +36,7 @@ class Ports:
         return cls(**{name: int(value) for name, value in given.items()})
 
     def check_free(self, names: list[str]) -> None:
-        """Raise PortInUseError when another program or component has a port of ``names``."""
+        """Raise StackError when another program or component has a port of ``names``."""
         with ExitStack() as probes:
             for name in names:
                 probe = probes.enter_context(socket.socket())
@@ -47,7 +47,7 @@ class Ports:
                     probe.bind((HOST, port))
                     probe.listen()
                 except OSError as error:
-                    raise PortInUseError(
+                    raise StackError(
                         f"port {port} on {HOST} cannot be used by {name.replace('_', ' ')} ({error.strerror}): "
                         f"stop what listens there or set {variable(name)} to a free port"
                     ) from error

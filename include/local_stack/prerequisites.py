@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.local_stack.errors import MissingPrerequisiteError
+from include.local_stack.errors import StackError
 
 JAVA_MINIMUM = 17
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
@@ -31,7 +31,7 @@ def ensure_prerequisites(say: Callable[[str], None]) -> None:
     """Install the missing programs, which works on Debian as root.
 
     Raises:
-        MissingPrerequisiteError: something is missing and cannot be installed from here; one line says what.
+        StackError: something is missing and cannot be installed from here; one line says what.
     """
     missing = [item for item in PREREQUISITES if item.find() is None]
     if not missing:
@@ -41,7 +41,7 @@ def ensure_prerequisites(say: Callable[[str], None]) -> None:
         missing = [item for item in missing if item.find() is None]
     if missing:
         packages = " ".join(item.packages[-1] for item in missing)
-        raise MissingPrerequisiteError(
+        raise StackError(
             f"missing: {', '.join(item.name for item in missing)}; install it and try again "
             f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs)"
         )
@@ -60,11 +60,11 @@ def postgres_programs() -> Path:
     """Return the folder of PostgreSQL's server programs; Debian keeps them off the PATH.
 
     Raises:
-        MissingPrerequisiteError: there is none.
+        StackError: there is none.
     """
     if folder := _postgres():
         return Path(folder)
-    raise MissingPrerequisiteError("missing: PostgreSQL's server programs; install the package postgresql")
+    raise StackError("missing: PostgreSQL's server programs; install the package postgresql")
 
 
 def _java() -> str | None:
@@ -105,7 +105,7 @@ def _apt(*arguments: str) -> None:
     )
     if run.returncode:
         tail = " / ".join((run.stderr or run.stdout).strip().splitlines()[-3:])
-        raise MissingPrerequisiteError(f"`{' '.join(command)}` failed: {tail}")
+        raise StackError(f"`{' '.join(command)}` failed: {tail}")
 
 
 @contextmanager

@@ -55,11 +55,10 @@ class Stack:
         """Start everything and return when all of it is healthy; after a failure stop it again.
 
         Raises:
-            MissingPrerequisiteError: a program is missing and cannot be installed from here.
-            PortInUseError: another program has a port that a component needs.
             VendorError: the vendor refuses the user's API key.
             VendorUnavailableError: the vendor cannot be reached.
-            StackError: the stack is running already, or a component does not become healthy.
+            StackError: the stack is running already, a program is missing and cannot be installed from here, another
+                program has a port that a component needs, or a component does not become healthy.
         """
         if self.supervisor.is_running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")

@@ -1,4 +1,4 @@
-"""Bars as columns, and what is made of them: longer bars and JSON rows."""
+"""Bars as columns, what is made of them (longer bars, JSON rows), and what a source of them is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from include.surveillance.sessions import Session
 
 COLUMNS = ("t", "o", "h", "l", "c", "v", "vw", "n")
 
@@ -79,6 +81,22 @@ class Bars:
                 row["n"] = int(n)
             rows.append(row)
         return rows
+
+
+class Source:
+    """A source of minute bars, in shares that ``share_factor`` converts to those of a session."""
+
+    def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
+        """Return the session's bars that start in [start_ms, end_ms)."""
+        raise NotImplementedError
+
+    def breakages(self, symbol: str, session: Session) -> dict[int, str]:
+        """Map the start of each bar that arrives broken to what is broken."""
+        return {}
+
+    def share_factor(self, symbol: str, session: Session) -> float:
+        """Return how many of the source's shares one share of a session is worth."""
+        return 1.0
 
 
 def concatenate(parts: list[Bars]) -> Bars:

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from include.polygon_simulator.anomalies import Label
-from include.polygon_simulator.bars import Bars
+from include.polygon_simulator.bars import Bars, Source
 from include.surveillance.sessions import Session
 from include.surveillance.timespans import MINUTE_MS
 
@@ -39,7 +39,7 @@ class Columns(NamedTuple):
     traded: np.ndarray
 
 
-class Crowd:
+class Crowd(Source):
     """Minute bars of many symbols and the labels of their anomalies; a few begin in every minute.
 
     Args:
@@ -61,7 +61,6 @@ class Crowd:
         self._slow, self._fast, *_ = (2 * np.pi * phase for phase in _uniforms(_mixed(_mixed(self._keys))))
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
-        """Return the session's bars that start in [start_ms, end_ms)."""
         first = -(-max(start_ms, session.open_ms) // MINUTE_MS)
         numbers = np.arange(first, -(-min(end_ms, session.close_ms) // MINUTE_MS), dtype=np.int64)
         index = self._index[symbol]
@@ -115,12 +114,6 @@ class Crowd:
                     "end_ms": (number + (12 if rises else 4)) * MINUTE_MS,
                     "detail": "three wide steps" if rises else f"three minutes of {BURST_TIMES} times the volume",
                 }
-
-    def breakages(self, symbol: str, session: Session) -> dict[int, str]:
-        return {}
-
-    def share_factor(self, symbol: str, session: Session) -> float:
-        return 1.0
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from include.polygon_simulator.anomalies import Label, Plan
-from include.polygon_simulator.bars import Bars
+from include.polygon_simulator.bars import Bars, Source
 from include.polygon_simulator.crowd import Crowd
 from include.polygon_simulator.recorded_bars import RecordedSource
 from include.polygon_simulator.synthetic_bars import SyntheticSource
@@ -21,14 +21,6 @@ from include.surveillance.sessions import Session, Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, now_ms
 
 FOREVER_MS = 2**53
-
-
-class Source(Protocol):
-    """A source of minute bars, in shares that ``share_factor`` converts to those of a session."""
-
-    def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars: ...
-    def breakages(self, symbol: str, session: Session) -> dict[int, str]: ...
-    def share_factor(self, symbol: str, session: Session) -> float: ...
 
 
 @dataclass(frozen=True)

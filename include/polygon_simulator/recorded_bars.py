@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from include.polygon_simulator.bars import Bars
+from include.polygon_simulator.bars import Bars, Source
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
 from include.surveillance.timespans import MINUTE_MS
@@ -15,7 +15,7 @@ from include.surveillance.timespans import MINUTE_MS
 COLUMNS = ("symbol", "ts_ms", "open", "high", "low", "close", "volume", "vwap", "trades", "timespan")
 
 
-class RecordedSource:
+class RecordedSource(Source):
     """Minute bars of a file.
 
     Args:
@@ -36,12 +36,6 @@ class RecordedSource:
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
         return self._bars[symbol].between(max(start_ms, session.open_ms), min(end_ms, session.close_ms))
-
-    def breakages(self, symbol: str, session: Session) -> dict[int, str]:
-        return {}
-
-    def share_factor(self, symbol: str, session: Session) -> float:
-        return 1.0
 
 
 def _read(path: Path) -> pd.DataFrame:

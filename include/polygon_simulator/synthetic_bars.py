@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from include.polygon_simulator.anomalies import CALM, Anomaly, Plan
-from include.polygon_simulator.bars import Bars
+from include.polygon_simulator.bars import Bars, Source
 from include.polygon_simulator.universe import Instrument
 from include.surveillance.sessions import Session, Sessions
 from include.surveillance.timespans import MINUTE_MS
@@ -23,7 +23,7 @@ OWN_WEIGHT = (1 - SECTOR_WEIGHT**2 - MARKET_WEIGHT**2) ** 0.5
 SPLIT_EVERY_DAYS = 300
 
 
-class SyntheticSource:
+class SyntheticSource(Source):
     """Minute bars of generated instruments, anomalies included.
 
     Prices are in today's shares of the instrument's first block; ``share_factor`` says what one share of a session
@@ -34,7 +34,7 @@ class SyntheticSource:
         self._seed, self._sessions, self._plan, self._splits = seed, sessions, plan, splits
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._whole = lru_cache(maxsize=512)(self._minutes)
-        self.breakages = lru_cache(maxsize=512)(self._breakages)
+        self._broken = lru_cache(maxsize=512)(self._breakages)
         self._factor = lru_cache(maxsize=64)(self._draw_factor)
 
     def _rng(self, *words: str) -> np.random.Generator:
@@ -48,8 +48,10 @@ class SyntheticSource:
         return 1.0 + block % 2
 
     def minutes(self, symbol: str, session: Session, start_ms: int, end_ms: int) -> Bars:
-        """Return the session's bars that start in [start_ms, end_ms)."""
         return self._whole(symbol, session).between(start_ms, end_ms)
+
+    def breakages(self, symbol: str, session: Session) -> dict[int, str]:
+        return self._broken(symbol, session)
 
     def _breakages(self, symbol: str, session: Session) -> dict[int, str]:
         """Map the start of each broken bar to what is broken. Longer bars are made of the true values."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.local_stack import prerequisites
-from include.local_stack.errors import MissingPrerequisiteError
+from include.local_stack.errors import StackError
 
 PROGRAMS = {"java": "openjdk-21-jre-headless", "mvn": "maven", "initdb": "postgresql", "redis-server": "redis-server"}
 # Notes its arguments and whether services may start; `install` makes the programs of the packages.
@@ -55,7 +55,7 @@ def test_a_complete_machine_is_left_alone(complete):
 @pytest.mark.parametrize("name", list(PROGRAMS))
 def test_what_is_missing_is_named_in_one_line(complete, name):
     (complete / name).unlink()
-    with pytest.raises(MissingPrerequisiteError) as error:
+    with pytest.raises(StackError) as error:
         prerequisites.ensure_prerequisites(print)
     message = str(error.value)
     assert "\n" not in message
@@ -89,5 +89,5 @@ def test_a_failed_installation_is_told(complete, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     (complete / "mvn").unlink()
     program(complete, "apt-get", "#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
-    with pytest.raises(MissingPrerequisiteError, match="E: no network"):
+    with pytest.raises(StackError, match="E: no network"):
         prerequisites.ensure_prerequisites(print)
