@@ -1,9 +1,15 @@
+import json
 import time
+import uuid
+from types import SimpleNamespace
 
 import pytest
 
+from include.orchestration import connections
+from include.orchestration.application.database import create_tables
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
+from include.surveillance.records import Alert
 from tests.airflow_home import airflow_database as airflow_database
 
 PARTITIONS = 4
@@ -23,3 +29,58 @@ def topics(kafka):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+@pytest.fixture
+def group(topics, monkeypatch):
+    """A group of its own at the end of topic BARS, with the connection that the code reads."""
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
+    name = f"test-{uuid.uuid4().hex}"
+    positions = [(broker.BARS, number) for number in range(4)]
+    broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).next_offsets)
+    return SimpleNamespace(name=name, kafka=topics, positions=positions, pairs=[list(pair) for pair in positions])
+
+
+@pytest.fixture
+def database(postgres, monkeypatch):
+    """The application's own database in a real PostgreSQL, without alerts."""
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    create_tables()
+    create_tables()
+    with connections.application_database() as connection, connection.cursor() as cursor:
+        cursor.execute("truncate alerts")
+
+
+def rows(columns="alert_id, notification"):
+    with connections.application_database() as connection, connection.cursor() as cursor:
+        cursor.execute(f"select {columns} from alerts order by alert_id")
+        return cursor.fetchall()
+
+
+def alert(name="ACME", **changes):
+    fields = {
+        "rule": "price_gap",
+        "rule_version": 1,
+        "parameters_version": "test",
+        "symbol": name,
+        "timespan": "minute",
+        "ts_ms": 1_700_000_000_000,
+        "bar_close_ms": 1_700_000_060_000,
+        "value": 0.031,
+        "threshold": 0.02,
+        "window_start_ms": 1_700_000_000_000,
+        "window_end_ms": 1_700_000_060_000,
+        "score": 70.0,
+        "severity": "high",
+        "episode_start_ms": 1_700_000_000_000,
+        "session_phase": "regular",
+        "session_date": "2023-11-14",
+        "data_age_ms": 900,
+        "event_ids": ("bar 1", "bar 2"),
+        "explanation": f"{name} opened 3.1 % above the previous close",
+    }
+    return Alert(**(fields | changes))
+
+
+def crowd(count, **changes):
+    return [alert(f"S{number}", **changes) for number in range(count)]

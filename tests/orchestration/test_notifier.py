@@ -1,49 +1,14 @@
-"""Alerts in a real PostgreSQL and from a real Kafka: one row per alert, told once, never lost to a broken channel."""
+"""Alerts from a real Kafka in a real PostgreSQL: people are notified once, a broken channel loses no message."""
 
 import json
 import uuid
 
 import pytest
 
-from include.orchestration import channels, connections, notifier
-from include.orchestration.application import alerts as alerts_table
-from include.orchestration.application import database as application
+from include.orchestration import channels, notifier
 from include.surveillance import broker, wire
-from include.surveillance.records import Alert, Reject
-
-
-def alert(name="ACME", **changes):
-    fields = {
-        "rule": "price_gap",
-        "rule_version": 1,
-        "parameters_version": "test",
-        "symbol": name,
-        "timespan": "minute",
-        "ts_ms": 1_700_000_000_000,
-        "bar_close_ms": 1_700_000_060_000,
-        "value": 0.031,
-        "threshold": 0.02,
-        "window_start_ms": 1_700_000_000_000,
-        "window_end_ms": 1_700_000_060_000,
-        "score": 70.0,
-        "severity": "high",
-        "episode_start_ms": 1_700_000_000_000,
-        "session_phase": "regular",
-        "session_date": "2023-11-14",
-        "data_age_ms": 900,
-        "event_ids": ("bar 1", "bar 2"),
-        "explanation": f"{name} opened 3.1 % above the previous close",
-    }
-    return Alert(**(fields | changes))
-
-
-@pytest.fixture
-def database(postgres, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    application.create_tables()
-    application.create_tables()
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate alerts")
+from include.surveillance.records import Reject
+from tests.orchestration.conftest import alert, crowd, rows
 
 
 @pytest.fixture
@@ -66,25 +31,11 @@ def sent(monkeypatch):
     return messages
 
 
-def rows(columns="alert_id, notification"):
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute(f"select {columns} from alerts order by alert_id")
-        return cursor.fetchall()
-
-
 def test_alert_is_one_row_and_told_once_however_often_it_comes(database, sent):
     assert notifier.notify([alert()]) == {"alerts": 1, "notified": 1}
     assert notifier.notify([alert(), alert()]) == {"alerts": 2, "notified": 0}
     assert rows() == [(alert().event_id, "slack")]
     assert sent == ["[high] ACME opened 3.1 % above the previous close"]
-
-
-def test_row_says_what_the_alert_says(database, sent):
-    notifier.notify([alert(baseline=100.5, direction="up")])
-    columns = "symbol, rule, severity, score, value, threshold, baseline, direction, event_ids"
-    ((*values, bar_at),) = rows(f"{columns}, extract(epoch from bar_at)")
-    assert values == ["ACME", "price_gap", "high", 70.0, 0.031, 0.02, 100.5, "up", ["bar 1", "bar 2"]]
-    assert bar_at == 1_700_000_000
 
 
 def test_episode_that_goes_on_updates_its_row(database, sent):
@@ -115,14 +66,6 @@ def test_what_has_been_told_stays_so_when_a_backfill_brings_it_again(database, s
     assert rows("notification, told_status, source, score") == [("slack", "fired", "backfill", 80.0)]
 
 
-def test_alerts_of_several_statements_are_all_stored_the_last_message_of_each(database, sent, monkeypatch):
-    monkeypatch.setattr(alerts_table, "ROWS_PER_STATEMENT", 2)
-    assert notifier.notify([*crowd(5), alert("S0", firings=2), alert("S3", score=80.0)])["notified"] == 5
-    assert rows("symbol, firings, score") == [
-        ("S0", 2, 70.0), ("S1", 1, 70.0), ("S2", 1, 70.0), ("S3", 1, 80.0), ("S4", 1, 70.0)
-    ]  # fmt: skip
-
-
 def test_many_alerts_are_one_message(database, sent):
     notifier.notify([alert(f"S{n}") for n in range(25)])
     (message,) = sent
@@ -130,11 +73,7 @@ def test_many_alerts_are_one_message(database, sent):
     assert message.endswith("and 5 more on page Market surveillance")
 
 
-# --- what is told of an alert as it goes on
-
-
-def crowd(count, **changes):
-    return [alert(f"S{number}", **changes) for number in range(count)]
+# --- what people are notified of as an alert goes on
 
 
 def test_an_episode_that_goes_on_is_told_again_only_when_it_gets_worse(database, sent):
@@ -223,22 +162,6 @@ def test_a_name_that_the_market_covers_stays_covered_when_it_gets_worse(database
     notifier.notify([worse], watched=500)
     assert sent[1:] == []
     assert ("S7", "critical", "covered") in rows("symbol, severity, told_status")
-
-
-def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeypatch, sent):
-    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    earlier = application.statement("create_alerts").partition(";")[0]
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute(f"drop table if exists alerts; {earlier}")
-        cursor.execute(
-            "insert into alerts values (%(id)s, 'price_gap', 'ACME', 'minute', now(), 'high', 70, '', 0.03, 0.02, null,"
-            " 'regular', '2023-11-14', 900, 'live', 'said', '{}', now(), now(), 'slack', now())",
-            {"id": alert().event_id},
-        )
-    application.create_tables()
-    application.create_tables()
-    assert rows("form, status, firings, told_status, told_severity") == [("literal", "fired", 1, "fired", "high")]
-    assert notifier.notify([alert(status="refired", firings=2)])["notified"] == 0
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from include.orchestration import quality
-from include.surveillance import broker
+from include.orchestration.application.alerts import mark_alerts, store_alerts
+from include.surveillance import broker, warehouse
 from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Reject, Watermark
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, to_ms
+from tests.orchestration.conftest import alert
 
 SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests reject
 NOW_MS = int(SINCE.timestamp() * 1_000) + 60_000
@@ -48,6 +51,50 @@ def test_a_backfill_and_older_rejects_do_not_count(count):
 def test_too_many_name_the_reason(count):
     with pytest.raises(quality.QualityError, match="for 'high below low'"):
         count(*(reject(f"many {number}") for number in range(3)), limit=2)
+
+
+# --- notification and landing by their age
+
+
+def test_an_alert_that_waits_too_long_is_reported_and_one_that_is_new_is_counted(database):
+    store_alerts([alert(), alert("ZVZZT", source="backfill")])
+    now = datetime.now(UTC)
+    assert quality.check_notification(now) == 1
+    with pytest.raises(quality.QualityError, match=r"nobody has been notified of 1 alerts .*notify_alerts"):
+        quality.check_notification(now + timedelta(minutes=11))
+    mark_alerts([alert()], "slack", "fired")
+    assert quality.check_notification(now + timedelta(minutes=11)) == 0
+
+
+@pytest.mark.parametrize("last", [None, SINCE])
+def test_a_landing_that_is_too_long_ago_or_never_was_is_reported(monkeypatch, last):
+    monkeypatch.setattr(quality.connections, "warehouse", nullcontext)
+    monkeypatch.setattr(warehouse, "last_landing", lambda _: last)
+    with pytest.raises(quality.QualityError, match=r"land_raw"):
+        quality.check_landing(SINCE + timedelta(minutes=16))
+    if last:
+        assert quality.check_landing(SINCE + timedelta(minutes=14)) == 14 * 60
+
+
+# --- feeds by their newest watermark, detection by its lag
+
+
+def test_a_feed_that_is_late_is_named_with_its_newest_poll(topics):
+    later = SINCE + timedelta(days=1)
+    about = {"symbol": "ACME", "from_ms": to_ms(SINCE), "bars": 1}
+    marks = [Watermark(timespan=timespan, as_of_ms=to_ms(later), **about) for timespan in quality.OLDEST]
+    broker.publish(topics, marks)
+    assert quality.check_feeds(later + timedelta(seconds=30)) == {"minute": 30.0, "5minute": 30.0}
+    broker.publish(topics, [Watermark(timespan="5minute", as_of_ms=to_ms(later + timedelta(minutes=9)), **about)])
+    with pytest.raises(quality.QualityError, match=r"late \(minute: newest poll is of .*, 600 s ago\)"):
+        quality.check_feeds(later + timedelta(minutes=10))
+
+
+def test_detection_that_is_behind_is_reported(topics):
+    broker.publish(topics, [Watermark(symbol="ACME", timespan="minute", from_ms=0, as_of_ms=1, bars=0)])
+    assert quality.check_detection(limit=10**9) >= 1
+    with pytest.raises(quality.QualityError, match=r"messages behind \(allowed 0\); look at DAG detect_anomalies"):
+        quality.check_detection(limit=0)
 
 
 # --- missing minutes are counted by cause, and reported once when they are somebody's fault

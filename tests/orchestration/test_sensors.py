@@ -1,10 +1,7 @@
-"""Trigger and sensors against a real Kafka: nothing is lost, nothing is held, a restart changes nothing."""
+"""Sensors against a real Kafka: nothing is lost, nothing is held, a restart changes nothing."""
 
-import asyncio
-import json
 import threading
 import time
-import uuid
 from contextlib import contextmanager
 from itertools import repeat
 from types import SimpleNamespace
@@ -12,118 +9,21 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.orchestration import sensors, triggers
+from include.orchestration import sensors
 from include.orchestration.sensors import ConsumeSensor, DetectSensor
-from include.orchestration.triggers import LagTrigger
 from include.surveillance import broker
-from include.surveillance.errors import BrokerError, ConfigurationError
+from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector
 from include.surveillance.live.detector import Detector
-from include.surveillance.records import Watermark
 from tests.integration.test_detect import bar, partition  # noqa: F401
+from tests.orchestration.test_triggers import again, first_event, watermark
 
 
-def watermark(n):
-    return Watermark(symbol="ACME", timespan="minute", from_ms=n, as_of_ms=n + 60_000, bars=1)
-
-
-@pytest.fixture
-def group(topics, monkeypatch):
-    """A group of its own at the end of topic BARS, with the connection that the code reads."""
-    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Sensors look again at once, and do not linger."""
     monkeypatch.setenv("DETECT_LINGER_SECONDS", "0")
     monkeypatch.setattr(sensors, "PACE_SECONDS", 0.0)
-    name = f"test-{uuid.uuid4().hex}"
-    positions = [(broker.BARS, number) for number in range(4)]
-    broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).next_offsets)
-    return SimpleNamespace(name=name, kafka=topics, positions=positions, pairs=[list(pair) for pair in positions])
-
-
-def first_event(trigger):
-    async def ask():
-        async for event in trigger.run():
-            return event.payload
-        return None
-
-    return asyncio.run(ask())
-
-
-def again(trigger):
-    """The trigger as another triggerer makes it from what is stored."""
-    path, arguments = trigger.serialize()
-    module, _, name = path.rpartition(".")
-    assert (module, name) == (LagTrigger.__module__, "LagTrigger")
-    return LagTrigger(**json.loads(json.dumps(arguments)))
-
-
-def test_trigger_fires_on_lag_that_was_there_before(group):
-    broker.publish(group.kafka, [watermark(n) for n in range(3)])
-    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 30)) == {"lag": 3}
-
-
-def test_trigger_waits_for_lag(group):
-    async def publish_while_waiting():
-        events = LagTrigger(group.pairs, group.name, time.time() + 30).run()
-        waiting = asyncio.create_task(anext(events))
-        done, _ = await asyncio.wait([waiting], timeout=1)
-        assert not done
-        await asyncio.to_thread(broker.publish, group.kafka, [watermark(1)])
-        return (await waiting).payload
-
-    assert asyncio.run(publish_while_waiting()) == {"lag": 1}
-
-
-def test_trigger_gives_up_at_the_deadline(group):
-    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 0.3)) == {"deadline": True}
-
-
-def test_trigger_made_anew_after_a_restart_sees_the_same(group):
-    broker.publish(group.kafka, [watermark(1)])
-    trigger = LagTrigger(group.pairs, group.name, time.time() + 30)
-    assert first_event(trigger) == first_event(again(trigger)) == {"lag": 1}
-
-
-def test_triggers_do_not_hold_the_event_loop(group):
-    async def count_ticks():
-        triggers = [LagTrigger(group.pairs, group.name, time.time() + 1) for _ in range(5)]
-        waits = [asyncio.create_task(anext(trigger.run())) for trigger in triggers]
-        ticks = 0
-        while not all(wait.done() for wait in waits):
-            await asyncio.sleep(0.01)
-            ticks += 1
-        return ticks
-
-    assert asyncio.run(count_ticks()) > 20
-
-
-def test_trigger_waits_for_a_broker_that_is_restarted(group, monkeypatch):
-    """Without a worker and without a failed try."""
-    broker.publish(group.kafka, [watermark(1)])
-    lag, refusals = broker.LagProbe.lag, [BrokerError("not there"), BrokerError("not there yet")]
-
-    def away_at_first(probe):
-        if refusals:
-            raise refusals.pop()
-        return lag(probe)
-
-    monkeypatch.setattr(broker.LagProbe, "lag", away_at_first)
-    assert first_event(LagTrigger(group.pairs, group.name, time.time() + 30)) == {"lag": 1}
-    assert not refusals
-
-
-def test_trigger_says_when_kafka_does_not_answer(monkeypatch):
-    monkeypatch.setattr(broker.offsets, "TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(triggers, "PATIENCE_SECONDS", 0.1)
-    connection = {"conn_type": "kafka", "extra": {"bootstrap.servers": "127.0.0.1:1"}}
-    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(connection))
-    with pytest.raises(BrokerError, match=r"127.0.0.1:1 does not answer"):
-        first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
-
-
-def test_missing_servers_name_the_connection(monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": {}}))
-    with pytest.raises(ConfigurationError, match=r"kafka_default has no bootstrap\.servers"):
-        first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
 
 
 class Counting(ConsumeSensor):
