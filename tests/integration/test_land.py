@@ -327,6 +327,13 @@ def test_a_backlog_is_worked_off_in_several_calls(kafka, connection, symbol):
     assert landed_bars(connection, symbol) == as_json(bars(symbol, 50))
 
 
+def test_the_last_landing_is_known_by_its_clock(kafka, connection, symbol):
+    assert warehouse.last_landing(connection) is None
+    now = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
+    warehouse.land(connection, kafka, broker.BARS, clock=lambda: now)
+    assert warehouse.last_landing(connection) == now
+
+
 def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
     for topic in warehouse.TABLES:
         warehouse.land(connection, kafka, topic)

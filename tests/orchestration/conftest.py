@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.airflow_home import airflow_database as airflow_database
+
+# isort: split
 from include.orchestration import connections
 from include.orchestration.application.database import create_tables
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.records import Alert
-from tests.airflow_home import airflow_database as airflow_database
 
 PARTITIONS = 4
 

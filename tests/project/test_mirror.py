@@ -10,6 +10,7 @@ TESTED_BY: dict[str, str] = {
     "include/embedded_warehouse/__main__.py": "tests/embedded_warehouse/test_launcher.py",
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/demo.py": "tests/e2e/test_demo.py",
+    "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
 }
 

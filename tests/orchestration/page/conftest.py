@@ -2,8 +2,6 @@
 
 import pytest
 
-from tests.airflow_home import airflow_database as airflow_database
-
 
 @pytest.fixture(scope="session")
 def client(airflow_database):
