@@ -1,4 +1,4 @@
-"""Cells of one column -> text or numbers, whatever type the file gives them."""
+"""Parses the cells of one column as text or numbers, whatever type the file gives them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PLAIN = r"^[+-]?\d{1,18}(\.\d{0,40})?([eE][+-]?\d{1,2})?$"
 _NOT_PLAIN_IN_CSV = r'[,"\r\n]'
 
 
-def texts(column: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray, np.ndarray]:
-    """The texts, null where there is none; which cells are empty; which hold something else than text."""
-    strings, wrong = _strings(column)
+def parse_texts(column: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray, np.ndarray]:
+    """Return texts, null where there is none; which cells are empty; which hold something else than text."""
+    strings, wrong = _decode_strings(column)
     if strings is None:
         nothing = pa.nulls(len(column), pa.string()).dictionary_encode()
         empty = _mask(column.is_null())
@@ -22,15 +22,15 @@ def texts(column: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray, np.ndarray]
     return strings.dictionary_encode(), _mask(strings.is_null()) & ~wrong, wrong
 
 
-def numbers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """float64 with NaN where there is none; which cells are empty; which hold something else than a number."""
+def parse_numbers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return float64, NaN where there is none; which cells are empty; which hold something else than a number."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         empty = _mask(column.is_null())
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return values, empty, np.zeros(len(column), dtype=bool)
     # Arrow's own way from decimal to float64 is off by a bit now and then.
-    strings, wrong = _strings(column.cast(pa.string()) if pa.types.is_decimal(kind) else column)
+    strings, wrong = _decode_strings(column.cast(pa.string()) if pa.types.is_decimal(kind) else column)
     if strings is None:
         empty = _mask(column.is_null())
         return np.full(len(column), np.nan), empty, ~empty
@@ -40,21 +40,21 @@ def numbers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
         return strings.cast(pa.float64()).to_numpy(zero_copy_only=False).copy(), empty, wrong
     except pa.ArrowInvalid:
-        return _parsed(strings, empty, wrong)
+        return _parse_one_by_one(strings, empty, wrong)
 
 
-def row_texts(rows: pa.Table) -> pa.Array:
-    """Each row's cells as a line of CSV."""
+def format_rows(rows: pa.Table) -> pa.Array:
+    """Write each row's cells as a line of CSV."""
     cells = []
     for column in rows.columns:
-        text = _shown(column.combine_chunks())
+        text = _as_strings(column.combine_chunks())
         quoted = pc.binary_join_element_wise('"', pc.replace_substring(text, '"', '""'), '"', "")
         cells.append(pc.if_else(pc.match_substring_regex(text, _NOT_PLAIN_IN_CSV), quoted, text))
     return pc.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
 
 
-def _strings(column: pa.Array) -> tuple[pa.Array | None, np.ndarray]:
-    """As text, None when the column is of another type; and which cells are bytes that are no text."""
+def _decode_strings(column: pa.Array) -> tuple[pa.Array | None, np.ndarray]:
+    """Decode a column as text, None when it is of another type; and say which cells are bytes that are no text."""
     wrong = np.zeros(len(column), dtype=bool)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -70,36 +70,37 @@ def _strings(column: pa.Array) -> tuple[pa.Array | None, np.ndarray]:
         return column.cast(pa.string()), wrong
     except pa.ArrowInvalid:
         decoded = []
-        for place, cell in enumerate(column.to_pylist()):
+        for index, cell in enumerate(column.to_pylist()):
             try:
                 decoded.append(None if cell is None else cell.decode())
             except UnicodeDecodeError:
                 decoded.append(None)
-                wrong[place] = True
+                wrong[index] = True
         return pa.array(decoded, pa.string()), wrong
 
 
-def _parsed(strings: pa.Array, empty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _parse_one_by_one(
+    strings: pa.Array, empty: np.ndarray, wrong: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     plain = pc.fill_null(pc.match_substring_regex(strings, _PLAIN), False)
     values = pc.if_else(plain, strings, None).cast(pa.float64()).to_numpy(zero_copy_only=False).copy()
     wrong = wrong.copy()
-    for place in np.flatnonzero(~_mask(plain) & ~empty & ~wrong):
+    for index in np.flatnonzero(~_mask(plain) & ~empty & ~wrong):
         try:
-            values[place] = float(strings[place].as_py())
+            values[index] = float(strings[index].as_py())
         except ValueError:
-            wrong[place] = True
+            wrong[index] = True
     return values, empty, wrong
 
 
-def _shown(column: pa.Array) -> pa.Array:
+def _as_strings(column: pa.Array) -> pa.Array:
     try:
         return pc.fill_null(column.cast(pa.string()), "")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        shown = (_text(cell) for cell in column.to_pylist())
-        return pa.array(shown, pa.string())
+        return pa.array([_as_text(cell) for cell in column.to_pylist()], pa.string())
 
 
-def _text(cell: object) -> str:
+def _as_text(cell: object) -> str:
     if isinstance(cell, bytes):
         return cell.decode(errors="backslashreplace")
     return "" if cell is None else str(cell)

@@ -1,4 +1,4 @@
-"""Findings -> Parquet, one row per record or per bar, one column per field."""
+"""Writes alerts, metrics and rejected rows as Parquet, one row per record or per bar, one column per field."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from include.surveillance.records import Alert, Metric, Record
 ROWS = 1 << 20  # of one row group
 
 
-def schema_of(kind: type[Record]) -> pa.Schema:
-    """The columns of a record as a file holds them."""
-    return pa.schema([(field.encode_name, _arrow(field.type)) for field in inspect.type_info(kind).fields])
+def make_schema(kind: type[Record]) -> pa.Schema:
+    """Make the columns of a record as a file holds them."""
+    record = inspect.type_info(kind)
+    assert isinstance(record, inspect.StructType)
+    return pa.schema([(field.encode_name, _arrow_type(field.type)) for field in record.fields])
 
 
 def make_folder(path: Path) -> None:
@@ -37,20 +39,20 @@ def make_folder(path: Path) -> None:
 
 
 def write_alerts(path: Path, alerts: Iterable[Alert]) -> None:
-    """One row per alert."""
+    """Write one row per alert."""
     rows = [structs.asdict(alert) for alert in alerts]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema_of(Alert)), path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=make_schema(Alert)), path)
 
 
 def write_rows(path: Path, rows: pa.Table, alerts: Iterable[Alert]) -> None:
-    """Rows with columns of ``Alert``, and alerts behind them in the same columns."""
+    """Write rows with columns of ``Alert``, and alerts behind them in the same columns."""
     more = [{name: getattr(alert, name) for name in rows.column_names} for alert in alerts]
-    schema = pa.schema([schema_of(Alert).field(name) for name in rows.column_names])
+    schema = pa.schema([make_schema(Alert).field(name) for name in rows.column_names])
     pq.write_table(pa.concat_tables([rows.cast(schema), pa.Table.from_pylist(more, schema=schema)]), path)
 
 
 def write_rejects(path: Path, tables: Iterable[pa.Table]) -> None:
-    """Rejected rows of several files, each a table of ``tables.REJECTS``."""
+    """Write the rejected rows of several files, each a table of ``tables.REJECTS``."""
     pq.write_table(pa.concat_tables([REJECTS.empty_table(), *tables]), path)
 
 
@@ -66,15 +68,16 @@ def write_metrics(
     profile_versions: tuple[str, ...] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """One row per bar, the columns of ``Metric``.
+    """Write one row per bar, with the columns of ``Metric``.
 
     Args:
         measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written.
-        phase: per bar the index into ``phases``.
-        session: per bar the session's date, int32 days since 1970-01-01.
-        profile: per bar the index into ``profile_versions``, -1: none.
+        phase: for each bar the index into ``phases``.
+        session: for each bar the session's date, int32 days since 1970-01-01.
+        profile: for each bar the index into ``profile_versions``, -1: none.
+        progress: is told how many bars are written, of how many.
     """
-    schema = schema_of(Metric)
+    schema = make_schema(Metric)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     symbols = pa.array([symbol for symbol, _ in bars.keys], pa.string())
     timespans = pa.array([timespan for _, timespan in bars.keys], pa.string())
@@ -87,13 +90,13 @@ def write_metrics(
             values |= {"close": part.close, "volume": part.volume}
             ts = pa.array(part.ts)
             columns = {
-                "event_id": _joined(pa.scalar("metric"), symbol, timespan, ts),
+                "event_id": _join_texts(pa.scalar("metric"), symbol, timespan, ts),
                 "symbol": symbol,
                 "timespan": timespan,
                 "ts_ms": ts,
-                "bar_event_id": _joined(symbol, timespan, ts, _hex(part.revision)),
+                "bar_event_id": _join_texts(symbol, timespan, ts, _write_hex(part.revision)),
                 "session_phase": pa.array(phases, pa.string()).take(pa.array(phase[rows])),
-                "session_date": _dates(session[rows]),
+                "session_date": _write_dates(session[rows]),
                 "source": pa.array(["backfill", "live"]).take(pa.array(part.live.astype(np.int8))),
                 "profile_version": _versions(profile, profile_versions, rows, len(part)),
             }
@@ -102,12 +105,12 @@ def write_metrics(
             progress(min(start + ROWS, len(bars)), len(bars))
 
 
-def _joined(*parts: pa.Array | pa.Scalar) -> pa.Array:
+def _join_texts(*parts: pa.Array | pa.Scalar) -> pa.Array:
     return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), "|")
 
 
-def _hex(revision: np.ndarray) -> pa.Array:
-    """Eight hex digits each."""
+def _write_hex(revision: np.ndarray) -> pa.Array:
+    """Write each as eight hex digits."""
     digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
     nibbles = (revision[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & np.uint32(0xF)
     text = np.ascontiguousarray(digits[nibbles])
@@ -118,10 +121,10 @@ def _hex(revision: np.ndarray) -> pa.Array:
     )
 
 
-def _dates(days: np.ndarray) -> pa.Array:
-    """YYYY-MM-DD, formatted once per distinct day."""
-    distinct, place = np.unique(days, return_inverse=True)
-    return pa.array(distinct.astype("datetime64[D]").astype(str).tolist(), pa.string()).take(pa.array(place))
+def _write_dates(days: np.ndarray) -> pa.Array:
+    """Write YYYY-MM-DD, but each distinct day only once."""
+    distinct, index = np.unique(days, return_inverse=True)
+    return pa.array(distinct.astype("datetime64[D]").astype(str).tolist(), pa.string()).take(pa.array(index))
 
 
 def _versions(profile: np.ndarray | None, versions: tuple[str, ...], rows: slice, count: int) -> pa.Array:
@@ -135,7 +138,7 @@ def _nullable(values: np.ndarray | None, count: int) -> pa.Array:
     return pa.nulls(count, pa.float64()) if values is None else pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
-def _arrow(field: inspect.Type) -> pa.DataType:
+def _arrow_type(field: inspect.Type) -> pa.DataType:
     if isinstance(field, inspect.UnionType):  # something or None
         field = next(member for member in field.types if not isinstance(member, inspect.NoneType))
     if isinstance(field, inspect.VarTupleType):

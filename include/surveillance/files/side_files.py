@@ -1,4 +1,4 @@
-"""What goes with recorded bars: files of news, corporate actions, labels and alerts.
+"""Reads what goes with recorded bars: files of news, corporate actions, labels and alerts.
 
 Every function raises ConfigurationError when the file cannot be read, is empty or lacks a column, and hands back the
 rows that it could not use as a table of ``tables.REJECTS``.
@@ -15,7 +15,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.surveillance.files.tables import NUMBER, OPTIONAL_TEXT, TEXT, WHOLE, Check, Field, each, read_columns
+from include.surveillance.files.tables import (
+    NUMBER,
+    OPTIONAL_TEXT,
+    TEXT,
+    WHOLE,
+    Check,
+    Field,
+    Values,
+    check_cells,
+    read_columns,
+)
 from include.surveillance.records import Dividend, NewsItem, Record, Split, TickerChange
 from include.surveillance.validity import LATEST_MS, TIME_OUT_OF_RANGE
 
@@ -32,7 +42,7 @@ ALERTS |= {"timespan": OPTIONAL_TEXT, "direction": OPTIONAL_TEXT, "status": OPTI
 
 
 def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
-    """Items of ``symbol, article_id, published_ms, title, sentiment`` (empty: unknown) and, where there is one,
+    """Read items of ``symbol, article_id, published_ms, title, sentiment`` (empty: unknown) and, where there is one,
     ``url``, ``publisher`` and ``tickers`` (separated by commas)."""
 
     def item(row: dict[str, Any]) -> NewsItem:
@@ -44,13 +54,13 @@ def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
 
 
 def read_splits(path: Path) -> tuple[list[Split], pa.Table]:
-    """Splits as Polygon gives them."""
+    """Read splits as Polygon gives them."""
     check = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
     return _records(path, SPLITS, lambda row: Split(symbol=row.pop("ticker"), **row), check)
 
 
 def read_dividends(path: Path) -> tuple[list[Dividend], pa.Table]:
-    """Dividends as Polygon gives them."""
+    """Read dividends as Polygon gives them."""
 
     def dividend(row: dict[str, Any]) -> Dividend:
         return Dividend(symbol=row["ticker"], ex_date=row["ex_dividend_date"], cash_amount=row["cash_amount"])
@@ -59,6 +69,8 @@ def read_dividends(path: Path) -> tuple[list[Dividend], pa.Table]:
 
 
 def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
+    """Read changes of ``ticker, new_ticker, date``."""
+
     def change(row: dict[str, Any]) -> TickerChange:
         return TickerChange(symbol=row["ticker"], new_symbol=row["new_ticker"], date=row["date"])
 
@@ -66,39 +78,39 @@ def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
 
 
 def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
-    """``symbol, start_ms, end_ms, kind``: stretches in which a rule should fire; both ends belong to it."""
+    """Read ``symbol, start_ms, end_ms, kind``: stretches in which a rule should fire; both ends belong to it."""
     return _frame(path, LABELS, _check_labels)
 
 
 def read_alerts(path: Path) -> tuple[pd.DataFrame, pa.Table]:
-    """``symbol, rule, ts_ms, episode_start_ms`` and, where there are any, ``timespan, direction, status`` ('': none)
-    of alerts as a replay writes them; what was retracted is left out."""
+    """Read ``symbol, rule, ts_ms, episode_start_ms`` and, where there are any, ``timespan, direction, status`` of
+    alerts as a replay writes them ('': none); retracted ones are left out."""
     alerts, rejects = _frame(path, ALERTS, _check_alerts)
     return alerts[alerts.pop("status") != "retracted"].reset_index(drop=True), rejects
 
 
-def _check_news(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
-    known = each(values["sentiment"], lambda sentiment: sentiment in (None, *SENTIMENTS))
+def _check_news(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
+    known = check_cells(values["sentiment"], lambda sentiment: sentiment in (None, *SENTIMENTS))
     unknown = f"sentiment is none of {', '.join(SENTIMENTS)}"
     return np.where(_untimely(values["published_ms"]) > 0, 1, np.where(known, 0, 2)), (TIME_OUT_OF_RANGE, unknown)
 
 
-def _check_alerts(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+def _check_alerts(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
     return _untimely(values["ts_ms"]) | _untimely(values["episode_start_ms"]), (TIME_OUT_OF_RANGE,)
 
 
-def _check_labels(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+def _check_labels(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
     start, end = values["start_ms"], values["end_ms"]
     untimely = (_untimely(start) | _untimely(end)) > 0
     return np.where(untimely, 1, np.where(end < start, 2, 0)), (TIME_OUT_OF_RANGE, "end before start")
 
 
 def _dated(day: str, positive: tuple[str, ...], why: str) -> Check:
-    def check(values: dict) -> tuple[np.ndarray, tuple[str, ...]]:
+    def check(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
         usable = np.ones(len(values[day]), dtype=bool)
         for name in positive:
             usable &= (values[name] > 0) & np.isfinite(values[name])
-        return np.where(each(values[day], _is_date), np.where(usable, 0, 2), 1), (f"{day} is no date", why)
+        return np.where(check_cells(values[day], _is_date), np.where(usable, 0, 2), 1), (f"{day} is no date", why)
 
     return check
 

@@ -1,4 +1,4 @@
-"""Files of rows -> columns with verdicts: Parquet or CSV, a batch at a time.
+"""Reads files of rows, Parquet or CSV, into columns with verdicts, a batch at a time.
 
 A file that starts as Parquet does is read as such, anything else as CSV. A row that cannot be used is set aside with
 its reason and its text; the first reason counts. What ends the run is a file that is no table or lacks a column.
@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,10 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.files.cells import numbers, row_texts, texts
+from include.surveillance.files.cells import format_rows, parse_numbers, parse_texts
+
+MAGIC = b"PAR1"
+ROWS, BYTES = 1 << 20, 1 << 26  # of one batch: Parquet, CSV
 
 Kind = Literal["text", "number", "whole"]
 REJECTS = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
@@ -37,26 +40,29 @@ OPTIONAL_TEXT, OPTIONAL_NUMBER, OPTIONAL_WHOLE = Field("text", True), Field("num
 
 
 class Columns(NamedTuple):
-    """Usable rows and the others.
+    """The usable rows of a file, and the others.
 
     Attributes:
-        values: per field a float64 array (NaN: empty), an int64 array for required whole numbers, or for text a
+        values: for each field a float64 array (NaN: empty), an int64 array for required whole numbers, or for text a
             pyarrow array encoded as a dictionary (null: empty).
-        rejects: rows of ``REJECTS``; ``row`` counts the file's rows from 0, ``raw`` holds the cells as CSV.
-        rows: that the file has.
+        rejects: a table of ``REJECTS``; ``row`` counts the file's rows from 0, ``raw`` holds the cells as CSV.
+        rows: how many rows the file has.
     """
 
-    values: dict[str, np.ndarray | pa.DictionaryArray]
+    values: Values
     rejects: pa.Table
     rows: int
 
 
-Check = Callable[[Mapping[str, np.ndarray | pa.DictionaryArray]], tuple[np.ndarray, tuple[str, ...]]]
-"""Columns -> per row the number of its objection (0: none), and what the numbers from 1 mean."""
+# A numpy array or, for text, a dictionary of pyarrow, which has no types.
+Values = dict[str, Any]
+Check = Callable[[Values], tuple[np.ndarray, tuple[str, ...]]]
+"""Gives each row of columns the number of its objection (0: none), and says what the numbers from 1 mean."""
 
 
 def read_columns(path: Path, fields: Mapping[str, Field], check: Check | None = None) -> Columns:
-    """
+    """Read the fields of a file, and set the rows aside that lack one or that ``check`` objects to.
+
     Raises:
         ConfigurationError: the file cannot be read, is empty or lacks a column.
     """
@@ -66,12 +72,12 @@ def read_columns(path: Path, fields: Mapping[str, Field], check: Check | None = 
     malformed: list[pv.InvalidRow] = []
     rows = 0
     with as_file_error(path):
-        for batch in batches(path, required, malformed):
-            numbers_of_rows = _row_numbers(rows, batch.num_rows, malformed)
+        for batch in read_batches(path, required, malformed):
+            row_numbers = _row_numbers(rows, batch.num_rows, malformed)
             values, reason, reasons = _parse(batch, fields)
             if check:
-                found, meanings = check(values)
-                reason = np.where((reason == 0) & (found > 0), found + len(reasons), reason)
+                objected, meanings = check(values)
+                reason = np.where((reason == 0) & (objected > 0), objected + len(reasons), reason)
                 reasons = [*reasons, *meanings]
             usable = reason == 0
             for name, column in values.items():
@@ -79,28 +85,28 @@ def read_columns(path: Path, fields: Mapping[str, Field], check: Check | None = 
             bad = np.flatnonzero(~usable)
             if len(bad):
                 said = pa.array(np.array(reasons, dtype=object)[reason[bad] - 1], pa.string())
-                raw = row_texts(batch.take(pa.array(bad)))
-                rejects.append(_rejects(path, numbers_of_rows[bad], said, raw))
+                raw = format_rows(batch.take(pa.array(bad)))
+                rejects.append(_rejects(path, row_numbers[bad], said, raw))
             rows += batch.num_rows
     if malformed:
-        places = np.array([row.number - 2 for row in malformed], dtype=np.int64)
+        row_numbers = np.array([row.number - 2 for row in malformed], dtype=np.int64)
         said = pa.array(["wrong number of fields"] * len(malformed))
-        rejects.append(_rejects(path, places, said, pa.array([row.text for row in malformed])))
+        rejects.append(_rejects(path, row_numbers, said, pa.array([row.text for row in malformed])))
     table = pa.concat_tables([REJECTS.empty_table(), *rejects]).sort_by("row")
-    values = {name: _joined(parts.pop(name), field) for name, field in fields.items()}
+    values = {name: _join_parts(parts.pop(name), field) for name, field in fields.items()}
     return Columns(values, table, rows + len(malformed))
 
 
-def each(column: pa.DictionaryArray, predicate: Callable[[str | None], bool]) -> np.ndarray:
-    """The predicate of every cell, asked once per distinct text."""
+def check_cells(column: pa.DictionaryArray, predicate: Callable[[str | None], bool]) -> np.ndarray:
+    """Test every cell, but each distinct text only once."""
     answers = np.array([*map(predicate, column.dictionary.to_pylist()), predicate(None)], dtype=bool)
     return answers[pc.fill_null(column.indices, len(column.dictionary)).to_numpy(zero_copy_only=False)]
 
 
-def _parse(batch: pa.Table, fields: Mapping[str, Field]) -> tuple[dict, np.ndarray, list[str]]:
-    """Columns, per row the number of its reason from 1 (0: none), and what the numbers mean."""
-    values: dict[str, np.ndarray | pa.DictionaryArray] = {}
-    reason, reasons = np.zeros(batch.num_rows, dtype=np.int16), []
+def _parse(batch: pa.Table, fields: Mapping[str, Field]) -> tuple[Values, np.ndarray, list[str]]:
+    """Return columns, for each row the number of its reason from 1 (0: none), and what the numbers mean."""
+    values: Values = {}
+    reason, reasons = np.zeros(batch.num_rows, dtype=np.int16), list[str]()
 
     def object_to(bad: np.ndarray, why: str) -> None:
         reasons.append(why)
@@ -109,10 +115,10 @@ def _parse(batch: pa.Table, fields: Mapping[str, Field]) -> tuple[dict, np.ndarr
     for name, (kind, optional) in fields.items():
         column = batch[name].combine_chunks() if name in batch.column_names else pa.nulls(batch.num_rows)
         if kind == "text":
-            values[name], empty, wrong = texts(column)
+            values[name], empty, wrong = parse_texts(column)
             object_to(wrong if optional else wrong | empty, f"{name} is no text")
             continue
-        numeric, empty, wrong = numbers(column)
+        numeric, empty, wrong = parse_numbers(column)
         object_to(wrong if optional else wrong | empty, f"{name} is no number")
         if kind == "whole":
             absent = empty | np.isnan(numeric) if optional else wrong | empty
@@ -125,17 +131,17 @@ def _parse(batch: pa.Table, fields: Mapping[str, Field]) -> tuple[dict, np.ndarr
 
 
 def _row_numbers(rows: int, count: int, malformed: list[pv.InvalidRow]) -> np.ndarray:
-    """Of the file, for rows ``rows`` to ``rows + count`` of those that are well-formed."""
+    """Number well-formed rows ``rows`` to ``rows + count`` as the file does, which counts the malformed ones, too."""
     skipped = np.array([row.number - 2 for row in malformed], dtype=np.int64) - np.arange(len(malformed))
-    places = np.arange(rows, rows + count, dtype=np.int64)
-    return places + np.searchsorted(skipped, places, side="right")
+    numbers = np.arange(rows, rows + count, dtype=np.int64)
+    return numbers + np.searchsorted(skipped, numbers, side="right")
 
 
 def _rejects(path: Path, rows: np.ndarray, reasons: pa.Array, raw: pa.Array) -> pa.Table:
     return pa.table([pa.array([path.name] * len(rows), pa.string()), rows, reasons, raw], schema=REJECTS)
 
 
-def _joined(parts: list, field: Field) -> np.ndarray | pa.DictionaryArray:
+def _join_parts(parts: list, field: Field) -> np.ndarray | pa.DictionaryArray:
     if field.kind == "text":
         kind = pa.dictionary(pa.int32(), pa.string())
         joined = pa.chunked_array(parts, kind).unify_dictionaries().combine_chunks()
@@ -144,18 +150,15 @@ def _joined(parts: list, field: Field) -> np.ndarray | pa.DictionaryArray:
     return joined.astype(np.int64) if field.kind == "whole" and not field.optional else joined
 
 
-MAGIC = b"PAR1"
-ROWS, BYTES = 1 << 20, 1 << 26  # of one batch: Parquet, CSV
-
-
-def batches(path: Path, required: list[str], malformed: list[pv.InvalidRow]) -> Iterator[pa.Table]:
+def read_batches(path: Path, required: list[str], malformed: list[pv.InvalidRow]) -> Iterator[pa.Table]:
+    """Read a file's rows as they are; those of a CSV with too many or too few cells go to ``malformed``."""
     with path.open("rb") as file:
         start = file.read(len(MAGIC))
     if not start.strip():
         raise ConfigurationError(f"{path} is empty; it needs the columns {', '.join(required)}")
     if start == MAGIC:
         with pq.ParquetFile(path) as parquet:
-            _demand(path, parquet.schema_arrow.names, required)
+            _require_columns(path, parquet.schema_arrow.names, required)
             for batch in parquet.iter_batches(ROWS):
                 yield pa.Table.from_batches([batch])
         return
@@ -163,7 +166,7 @@ def batches(path: Path, required: list[str], malformed: list[pv.InvalidRow]) -> 
         raise ConfigurationError(f"{path} is no Parquet file: it starts with {start!r}, not with {MAGIC!r}")
 
     names, rows_follow = _header(path)
-    _demand(path, names, required)
+    _require_columns(path, names, required)
     if not rows_follow:
         return
 
@@ -182,7 +185,7 @@ def batches(path: Path, required: list[str], malformed: list[pv.InvalidRow]) -> 
 
 
 def _header(path: Path) -> tuple[list[str], bool]:
-    """The names in the first row of a CSV, and whether another row follows."""
+    """Read the names in the first row of a CSV, and say whether another row follows."""
     with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         rows = (row for row in csv.reader(file) if row)
         try:
@@ -191,7 +194,7 @@ def _header(path: Path) -> tuple[list[str], bool]:
             raise ConfigurationError(f"{path} cannot be read as Parquet or CSV: {error}") from error
 
 
-def _demand(path: Path, names: list[str], required: list[str]) -> None:
+def _require_columns(path: Path, names: list[str], required: list[str]) -> None:
     has = ", ".join(ascii(name)[1:-1] for name in names)[:200]
     if missing := [name for name in required if name not in names]:
         raise ConfigurationError(f"{path} lacks column {', '.join(missing)}; it has {has}")
@@ -201,6 +204,7 @@ def _demand(path: Path, names: list[str], required: list[str]) -> None:
 
 @contextmanager
 def as_file_error(path: Path) -> Iterator[None]:
+    """Raise what goes wrong while a file is read as ConfigurationError, in one sentence."""
     try:
         yield
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

@@ -23,8 +23,8 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.cells import texts
-from include.surveillance.files.tables import as_file_error, batches
+from include.surveillance.files.cells import parse_texts
+from include.surveillance.files.tables import as_file_error, read_batches
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
 from include.surveillance.records import Alert, Bar, NewsItem, Watermark
@@ -134,8 +134,8 @@ def _select_rows(path: Path, column: str, value: str) -> pa.Table:
     """Return the rows of a file whose text in ``column`` is ``value``, with all their columns."""
     tables = []
     with as_file_error(path):
-        for batch in batches(path, [column], []):
-            text, _, _ = texts(batch[column].combine_chunks())
+        for batch in read_batches(path, [column], []):
+            text, _, _ = parse_texts(batch[column].combine_chunks())
             tables.append(batch.filter(pc.fill_null(pc.equal(text.cast(pa.string()), value), False)))
     return pa.concat_tables(tables) if tables else pa.table({column: pa.array([], pa.string())})
 

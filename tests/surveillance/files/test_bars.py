@@ -1,121 +1,176 @@
-"""Bars that come twice, late or corrected, and what that changes about what was published."""
+"""Files of bars are the same bars as records, and every row that is none is told with its reason."""
 
 from __future__ import annotations
 
-from tests.surveillance.detection.market import alerts, at, bar, calm, minutes, profile, run
+from decimal import Decimal
+from math import inf, nan
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from include.surveillance.detection.columns import BarColumns
+from include.surveillance.files.bars import compute_revisions, read_bars
+from include.surveillance.records import Bar, bar_revision
+from tests.surveillance.files.rows import GOOD, HEADER, OPEN, csv, parquet, reasons
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work may hold the processor
+
+PRICE = st.floats(0.01, 1e6)
+BARS = st.lists(
+    st.tuples(
+        st.sampled_from(["A", "B", "NA"]),
+        st.sampled_from(["minute", "day"]),
+        st.integers(1, 40),
+        PRICE,
+        PRICE,
+        st.decimals(0, 10**12, places=6),
+        st.none() | PRICE,
+        st.none() | st.integers(0, 10**6),
+    ),
+    min_size=1,
+    max_size=30,
+)
 
 
-class TestArrival:
-    def test_a_duplicate_is_counted_and_ignored(self):
-        once, twice = run(calm(30)), run([*calm(30), *calm(30)[-10:]])
-        assert twice.counts["duplicate"] == 10
-        assert twice.metrics == once.metrics
-        assert twice.state.to_bytes() == once.state.to_bytes()
-
-    def test_the_latest_twenty_can_be_revised_and_an_older_bar_is_counted_only(self):
-        once = run(calm(30))
-        for minute, kind in ((9, "stale"), (10, "corrected")):
-            more = run([*calm(30), bar(minute, volume=10**9)])
-            assert (more.counts[kind], more.counts["stale"] + more.counts["corrected"]) == (1, 1)
-            assert (more.state.to_bytes() == once.state.to_bytes()) == (kind == "stale")
-            assert (more.metrics == once.metrics) == (kind == "stale")
-
-    def test_a_late_bar_before_the_first_known_one_is_late_while_they_are_few(self):
-        detection = run([*calm(10, 5), bar(0)])
-        assert (detection.counts["late"], detection.counts["stale"]) == (1, 0)
-        assert detection.state.to_bytes() == run([bar(0), *calm(10, 5)]).state.to_bytes()
-
-    def test_a_late_bar_takes_its_place_for_later_windows(self):
-        whole = calm(25)
-        in_order = run([*whole, bar(25, close=100.2)])
-        late = run([*whole[:20], *whole[21:], whole[20], bar(25, close=100.2)])
-        assert late.counts["late"] == 1
-        assert late.metrics[-1] == in_order.metrics[-1]
-
-    def test_a_corrected_bar_replaces_its_values_for_later_windows(self):
-        bars = calm(25)
-        corrected = bar(24, close=100.3, volume=5000)
-        right_at_once = run([*bars[:24], corrected, bar(25, close=100.2)])
-        revised = run([*bars, corrected, bar(25, close=100.2)])
-        assert revised.counts["corrected"] == 1
-        assert revised.metrics[-1] == right_at_once.metrics[-1]
-
-    def test_changed_metrics_are_published_again_and_others_are_not(self):
-        metrics = run([*calm(25), bar(22, close=100.3)]).metrics
-        assert [metric.ts_ms for metric in metrics[25:]] == [at(22), at(23), at(24)]
-        assert metrics[25].event_id == metrics[22].event_id
-        assert (metrics[22].close, metrics[25].close) == (100.0, 100.3)
-
-    def test_a_corrected_bar_that_comes_again_is_a_duplicate_and_the_old_one_a_correction_back(self):
-        corrected = bar(24, close=100.3)
-        detection = run([*calm(25), corrected, corrected, bar(24)])
-        assert (detection.counts["corrected"], detection.counts["duplicate"]) == (2, 1)
-        assert detection.state.to_bytes() == run(calm(25)).state.to_bytes()
+@UNHURRIED
+@given(bars=BARS, form=st.sampled_from(["csv", "float", "decimal"]))
+def test_a_file_is_the_same_bars_as_records(tmp_path_factory, bars, form):
+    records = [
+        Bar(
+            symbol=symbol,
+            timespan=timespan,
+            ts_ms=ts_ms,
+            open=one,
+            high=max(one, other),
+            low=min(one, other),
+            close=other,
+            volume=Decimal(str(float(volume))) if form == "float" else volume,
+            vwap=vwap,
+            trades=trades,
+        )
+        for symbol, timespan, ts_ms, one, other, volume, vwap, trades in bars
+    ]
+    names = [*HEADER.split(","), "vwap", "trades"]
+    rows = [{name: getattr(record, name) for name in names} for record in records]
+    folder = tmp_path_factory.mktemp("bars")
+    if form == "csv":
+        lines = [",".join("" if row[name] is None else str(row[name]) for name in names) for row in rows]
+        path = csv(folder, *lines, header=",".join(names))
+    elif form == "decimal":
+        path = parquet(folder, rows, volume=pa.decimal128(24, 6))
+    else:
+        path = parquet(folder, [row | {"volume": float(row["volume"])} for row in rows])
+    newest = {(record.symbol, record.timespan, record.ts_ms): record for record in records}
+    ordered = [newest[key] for key in sorted(newest)]
+    read = read_bars(path)
+    assert read.rejects.num_rows == 0
+    assert read.counts["rows"] == len(records) == len(ordered) + read.counts["duplicate"] + read.counts["corrected"]
+    expected = BarColumns.of(ordered)
+    assert read.bars.keys == expected.keys
+    for name in ("code", "ts", "open", "high", "low", "close", "volume", "revision"):
+        assert getattr(read.bars, name).tobytes() == getattr(expected, name).tobytes(), name
 
 
-class TestAlerts:
-    def test_other_values_confirm(self):
-        fired, confirmed = run([*calm(), bar(20, volume=9000), bar(20, volume=9500)]).alerts
-        assert (fired.status, confirmed.status) == ("fired", "confirmed")
-        assert confirmed.event_id == fired.event_id
-        assert (fired.value, fired.threshold) == (9000, 3000)
-        assert (confirmed.value, confirmed.before_value, confirmed.before_threshold) == (9500, 9000, 3000)
-        assert "9,500 shares" in confirmed.explanation
-        assert confirmed.event_ids[0] == bar(20, volume=9500).event_id
+def test_bad_rows_are_set_aside_with_the_row_and_the_reason(tmp_path):
+    lines = [
+        f"NVDA,minute,{OPEN},100,101,99,100,1000",
+        "NVDA,minute,x,1,1,1,1,1",
+        "NVDA,minute,1.5,1,1,1,1,1",
+        f"NVDA,minute,{OPEN},100,101,99,100,lots",
+        "NVDA,minute",
+        f"NVDA,minute,{OPEN},nan,101,99,100,1",
+        f"NVDA,minute,{OPEN},100,inf,99,100,1",
+        f"NVDA,minute,{OPEN},100,101,-99,100,1",
+        f"NVDA,minute,{OPEN},100,101,99,0,1",
+        f"NVDA,minute,{OPEN},100,101,99,,1",
+        f"NVDA,minute,{OPEN},100,101,99,100,-1",
+        f"NVDA,minute,{OPEN},100,100,101,100,1",
+        f'"NV""DA,",week,{OPEN},1,1,1,1,1',
+        f",minute,{OPEN},1,1,1,1,1",
+        "NVDA,minute,99999999999999999999,1,1,1,1,1",
+        "NVDA,minute,0,1,1,1,1,1,1",
+        f" NA,minute, {OPEN} ,+1,1e0,1.,.1e1,1_0",
+    ]
+    read = read_bars(csv(tmp_path, *lines))
+    assert [(row["row"], row["reason"]) for row in read.rejects.to_pylist()] == [
+        (1, "ts_ms is no number"),
+        (2, "ts_ms is no whole number"),
+        (3, "volume is no number"),
+        (4, "wrong number of fields"),
+        (5, "price not positive"),
+        (6, "price not positive"),
+        (7, "price not positive"),
+        (8, "price not positive"),
+        (9, "close is no number"),
+        (10, "volume not a number or negative"),
+        (11, "high or low inside the bar"),
+        (12, "unknown timespan"),
+        (13, "symbol is no text"),
+        (14, "time out of range"),
+        (15, "wrong number of fields"),
+    ]
+    raw = read.rejects["raw"].to_pylist()
+    assert [raw[at] for at in (2, 3, 11)] == [lines[at] for at in (3, 4, 12)]
+    assert set(read.rejects["file"].to_pylist()) == {"bars.csv"}
+    assert [key[0] for key in read.bars.keys] == [" NA", "NVDA"]
+    assert read.counts["rows"] == len(lines) == len(read.bars) + read.rejects.num_rows
 
-    def test_another_window_confirms(self):
-        _, confirmed = run([*calm(), bar(20, volume=9000), bar(19, volume=2000)]).alerts
-        assert (confirmed.threshold, confirmed.before_threshold) == (3150, 3000)
 
-    def test_what_no_longer_fires_is_retracted_and_can_fire_again(self):
-        detection = run([*calm(), bar(20, volume=9000), bar(20, volume=2999), bar(20, volume=9000)])
-        fired, retracted, again = detection.alerts
-        assert [it.status for it in detection.alerts] == ["fired", "retracted", "fired"]
-        assert {it.event_id for it in detection.alerts} == {fired.event_id}
-        assert (retracted.before_value, retracted.before_threshold) == (9000, 3000)
-        assert again == fired
+def test_typed_columns_of_parquet(tmp_path):
+    rows = [
+        GOOD | {"ts_ms": float(OPEN)},
+        GOOD | {"ts_ms": OPEN + 0.5},
+        GOOD | {"ts_ms": nan},
+        GOOD | {"ts_ms": 2.0**53 + 2},
+        GOOD | {"ts_ms": 1e300},
+        GOOD | {"symbol": None},
+        GOOD | {"close": None},
+        GOOD | {"volume": None},
+        GOOD | {"trades": 1.5},
+        GOOD | {"vwap": inf},
+    ]
+    read = read_bars(parquet(tmp_path, rows, ts_ms=pa.float64(), trades=pa.float64(), volume=pa.decimal128(20, 2)))
+    assert reasons(read.rejects) == [
+        "ts_ms is no whole number",
+        "ts_ms is no whole number",
+        "time out of range",
+        "time out of range",
+        "symbol is no text",
+        "close is no number",
+        "volume is no number",
+        "trades is no whole number",
+        "vwap not finite",
+    ]
+    assert (read.bars.ts.tolist(), read.bars.ts.dtype) == ([OPEN], np.int64)
 
-    def test_a_correction_that_touches_nothing_says_nothing(self):
-        detection = run([*calm(40), bar(40, volume=9000), bar(41), bar(42), bar(42, volume=1001)])
-        assert [it.status for it in detection.alerts] == ["fired"]
 
-    def test_a_late_bar_raises_the_alert_that_it_would_have_raised(self):
-        detection = run([*calm(20), *calm(3, 21), bar(20, volume=9000)])
-        (alert,) = detection.alerts
-        assert (alert.status, alert.ts_ms, alert.value) == ("fired", at(20), 9000)
-        (in_time,) = run([*calm(20), bar(20, volume=9000), *calm(3, 21)]).alerts
-        assert alert == in_time
+def test_of_two_rows_for_one_bar_the_later_holds_and_both_are_counted(tmp_path):
+    first, other, last = (f"NVDA,minute,{OPEN},100,101,99,{close},1000" for close in (100, 99.5, 100.5))
+    read = read_bars(csv(tmp_path, f"NVDA,minute,{OPEN + 60_000},100,101,99,100,1", first, first, other, last))
+    assert read.bars.close.tolist() == [100.5, 100.0]
+    assert (read.counts["duplicate"], read.counts["corrected"], read.counts["rows"]) == (1, 2, 5)
 
-    def test_a_breakout_that_turns_round_is_confirmed_in_the_other_direction(self):
-        up, down = run([*calm(), bar(20, close=101), bar(20, close=99)]).alerts
-        assert (up.direction, down.direction, down.status) == ("up", "down", "confirmed")
-        assert (down.event_id, down.before_value) == (up.event_id, 101)
 
-    def test_a_late_bar_can_take_an_alert_back(self):
-        # A high that came late: what closed above the others does not close above it.
-        detection = run([*calm(19), *calm(1, 20), bar(21, close=101), bar(19, high=102.0)])
-        assert [it.status for it in detection.alerts] == ["fired", "retracted"]
+def test_a_correction_of_what_is_optional_is_one(tmp_path):
+    rows = [GOOD, GOOD | {"vwap": 100.2}]
+    assert read_bars(parquet(tmp_path, rows)).counts["corrected"] == 1
 
-    def test_with_its_first_bar_gone_an_episode_begins_at_the_next(self):
-        detection = run([*calm(), bar(20, volume=9000), bar(21, volume=9000), bar(20, volume=1000)])
-        assert [(it.status, minutes([it])) for it in detection.alerts] == [
-            ("fired", [20.0]),
-            ("refired", [21.0]),
-            ("fired", [21.0]),
-            ("retracted", [20.0]),
-        ]
-        assert detection.alerts[2].firings == 1
 
-    def test_a_confirmation_counts_the_whole_episode(self):
-        bursts = [bar(minute, volume=90_000) for minute in (20, 21, 22)]
-        detection = run([*calm(), *bursts, bar(20, volume=80_000)])
-        confirmed = alerts(detection, "abnormal_volume", "confirmed")[-1]
-        assert confirmed.firings == 3
+def test_a_header_alone_is_no_bars(tmp_path):
+    read = read_bars(csv(tmp_path))
+    assert (len(read.bars), read.bars.keys, read.rejects.num_rows, read.counts["rows"]) == (0, [], 0, 0)
 
-    def test_robust_alerts_are_revised_as_well(self):
-        detection = run([*calm(), bar(20, volume=460_000), bar(20, volume=500_000), bar(20)], profiles=[profile()])
-        fired, confirmed, retracted = alerts(detection, "abnormal_volume")
-        assert [it.status for it in (fired, confirmed, retracted)] == ["fired", "confirmed", "retracted"]
-        assert {it.form for it in (fired, confirmed, retracted)} == {"robust"}
-        assert (confirmed.before_value, confirmed.value) == (464_000, 504_000)
-        assert detection.state.to_bytes() == run(calm(21), profiles=[profile()]).state.to_bytes()
+
+@given(
+    st.lists(
+        st.tuples(*[st.floats(width=64)] * 5, *[st.just(nan) | st.floats(0, 1e9)] * 2),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_the_revision_of_a_column_is_the_revision_of_each_record(rows):
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    expected = [bar_revision(*(nan if value != value else value for value in row)) for row in rows]
+    assert compute_revisions(*columns).tolist() == expected
