@@ -76,10 +76,15 @@ def changed_bytes(rng: random.Random, text: str) -> bytes:
         case 10:
             return raw + rng.choice((b"\x00", raw, b"]", b"}", b" " * 10_000, b"<html>"))
         case _:
-            torn = bytearray(raw)
-            for _ in range(rng.randrange(1, 5) if torn else 0):
-                torn[rng.randrange(len(torn))] ^= 1 << rng.randrange(8)
-            return bytes(torn)
+            return _torn(rng, raw)
+
+
+def _torn(rng: random.Random, raw: bytes) -> bytes:
+    """The bytes with one to four bits turned over."""
+    torn = bytearray(raw)
+    for _ in range(rng.randrange(1, 5) if torn else 0):
+        torn[rng.randrange(len(torn))] ^= 1 << rng.randrange(8)
+    return bytes(torn)
 
 
 def _change(rng: random.Random, pairs: Pairs) -> None:
@@ -108,9 +113,9 @@ def _change(rng: random.Random, pairs: Pairs) -> None:
             pairs[at] = name, inner
         case 6 if isinstance(value, list) and value:
             inner = list(value)
-            place = rng.randrange(len(inner))
-            inner[place] = (
-                Text(changed_object(rng, inner[place])) if isinstance(inner[place], dict) else rng.choice(ODD)
+            index = rng.randrange(len(inner))
+            inner[index] = (
+                Text(changed_object(rng, inner[index])) if isinstance(inner[index], dict) else rng.choice(ODD)
             )
             pairs[at] = name, inner
         case _:

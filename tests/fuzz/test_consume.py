@@ -18,7 +18,7 @@ from include.surveillance.warehouse import REJECTED_TABLE, TABLES
 from include.surveillance.warehouse.rows import SKIPPED_KIND, rows_of, to_table
 from tests.fuzz.mutations import changed_bytes, changed_object
 from tests.integration.detecting import detect_partition
-from tests.integration.test_detect import partition  # noqa: F401
+from tests.surveillance.live.partition_log import partition  # noqa: F401
 
 MESSAGES = int(os.environ.get("FUZZ_PAYLOADS", "6000")) // 2
 SEED = int(os.environ.get("FUZZ_SEED", "4"))

@@ -12,9 +12,9 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.records import Alert
 from include.surveillance.studies import agreement
 from tests.integration.detecting import detect_partition
-from tests.integration.test_detect import SESSIONS, bar
-from tests.integration.test_detect import partition as partition
 from tests.surveillance.detection.market import profile
+from tests.surveillance.live.partition_log import SESSIONS, bar
+from tests.surveillance.live.partition_log import partition as partition
 
 BOOK = ParameterBook.default()
 

@@ -16,7 +16,7 @@ from include.surveillance.live import detector, intake
 from tests.failpoints import arm, is_armed
 from tests.integration.detecting import detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
-from tests.integration.test_detect import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
+from tests.surveillance.live.partition_log import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
 
 AFTER_COMMIT = "detect.committed"
 # Before these nothing has been sent; `make faults` visits the others too.

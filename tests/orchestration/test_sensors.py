@@ -15,8 +15,8 @@ from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector
 from include.surveillance.live.detector import Detector
-from tests.integration.test_detect import bar, partition  # noqa: F401
 from tests.orchestration.test_triggers import again, first_event, watermark
+from tests.surveillance.live.partition_log import bar, partition  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

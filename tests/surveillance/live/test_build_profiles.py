@@ -12,6 +12,7 @@ from include.surveillance.records import Bar, Instrument, Split
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS
 from tests.orchestration.conftest import PARTITIONS
+from tests.orchestration.conftest import topics as topics
 
 SESSIONS = Sessions("24/7")
 # A midnight UTC beyond what other tests publish: a profile holds from behind the newest bar of its partition.

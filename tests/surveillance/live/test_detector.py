@@ -2,116 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-import uuid
-from decimal import Decimal
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
-from include.surveillance.broker.client import new_consumer, read_bounds
 from include.surveillance.cli import app
 from include.surveillance.errors import BrokerError
-from include.surveillance.live import detector, intake, restore
-from include.surveillance.live.background import read_background
-from include.surveillance.live.detector import Detector, positions_of
-from include.surveillance.records import Bar, Dividend, NewsItem, Split, TickerChange, Watermark
-from include.surveillance.sessions import MINUTE_MS, Sessions
-from tests.integration.detecting import detect_partition
-from tests.integration.private_topics import private_topics
-from tests.surveillance.detection.market import profile
-
-OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
-SESSIONS = Sessions()
-
-
-@pytest.fixture
-def partition(kafka, monkeypatch) -> int:
-    """The one partition of topics and a group that no other test touches; bar 0 is in it."""
-    renamed = private_topics(monkeypatch, uuid.uuid4().hex[:8])
-    new = [NewTopic(renamed[spec.name], 1, 1, config=spec.config) for spec in broker.TOPICS]
-    admin = AdminClient(kafka)
-    for future in admin.create_topics(new, operation_timeout=15).values():
-        future.result()
-    positions = {(topic, 0): None for topic in renamed.values()}
-    # Creation is answered before every request can see the topic.
-    retry(retry=retry_if_exception_type(BrokerError), wait=wait_fixed(0.1), stop=stop_after_delay(30))(broker.read)(
-        kafka, positions
-    )
-    broker.publish(kafka, [bar(0)])
-    return 0
-
-
-def bar(minute: int, volume: int = 1000, close: float = 100.0) -> Bar:
-    return Bar(
-        symbol="NVDA",
-        timespan="minute",
-        ts_ms=OPEN + minute * MINUTE_MS,
-        open=close,
-        high=max(close, 100.5),
-        low=min(close, 99.5),
-        close=close,
-        volume=Decimal(volume),
-    )
-
-
-def article(minute: int) -> NewsItem:
-    published_ms = OPEN + minute * MINUTE_MS
-    return NewsItem(symbol="NVDA", article_id="a", published_ms=published_ms, title="Recall", sentiment="negative")
-
-
-def watermark(minute: int) -> Watermark:
-    as_of_ms = OPEN + minute * MINUTE_MS
-    return Watermark(symbol="NVDA", timespan="minute", from_ms=OPEN, as_of_ms=as_of_ms, bars=1)
-
-
-def market() -> list[Bar | NewsItem | Watermark]:
-    """Bars 1 to 149 with bursts, an article and a watermark (bar 0 is there already)."""
-    quiet = [bar(i, close=100 + 0.1 * (i % 3)) for i in range(1, 149)]
-    quiet[60], quiet[100] = bar(61, 9000), bar(101, 8000, close=103.0)
-    return [*quiet[:61], article(60), *quiet[61:], bar(149, 5000, close=99.0), watermark(200)]
-
-
-def detect(kafka, partition: int, **options):
-    return detect_partition(kafka, partition, sessions=SESSIONS, **options)
-
-
-def found(kafka, partition: int, topic: str) -> list[bytes]:
-    settle(kafka, (topic, partition))
-    return [message.value for message in broker.read(kafka, {(topic, partition): None}).messages]
-
-
-def settle(kafka, position: tuple[str, int]) -> None:
-    """Kafka answers a commit before all can see it. What stays open, a killed process has left."""
-    with (
-        new_consumer(kafka, "all") as seen,
-        new_consumer(kafka, "all", **{"isolation.level": "read_uncommitted"}) as every,
-    ):
-        for _ in range(20):
-            if read_bounds(seen, position) == read_bounds(every, position):
-                return
-            time.sleep(0.05)
-
-
-def outputs(kafka, partition: int) -> dict[str, list[bytes]]:
-    """All that was published; alerts and metrics sorted, since a batch writes metrics before alerts."""
-    return {topic: sorted(found(kafka, partition, topic)) for topic in published()}
-
-
-def published() -> tuple[str, ...]:
-    return broker.METRICS, broker.ALERTS, broker.REJECTED
-
-
-def snapshot(kafka, partition: int) -> bytes | None:
-    return broker.last_value(kafka, broker.DETECTOR_STATE, partition)
+from include.surveillance.live import detector, intake
+from include.surveillance.live.detector import positions_of
+from include.surveillance.timespans import MINUTE_MS
+from tests.surveillance.live.partition_log import (
+    OPEN,
+    article,
+    bar,
+    detect,
+    found,
+    market,
+    open_detector,
+    outputs,
+    snapshot,
+)
+from tests.surveillance.live.partition_log import partition as partition
 
 
 def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
@@ -180,30 +96,6 @@ def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exac
     assert len(metrics) == len(set(metrics)) == 150
 
 
-def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, caplog):
-    records = market()
-    broker.publish(kafka, records[:-3])
-    detect(kafka, partition)
-    expected = snapshot(kafka, partition)
-    with broker.transaction(kafka, "intruder", "other") as transaction:
-        transaction.send_raw(broker.DETECTOR_STATE, b"broken", key=str(partition), partition=partition)
-    alerts = found(kafka, partition, broker.ALERTS)
-    broker.publish(kafka, records[-3:])
-    with caplog.at_level(logging.WARNING, restore.__name__):
-        summary = detect(kafka, partition)
-    assert summary.rebuilt
-    assert "rebuilt from the log" in caplog.text
-    assert "unreadable detector snapshot" in caplog.text
-    assert summary.metrics == 3 - 1
-    assert found(kafka, partition, broker.ALERTS)[: len(alerts)] == alerts
-    assert expected is not None
-    # The rebuilt state goes on as if nothing had happened.
-    after = snapshot(kafka, partition)
-    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
-    detect(kafka, partition)
-    assert snapshot(kafka, partition) == after
-
-
 def test_what_cannot_be_used_is_rejected_in_the_same_transaction(kafka, partition):
     producer = Producer(kafka)
     negative = wire.encode(bar(1)).replace(b'"low":99.5', b'"low":-1.0')
@@ -221,27 +113,6 @@ def test_what_cannot_be_used_is_rejected_in_the_same_transaction(kafka, partitio
     ]
     assert rejects[0].raw == "not json"
     assert f"{broker.BARS}[{partition}] offset 1" in rejects[0].detail
-
-
-def test_a_split_on_the_baselines_topic_takes_part(kafka, partition):
-    broker.publish(kafka, [Split(symbol="NVDA", execution_date="2019-02-15", split_from=1, split_to=2)])
-    broker.publish(kafka, [bar(1440, close=50.0)])
-    detect(kafka, partition)
-    assert wire.decode(found(kafka, partition, broker.METRICS)[-1]).gap == 0.0
-
-
-def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, partition):
-    usual = profile()
-    dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0)
-    renamed = TickerChange(symbol="AMD", new_symbol="AMDX", date="2019-02-15")
-    broker.publish(kafka, [profile(sessions=3), dividend, renamed, usual])
-    actions, profiles = read_background(kafka)
-    assert profiles == [usual], "the newer of two with one id"
-    assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
-    broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
-    detect(kafka, partition)
-    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
-    assert [(it.rule, it.form, it.profile_version) for it in alerts] == [("abnormal_volume", "robust", usual.version)]
 
 
 def test_a_correction_is_told_under_the_id_that_was(kafka, partition):
@@ -280,13 +151,6 @@ def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monke
         broken.setattr(intake.Intake, "read", lambda *_: broker.Batch([], dict.fromkeys(positions_of(partition), 0)))
         assert detect(kafka, partition).records == 0
     assert detect(kafka, partition).bars == 1
-
-
-# --- a detector that is kept open
-
-
-def open_detector(kafka, partition: int) -> Detector:
-    return Detector(kafka, partition, sessions=SESSIONS)
 
 
 def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, partition):
@@ -330,19 +194,6 @@ def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use
             first.step()
     metrics = [wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)]
     assert len(metrics) == len(set(metrics)) == 150
-
-
-def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
-    monkeypatch.setattr(detector, "BACKGROUND_SECONDS", 0.0)
-    with open_detector(kafka, partition) as resident:
-        broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
-        resident.step()
-        usual = profile(effective_ms=bar(20).ts_ms)
-        broker.publish(kafka, [usual, profile(symbol="AMD", liquidity="thin")])
-        broker.publish(kafka, [bar(20, 46_000)])
-        assert resident.step()["alerts"] == 1
-    (alert,) = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
-    assert (alert.rule, alert.form, alert.profile_version) == ("abnormal_volume", "robust", usual.version)
 
 
 def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):

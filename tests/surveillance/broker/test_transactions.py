@@ -1,0 +1,70 @@
+"""Transactions in a real Kafka: all or nothing, and a zombie is fenced."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.surveillance import broker
+from include.surveillance.errors import BrokerError
+from tests.surveillance.broker.messages import new_topic, settle, values, write
+
+
+def test_records_and_offsets_commit_together(kafka, topic):
+    group, source = f"group-{topic}", new_topic(kafka)
+    write(kafka, source, b"in")
+    with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
+        batch = broker.read(kafka, {(source, 0): None})
+        ongoing.send_raw(topic, b"out", key="k")
+        ongoing.add_offsets(batch.next_offsets)
+    settle(kafka, f"detector-{topic}")
+    assert values(broker.read(kafka, {(topic, 0): None})) == [b"out"]
+    assert broker.committed(kafka, group, [(source, 0)]) == {(source, 0): 2}
+    assert broker.lag(kafka, group, [(source, 0)]) == 0
+
+
+def test_an_exception_undoes_records_and_offsets(kafka, topic):
+    group, source = f"group-{topic}", new_topic(kafka)
+    write(kafka, source, b"in")
+
+    def fail():
+        with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
+            ongoing.send_raw(topic, b"out", key="k")
+            ongoing.add_offsets({(source, 0): 2})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert values(broker.read(kafka, {(topic, 0): None})) == []
+    assert broker.committed(kafka, group, [(source, 0)]) == {(source, 0): None}
+
+
+def test_a_zombie_is_fenced_and_leaves_nothing(kafka, topic):
+    def zombie():
+        with broker.transaction(kafka, f"detector-{topic}", "g") as ongoing:
+            ongoing.send_raw(topic, b"zombie", key="k")
+            write_as_successor()
+            ongoing.send_raw(topic, b"zombie again", key="k")
+
+    def write_as_successor():
+        with broker.transaction(kafka, f"detector-{topic}", "g") as ongoing:
+            ongoing.send_raw(topic, b"successor", key="k")
+
+    with pytest.raises(BrokerError, match=rf"transaction detector-{topic}: another process has taken over"):
+        zombie()
+    settle(kafka, f"detector-{topic}")
+    assert values(broker.read(kafka, {(topic, 0): None})) == [b"successor"]
+
+
+def test_an_idle_zombie_cannot_commit_offsets(kafka, topic):
+    group = f"group-{topic}"
+    write(kafka, topic, b"1", b"2")
+
+    def consume(offset: int, meanwhile=lambda: None):
+        with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
+            ongoing.add_offsets({(topic, 0): offset})
+            meanwhile()
+
+    with pytest.raises(BrokerError, match="another process has taken over"):
+        consume(1, meanwhile=lambda: consume(3))
+    settle(kafka, f"detector-{topic}")
+    assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): 3}
