@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from include.surveillance import broker
 from include.surveillance.files.bars import read_bars
 from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
-from include.surveillance.live.export import export_log, select_bars
 from include.surveillance.records import Dividend, Split, TickerChange
-from include.surveillance.studies.replay import read_profiles
+from include.surveillance.studies.export import export_log, select_bars
+from include.surveillance.studies.recorded import read_profiles
 from include.surveillance.timespans import MINUTE_MS
 from tests.surveillance.detection.market import profile
 from tests.surveillance.live.partition_log import OPEN, article, bar, watermark
@@ -31,10 +31,10 @@ def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms
         kafka, [precise, watermark(2), bar(2, 7), bar(2, 8), news, split, dividend, foreign, change, profile()]
     )
 
-    files = export_log(kafka, 1, tmp_path, shift_ms=shift_ms)
+    files, written = export_log(kafka, 1, tmp_path, shift_ms=shift_ms)
 
     read = read_bars(files.bars)
-    assert files.bar_count == read.counts["rows"] == 4
+    assert written == read.counts["rows"] == 4
     assert read.counts["corrected"] == 1
     assert read.bars.ts.tolist() == [OPEN + minute * MINUTE_MS - shift_ms for minute in range(3)]
     assert read.bars.volume.tolist() == [1000.0, 12.5, 8.0], "of a corrected bar the last"
@@ -50,6 +50,6 @@ def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms
 def test_only_the_bars_that_were_asked_for_are_written(kafka, partition, tmp_path):
     broker.publish(kafka, [bar(minute) for minute in range(1, 5)])
     chosen = select_bars([], "minute", OPEN + MINUTE_MS, OPEN + 3 * MINUTE_MS)
-    assert export_log(kafka, 1, tmp_path, keep=chosen).bar_count == 2
-    assert export_log(kafka, 1, tmp_path, keep=select_bars(["AMD"], "minute", 0, OPEN * 2)).bar_count == 0
-    assert export_log(kafka, 1, tmp_path, keep=select_bars(["NVDA"], "day", 0, OPEN * 2)).bar_count == 0
+    assert export_log(kafka, 1, tmp_path, keep=chosen)[1] == 2
+    assert export_log(kafka, 1, tmp_path, keep=select_bars(["AMD"], "minute", 0, OPEN * 2))[1] == 0
+    assert export_log(kafka, 1, tmp_path, keep=select_bars(["NVDA"], "day", 0, OPEN * 2))[1] == 0
