@@ -8,9 +8,9 @@ from typing import Any
 from tests.benchmarks.bursts import METHODS
 
 INTRODUCTION = """\
-Bursts of volume are injected at known places into recorded bars: two a symbol and day are tried, ten minutes each (one
+Bursts of volume are injected at known times into recorded bars: two a symbol and day are tried, ten minutes each (one
 bar where bars are of 15 minutes), times 3, 5 or 8; {copies} of each file and multiple, each with
-other places. Then each form of the volume rule may raise {budget:g} alerts per symbol and day on the bars as they were
+other times. Then each form of the volume rule may raise {budget:g} alerts per symbol and day on the bars as they were
 recorded, and a burst is detected when it holds a bar above the threshold that keeps to this.
 
 - robust: the robust z, with RVOL above 3 and $10,000 traded. Profiles are built before each session from the sessions
