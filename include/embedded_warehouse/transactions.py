@@ -122,7 +122,7 @@ def _enter(cursor: Any, connection: Connection, state: SessionState, statement: 
 
 
 def _abort_when_dead(connection: Connection) -> None:
-    """DuckDB refuses every statement after some errors, and dbt sends no ROLLBACK."""
+    """End a transaction in which DuckDB refuses every statement: dbt sends no ROLLBACK."""
     try:
         connection._duck_conn.execute("select 1")
     except duckdb.TransactionException:

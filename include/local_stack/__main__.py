@@ -78,7 +78,7 @@ def clean_() -> None:
 
 @app.command()
 def status() -> None:
-    """Each component's state."""
+    """Print each component's state."""
     supervisor = Supervisor(state_folder(user_environment()))
     if not supervisor.is_running():
         console.print("not running")
@@ -90,8 +90,8 @@ def status() -> None:
 @app.command()
 def env() -> None:
     """Print the components' environment as `export` lines: eval "$(python -m include.local_stack env)"."""
-    kept = Market.kept(state_folder(user_environment())) or Market()
-    stack = Stack(Path(kept.file) if kept.file else None, console)
+    market = Market.stored(state_folder(user_environment())) or Market()
+    stack = Stack(Path(market.file) if market.file else None, console)
     for name, value in sorted(stack.environment.items()):
         if os.environ.get(name) != value:
             typer.echo(f"export {name}={shlex.quote(value)}")
@@ -123,7 +123,7 @@ def install() -> None:
 
 
 def _stack(replay: Path | None) -> Stack:
-    """The stack to start.
+    """Make the stack to start.
 
     Raises:
         typer.Exit: it runs already; its addresses have been shown.

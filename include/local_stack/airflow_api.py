@@ -50,7 +50,7 @@ class AirflowApi:
         return {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}
 
     def import_errors(self) -> list[str]:
-        """One line for each DAG file that Airflow could not load: its name and the last line of the traceback."""
+        """Return one line for each DAG file that Airflow could not load: its name and the traceback's last line."""
         errors = self._call("GET", "/importErrors")["import_errors"]
         return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
 
@@ -80,12 +80,12 @@ class AirflowApi:
         return run["dag_run_id"]
 
     def runs(self, dag_id: str, **params: Any) -> list[Answer]:
-        """A DAG's runs, newest first."""
+        """Return a DAG's runs, newest first."""
         params = {"limit": 100, "order_by": "-run_after", **params}
         return self._call("GET", f"/dags/{dag_id}/dagRuns", params=params)["dag_runs"]
 
     def tasks(self, dag_id: str, run_id: str) -> list[Answer]:
-        """Every task instance of a run, mapped ones included."""
+        """Return every task instance of a run, mapped ones included."""
         path, tasks = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", list[Answer]()
         while True:
             page = self._call("GET", path, params={"limit": 100, "offset": len(tasks)})
@@ -94,7 +94,7 @@ class AirflowApi:
                 return tasks
 
     def shown_alerts(self) -> int:
-        """How many alerts the page Market surveillance counts, without events of the whole market."""
+        """Return how many alerts the page Market surveillance counts, without events of the whole market."""
         counts = self._call("GET", "/api/alerts", root="/surveillance")["counts"]
         return sum(row["alerts"] for row in counts if row["rule"] != MARKET_RULE)
 

@@ -50,18 +50,18 @@ class Clients:
         return AirflowApi(*(self.environment[name] for name in names))
 
     def positions(self, topic: str) -> list[Position]:
-        """Every partition of a topic."""
+        """Return every partition of a topic."""
         return [(topic, partition) for partition in self.partitions]
 
     def warehouse(self, query: str, arguments: Sequence[object] = ()) -> list[Row]:
-        """The rows of one query, over a connection of its own: the warehouse may have been restarted."""
+        """Return the rows of one query, over a connection of its own: the warehouse may have been restarted."""
         login = warehouse_arguments(self.environment) | {"login_timeout": 10, "network_timeout": 60}
         with closing(snowflake.connector.connect(**login)) as connection, connection.cursor() as cursor:
             cursor.execute(query, arguments)
             return cursor.fetchall()
 
     def database(self, query: str, arguments: Sequence[object] = (), connection: str = "SURVEILLANCE_DB") -> list[Row]:
-        """The rows of one query to the database of an Airflow connection: the application's, or AIRFLOW_DB."""
+        """Return the rows of one query to an Airflow connection's database: the application's, or AIRFLOW_DB."""
         login = database_arguments(self.environment, connection)
         with closing(psycopg2.connect(**login)) as session, session.cursor() as cursor:
             cursor.execute(query, arguments)
@@ -69,14 +69,14 @@ class Clients:
 
 
 def warehouse_arguments(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The Snowflake connector's arguments from the SNOWFLAKE_* variables."""
+    """Return the Snowflake connector's arguments from the SNOWFLAKE_* variables."""
     names = ("account", "user", "password", "host", "port", "warehouse", "role", "database")
     given = {name: environment.get(f"SNOWFLAKE_{name.upper()}") for name in names}
     return {name: value for name, value in given.items() if value}
 
 
 def database_arguments(environment: Mapping[str, str], connection: str) -> dict[str, Any]:
-    """psycopg2's arguments from an Airflow connection to PostgreSQL in the environment."""
+    """Return psycopg2's arguments from an Airflow connection to PostgreSQL in the environment."""
     given = json.loads(environment[f"AIRFLOW_CONN_{connection}"])
     names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
     return {name: given[key] for key, name in names.items()}

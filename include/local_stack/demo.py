@@ -80,7 +80,7 @@ class Demo(Clients):
         self._live_from_ms = now_ms()
 
     def _backfill_once(self) -> None:
-        """History is fetched on the first start; later starts go on where ingestion stopped."""
+        """Fetch history on the first start; later starts go on where ingestion stopped."""
         if done := self.airflow.runs("backfill_market_data", state="success"):
             self._history_from_ms = to_ms(datetime.fromisoformat(done[-1]["conf"]["from"]))
             _step("history is there; ingestion goes on where it stopped")
@@ -91,7 +91,7 @@ class Demo(Clients):
         self._run("backfill_market_data", 600, {"timespan": "minute", "news": True, **span})
 
     def _baselines_once(self) -> None:
-        """Profiles hold from now on; what has been detected before stays as it is."""
+        """Build profiles that hold from now on; what has been detected before stays as it is."""
         runs = self.airflow.runs(BASELINES, state="success")
         # Switched on only now: its first run by schedule starts at once, and needs the whole history.
         self.airflow.unpause(BASELINES)

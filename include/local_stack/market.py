@@ -38,7 +38,7 @@ class Market:
         Raises:
             StackError: the state folder holds the data of another market.
         """
-        known = cls.kept(state)
+        known = cls.stored(state)
         if known is None:
             return wanted
         if (known.mode, known.file) != (wanted.mode, wanted.file):
@@ -46,12 +46,12 @@ class Market:
         return known
 
     @classmethod
-    def kept(cls, state: Path) -> Market | None:
-        """The market that a state folder holds; None when it holds none yet."""
+    def stored(cls, state: Path) -> Market | None:
+        """Return the market that a state folder holds; None when it holds none yet."""
         file = state / FILE
         return cls(**json.loads(file.read_text())) if file.exists() else None
 
-    def keep(self, state: Path) -> None:
+    def store(self, state: Path) -> None:
         """Write the market down: later starts go on with it and its shift."""
         (state / FILE).write_text(json.dumps(asdict(self)))
 

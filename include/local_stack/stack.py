@@ -76,7 +76,7 @@ class Stack:
             self._bring_up(services)
             with self._step("initialise"):
                 initialise(self.environment, self.supervisor.logs)
-            self.market.keep(self.state)
+            self.market.store(self.state)
             self._bring_up(airflow)
         except BaseException:
             self.stop()
@@ -89,11 +89,11 @@ class Stack:
                 self.supervisor.stop()
 
     def components(self) -> list[Component]:
-        """Every component, in the order of their start."""
+        """Return every component, in the order in which they start."""
         return [*self._services(), *self._airflow()]
 
     def addresses(self) -> dict[str, str]:
-        """What a person opens or connects to, by name."""
+        """Return the addresses that a person opens or connects to, by name."""
         known = {component.name: component.address for component in self.components() if component.address}
         web = known.pop("api-server")
         login = f"{web} (user {ADMIN}, password {self.credentials['AIRFLOW_ADMIN_PASSWORD']})"
@@ -146,7 +146,7 @@ class Stack:
 
     @contextmanager
     def _step(self, name: str, address: str = "", begun: float | None = None) -> Iterator[None]:
-        """One line per step: a spinner while it runs (on a terminal only), then the seconds it took."""
+        """Print one line per step: a spinner while it runs (on a terminal only), then the seconds it took."""
         begun = begun or time.monotonic()
         with self.console.status(f"{name} …"):
             yield
@@ -154,7 +154,7 @@ class Stack:
 
 
 def state_folder(user: Mapping[str, str]) -> Path:
-    """The folder that ``STACK_STATE`` names, or ``.local`` in the project."""
+    """Return the folder that ``STACK_STATE`` names, or ``.local`` in the project."""
     return Path(user.get("STACK_STATE") or ROOT / ".local").resolve()
 
 

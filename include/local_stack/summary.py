@@ -72,7 +72,7 @@ class Summary:
     latency_p95: float | None = None
 
     def failures(self) -> list[str]:
-        """Each stage that produced nothing, or something it must not produce, in one line; empty when all is well."""
+        """Name each stage that produced nothing, or something it must not produce, in one line."""
         checks = {
             "poll: no live minute was polled": self.minutes_polled > 0,
             f"poll: fewer than {MINIMUM_SYMBOLS} symbols in a minute": self.symbols_polled_each_minute
@@ -176,7 +176,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
 
 
 def _polled(clients: Clients) -> tuple[int, int]:
-    """Live minutes whose run succeeded, and the fewest symbols that one of them polled."""
+    """Count live minutes whose run succeeded, and the fewest symbols that one of them polled."""
     counts = []
     for run in clients.airflow.runs("ingest_market_data", state="success"):
         tasks = clients.airflow.tasks("ingest_market_data", run["dag_run_id"])
@@ -185,14 +185,14 @@ def _polled(clients: Clients) -> tuple[int, int]:
 
 
 def _dbt_tests(clients: Clients) -> tuple[int, int]:
-    """Data tests of the last build, passed and not passed, from dbt's own results."""
+    """Count the data tests of the last build, passed and not passed, from dbt's own results."""
     results = json.loads(Path(clients.environment["DBT_DOCS_DIR"], "run_results.json").read_text())["results"]
     states = [result["status"] for result in results if result["unique_id"].startswith("test.")]
     return states.count("pass"), len(states) - states.count("pass")
 
 
 def _landed_minutes(clients: Clients) -> set[Row]:
-    """Symbol and start of every minute bar in the warehouse."""
+    """Return symbol and start of every minute bar in the warehouse."""
     return set(
         clients.warehouse(
             "select distinct payload:symbol::varchar, payload:ts_ms::int from raw.raw_bars "
@@ -202,7 +202,7 @@ def _landed_minutes(clients: Clients) -> set[Row]:
 
 
 def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[Row]:
-    """Symbol and start of every usable minute bar that the vendor has for the covered time, asked for anew."""
+    """Ask the vendor anew for symbol and start of every usable minute bar of the covered time."""
     watchlist = clients.environment.get("AIRFLOW_VAR_WATCHLIST")
     symbols = watchlist.split(",") if watchlist else []
     payloads = (clients.polygon.bars(symbol, "minute", covered.start_ms, covered.end_ms) for symbol in symbols)
@@ -211,7 +211,7 @@ def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[Row]:
 
 
 def _labels(clients: Clients, covered: CoveredTime, alerts: Sequence[Alert]) -> tuple[dict[str, int], dict[str, int]]:
-    """Labelled anomalies by kind: with an alert of that rule in the window, and without though all of it was seen."""
+    """Count labels by kind: with an alert of that rule in the window, and without though all of it was seen."""
     if clients.stack.market.mode == "vendor":  # nobody labels the real market
         return {}, {}
     answer = httpx.get(

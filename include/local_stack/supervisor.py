@@ -41,7 +41,7 @@ class Supervisor:
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def is_running(self) -> bool:
-        """Whether supervisord is there, be it on its way out."""
+        """Whether supervisord answers, be it on its way out."""
         try:
             self.rpc.getState()
         except Fault as fault:

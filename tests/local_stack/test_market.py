@@ -62,13 +62,13 @@ def test_a_key_of_the_users_own_means_the_real_market():
 
 def test_the_first_start_decides_for_all(replay, tmp_path):
     first = Market.choose(tmp_path, Market.wanted(replay, real_key=False))
-    first.keep(tmp_path)
+    first.store(tmp_path)
     later = Market("replay", first.file, shift_ms=first.shift_ms + 60_000)
     assert Market.choose(tmp_path, later) == first
 
 
 def test_another_market_needs_a_clean_folder(replay, tmp_path):
-    Market().keep(tmp_path)
+    Market().store(tmp_path)
     with pytest.raises(StackError, match="make clean") as error:
         Market.choose(tmp_path, Market.wanted(replay, real_key=False))
     assert "\n" not in str(error.value)
