@@ -73,7 +73,7 @@ def live_step(symbols: int, warm_bars: int) -> dict[str, float]:
     """One new bar of every symbol on a state that has seen ``warm_bars`` of each: load, detect, save."""
     market, engine, state = Market(symbols), literal_engine(), State("sketch")
     for bars in market.chunks(symbols * warm_bars, CHUNK):
-        engine.evaluate(state, bars)
+        engine.evaluate(state, bars, state.rows_for(bars.keys))
     saved = state.to_bytes()
     in_memory = _array_bytes(vars(State.from_bytes(saved)))
     steps: list[tuple[float, float, float]] = []
@@ -81,7 +81,7 @@ def live_step(symbols: int, warm_bars: int) -> dict[str, float]:
         new, started = market.bars(1), perf_counter()
         loaded = State.from_bytes(saved)
         at_loaded = perf_counter()
-        engine.evaluate(loaded, new)
+        engine.evaluate(loaded, new, loaded.rows_for(new.keys))
         at_detected = perf_counter()
         saved = loaded.to_bytes()
         steps.append((at_loaded - started, at_detected - at_loaded, perf_counter() - at_detected))
@@ -105,11 +105,11 @@ def flat_cost(bars: int, symbols: int) -> list[dict[str, float]]:
     ``all`` is over every bar so far; ``latest`` over the newest chunk or two. Making the bars is not counted.
     """
     market, engine, state = Market(symbols), literal_engine(), State("sketch")
-    engine.evaluate(State("sketch"), Market(symbols).bars(50))
+    _stream(engine, [Market(symbols).bars(50)], "sketch")
     done, spent, rows, mark = 0, 0.0, [], 100_000
     while done < bars:
         new = market.bars(max(1, min(mark - done, CHUNK) // symbols))
-        latest = _timed(lambda new=new: engine.evaluate(state, new))
+        latest = _timed(lambda new=new: engine.evaluate(state, new, state.rows_for(new.keys)))
         done, spent = done + len(new), spent + latest
         if done >= mark:
             sizes = {"saved_bytes_per_symbol": len(state.to_bytes()) / symbols}
@@ -123,12 +123,12 @@ def _stream(engine: Engine, parts: Iterable[BarColumns], history: str) -> None:
     """Evaluate one part after the other and let its results go, as a detector does."""
     state = State(history)
     for part in parts:
-        _ = engine.evaluate(state, part).fresh_firings
+        _ = engine.evaluate(state, part, state.rows_for(part.keys)).fresh_firings
 
 
 def _run(engine: Engine, parts: Iterable[BarColumns], history: str) -> list[Evaluation]:
     state = State(history)
-    return [engine.evaluate(state, part) for part in parts]
+    return [engine.evaluate(state, part, state.rows_for(part.keys)) for part in parts]
 
 
 def _firings(evaluation: Evaluation) -> pd.DataFrame:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME, Firing
@@ -20,102 +21,110 @@ if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
     from include.surveillance.detection.findings import Evaluation, Firings
 
-FORMS = ("literal", "robust")
-STATUSES = {1: "fired", 2: "refired"}
+Status = Literal["fired", "refired", "confirmed", "retracted"]
+FORMS: tuple[Literal["literal", "robust"], ...] = ("literal", "robust")
 HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
 
 
-def alert(engine: Engine, found: Evaluation, fired: Firings, f: int, **changes: object) -> Alert:
-    """The alert of one firing; ``changes`` are fields that differ, e.g. a status."""
-    scan, bars, index = found.scan, found.scan.bars, int(fired.index[f])
-    (symbol, timespan), (rule_name, direction) = bars.key(index), KINDS[fired.kind[f]]
-    form, numbers = FORMS[fired.form[f]], {name: float(getattr(fired, name)[f]) for name in _NUMBERS}
-    rule = engine.rules[form][rule_name]
+def build_alert(
+    engine: Engine,
+    evaluation: Evaluation,
+    firings: Firings,
+    f: int,
+    *,
+    status: Status | None = None,
+    count: int | None = None,
+    before: tuple[float, float] | None = None,
+) -> Alert:
+    """Build the alert of one firing.
+
+    Args:
+        f: index into ``firings``.
+        status: by default what the firing does to its episode.
+        count: firings of the episode so far, where there are more than up to this one.
+        before: value and threshold before a correction.
+    """
+    scan, bars, index = evaluation.scan, evaluation.scan.bars, int(firings.index[f])
+    (symbol, timespan), (rule_name, direction) = bars.key(index), KINDS[firings.kind[f]]
+    form, rule = FORMS[firings.form[f]], engine.rules[FORMS[firings.form[f]]][rule_name]
     ts, polled = int(bars.ts[index]), int(bars.polled[index])
     close_ms = ts + SPAN_MS[timespan]
     first = max(int(scan.segments.start[bars.code[index]]), index - rule.window)
-    profile = int(scan.profile[index])
-    fields: dict[str, object] = {
-        "status": STATUSES[int(fired.does[f])] if fired.does[f] else "refired",
-        "firings": int(fired.count[f]),
-    }
     return Alert(
         rule=rule_name,
         rule_version=rule.version,
         parameters_version=engine.limits.version(int(scan.positions.date[index])),
         form=form,
-        profile_version=found.profile_version(profile) if form == "robust" else None,
+        profile_version=evaluation.profile_version(int(scan.profile[index])) if form == "robust" else None,
+        status=status or ("fired" if firings.effect[f] == OPENS else "refired"),
+        firings=count or int(firings.count[f]),
+        before_value=before[0] if before else None,
+        before_threshold=before[1] if before else None,
         symbol=symbol,
         timespan=timespan,
         ts_ms=ts,
         bar_close_ms=close_ms,
         direction=direction,
-        **numbers,
-        window_start_ms=window_start(scan, form, rule_name, index, first),
+        value=float(firings.value[f]),
+        threshold=float(firings.threshold[f]),
+        baseline=float(firings.baseline[f]),
+        window_start_ms=_window_start(scan, form, rule_name, index, first),
         window_end_ms=close_ms,
-        score=float(fired.score[f]),
-        severity=SEVERITIES[fired.severity[f]],
-        episode_start_ms=int(fired.start[f]),
+        score=float(firings.score[f]),
+        severity=SEVERITIES[firings.severity[f]],
+        episode_start_ms=int(firings.start[f]),
         session_phase=scan.phase(index),
         session_date=scan.session_date(index),
         # Recorded bars carry no time of poll.
         data_age_ms=polled - close_ms if polled else 0,
         event_ids=tuple(reversed(bars.event_ids(slice(first, index + 1)))),
-        inhibited_by=_hole_before(engine, scan, index),
-        explanation=sentence(engine, found, fired, f),
+        inhibited_by=_reason_to_inhibit(engine, scan, index),
+        explanation=explain_firing(engine, evaluation, firings, f),
         source="live" if bars.live[index] else "backfill",
-        **(fields | changes),
     )
 
 
-def window_start(scan: Scan, form: str, rule: str, index: int, first: int) -> int:
-    """Start of the earliest bar that a firing rests on: of a gap, the bar of the previous close."""
-    if rule == "price_gap":
-        return int(scan.measures["previous_ts" if form == "literal" else "session_ts"][index])
-    return int(scan.bars.ts[first])
-
-
-def sentence(engine: Engine, found: Evaluation, firings: Firings, f: int) -> str:
-    """One firing in plain English."""
-    scan, index, (rule, direction) = found.scan, int(firings.index[f]), KINDS[firings.kind[f]]
-    numbers = {name: float(getattr(firings, name)[f]) for name in _NUMBERS}
-    firing = Firing(*scan.bars.key(index), direction, index, **numbers, scan=scan)
+def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> str:
+    """Say one firing in plain English."""
+    scan, index, (rule, direction) = evaluation.scan, int(firings.index[f]), KINDS[firings.kind[f]]
+    value, threshold, baseline = float(firings.value[f]), float(firings.threshold[f]), float(firings.baseline[f])
+    firing = Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan)
     return engine.rules[FORMS[firings.form[f]]][rule].sentence(firing)
 
 
-def revised(engine: Engine, before: Evaluation, after: Evaluation, s: int) -> list[Alert]:
-    """What a revision of series ``s`` changes about the episodes that began among its revisable bars."""
+def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: int) -> list[Alert]:
+    """Build an alert for each change that a revision of series ``s`` makes to what began among its revisable bars.
+
+    An episode that begins now is fired, one with other values or another direction is confirmed, one that no longer
+    begins is retracted.
+    """
     was, now = _openings(before, s), _openings(after, s)
-    found = []
+    alerts = []
     for start, f in now.items():
-        value, threshold = float(after.firings.value[f]), float(after.firings.threshold[f])
-        total = _total(after, s, f)
+        firings, count = after.firings, _count_firings(after, s, f)
         if start not in was:
-            found.append(alert(engine, after, after.firings, f, status="fired", firings=total))
+            alerts.append(build_alert(engine, after, firings, f, status="fired", count=count))
             continue
-        old = before.firings
-        then = float(old.value[was[start]]), float(old.threshold[was[start]])
-        turned = old.kind[was[start]] != after.firings.kind[f]
-        if turned or then != (value, threshold):
-            changes = {"status": "confirmed", "before_value": then[0], "before_threshold": then[1], "firings": total}
-            found.append(alert(engine, after, after.firings, f, **changes))
+        then = _value_and_threshold(before.firings, was[start])
+        turned = before.firings.kind[was[start]] != firings.kind[f]
+        if turned or then != _value_and_threshold(firings, f):
+            alerts.append(build_alert(engine, after, firings, f, status="confirmed", count=count, before=then))
     for start, f in was.items():
         if start not in now:
-            then = float(before.firings.value[f]), float(before.firings.threshold[f])
-            changes = {"status": "retracted", "before_value": then[0], "before_threshold": then[1]}
-            found.append(alert(engine, before, before.firings, f, **changes))
-    return found
+            then = _value_and_threshold(before.firings, f)
+            alerts.append(build_alert(engine, before, before.firings, f, status="retracted", before=then))
+    return alerts
 
 
-def volume_firings(found: Evaluation, s: int) -> list[int]:
+def volume_firings(evaluation: Evaluation, s: int) -> list[int]:
     """The firings of abnormal_volume among the evaluated bars of one series."""
-    own = _of_series(found, s)
-    return own[found.firings.kind[own] == VOLUME].tolist()
+    own = _series_firings(evaluation, s)
+    return own[evaluation.firings.kind[own] == VOLUME].tolist()
 
 
-def volume_bar(found: Evaluation, firings: Firings, f: int) -> VolumeBar:
-    """What an article has to know of a bar of abnormal volume."""
-    bars, index = found.scan.bars, int(firings.index[f])
+def build_volume_bar(evaluation: Evaluation, firings: Firings, f: int) -> VolumeBar:
+    """Build what an article has to know of a bar of abnormal volume."""
+    bars, index = evaluation.scan.bars, int(firings.index[f])
     return VolumeBar(
         ts_ms=int(bars.ts[index]),
         event_id=bars.event_id(index),
@@ -130,11 +139,11 @@ def volume_bar(found: Evaluation, firings: Firings, f: int) -> VolumeBar:
     )
 
 
-def alert_of(
+def build_record_alert(
     engine: Engine, key: SeriesKey, finding: Finding, episode: Episode, score: float, severity: int,
     profile: Profile | None,
 ) -> Alert:  # fmt: skip
-    """The alert of a finding at a single record."""
+    """Build the alert of a finding at a single record; ``severity`` is an index into ``SEVERITIES``."""
     position = engine.calendar.locate(finding.ts_ms, key[1])
     return Alert(
         rule=finding.rule,
@@ -166,33 +175,42 @@ def alert_of(
     )
 
 
-_NUMBERS = ("value", "threshold", "baseline")
+def _window_start(scan: Scan, form: str, rule: str, index: int, first: int) -> int:
+    """Start of the earliest bar that a firing rests on: of a gap, the bar of the previous close."""
+    if rule == "price_gap":
+        return int(scan.measures["previous_ts" if form == "literal" else "session_ts"][index])
+    return int(scan.bars.ts[first])
 
 
-def _openings(found: Evaluation, s: int) -> dict[tuple[str, int], int]:
+def _value_and_threshold(firings: Firings, f: int) -> tuple[float, float]:
+    """Value and threshold of a firing."""
+    return float(firings.value[f]), float(firings.threshold[f])
+
+
+def _openings(evaluation: Evaluation, s: int) -> dict[tuple[str, int], int]:
     """(rule, start) of each episode that began in the series' evaluated bars -> the firing that opened it."""
-    firings = found.firings
+    firings = evaluation.firings
     return {
         (KINDS[firings.kind[f]][0], int(firings.start[f])): f
-        for f in _of_series(found, s).tolist()
+        for f in _series_firings(evaluation, s).tolist()
         if firings.count[f] == 1
     }
 
 
-def _total(found: Evaluation, s: int, opening: int) -> int:
-    """Firings so far of the episode that ``opening`` opened."""
-    firings, own = found.firings, _of_series(found, s)
+def _count_firings(evaluation: Evaluation, s: int, opening: int) -> int:
+    """Count the firings so far of the episode that ``opening`` opened."""
+    firings, own = evaluation.firings, _series_firings(evaluation, s)
     same = (firings.kind[own] == firings.kind[opening]) & (firings.start[own] == firings.start[opening])
     return int(firings.count[own[same]].max())
 
 
-def _of_series(found: Evaluation, s: int) -> np.ndarray:
-    segments = found.scan.segments
-    return np.arange(*np.searchsorted(found.firings.index, (segments.evaluate_from[s], segments.end[s])))
+def _series_firings(evaluation: Evaluation, s: int) -> np.ndarray:
+    segments = evaluation.scan.segments
+    return np.arange(*np.searchsorted(evaluation.firings.index, (segments.evaluate_from[s], segments.end[s])))
 
 
-def _hole_before(engine: Engine, scan: Scan, index: int) -> str | None:
-    """Why an alert here need not be told: just before, bars are missing that this symbol usually has."""
+def _reason_to_inhibit(engine: Engine, scan: Scan, index: int) -> str | None:
+    """Why nobody is notified of an alert here: just before, bars are missing that this symbol usually has."""
     segment, profile = int(scan.bars.code[index]), int(scan.profile[index])
     if profile < 0 or scan.positions.slot[index] < 0:
         return None

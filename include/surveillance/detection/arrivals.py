@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-NEW, DUPLICATE, STALE, LATE, CORRECTED, WAITING = range(6)
-"""NEW: later than all before. DUPLICATE: known with these very values. STALE: older than what can be revised. LATE:
-missing until now. CORRECTED: known with other values. WAITING: behind a late or corrected one."""
+from include.surveillance.detection.state import REVISABLE, State
+
+
+class Arrival(IntEnum):
+    """What a bar is to its series when it arrives."""
+
+    NEW = 0
+    """Later than all before."""
+    DUPLICATE = 1
+    """Known with these very values."""
+    STALE = 2
+    """Older than what can be revised."""
+    LATE = 3
+    """Missing until now."""
+    CORRECTED = 4
+    """Known with other values."""
+    WAITING = 5
+    """Behind a late or corrected one of its series, whose turn that ends."""
+
+
+class _Bars(NamedTuple):
+    """Start and revision, one element per bar or [row, bar]."""
+
+    ts: np.ndarray
+    revision: np.ndarray
+
+
+def classify(state: State, row: np.ndarray, ts: np.ndarray, revision: np.ndarray) -> np.ndarray:
+    """Classify bars against what the state holds and against each other.
+
+    Args:
+        row: the state's row of each bar's series; bars of one series stand together, in the order of the log.
+        ts, revision: as in ``BarColumns``.
+
+    Returns:
+        One ``Arrival`` per bar, int8.
+    """
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    arrivals = np.empty(len(row), np.int8)
+    held = _Bars(state.bars["ts"], state.bars["revision"])
+    _classify(row, first, _Bars(ts, revision), held, state.bar_count, state.settled_count, arrivals)
+    return arrivals
 
 
 @njit(cache=True)
-def admit(row, first, last, ts, revision, held, kept, known_ts, known_revision, revisable, status):
-    """Say of each bar what it is; a late or corrected one ends its series' turn.
-
-    Args:
-        row, first, last: per series, its row of the state and its bars [first, last), in log order.
-        ts, revision: per bar.
-        held, kept, known_ts, known_revision: of the state.
-        status: written per bar.
-    """
-    for s in range(len(row)):
-        r = row[s]
-        taken = np.empty(last[s] - first[s], np.int64)
-        n, count = held[r], 0
-        for p in range(first[s], last[s]):
-            start = ts[p]
-            newest = ts[taken[count - 1]] if count else (known_ts[r, n - 1] if n else np.int64(-1) << 62)
+def _classify(row, first, bars, held, bar_count, settled_count, arrivals):
+    for s in range(len(first)):
+        r = row[first[s]]
+        end = first[s + 1] if s + 1 < len(first) else len(row)
+        new = np.empty(end - first[s], np.int64)
+        n, count = bar_count[r], 0
+        for p in range(first[s], end):
+            start = bars.ts[p]
+            newest = bars.ts[new[count - 1]] if count else (held.ts[r, n - 1] if n else np.int64(-1) << 62)
             if start > newest:
-                taken[count] = p
+                new[count] = p
                 count += 1
-                status[p] = NEW
+                arrivals[p] = Arrival.NEW
                 continue
-            oldest = max(kept[r], n + count - revisable)
+            oldest = max(settled_count[r], n + count - REVISABLE)
             if oldest > 0:
-                settled = known_ts[r, oldest - 1] if oldest <= n else ts[taken[oldest - 1 - n]]
+                settled = held.ts[r, oldest - 1] if oldest <= n else bars.ts[new[oldest - 1 - n]]
                 if start <= settled:
-                    status[p] = STALE
+                    arrivals[p] = Arrival.STALE
                     continue
-            status[p] = LATE
-            for at in range(n + count - 1, oldest - 1, -1):
-                there = known_ts[r, at] if at < n else ts[taken[at - n]]
-                if there < start:
-                    break
-                if there == start:
-                    same = (known_revision[r, at] if at < n else revision[taken[at - n]]) == revision[p]
-                    status[p] = DUPLICATE if same else CORRECTED
-                    break
-            if status[p] != DUPLICATE:
-                status[p + 1 : last[s]] = WAITING
+            arrivals[p] = _classify_revisable(p, new, count, oldest, bars, held, r, n)
+            if arrivals[p] != Arrival.DUPLICATE:
+                arrivals[p + 1 : end] = Arrival.WAITING
                 break
+
+
+@njit(cache=True)
+def _classify_revisable(p, new, count, oldest, bars, held, r, n):
+    """Look for bar ``p`` among the ``n`` held bars of row ``r`` and the ``count`` new ones behind them."""
+    for at in range(n + count - 1, oldest - 1, -1):
+        ts = held.ts[r, at] if at < n else bars.ts[new[at - n]]
+        if ts < bars.ts[p]:
+            break
+        if ts == bars.ts[p]:
+            revision = held.revision[r, at] if at < n else bars.revision[new[at - n]]
+            return Arrival.DUPLICATE if revision == bars.revision[p] else Arrival.CORRECTED
+    return Arrival.LATE

@@ -1,4 +1,4 @@
-"""Bars as columns: what the engine computes on. One code per (symbol, timespan)."""
+"""Bars as columns: what the engine computes on. A code stands for a series, (symbol, timespan)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SeriesKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class BarColumns:
-    """Bars in the order of the log, one array element each.
+    """Bars as columns, one array element each; in the order of the log unless said otherwise.
 
     Attributes:
         keys: (symbol, timespan) of each code.
@@ -24,7 +24,7 @@ class BarColumns:
         ts: start, UTC epoch ms, int64.
         open, high, low, close: dollars per share, unadjusted, float64.
         volume: shares, float64.
-        revision: ``models.bar_revision``, uint32.
+        revision: ``records.bar_revision``, uint32.
         polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
         live: whether a live poll brought it, bool.
     """
@@ -45,7 +45,7 @@ class BarColumns:
         return len(self.ts)
 
     def take(self, index: np.ndarray | slice) -> BarColumns:
-        """The bars at ``index``, in its order."""
+        """Take the bars at ``index``, in its order."""
         return BarColumns(self.keys, *(getattr(self, name)[index] for name in COLUMNS))
 
     def key(self, index: int) -> SeriesKey:
@@ -59,16 +59,16 @@ class BarColumns:
 
     def event_ids(self, index: np.ndarray | slice) -> list[str]:
         """``event_id`` of the bars at ``index``, in its order."""
-        found = self._ids[index].tolist()
-        if None in found:
+        ids = self._ids[index].tolist()
+        if None in ids:
             columns = (self.code[index].tolist(), self.ts[index].tolist(), self.revision[index].tolist())
-            found = [f"{self._names[code]}|{ts}|{revision:08x}" for code, ts, revision in zip(*columns, strict=True)]
-            self._ids[index] = found
-        return found
+            ids = [f"{self._names[code]}|{ts}|{revision:08x}" for code, ts, revision in zip(*columns, strict=True)]
+            self._ids[index] = ids
+        return ids
 
     @cached_property
     def _ids(self) -> np.ndarray:
-        """Those that have been asked for: the windows of alerts hold the same bars again and again."""
+        """Event ids made so far, None for the others: the windows of alerts hold the same bars again and again."""
         return np.full(len(self), None, object)
 
     @cached_property
@@ -76,8 +76,8 @@ class BarColumns:
         return [f"{symbol}|{timespan}" for symbol, timespan in self.keys]
 
     @classmethod
-    def of(cls, bars: Sequence[Bar]) -> BarColumns:
-        """From records."""
+    def from_records(cls, bars: Sequence[Bar]) -> BarColumns:
+        """Take the columns from records, in their order."""
         codes: dict[SeriesKey, int] = {}
         code = [codes.setdefault((bar.symbol, bar.timespan), len(codes)) for bar in bars]
         prices = np.array([(bar.open, bar.high, bar.low, bar.close) for bar in bars], dtype=float).reshape(-1, 4)

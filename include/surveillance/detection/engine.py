@@ -16,7 +16,7 @@ from include.surveillance.detection import episodes, percentiles
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.findings import Evaluation, Firings
-from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook, Parameters
 from include.surveillance.detection.parameters.in_force import Limits
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.rules import BAR_RULES
@@ -68,13 +68,13 @@ class Engine:
             "robust": {name: getattr(base.robust, name) for name in BAR_RULES},
         }
 
-    def evaluate(self, state: State, bars: BarColumns) -> Evaluation:
+    def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
 
         Args:
-            bars: of each series in order of time, all later than what the state holds of it.
+            bars: each series' bars in order of time, all later than what the state holds of it.
+            rows: ``state.rows_for(bars.keys)``. The scan has its series in the order of their rows.
         """
-        rows = state.rows_of(bars.keys)
         order, first = _by_series(bars.code, len(bars.keys))
         present = np.flatnonzero(np.diff(first))
         present = present[np.argsort(rows[present], kind="stable")]
@@ -84,14 +84,14 @@ class Engine:
         """Evaluate once more what can still be revised, settle what no longer can; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
-        return self._pass(state, rows, none, none, BarColumns.of([]), none[:0])
+        return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0])
 
-    def profile_at(self, key: SeriesKey, ts_ms: int) -> int:
-        """Index of the profile in force for a series, -1 for none."""
+    def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
+        """Parameters and profile that hold for a series at a moment, and its New York date in days from 1970-01-01."""
         first, last = self._profiles_of.get(key, (0, 0))
-        return (
-            first + int(np.searchsorted(self._effective[first:last], ts_ms, side="right")) - 1 if first < last else -1
-        )
+        in_force = int(np.searchsorted(self._effective[first:last], ts_ms, side="right"))
+        number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
+        return self.limits.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 
     def _pass(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
@@ -100,16 +100,16 @@ class Engine:
             self.rules["literal"][name].measure(scan)
         for name in BAR_RULES if robust else ():
             self.rules["robust"][name].measure(scan)
-        found = self._join(state, scan, self._judge(scan, robust))
+        firings = self._collect(state, scan, self._judge(scan, robust))
         _hold(state, scan)
-        return Evaluation(scan, found, self.profiles)
+        return Evaluation(scan, firings, self.profiles)
 
     def _scan(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Scan:
         """What the state still holds of each series, with its new bars, ``new`` at ``order[first:last]``, behind."""
-        held, kept = state.held[row], state.kept[row]
+        held, settled = state.bar_count[row], state.settled_count[row]
         end = np.cumsum(held + last - first)
         start = end - (held + last - first)
-        old = start + kept
+        old = start + settled
         segments = Segments(row, start, old, start + held, np.maximum(old, end - REVISABLE), end)
         columns = {}
         for name in COLUMNS:
@@ -177,7 +177,7 @@ class Engine:
             found += [(1, fired) for fired in robust_rule.judge(scan)]
         return found
 
-    def _join(self, state: State, scan: Scan, found: list[tuple[int, Fired]]) -> Firings:
+    def _collect(self, state: State, scan: Scan, found: list[tuple[int, Fired]]) -> Firings:
         index = np.concatenate([fired.index for _, fired in found])
         kind = np.concatenate([np.full(len(fired.index), fired.kind, np.int8) for _, fired in found])
         form = np.concatenate([np.full(len(fired.index), number, np.int8) for number, fired in found])
@@ -189,14 +189,12 @@ class Engine:
         index, kind, form = index[order], kind[order], form[order]
         score = alerting.score_exceedance(numbers["exceedance"])
         severity = alerting.grade_scores(score)
-        start, count, does = (np.empty(len(index), np.int64) for _ in range(3))
-        episodes.join(
-            scan.segments, self.book.base.cooldown_bars * scan.span,
-            index, kind, severity, scan.bars.ts, state.episodes, start, count, does,
-        )  # fmt: skip
+        assigned = episodes.Assigned(*(np.empty(len(index), np.int64) for _ in range(3)))
+        cooldown = self.book.base.cooldown_bars * scan.span
+        episodes.assign_episodes(scan.segments, cooldown, index, kind, severity, scan.bars.ts, state.episodes, assigned)
         return Firings(
             index=index, kind=kind, form=form, **numbers, score=score, severity=severity,
-            start=start, count=count, does=does,
+            start=assigned.start, count=assigned.firings, effect=assigned.effect,
         )  # fmt: skip
 
 
@@ -204,7 +202,7 @@ _PRICES = ("open", "high", "low", "close")
 
 
 def _percentile(state: State, segments: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
-    if state.history == "sketch":
+    if state.percentiles == "sketch":
         limits = np.empty(len(values))
         percentiles.sketched(values, segments, percent, least, state.bins, state.counts, limits)
         return limits
@@ -226,7 +224,7 @@ def _hold(state: State, scan: Scan) -> None:
     start = np.maximum(scan.segments.start, scan.segments.revisable_from - CONTEXT)
     for name, array in state.bars.items():
         _keep(array, row, getattr(scan.bars, name), start, end)
-    state.held[row], state.kept[row] = end - start, scan.segments.revisable_from - start
+    state.bar_count[row], state.settled_count[row] = end - start, scan.segments.revisable_from - start
 
 
 @njit(cache=True)

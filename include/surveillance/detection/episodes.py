@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import njit
 
 CONTINUES, OPENS, GROWS = range(3)
@@ -9,39 +12,51 @@ CONTINUES, OPENS, GROWS = range(3)
 the severity has risen."""
 
 
+class Assigned(NamedTuple):
+    """The episode of each firing, one array element per firing, int64.
+
+    Attributes:
+        start: start of the episode's first bar, UTC epoch ms.
+        firings: how many the episode has up to this one.
+        effect: what the firing does to the episode: CONTINUES, OPENS or GROWS.
+    """
+
+    start: np.ndarray
+    firings: np.ndarray
+    effect: np.ndarray
+
+
 @njit(cache=True)
-def join(segments, cooldown, index, kind, severity, ts, known, start, count, does):
-    """Each firing's episode: its start and how many firings it has by then.
+def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered, assigned):
+    """Assign each firing to an episode.
 
     Args:
         segments: see ``scan.Segments``.
         cooldown: per segment, in ms.
         index, kind, severity: per firing, sorted by index; ``index`` is the bar.
         ts: per bar.
-        known: [row, kind, (start, last, firings, peak)]: as of ``evaluate_from``, afterwards as of
+        remembered: [row, kind, (start, last, firings, peak)], int64: read as of ``evaluate_from``, written as of
             ``revisable_from``.
-        start, count, does: written per firing.
+        assigned: see ``Assigned``; written.
     """
     f = 0
-    for s in range(len(segments.start)):
-        row, end, revisable = segments.state_row[s], segments.end[s], segments.revisable_from[s]
-        now = known[row].copy()
-        stored = False
-        while f < len(index) and index[f] < end:
-            if not stored and index[f] >= revisable:
-                known[row] = now
+    for s in range(len(segments.state_row)):
+        row, now, stored = segments.state_row[s], remembered[segments.state_row[s]].copy(), False
+        while f < len(index) and index[f] < segments.end[s]:
+            if not stored and index[f] >= segments.revisable_from[s]:
+                remembered[row] = now
                 stored = True
             k, at = kind[f], ts[index[f]]
             if now[k, 2] == 0 or at - now[k, 1] > cooldown[s]:
                 now[k, 0], now[k, 1], now[k, 2], now[k, 3] = at, at, 1, severity[f]
-                does[f] = OPENS
+                assigned.effect[f] = OPENS
             else:
                 now[k, 1] = at
                 now[k, 2] += 1
                 n = now[k, 2]
-                does[f] = GROWS if severity[f] > now[k, 3] or n & (n - 1) == 0 else CONTINUES
+                assigned.effect[f] = GROWS if severity[f] > now[k, 3] or n & (n - 1) == 0 else CONTINUES
                 now[k, 3] = max(now[k, 3], severity[f])
-            start[f], count[f] = now[k, 0], now[k, 2]
+            assigned.start[f], assigned.firings[f] = now[k, 0], now[k, 2]
             f += 1
         if not stored:
-            known[row] = now
+            remembered[row] = now

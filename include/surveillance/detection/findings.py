@@ -1,4 +1,4 @@
-"""What one pass over bars finds: what fired, and the scan it fired in."""
+"""The result of one pass over bars: the scan, and the firings in it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from include.surveillance.records import Profile
 
 @dataclass(frozen=True)
 class Firings:
-    """What fired, sorted by bar and kind; one element each.
+    """Firings as columns, sorted by bar and kind, one array element each.
 
     Attributes:
-        index: of the bar in the scan.
-        kind: index into ``rules.rule.KINDS``.
-        form: 0 literal, 1 robust.
-        value, threshold, baseline, exceedance: as in ``rules.rule.Fired``.
-        score, severity: see ``alerts``.
-        start, count: of the episode: its first bar's start, and how many firings it has by then.
-        does: what the firing does to it, see ``episodes``.
+        index: index of the bar in the scan, int64.
+        kind: index into ``bar_rule.KINDS``, int8.
+        form: index into ``alert_records.FORMS``, int8.
+        value, threshold, baseline, exceedance: as in ``bar_rule.Fired``, float64.
+        score, severity: as ``alerts.severity`` gives them.
+        start: start of the first bar of the episode, UTC epoch ms, int64.
+        count: firings of the episode so far, int64.
+        effect: what the firing does to its episode, as in ``episodes``, int64.
     """
 
     index: np.ndarray
@@ -39,22 +40,24 @@ class Firings:
     severity: np.ndarray
     start: np.ndarray
     count: np.ndarray
-    does: np.ndarray
+    effect: np.ndarray
 
     def __len__(self) -> int:
         return len(self.index)
 
     def take(self, which: np.ndarray) -> Firings:
+        """Take the firings at ``which``, an index or a mask."""
         return Firings(**{name: array[which] for name, array in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass found. A scan also holds bars that were evaluated before, to look back on or to revise.
+    """One pass over bars. Its scan also holds bars that were evaluated before, to look back on or to revise.
 
     Attributes:
         scan: all bars, sorted by series and time, and their measures.
         firings: of fresh bars and of those that can still be revised.
+        profiles: all that the engine knows; ``scan.profile`` is an index into them.
     """
 
     scan: Scan
@@ -62,16 +65,16 @@ class Evaluation:
     profiles: Sequence[Profile]
 
     def evaluated(self, s: int) -> np.ndarray:
-        """Positions of the bars of one series that were evaluated."""
+        """Indices in the scan of the evaluated bars of one series, int64."""
         return np.arange(self.scan.segments.evaluate_from[s], self.scan.segments.end[s])
 
     def profile_version(self, number: int) -> str | None:
-        """As alerts and metrics cite it."""
+        """Version of a profile as alerts and metrics cite it; None for -1."""
         return self.profiles[number].version if number >= 0 else None
 
     @cached_property
     def fresh(self) -> np.ndarray:
-        """Positions in the scan of the bars that are new, bool."""
+        """Which bars of the scan are new, bool."""
         return _marked(self.scan.segments.new_from, self.scan.segments.end, len(self.scan))
 
     @cached_property
@@ -81,12 +84,12 @@ class Evaluation:
 
     @cached_property
     def measures(self) -> dict[str, np.ndarray]:
-        """Of the new bars; prices and volumes in the shares of each bar's own day."""
+        """Measures of the new bars by name; prices and volumes in the shares of each bar's own day."""
         return {name: self.scan.measured(name, self.fresh) for name in self.scan.measures}
 
     @cached_property
     def fresh_firings(self) -> Firings:
-        """Of the new bars; ``index`` still refers to the scan."""
+        """Firings of the new bars; ``index`` still refers to the scan."""
         return self.firings.take(self.fresh[self.firings.index])
 
 

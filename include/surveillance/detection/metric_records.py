@@ -1,4 +1,4 @@
-"""Arrays -> metrics."""
+"""Arrays -> metrics: one record per evaluated bar."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def volume_ratio(volume: np.ndarray, mean: np.ndarray) -> np.ndarray:
         return np.where(mean > 0, volume / mean, np.nan)
 
 
-def metrics(found: Evaluation, index: np.ndarray) -> list[Metric]:
-    """One metric for each bar at ``index``."""
-    scan, bars = found.scan, found.scan.bars
-    measures = report_measures(found, index)
+def build_metrics(evaluation: Evaluation, index: np.ndarray) -> list[Metric]:
+    """Build one metric for each bar of the scan at ``index``, in its order; a measure that is NaN becomes None."""
+    scan, bars = evaluation.scan, evaluation.scan.bars
+    measures = report_measures(evaluation, index)
     absent = np.full(len(index), np.nan)  # robust measures, where no profile is known to the engine
     keys = [bars.keys[code] for code in bars.code[index].tolist()]
     starts, session = bars.ts[index].tolist(), scan.positions.session[index]
     dates = {day: iso_date(day) for day in np.unique(session).tolist()}
-    versions = {number: found.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
+    versions = {number: evaluation.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
     columns = zip(
         keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
         *(_plain(measures.get(name, absent)) for name in (*MEASURES, "volume_ratio")),

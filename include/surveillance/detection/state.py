@@ -1,4 +1,4 @@
-"""All that detection carries from one batch to the next, and its bytes."""
+"""The state: all that detection carries from one batch to the next, and its snapshot as bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pyarrow as pa
-from msgspec import Struct
+from msgspec import Struct, field
 from numba import njit
 
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.percentiles import BINS, Percentiles
-from include.surveillance.detection.record_state import Notes
+from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules import MEMORY
 from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.errors import SurveillanceError
@@ -22,7 +22,7 @@ CONTEXT = 20
 """Bars before the revisable ones that windows look back on."""
 REVISABLE = 20
 """The latest bars of a series, which a late or corrected bar can still change."""
-HELD = CONTEXT + REVISABLE + 1  # one that comes late
+ROW_BARS = CONTEXT + REVISABLE + 1  # one that comes late
 _BAR_TYPES = {"ts": "int64", "revision": "uint32", "polled": "int64", "live": "bool"}
 _BARS = tuple(name for name in COLUMNS if name != "code")
 _CODEC = pa.Codec("lz4")  # a third larger than zstd, in a third of the time
@@ -33,100 +33,98 @@ class StateError(SurveillanceError):
 
 
 class _Header(Struct, kw_only=True):
+    """What precedes the arrays of a snapshot; the encoded names are older than the fields'."""
+
     format: int
-    history: Percentiles
+    percentiles: Percentiles = field(name="history")
     offsets: dict[str, int]
     keys: list[SeriesKey]
-    notes: Notes
+    record_state: RecordState = field(name="notes")
     arrays: list[tuple[str, str, int]]  # name, dtype, elements
 
 
 class State:
-    """Series as rows of arrays.
+    """Series as rows of arrays, and what single records left behind.
 
     Attributes:
-        history: the form in which percentiles are kept.
+        percentiles: how earlier values of a statistic are kept.
         offsets: topic -> next offset to consume, of the partition that the state belongs to.
-        keys, rows: (symbol, timespan) of each row, and back.
-        held, kept: bars that a row holds, and how many of them are only looked back on, int64.
-        bars: column name -> [row, HELD], oldest first; beyond ``held`` there is nothing.
-        memory: what rules remember, per row, as of the last bar that can no longer be revised.
-        bins, counts: the sketched history, [row, BINS] and [row]; no bins in the exact form.
-        values: the exact history, one array per row, in order of time.
-        episodes: [row, kind, (start, last, firings, peak)], as of the same bar.
+        keys: (symbol, timespan) of each row.
+        rows: the row of each series.
+        record_state: what single records left behind.
+        bar_count: bars that each row holds, int64.
+        settled_count: how many of them can no longer be revised and are only looked back on, int64.
+        bars: column name -> [row, ROW_BARS], oldest first; beyond ``bar_count`` there is nothing.
+        memory: name -> what rules remember of each row, as of the last bar that can no longer be revised.
+        bins, counts: the sketched earlier values, [row, BINS] int32 and [row] int64; no bins in the exact form.
+        values: the exact earlier values, one float64 array per row, in order of time.
+        episodes: [row, kind, (start, last, firings, peak)], int64, as of the same bar.
     """
 
-    def __init__(self, history: Percentiles = "sketch"):
-        self.history: Percentiles = history
+    def __init__(self, percentiles: Percentiles = "sketch"):
+        self.percentiles: Percentiles = percentiles
         self.offsets: dict[str, int] = {}
         self.keys: list[SeriesKey] = []
         self.rows: dict[SeriesKey, int] = {}
-        self.notes = Notes()
+        self.record_state = RecordState()
         self._allocate(0)
 
-    def rows_of(self, keys: Sequence[SeriesKey]) -> np.ndarray:
-        """The row of each series, new ones for those that are not known, int64."""
-        known = self.rows
-        if (needed := len(known) + sum(key not in known for key in keys)) > len(self.held):
-            self._grow(max(needed, 2 * len(self.held)))
-        return np.array([known[key] if key in known else self.row(key) for key in keys], dtype=np.int64)
+    def rows_for(self, keys: Sequence[SeriesKey]) -> np.ndarray:
+        """The row of each series, int64; a series that is not known gets a new one."""
+        for key in keys:
+            if self.rows.setdefault(key, len(self.keys)) == len(self.keys):
+                self.keys.append(key)
+        if len(self.keys) > len(self.bar_count):
+            self._grow(max(len(self.keys), 2 * len(self.bar_count)))
+        return np.array([self.rows[key] for key in keys], dtype=np.int64)
 
-    def row(self, key: SeriesKey) -> int:
-        """The series' row; a new one when it is not known."""
-        row = self.rows.get(key)
-        if row is None:
-            row = self.rows[key] = len(self.keys)
-            self.keys.append(key)
-            if row >= len(self.held):
-                self._grow(max(64, 2 * row))
-        return row
-
-    def latest(self, key: SeriesKey) -> tuple[int | None, str]:
+    def latest_bar(self, key: SeriesKey) -> tuple[int | None, str]:
         """Start and event id of the series' latest bar; None before the first."""
         row = self.rows.get(key)
-        if row is None or not self.held[row]:
+        if row is None or not self.bar_count[row]:
             return None, ""
-        at = self.held[row] - 1
+        at = self.bar_count[row] - 1
         ts, revision = int(self.bars["ts"][row, at]), int(self.bars["revision"][row, at])
         return ts, f"{key[0]}|{key[1]}|{ts}|{revision:08x}"
 
     def copy(self) -> State:
-        """Independent of this one."""
-        return self._taken(np.arange(len(self.keys)), list(self.keys), self.notes.copy())
+        """Copy the state; neither changes with the other."""
+        return self._copy(np.arange(len(self.keys)), self.record_state.copy())
 
-    def take(self, rows: np.ndarray) -> State:
-        """These rows alone, independent of this state; without notes."""
-        return self._taken(rows, [self.keys[row] for row in rows.tolist()], Notes())
+    def copy_rows(self, rows: np.ndarray) -> State:
+        """Copy these rows alone, without what single records left behind."""
+        return self._copy(rows, RecordState())
 
-    def insert(self, bars: BarColumns) -> None:
-        """Put one late or corrected bar into each row, in the order of the rows."""
-        for row in range(len(bars)):
-            held, ts = int(self.held[row]), self.bars["ts"][row]
-            at = int(np.searchsorted(ts[:held], bars.ts[row]))
-            late = at == held or ts[at] != bars.ts[row]
-            for name, array in self.bars.items():
-                if late:
-                    array[row, at + 1 : held + 1] = array[row, at:held].copy()
-                array[row, at] = getattr(bars, name)[row]
-            self.held[row] += late
-
-    def put(self, rows: np.ndarray, taken: State) -> None:
-        """Write back what was taken."""
+    def write_rows(self, rows: np.ndarray, part: State) -> None:
+        """Write back into ``rows`` what ``copy_rows`` has copied."""
+        arrays = part._arrays()
         for name, array in self._arrays().items():
-            array[rows] = taken._arrays()[name][: len(rows)]
-        for row, values in zip(rows.tolist(), taken.values, strict=False):
+            array[rows] = arrays[name][: len(rows)]
+        for row, values in zip(rows.tolist(), part.values, strict=False):
             self.values[row] = values
 
+    def insert_bars(self, bars: BarColumns) -> None:
+        """Put one late or corrected bar into each row, in the order of the rows."""
+        for row in range(len(bars)):
+            count, ts = int(self.bar_count[row]), self.bars["ts"][row]
+            at = int(np.searchsorted(ts[:count], bars.ts[row]))
+            late = at == count or ts[at] != bars.ts[row]
+            for name, array in self.bars.items():
+                if late:
+                    array[row, at + 1 : count + 1] = array[row, at:count].copy()
+                array[row, at] = getattr(bars, name)[row]
+            self.bar_count[row] += late
+
     def to_bytes(self) -> bytes:
-        """Compressed; equal states give equal bytes, whatever the order of their rows, and floats survive."""
+        """Write a snapshot, compressed. Equal states give equal bytes, whatever the order of their rows."""
         order = np.array(sorted(range(len(self.keys)), key=self.keys.__getitem__), dtype=np.int64)
         arrays = _packed(self, order)
         header = _Header(
             format=FORMAT,
-            history=self.history,
+            percentiles=self.percentiles,
             offsets=self.offsets,
             keys=[self.keys[row] for row in order.tolist()],
-            notes=self.notes,
+            record_state=self.record_state,
             arrays=[(name, array.dtype.str, len(array)) for name, array in arrays.items()],
         )
         head = _encoder.encode(header)
@@ -135,7 +133,8 @@ class State:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> State:
-        """
+        """Read a snapshot.
+
         Raises:
             StateError: not a snapshot, or one of another format.
         """
@@ -147,8 +146,8 @@ class State:
             raise StateError(f"unreadable detector snapshot of {len(raw):,} bytes: {error}") from error
         if header.format != FORMAT:
             raise StateError(f"detector snapshot has format {header.format}; this version reads {FORMAT}")
-        state = cls(header.history)
-        state.offsets, state.notes, state.keys = header.offsets, header.notes, header.keys
+        state = cls(header.percentiles)
+        state.offsets, state.record_state, state.keys = header.offsets, header.record_state, header.keys
         state.rows = {key: row for row, key in enumerate(header.keys)}
         state._allocate(len(header.keys))
         arrays, at = {}, 8 + size
@@ -158,62 +157,63 @@ class State:
         _unpack(state, arrays)
         return state
 
-    def _taken(self, rows: np.ndarray, keys: list[SeriesKey], notes: Notes) -> State:
-        taken = State(self.history)
-        taken.offsets, taken.keys, taken.notes = dict(self.offsets), keys, notes
-        taken.rows = {key: row for row, key in enumerate(keys)}
-        taken._hold({name: array[rows] for name, array in self._arrays().items()})
+    def _copy(self, rows: np.ndarray, record_state: RecordState) -> State:
+        copy = State(self.percentiles)
+        copy.offsets, copy.record_state = dict(self.offsets), record_state
+        copy.keys = [self.keys[row] for row in rows.tolist()]
+        copy.rows = {key: row for row, key in enumerate(copy.keys)}
+        copy._set_arrays({name: array[rows] for name, array in self._arrays().items()})
         # Never changed in place.
-        taken.values = [self.values[row] for row in rows.tolist()] if self.values else []
-        return taken
+        copy.values = [self.values[row] for row in rows.tolist()] if self.values else []
+        return copy
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """Every array whose axis 0 is the row."""
-        named = {"held": self.held, "kept": self.kept, "counts": self.counts, "episodes": self.episodes}
+        """Every array whose axis 0 is the row, by its name in a snapshot."""
+        named = {"held": self.bar_count, "kept": self.settled_count, "counts": self.counts, "episodes": self.episodes}
         named |= {f"bar {name}": array for name, array in self.bars.items()}
         named |= {f"memory {name}": array for name, array in self.memory.items()}
-        return named | ({"bins": self.bins} if self.history == "sketch" else {})
+        return named | ({"bins": self.bins} if self.percentiles == "sketch" else {})
 
-    def _hold(self, arrays: dict[str, np.ndarray]) -> None:
-        self.held, self.kept = arrays["held"], arrays["kept"]
+    def _set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        self.bar_count, self.settled_count = arrays["held"], arrays["kept"]
         self.counts, self.episodes = arrays["counts"], arrays["episodes"]
         self.bars = {name: arrays[f"bar {name}"] for name in _BARS}
         self.memory = {name: arrays[f"memory {name}"] for name in MEMORY}
         self.bins = arrays.get("bins", np.zeros((0, BINS), np.int32))
 
     def _allocate(self, rows: int) -> None:
-        self.held, self.kept, self.counts = (np.zeros(rows, np.int64) for _ in range(3))
+        self.bar_count, self.settled_count, self.counts = (np.zeros(rows, np.int64) for _ in range(3))
         self.episodes = np.zeros((rows, len(KINDS), 4), np.int64)
-        self.bars = {name: np.zeros((rows, HELD), _BAR_TYPES.get(name, "float64")) for name in _BARS}
+        self.bars = {name: np.zeros((rows, ROW_BARS), _BAR_TYPES.get(name, "float64")) for name in _BARS}
         self.memory = {name: np.zeros(rows, dtype) for name, dtype in MEMORY.items()}
-        self.bins = np.zeros((rows if self.history == "sketch" else 0, BINS), np.int32)
-        self.values: list[np.ndarray] = [np.empty(0)] * rows if self.history == "exact" else []
+        self.bins = np.zeros((rows if self.percentiles == "sketch" else 0, BINS), np.int32)
+        self.values: list[np.ndarray] = [np.empty(0)] * rows if self.percentiles == "exact" else []
 
     def _grow(self, rows: int) -> None:
         def grown(array: np.ndarray) -> np.ndarray:
             return np.concatenate([array, np.zeros((rows - len(array), *array.shape[1:]), array.dtype)])
 
-        self._hold({name: grown(array) for name, array in self._arrays().items()})
-        if self.history == "exact":
+        self._set_arrays({name: grown(array) for name, array in self._arrays().items()})
+        if self.percentiles == "exact":
             self.values += [np.empty(0)] * (rows - len(self.values))
 
 
 def _packed(state: State, order: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays without what is empty: held bars only, times as steps, and of bins and episodes what is not zero."""
-    held, kept = state.held[order], state.kept[order]
-    filled = np.arange(HELD) < held[:, None]
-    packed = {"held": held, "kept": kept, "counts": state.counts[order]}
+    """Arrays without what is empty: no bars that are not there, times as steps, bins and episodes without zeros."""
+    bar_count = state.bar_count[order]
+    filled = np.arange(ROW_BARS) < bar_count[:, None]
+    packed = {"held": bar_count, "kept": state.settled_count[order], "counts": state.counts[order]}
     for name, array in state.bars.items():
         packed[f"bar {name}"] = array[order][filled]
     packed["bar polled"] = packed["bar polled"] - packed["bar ts"]
     packed["bar ts"] = np.diff(packed["bar ts"], prepend=0)
     packed |= {f"memory {name}": array[order] for name, array in state.memory.items()}
     sparse = {"episodes": state.episodes[order].reshape(-1)}
-    if state.history == "sketch":
+    if state.percentiles == "sketch":
         sparse["bins"] = state.bins[order].reshape(-1)
     for name, array in sparse.items():
         packed[f"{name} at"], packed[name] = _sparse(array)
-    if state.history == "exact":
+    if state.percentiles == "exact":
         values = [state.values[row] for row in order.tolist()]
         packed["lengths"] = np.array([len(one) for one in values], np.int64)
         packed["values"] = np.concatenate([np.empty(0), *values])
@@ -222,7 +222,7 @@ def _packed(state: State, order: np.ndarray) -> dict[str, np.ndarray]:
 
 @njit(cache=True)
 def _sparse(array):
-    """Steps between the places that are not zero, and what stands there."""
+    """Steps between the elements that are not zero, and these elements."""
     count = 0
     for value in array:
         count += value != 0
@@ -235,18 +235,18 @@ def _sparse(array):
 
 
 def _unpack(state: State, arrays: dict[str, np.ndarray]) -> None:
-    state.held[:], state.kept[:], state.counts[:] = arrays["held"], arrays["kept"], arrays["counts"]
-    filled = np.arange(HELD) < state.held[:, None]
+    state.bar_count[:], state.settled_count[:], state.counts[:] = arrays["held"], arrays["kept"], arrays["counts"]
+    filled = np.arange(ROW_BARS) < state.bar_count[:, None]
     ts = np.cumsum(arrays["bar ts"])
     for name, array in state.bars.items():
         array[filled] = arrays[f"bar {name}"]
     state.bars["ts"][filled], state.bars["polled"][filled] = ts, arrays["bar polled"] + ts
     for name, array in state.memory.items():
         array[:] = arrays[f"memory {name}"]
-    sparse = {"episodes": state.episodes} | ({"bins": state.bins} if state.history == "sketch" else {})
+    sparse = {"episodes": state.episodes} | ({"bins": state.bins} if state.percentiles == "sketch" else {})
     for name, array in sparse.items():
         array.reshape(-1)[np.cumsum(arrays[f"{name} at"], dtype=np.int64)] = arrays[name]
-    if state.history == "exact":
+    if state.percentiles == "exact":
         state.values = np.split(arrays["values"], np.cumsum(arrays["lengths"])[:-1]) if state.keys else []
 
 

@@ -77,10 +77,10 @@ def read_bars(kafka: Kafka, partition: int, since_ms: int) -> BarColumns:
     Records become columns batch by batch, so that memory grows by some 80 bytes a bar.
     """
     codes: dict[SeriesKey, int] = {}
-    parts = [BarColumns.of([])]
+    parts = [BarColumns.from_records([])]
     for batch in broker.read_all(kafka, {(broker.BARS, partition): None}, limit=LIMIT):
         records = decode_messages(batch.messages).records
-        part = BarColumns.of([it for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms])
+        part = BarColumns.from_records([it for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms])
         code = np.array([codes.setdefault(key, len(codes)) for key in part.keys], dtype=np.int32)[part.code]
         parts.append(BarColumns(part.keys, code, *(getattr(part, name) for name in COLUMNS[1:])))
     return BarColumns(list(codes), *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))

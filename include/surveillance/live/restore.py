@@ -37,9 +37,9 @@ def restore_state(
             reason = str(error)
         else:
             # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
-            if state.history == history and committed in ({}, state.offsets):
+            if state.percentiles == history and committed in ({}, state.offsets):
                 return state, False
-            reason = f"the snapshot ({state.history}) stands at {state.offsets}"
+            reason = f"the snapshot ({state.percentiles}) stands at {state.offsets}"
     if not committed:
         return State(history), False
     LOG.warning(

@@ -30,7 +30,7 @@ def warm_up(sessions: Sessions, book: ParameterBook) -> None:
     full = max(closes - opens)
     *earlier, last = opens[closes - opens == full][: DAYS + 1].tolist()
     history = [_bar(int(open_ms) + k * MINUTE_MS, k) for open_ms in earlier for k in range(full // MINUTE_MS)]
-    profiles = build.build(BarColumns.of(history), sessions, effective_ms=int(last))
+    profiles = build.build(BarColumns.from_records(history), sessions, effective_ms=int(last))
     bars = [_bar(int(last) + k * MINUTE_MS, k) for k in range(BARS)]
     latest = bars[-1].close_ms
     news = NewsItem(symbol=_SYMBOL, article_id="1", published_ms=latest, title="none", sentiment="negative")

@@ -72,7 +72,8 @@ class Recording:
 
     def evaluate(self, book: ParameterBook) -> Evaluation:
         """Run all bars through the engine in one pass."""
-        return self.engine(book).evaluate(State("exact"), self.bars)
+        state = State("exact")
+        return self.engine(book).evaluate(state, self.bars, state.rows_for(self.bars.keys))
 
 
 def read_recording(

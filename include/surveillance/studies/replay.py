@@ -13,11 +13,12 @@ from include.surveillance.alerts import market_events
 from include.surveillance.detection import alert_records, metric_records
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.profiles.schedule import Progress
-from include.surveillance.detection.record_rules import RecordRules
+from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.files import results
@@ -78,9 +79,9 @@ def replay_files(
     recording = read_recording(files, sessions, with_profiles=robust, progress=progress)
     engine, state = recording.engine(book), State(percentiles)
     progress("detect", 0, 1)
-    evaluation = engine.evaluate(state, recording.bars)
+    evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
     progress("write", 0, 3)
-    on_bars, published = _meet_news(engine, state, evaluation, recording.news)
+    on_bars, published = _match_news(engine, state, evaluation, recording.news)
     events = 0
     if robust:
         alerts = _published(engine, evaluation) + published
@@ -117,24 +118,25 @@ def replay_files(
 def _published(engine: Engine, evaluation: Evaluation) -> list[Alert]:
     """Alerts of the new bars that would have been published live."""
     fresh = evaluation.fresh_firings
-    return [alert_records.alert(engine, evaluation, fresh, f) for f in np.flatnonzero(fresh.does != 0).tolist()]
+    return [alert_records.build_alert(engine, evaluation, fresh, f) for f in np.flatnonzero(fresh.effect).tolist()]
 
 
-def _meet_news(
+def _match_news(
     engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...]
 ) -> tuple[list[Alert], list[Alert]]:
-    """Alerts of news_impact: the newest of each bar that met an article, and all that would have been published."""
-    published: list[Alert] = []
-    rules = RecordRules(engine, state, lambda place, order, alert: published.append(alert))
+    """Alerts of news_impact: the newest of each bar that matched an article, and all that would have been published."""
+    raised: list[RaisedAlert] = []
+    matcher = NewsMatcher(engine, state, RecordEpisodes(engine, state, raised))
     fresh = evaluation.fresh_firings
     bars = []
     for f in np.flatnonzero(fresh.kind == VOLUME).tolist() if news else ():
-        key, bar = evaluation.scan.bars.key(int(fresh.index[f])), alert_records.volume_bar(evaluation, fresh, f)
+        key, bar = evaluation.scan.bars.key(int(fresh.index[f])), alert_records.build_volume_bar(evaluation, fresh, f)
         bars.append(bar)
         # A bar is known at its close. Even numbers order articles of the same moment behind it.
-        rules.bar(2 * (bar.ts_ms + SPAN_MS[key[1]]), key, bar)
-    rules.news([(2 * item.published_ms + 1, item) for item in news])
-    return [bar.told for bar in bars if bar.told is not None], published
+        matcher.add_bar(2 * (bar.ts_ms + SPAN_MS[key[1]]), key, bar)
+    matcher.match([(2 * item.published_ms + 1, item) for item in news])
+    on_bars = [bar.news_alert for bar in bars if bar.news_alert is not None]
+    return on_bars, [alert for *_, alert in raised]
 
 
 def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
@@ -152,7 +154,7 @@ def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
         | {
             "session_date": [iso_date(day) for day in positions.session[fresh.index].tolist()],
             "parameters_version": [engine.limits.version(day) for day in positions.date[fresh.index].tolist()],
-            "explanation": [alert_records.sentence(engine, evaluation, fresh, f) for f in range(len(fresh))],
+            "explanation": [alert_records.explain_firing(engine, evaluation, fresh, f) for f in range(len(fresh))],
             "event_id": [f"{rule}|{symbol}|{span}|{start}|v{version}" for rule, symbol, span, start, version in ids],
         }
     ).select(LITERAL_COLUMNS)

@@ -102,7 +102,7 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
 def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
     """Count the episodes that the engine opened, of every rule in every bucket; the other form's do not count."""
     firings = evaluation.fresh_firings
-    opened = (firings.does == OPENS) & (firings.form == FORMS.index(form))
+    opened = (firings.effect == OPENS) & (firings.form == FORMS.index(form))
     bucket, kind = bucket_numbers(evaluation, form)[firings.index[opened]], firings.kind[opened]
     counts = dict.fromkeys(((rule, name) for rule in FIELDS[form] for name in BUCKETS[form]), 0)
     for kind_number, (rule, _) in enumerate(KINDS):

@@ -10,6 +10,7 @@ import numpy as np
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook, Parameters
 from include.surveillance.detection.parameters.overrides import Override
@@ -108,11 +109,17 @@ def run(records: Iterable[Record], state: State | None = None, **given) -> Detec
     return detect_records(engine(**given), state or State("exact"), records)
 
 
+def evaluate(machine: Engine, state: State, bars: Sequence[Bar]) -> Evaluation:
+    """One pass over bars that carry their series on."""
+    columns = BarColumns.from_records(bars)
+    return machine.evaluate(state, columns, state.rows_for(columns.keys))
+
+
 def fired(bars: Sequence[Bar], rule: str | None = None, state: State | None = None, **given) -> list[tuple]:
     """(rule, direction, start) of every single firing of bars that come in order."""
-    found = engine(**given).evaluate(state or State("exact"), BarColumns.of(bars))
-    firings = found.fresh_firings
-    starts = found.scan.bars.ts[firings.index].tolist()
+    evaluation = evaluate(engine(**given), state or State("exact"), bars)
+    firings = evaluation.fresh_firings
+    starts = evaluation.scan.bars.ts[firings.index].tolist()
     named = [(*KINDS[kind], start) for kind, start in zip(firings.kind, starts, strict=True)]
     return [one for one in named if rule in (None, one[0])]
 

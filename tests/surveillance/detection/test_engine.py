@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook, Parameters, RobustParameters
 from include.surveillance.detection.parameters.overrides import Override
@@ -22,6 +21,7 @@ from tests.surveillance.detection.market import (
     bar,
     calm,
     engine,
+    evaluate,
     fired,
     news,
     profile,
@@ -172,7 +172,7 @@ def test_the_parameters_version_changes_with_any_value():
 def test_columns_find_what_records_find():
     given = {"profiles": [profile()]}
     bars = [*BURST, bar(21, close=103, volume=9000)]
-    found = engine(**given).evaluate(State("exact"), BarColumns.of(bars))
+    found = evaluate(engine(**given), State("exact"), bars)
     metrics = run(bars, **given).metrics
     for name in ("volume_mean", "highest_high", "rvol", "volume_z", "breakout_atr", "log_return"):
         expected = [np.nan if getattr(it, name) is None else getattr(it, name) for it in metrics]
@@ -182,8 +182,8 @@ def test_columns_find_what_records_find():
 
 def test_evaluation_tells_the_fresh_bars_from_those_looked_back_on():
     state, machine = State("exact"), engine()
-    machine.evaluate(state, BarColumns.of(BURST))
-    found = machine.evaluate(state, BarColumns.of([bar(21), bar(22, close=200.0)]))
+    evaluate(machine, state, BURST)
+    found = evaluate(machine, state, [bar(21), bar(22, close=200.0)])
     assert found.bars.ts.tolist() == [at(21), at(22)]
     assert {len(values) for values in found.measures.values()} == {2}
     assert found.scan.bars.ts[found.fresh_firings.index].tolist() == [at(22)]

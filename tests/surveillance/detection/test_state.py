@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection import state as states
-from include.surveillance.detection.state import FORMAT, HELD, State, StateError
+from include.surveillance.detection.state import FORMAT, ROW_BARS, State, StateError
 from tests.surveillance.detection.market import OPEN, alerts, bar, calm, news, profile, run, watermark
 
 RECORDS = [*calm(150), news(140), bar(150, volume=9000), bar(0, symbol="AMD"), watermark(151)]
@@ -19,13 +19,13 @@ def test_bytes_round_trip(form, profiles):
     state.offsets = {"polygon.bars.raw": 7}
     again = State.from_bytes(state.to_bytes())
     assert again.to_bytes() == state.to_bytes()
-    assert (again.offsets, again.history, again.keys) == (
+    assert (again.offsets, again.percentiles, again.keys) == (
         {"polygon.bars.raw": 7},
         form,
         [("AMD", "minute"), ("NVDA", "minute")],
     )
-    assert again.latest(("NVDA", "minute")) == (bar(150).ts_ms, bar(150, volume=9000).event_id)
-    assert again.latest(("KO", "minute")) == (None, "")
+    assert again.latest_bar(("NVDA", "minute")) == (bar(150).ts_ms, bar(150, volume=9000).event_id)
+    assert again.latest_bar(("KO", "minute")) == (None, "")
 
 
 def test_the_order_in_which_series_came_leaves_no_trace():
@@ -67,8 +67,8 @@ def test_many_series_grow_it_and_none_touches_another():
 
 def test_it_holds_only_what_can_be_looked_back_on():
     state = run(calm(300)).state
-    assert state.bars["ts"].shape[1] == HELD == 41
-    held = int(state.held[0])
+    assert state.bars["ts"].shape[1] == ROW_BARS == 41
+    held = int(state.bar_count[0])
     assert held == 40
     assert np.diff(state.bars["ts"][0, :held]).tolist() == [60_000] * (held - 1)
     assert state.bars["ts"][0, held - 1] == OPEN + 299 * 60_000

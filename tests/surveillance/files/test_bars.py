@@ -67,7 +67,7 @@ def test_a_file_is_the_same_bars_as_records(tmp_path_factory, bars, form):
     read = read_bars(path)
     assert read.rejects.num_rows == 0
     assert read.counts["rows"] == len(records) == len(ordered) + read.counts["duplicate"] + read.counts["corrected"]
-    expected = BarColumns.of(ordered)
+    expected = BarColumns.from_records(ordered)
     assert read.bars.keys == expected.keys
     for name in ("code", "ts", "open", "high", "low", "close", "volume", "revision"):
         assert getattr(read.bars, name).tobytes() == getattr(expected, name).tobytes(), name

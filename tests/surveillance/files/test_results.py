@@ -23,7 +23,7 @@ def test_metrics_are_written_as_records_would_be(tmp_path):
         Bar(symbol="A", timespan="minute", ts_ms=OPEN + at * 60_000, open=1, high=1, low=1, close=1, volume=Decimal(6))
         for at in range(3)
     ]
-    columns, mean = BarColumns.of(bars), np.array([nan, 2.0, 0.0])
+    columns, mean = BarColumns.from_records(bars), np.array([nan, 2.0, 0.0])
     write_metrics(
         tmp_path / "metrics.parquet",
         columns,

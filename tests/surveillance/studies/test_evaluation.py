@@ -123,7 +123,7 @@ def test_symbol_days_of_bars_are_sessions_of_symbols():
 
     day = 24 * 60 * MINUTE_MS
     bars = [bar("A", "day", OPEN), bar("A", "minute", OPEN), bar("A", "minute", OPEN + MINUTE_MS)]
-    columns = BarColumns.of([*bars, bar("A", "minute", OPEN + day), bar("B", "minute", OPEN)])
+    columns = BarColumns.from_records([*bars, bar("A", "minute", OPEN + day), bar("B", "minute", OPEN)])
     assert count_symbol_days(columns, Sessions()).days == 3
 
 

@@ -30,7 +30,7 @@ OPEN = 1_550_154_600_000
 
 
 def columns(minutes: list[tuple[str, int]]) -> BarColumns:
-    return BarColumns.of(
+    return BarColumns.from_records(
         [
             Bar(
                 symbol=symbol,

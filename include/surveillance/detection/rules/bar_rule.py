@@ -15,7 +15,8 @@ import numpy as np
 
 from include.surveillance.detection.scan import Scan
 
-KINDS = (
+Direction = Literal["up", "down", ""]
+KINDS: tuple[tuple[str, Direction], ...] = (
     ("abnormal_volume", ""),
     ("volatility_spike", ""),
     ("price_breakout", "up"),
@@ -59,7 +60,7 @@ class Firing:
 
     symbol: str
     timespan: str
-    direction: Literal["up", "down", ""]
+    direction: Direction
     index: int
     value: float
     threshold: float

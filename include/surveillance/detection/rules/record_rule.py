@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal, Protocol
 
 from msgspec import Struct
 
-from include.surveillance.records import Profile, Watermark
+from include.surveillance.records import Profile, Source, Watermark
 from include.surveillance.sessions import Sessions
 
 
@@ -21,7 +21,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     ts_ms: int
     close_ms: int
     polled_ms: int
-    source: str
+    source: Source
     value: float
     threshold: float
     baseline: float | None = None

@@ -155,7 +155,7 @@ def test_volume_that_is_taken_back_takes_its_news_back():
     assert (fired.status, retracted.status) == ("fired", "retracted")
     assert retracted.event_id == fired.event_id
     assert (retracted.before_value, retracted.before_threshold) == (9000, 3000)
-    assert not detection.state.notes.episodes
+    assert not detection.state.record_state.episodes
 
 
 def test_a_burst_that_comes_as_a_correction_meets_the_news():
@@ -179,7 +179,7 @@ def test_when_the_first_bar_of_an_episode_is_taken_back_the_next_one_tells_its_n
     standing = {it.event_id: it for it in alerts(detection, "news_impact")}
     assert [(it.ts_ms, it.status) for it in standing.values()] == [(at(20), "retracted"), (at(21), "fired")]
     at_once = run([*calm(), news(19), bar(20, volume=1001), burst(21)])
-    assert detection.state.notes.episodes == at_once.state.notes.episodes
+    assert detection.state.record_state.episodes == at_once.state.record_state.episodes
 
 
 def test_the_news_of_weeks_may_come_before_its_bars():
@@ -189,4 +189,4 @@ def test_the_news_of_weeks_may_come_before_its_bars():
     (alert,) = alerts(detection, "news_impact")
     assert alert.ts_ms == at(20)
     # What is long past is forgotten, what is yet to come is not.
-    assert len(detection.state.notes.articles["NVDA"]) == 101
+    assert len(detection.state.record_state.articles["NVDA"]) == 101

@@ -1,0 +1,96 @@
+"""Findings at single records -> alerts: one alert for a run of them, as ``episodes`` makes one of firings at bars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec.structs import replace
+
+from include.surveillance.alerts.severity import grade_scores, score_exceedance
+from include.surveillance.detection import alert_records
+from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.record_state import Episode
+from include.surveillance.detection.rules.record_rule import Finding
+from include.surveillance.detection.state import State
+from include.surveillance.records import SEVERITIES, SPAN_MS, Alert, Profile
+
+if TYPE_CHECKING:
+    from include.surveillance.detection.engine import Engine
+
+RaisedAlert = tuple[int, int, Alert]
+"""(log index of the record that raised it, order among what that record raised, alert)."""
+
+
+class RecordEpisodes:
+    """The episodes of findings at single records, in the order of the log.
+
+    Args:
+        state: its episodes are read and changed.
+        raised: what is to be published is appended.
+    """
+
+    def __init__(self, engine: Engine, state: State, raised: list[RaisedAlert]):
+        self.engine, self.state, self.raised = engine, state, raised
+
+    def add_finding(
+        self, log_index: int, order: int, key: SeriesKey, finding: Finding, profile: Profile | None
+    ) -> Alert:
+        """Build the alert of a finding; publish it when its episode opens, has doubled or has become more severe."""
+        score, peak = grade(finding.exceedance)
+        episodes, name = self.state.record_state.episodes, f"{key[0]}|{key[1]}|{finding.rule}"
+        cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
+        episode = episodes.get(name)
+        if episode is None or finding.ts_ms - episode.last_ms > cooldown_ms:
+            episode = episodes[name] = Episode(finding.ts_ms, finding.ts_ms, 1, peak)
+            publish = True
+        elif finding.ts_ms < episode.start_ms - cooldown_ms:
+            # It comes late for a time before: an episode of its own.
+            episode, publish = Episode(finding.ts_ms, finding.ts_ms, 1, peak), True
+        else:
+            episode.last_ms, episode.firings = max(episode.last_ms, finding.ts_ms), episode.firings + 1
+            publish = peak > episode.peak or episode.firings & (episode.firings - 1) == 0
+            episode.peak = max(episode.peak, peak)
+        alert = alert_records.build_record_alert(self.engine, key, finding, episode, score, peak, profile)
+        if publish:
+            self.raised.append((log_index, order, alert))
+        return alert
+
+    def confirm(self, log_index: int, order: int, alert: Alert, finding: Finding) -> Alert:
+        """Give an alert the values that its finding has now; publish it where it opened its episode."""
+        if (finding.value, finding.threshold) == (alert.value, alert.threshold):
+            return alert
+        score, grade_index = grade(finding.exceedance)
+        confirmed = replace(
+            alert,
+            value=finding.value,
+            threshold=finding.threshold,
+            baseline=finding.baseline,
+            score=score,
+            severity=SEVERITIES[grade_index],
+            event_ids=finding.event_ids,
+            explanation=finding.explanation,
+            status="confirmed",
+            before_value=alert.value,
+            before_threshold=alert.threshold,
+        )
+        if alert.episode_start_ms == alert.ts_ms:
+            self.raised.append((log_index, order, confirmed))
+        return confirmed
+
+    def retract(self, log_index: int, order: int, alert: Alert) -> bool:
+        """End the episode that an alert opened and publish its retraction; False where it opened none."""
+        if alert.episode_start_ms != alert.ts_ms:
+            return False
+        episodes, name = self.state.record_state.episodes, f"{alert.symbol}|{alert.timespan}|{alert.rule}"
+        if (episode := episodes.get(name)) is not None and episode.start_ms == alert.ts_ms:
+            del episodes[name]
+        then = {"before_value": alert.value, "before_threshold": alert.threshold}
+        self.raised.append((log_index, order, replace(alert, status="retracted", **then)))
+        return True
+
+
+def grade(exceedance: float) -> tuple[float, int]:
+    """Score of one exceedance, 0-100, and index of its severity in ``SEVERITIES``."""
+    scores = score_exceedance(np.array([exceedance]))
+    return float(scores[0]), int(grade_scores(scores)[0])
