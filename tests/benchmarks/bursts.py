@@ -72,7 +72,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
     """The engine over all bars, each session against profiles of the sessions before it."""
     given, book = columns(bars.sort_values(["symbol", "ts_ms"])), ParameterBook.default()
     robust = Engine(book.with_(rules="robust"), sessions, profiles=walk_forward(given, sessions))
-    against_profiles = robust.evaluate(State("sketch"), given)
+    against_profiles = _evaluate(robust, given)
     scan, bars_read = against_profiles.scan, against_profiles.bars
     judged = scan.profile >= 0
     days = bars_read.code.astype(np.int64)[judged] << 32 | scan.positions.session[judged].astype(np.int64)
@@ -82,10 +82,15 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
         if reset:
             # Without profiles: a restart concerns the windows of the literal rules alone.
             engine = Engine(book.with_(rules="literal", session_reset=True), sessions)
-            evaluation = engine.evaluate(State("sketch"), given)
+            evaluation = _evaluate(engine, given)
         statistics[method] = robust_volume(evaluation, book.base) if form == "robust" else literal_volume(evaluation)
     statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}
     return Scored(bars_read, judged, statistics, len(np.unique(days)), scan.positions.slot)
+
+
+def _evaluate(engine: Engine, bars: BarColumns) -> Evaluation:
+    state = State("sketch")
+    return engine.evaluate(state, bars, state.rows_for(bars.keys))
 
 
 def _rvol(evaluation: Evaluation, turnover_floor: float) -> Statistic:

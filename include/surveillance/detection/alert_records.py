@@ -15,7 +15,8 @@ from include.surveillance.detection.record_state import Episode, VolumeBar
 from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME, Firing
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import SEVERITIES, SPAN_MS, Alert, Profile
+from include.surveillance.records import SEVERITIES, Alert, Profile
+from include.surveillance.timespans import SPAN_MS
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine

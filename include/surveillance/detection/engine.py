@@ -24,8 +24,9 @@ from include.surveillance.detection.rules.bar_rule import KINDS, BarRule, Fired
 from include.surveillance.detection.scan import ProfileTable, Scan, Segments
 from include.surveillance.detection.state import CONTEXT, REVISABLE, State
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import SPAN_MS, Profile
+from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import SPAN_MS
 
 
 class Engine:

@@ -11,7 +11,8 @@ import numpy as np
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.rules import FeedFreshness
 from include.surveillance.records import Bar, Profile, Watermark
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 Cause = Literal["no trade", "halt", "provider gap", "our outage", "unknown"]
 CAUSES: tuple[Cause, ...] = ("no trade", "halt", "provider gap", "our outage", "unknown")

@@ -9,13 +9,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from include.surveillance.detection.columns import SeriesKey
-from include.surveillance.detection.positions import DAY_MS
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
 from include.surveillance.detection.rules.news_view import NewsView
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
 from include.surveillance.detection.state import State
-from include.surveillance.records import SPAN_MS, Alert, NewsItem, Profile
+from include.surveillance.records import Alert, NewsItem, Profile
+from include.surveillance.timespans import DAY_MS, SPAN_MS
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine

@@ -9,13 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from include.surveillance.records import SPAN_MS
-from include.surveillance.sessions import MINUTE_MS, POST_MS, PRE_MS, Sessions
-from include.surveillance.timespans import NEW_YORK
+from include.surveillance.sessions import POST_MS, PRE_MS, Sessions
+from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, SPAN_MS
 
 PHASES = ("pre", "regular", "post", "closed")
 PRE, REGULAR, POST, CLOSED = range(4)
-DAY_MS = 86_400_000
 EPOCH, FIRST, LAST = date(1970, 1, 1), date(1990, 1, 1), date(2100, 1, 1)
 FIRST_ORDINAL = (FIRST - EPOCH).days
 # The literal gap rule names New York's clock, also on half-days.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from include.surveillance.detection import state as states
 from include.surveillance.detection.state import FORMAT, ROW_BARS, State, StateError
 from tests.surveillance.detection.market import OPEN, alerts, bar, calm, news, profile, run, watermark
 
+SNAPSHOTS = Path(__file__).with_name("snapshots")
 RECORDS = [*calm(150), news(140), bar(150, volume=9000), bar(0, symbol="AMD"), watermark(151)]
 
 
@@ -72,3 +78,58 @@ def test_it_holds_only_what_can_be_looked_back_on():
     assert held == 40
     assert np.diff(state.bars["ts"][0, :held]).tolist() == [60_000] * (held - 1)
     assert state.bars["ts"][0, held - 1] == OPEN + 299 * 60_000
+
+
+def invented(first: int, last: int) -> list:
+    records = []
+    for minute in range(first, last):
+        burst, jump = minute in (40, 41, 100, 131, 148), minute in (60, 120, 145)
+        close = round(100 + 0.1 * (minute * 7 % 5) + 1.5 * jump, 2)
+        records.append(bar(minute, close=close, volume=46_000 + minute if burst else 1000 + minute * 37 % 300))
+        if minute % 2:
+            other = {"symbol": "AMD", "open": 50.5, "high": 53, "low": 49, "close": 50 + minute % 3}
+            records.append(bar(minute, volume=700.5 + minute, **other))
+    return records
+
+
+def contents(snapshot: bytes) -> bytes:
+    """Without the compression, which another version of its library may write otherwise."""
+    return pa.Codec("lz4").decompress(snapshot[8:], int.from_bytes(snapshot[:8], "little"), asbytes=True)
+
+
+class TestAnEarlierVersionsSnapshot:
+    """Each file holds what commit d0f1abc writes of ``run(BEFORE, State(form), profiles=profiles).state`` with the
+    offset below; each digest is of the contents of its state after ``AFTER``."""
+
+    BEFORE = (
+        *invented(0, 150), news(147), news(120, "a2", symbol="AMD"), watermark(151, rejected=1, bars=3),
+        bar(148, volume=47_000, close=100.6),
+    )  # fmt: skip
+    AFTER = (bar(145, close=99.0), *invented(150, 172), news(149, "a3", title="Second recall"), watermark(190))
+    form = pytest.mark.parametrize(
+        ("form", "profiles", "digest"),
+        [
+            ("exact", (), "b366d72594a56a158ef0ce2fdcc149b16bd1a65ce4efed7f2032fada74b943ce"),
+            ("sketch", (profile(),), "f6e19af5b83b9361c38f3e7cb80fc8691c8af1a10aec9fda48a9fccd5c23ecca"),
+        ],
+    )
+
+    @form
+    def test_is_read_and_written_again_byte_by_byte(self, form, profiles, digest):
+        raw = (SNAPSHOTS / f"{form}.snapshot").read_bytes()
+        assert contents(State.from_bytes(raw).to_bytes()) == contents(raw)
+        state = run(self.BEFORE, State(form), profiles=profiles).state
+        state.offsets = {"polygon.bars.raw": 7}
+        assert contents(state.to_bytes()) == contents(raw)
+
+    @form
+    def test_goes_on_as_it_would_have(self, form, profiles, digest):
+        snapshot = State.from_bytes((SNAPSHOTS / f"{form}.snapshot").read_bytes())
+        ours = run(self.BEFORE, State(form), profiles=profiles).state
+        read, known = (run(self.AFTER, state, profiles=profiles) for state in (snapshot, ours))
+        assert [msgspec.json.encode(it) for it in (read.metrics, read.alerts)] == [
+            msgspec.json.encode(it) for it in (known.metrics, known.alerts)
+        ]
+        assert {"news_impact", "feed_freshness"} <= {alert.rule for alert in read.alerts}
+        assert "confirmed" in {alert.status for alert in read.alerts}
+        assert hashlib.sha256(contents(read.state.to_bytes())).hexdigest() == digest

@@ -11,9 +11,9 @@ import numpy as np
 from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.positions import TradingCalendar, bars_per_slot, date_ordinal, iso_date
 from include.surveillance.detection.profiles import statistics
-from include.surveillance.records import SPAN_MS, Profile, Split
-from include.surveillance.sessions import MINUTE_MS, Sessions
-from include.surveillance.timespans import NEW_YORK
+from include.surveillance.records import Profile, Split
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK, SPAN_MS
 
 RANGE_SESSIONS = 14
 LIQUID, MID = 50_000_000.0, 5_000_000.0

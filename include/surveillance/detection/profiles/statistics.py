@@ -7,7 +7,7 @@ from numba import njit
 
 from include.surveillance.detection.rules.robust import abnormal_volume
 from include.surveillance.detection.scan import Segments
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
 RETURNS = 20  # of a standard deviation

@@ -10,9 +10,9 @@ from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.positions import DAY_MS
 from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
 from include.surveillance.detection.scan import Scan
+from include.surveillance.timespans import DAY_MS
 
 
 class PriceGap(Struct, frozen=True):

@@ -11,9 +11,9 @@ from numba import njit
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.positions import DAY_MS
 from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
 from include.surveillance.detection.scan import Scan
+from include.surveillance.timespans import DAY_MS
 
 
 class PriceBreakout(Struct, frozen=True):
