@@ -10,7 +10,7 @@ import typer
 from include.surveillance import wire
 from include.surveillance.cli import options
 from include.surveillance.cli.options import show_progress, tell
-from include.surveillance.detection.profiles.build import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
@@ -32,7 +32,7 @@ def baselines(
         last_ms = int(recording.bars.ts.max())
         session = sessions.at_or_before(last_ms)
         effective_ms = max(session.close_ms, last_ms + 1) if session else last_ms + 1
-        profiles = build(recording.bars, sessions, effective_ms=effective_ms, splits=recording.actions.splits)
+        profiles = build_profiles(recording.bars, sessions, effective_ms=effective_ms, splits=recording.actions.splits)
     if not profiles:
         raise ConfigurationError(f"{bars} holds too few sessions: a profile takes three full ones of a symbol")
     make_folder(out.parent)

@@ -1,4 +1,4 @@
-"""Corporate actions as they stood at each date: shares per share, cash paid, tickers given up."""
+"""Corporate actions as they stood at each date: splits, dividends, tickers given up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from include.surveillance.records import Dividend, Split, TickerChange
 
 @dataclass(frozen=True)
 class CorporateActions:
-    """All that is known; announced ones wait for their date. Ordinals are days since 1970-01-01, New York.
+    """All corporate actions that are known; announced ones count from their date on.
 
-    Of two records with one ``event_id`` the later in the sequence counts, as it does in the log.
+    Ordinals are days since 1970-01-01, New York. Of two records with one ``event_id`` the later in the sequence counts,
+    as it does in the log.
     """
 
     splits: tuple[Split, ...] = ()
@@ -26,17 +27,20 @@ class CorporateActions:
     ticker_changes: tuple[TickerChange, ...] = ()
 
     def has_splits(self, symbol: str) -> bool:
-        """Whether ``share_factor`` is ever anything but one."""
+        """Whether ``share_factor`` is ever other than 1."""
         return symbol in self._factors
 
     def share_factor(self, symbol: str, session_dates: np.ndarray) -> np.ndarray:
-        """Shares on each date that one share of the beginning has become, float64, same shape.
+        """Count the shares on each date that one share of the beginning has become.
 
         Raw price x factor and raw volume / factor are comparable over time. A split counts from its execution date
-        on, so what follows later never reaches back. Exactly 1.0 everywhere for a symbol without splits.
+        on, so later ones never change what was before. Exactly 1.0 everywhere for a symbol without splits.
 
         Args:
             session_dates: ordinals, int32, in any order.
+
+        Returns:
+            float64, in the shape of ``session_dates``.
         """
         if symbol not in self._factors:
             return np.ones(np.shape(session_dates))
@@ -44,7 +48,7 @@ class CorporateActions:
         return factors[np.searchsorted(days, session_dates, side="right")]
 
     def dividend_between(self, symbol: str, after: int, until: int) -> float:
-        """Dollars per share of date ``until`` that are paid out with after < ex-date <= until; 0.0 when none.
+        """Add up the dividends with after < ex-date <= until, in dollars per share of ``until``; 0.0 when none.
 
         The close of ``after`` (in the shares of ``until``) less this is where the price would open unchanged.
         Dividends in other currencies are left out.
@@ -58,7 +62,7 @@ class CorporateActions:
         *then, now = self.share_factor(symbol, np.array([*days[start:end], until], dtype=np.int32))
         return fsum(amount * factor / now for amount, factor in zip(amounts[start:end], then, strict=True))
 
-    def renamed(self, symbol: str, ordinal: int) -> bool:
+    def is_renamed(self, symbol: str, ordinal: int) -> bool:
         """Whether the instrument has given up this ticker at or before that date, and no other has taken it since."""
         if symbol not in self._given_up:
             return False
@@ -68,7 +72,7 @@ class CorporateActions:
 
     @cached_property
     def _factors(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Execution dates, and the factor before the first, after the first, ..."""
+        """Per symbol: execution dates, and the factors before the first, after the first, ..."""
         by_symbol: dict[str, dict[int, float]] = defaultdict(dict)
         for split in self.splits:
             by_symbol[split.symbol][date_ordinal(split.execution_date)] = split.split_to / split.split_from

@@ -165,7 +165,7 @@ class LogPass:
             last_id=last_id,
             profile=profile,
             sessions=self.engine.sessions,
-            renamed=self.engine.actions.renamed(watermark.symbol, date),
+            renamed=self.engine.actions.is_renamed(watermark.symbol, date),
         )
         rules: tuple[FeedRule, ...] = (parameters.feed_freshness, parameters.data_quality)
         for order, rule in enumerate(rules, start=10):

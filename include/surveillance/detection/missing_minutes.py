@@ -18,16 +18,13 @@ Cause = Literal["no trade", "halt", "provider gap", "our outage", "unknown"]
 CAUSES: tuple[Cause, ...] = ("no trade", "halt", "provider gap", "our outage", "unknown")
 NO_TRADE, HALT, PROVIDER_GAP, OUR_OUTAGE, UNKNOWN = range(len(CAUSES))
 
-MOST_PRESENT = FeedFreshness.MOST_PRESENT
-"""A symbol that has not missed a bar yet may."""
-
 DELAY_MS = 15 * MINUTE_MS
 """How far a DELAYED entitlement lags: what is younger has not been withheld, it is not out yet."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When a silence is what.
+class SilenceLimits:
+    """What decides on the cause of a silence.
 
     Attributes:
         improbable: a silence less probable than this is no lack of trades.
@@ -59,22 +56,23 @@ class Missing:
     probability: float
 
 
-def missing_minutes(
+def find_missing_minutes(
     records: Iterable[Bar | Watermark],
     profiles: Mapping[str, Profile],
     sessions: Sessions,
     from_ms: int,
     to_ms: int,
-    limits: Limits = Limits(),
+    limits: SilenceLimits = SilenceLimits(),
 ) -> list[Missing]:
-    """Minutes of regular session in [from_ms, to_ms) that have no bar, each with its cause.
+    """Find the minutes of regular session in [from_ms, to_ms) that have no bar, each with its cause.
 
-    A symbol is looked at from its first watermark in ``records`` on. With a delayed entitlement the end is 15 minutes
-    earlier.
+    Nothing is missing of a symbol before its first watermark in ``records``. With a delayed entitlement the end is 15
+    minutes earlier.
 
     Args:
-        records: of the topic of bars in any order; those of other timespans are passed over.
+        records: of the topic of bars in any order; those of other timespans are ignored.
         profiles: of minute bars, by symbol. Silence of a symbol without one is at best unknown.
+        from_ms, to_ms: UTC epoch ms.
     """
     bars: list[tuple[str, int]] = []
     asked: dict[str, list[tuple[int, int]]] = {}
@@ -108,20 +106,22 @@ def missing_minutes(
             covered[index] |= (minutes >= since_ms) & (minutes + MINUTE_MS <= until_ms)
         known[index] = minutes >= min(since_ms for since_ms, _ in asked[symbol])
         if symbol in profiles:
-            expected[index] = np.minimum(np.asarray(profiles[symbol].presence, dtype=float)[slots], MOST_PRESENT)
+            expected[index] = np.minimum(
+                np.asarray(profiles[symbol].presence, dtype=float)[slots], FeedFreshness.MOST_PRESENT
+            )
     # Before its first watermark nothing is known of a symbol, so nothing is missing.
-    return classify(symbols, minutes, present | ~known, covered, expected, limits)
+    return classify_minutes(symbols, minutes, present | ~known, covered, expected, limits)
 
 
-def classify(
+def classify_minutes(
     symbols: Sequence[str],
     minutes: np.ndarray,
     present: np.ndarray,
     asked: np.ndarray,
     expected: np.ndarray,
-    limits: Limits = Limits(),
+    limits: SilenceLimits = SilenceLimits(),
 ) -> list[Missing]:
-    """Every minute that is not present, as rows sorted by symbol and time.
+    """Give each minute that is not present a cause; returns rows sorted by symbol and time.
 
     A minute that nobody asked for is our outage. One that is missing for many of the symbols expected to have it is the
     provider's, for those symbols. What is left of a symbol's silence is no trade when so long a silence is probable, a
@@ -130,9 +130,10 @@ def classify(
     Args:
         symbols: one per row of the matrices.
         minutes: starts of regular minutes, UTC epoch ms, ascending, int64; one per column.
-        present: whether there is a bar.
-        asked: whether a watermark covers the minute.
-        expected: share of earlier sessions that had a bar at this minute, 0-1; NaN when unknown.
+        present: whether there is a bar, bool [symbol, minute].
+        asked: whether a watermark covers the minute, bool [symbol, minute].
+        expected: share of earlier sessions that had a bar at this minute, 0-1, float64 [symbol, minute]; NaN when
+            unknown.
     """
     missing = ~present
     cause = np.full(present.shape, UNKNOWN, dtype=np.int8)
@@ -158,8 +159,8 @@ def classify(
     return sorted(rows, key=lambda one: (one.symbol, one.start_ms))
 
 
-def count(rows: Iterable[Missing]) -> dict[Cause, int]:
-    """Missing minutes per cause, added up over the symbols; every cause is there."""
+def count_minutes(rows: Iterable[Missing]) -> dict[Cause, int]:
+    """Count the missing minutes per cause over all symbols; every cause is there."""
     counts = dict.fromkeys(CAUSES, 0)
     for one in rows:
         counts[one.cause] += one.minutes

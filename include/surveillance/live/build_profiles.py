@@ -10,7 +10,7 @@ import numpy as np
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
-from include.surveillance.detection.profiles import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.profiles.schedule import HISTORY_MS
 from include.surveillance.live.background import read_background
 from include.surveillance.live.intake import decode_messages
@@ -62,7 +62,7 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
         effective_ms = newest_ms + LEAD_MS
     actions, known = read_background(kafka)
     classes = {instrument.symbol: instrument.type for instrument in _instruments(kafka) if instrument.type}
-    profiles = build.build(bars, sessions, effective_ms=effective_ms, classes=classes, splits=actions.splits)
+    profiles = build_profiles(bars, sessions, effective_ms=effective_ms, classes=classes, splits=actions.splits)
     dropped = _superseded(known, profiles)
     with broker.transaction(kafka, f"baselines-{partition}", "baselines") as transaction:
         transaction.send_all(profiles)

@@ -9,7 +9,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.profiles import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
@@ -30,7 +30,7 @@ def warm_up(sessions: Sessions, book: ParameterBook) -> None:
     full = max(closes - opens)
     *earlier, last = opens[closes - opens == full][: DAYS + 1].tolist()
     history = [_bar(int(open_ms) + k * MINUTE_MS, k) for open_ms in earlier for k in range(full // MINUTE_MS)]
-    profiles = build.build(BarColumns.from_records(history), sessions, effective_ms=int(last))
+    profiles = build_profiles(BarColumns.from_records(history), sessions, effective_ms=int(last))
     bars = [_bar(int(last) + k * MINUTE_MS, k) for k in range(BARS)]
     latest = bars[-1].close_ms
     news = NewsItem(symbol=_SYMBOL, article_id="1", published_ms=latest, title="none", sentiment="negative")

@@ -66,29 +66,21 @@ def _series(symbol, timespan, series, factors, negative, session_reset, firings,
     returns: list[float] = []  # returns[i] ends at bar i
     earlier: list[float] = []  # sorted
     first_of_date = 0
-    today: tuple[date, float, Fraction | int] | None = None  # date, close, factor of the latest regular bar
-    session_before = None
+    regular = [_is_regular(timespan, minute) for minute in minutes]
+    gaps = _gaps(regular, dates, opens, closes, factors)
 
     for i, at in enumerate(ts):
         if i and dates[i] != dates[i - 1]:
             first_of_date = i
         before = _adjusted(closes[i - 1], factors[i - 1], factors[i]) if i else math.nan
         returns.append(math.log(closes[i] / before) if i else math.nan)
-        mean = deviation = limit = highest = lowest = gap = math.nan
+        mean = deviation = limit = highest = lowest = math.nan
 
         def fire(rule, direction, value, threshold, baseline, key=(symbol, timespan, at)):
             firings.append((*key, rule, direction, value, threshold, baseline))
 
         if i - (first_of_date if session_reset else 0) >= WINDOW:
-            window = slice(i - WINDOW, i)
-            if factors[i - WINDOW] == factors[i]:
-                mean = math.fsum(volumes[window]) / WINDOW
-                highest, lowest = max(highs[window]), min(lows[window])
-            else:
-                past = range(i - WINDOW, i)
-                mean = float(sum(_exact(volumes[j]) * factors[i] / factors[j] for j in past) / WINDOW)
-                highest = max(_adjusted(highs[j], factors[j], factors[i]) for j in past)
-                lowest = min(_adjusted(lows[j], factors[j], factors[i]) for j in past)
+            mean, highest, lowest = _window(i, highs, lows, volumes, factors)
             if volumes[i] > RATIO * mean:
                 fire("abnormal_volume", "", volumes[i], RATIO * mean, mean)
                 if bisect_left(negative, at + NEAR_MS) > bisect_right(negative, at - NEAR_MS):
@@ -105,16 +97,36 @@ def _series(symbol, timespan, series, factors, negative, session_reset, firings,
                     fire("volatility_spike", "", deviation, limit, limit)
             insort(earlier, deviation)
 
-        if _is_regular(timespan, minutes[i]):
-            if today is None or today[0] != dates[i]:
-                session_before = today
-                if session_before is not None:
-                    baseline = _adjusted(session_before[1], session_before[2], factors[i])
-                    gap = opens[i] / baseline - 1
-                    if abs(gap) > GAP:
-                        fire("price_gap", "up" if gap > 0 else "down", abs(gap), GAP, baseline)
-            today = (dates[i], closes[i], factors[i])
+        gap, baseline = gaps[i]
+        if abs(gap) > GAP:
+            fire("price_gap", "up" if gap > 0 else "down", abs(gap), GAP, baseline)
         measures.append((symbol, timespan, at, mean, returns[i], deviation, limit, highest, lowest, gap))
+
+
+def _window(i: int, highs, lows, volumes, factors) -> tuple[float, float, float]:
+    """Mean volume, highest high and lowest low of the bars before bar i, per share of its day."""
+    window, now = slice(i - WINDOW, i), factors[i]
+    if factors[i - WINDOW] == now:
+        return math.fsum(volumes[window]) / WINDOW, max(highs[window]), min(lows[window])
+    past = range(i - WINDOW, i)
+    mean = float(sum(_exact(volumes[j]) * now / factors[j] for j in past) / WINDOW)
+    highest = max(_adjusted(highs[j], factors[j], now) for j in past)
+    return mean, highest, min(_adjusted(lows[j], factors[j], now) for j in past)
+
+
+def _gaps(regular, dates, opens, closes, factors) -> list[tuple[float, float]]:
+    """(gap, close before it) at the first regular bar of each date but the first date; NaN elsewhere."""
+    gaps = []
+    latest: tuple[date, float, Fraction | int] | None = None  # date, close, factor of the latest regular bar
+    for i, day in enumerate(dates):
+        gap = baseline = math.nan
+        if regular[i]:
+            if latest is not None and latest[0] != day:
+                baseline = _adjusted(latest[1], latest[2], factors[i])
+                gap = opens[i] / baseline - 1
+            latest = (day, closes[i], factors[i])
+        gaps.append((gap, baseline))
+    return gaps
 
 
 def _deviation(values: list[float]) -> float:

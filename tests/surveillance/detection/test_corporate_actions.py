@@ -86,10 +86,10 @@ def test_a_ticker_is_given_up_until_another_takes_it():
             TickerChange(symbol="ACME", new_symbol="MORE", date=date(0)),
         )
     )
-    assert [actions.renamed("ACME", MONDAY + offset) for offset in (-1, 0, 9, 10)] == [False, True, True, False]
-    assert [actions.renamed("MORE", MONDAY + offset) for offset in (-1, 0)] == [False, False]
-    assert [actions.renamed("NEXT", MONDAY + offset) for offset in (9, 10)] == [False, True]
-    assert not actions.renamed("NOBODY", MONDAY)
+    assert [actions.is_renamed("ACME", MONDAY + offset) for offset in (-1, 0, 9, 10)] == [False, True, True, False]
+    assert [actions.is_renamed("MORE", MONDAY + offset) for offset in (-1, 0)] == [False, False]
+    assert [actions.is_renamed("NEXT", MONDAY + offset) for offset in (9, 10)] == [False, True]
+    assert not actions.is_renamed("NOBODY", MONDAY)
 
 
 def test_two_that_swap_tickers_both_keep_trading():
@@ -98,7 +98,7 @@ def test_two_that_swap_tickers_both_keep_trading():
     )
     for changes in (swap, swap[::-1]):
         actions = CorporateActions(ticker_changes=changes)
-        assert not any(actions.renamed(symbol, MONDAY) for symbol in ("ACME", "MORE"))
+        assert not any(actions.is_renamed(symbol, MONDAY) for symbol in ("ACME", "MORE"))
 
 
 def test_nothing_known_changes_nothing():

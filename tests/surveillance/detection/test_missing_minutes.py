@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from include.surveillance.detection.missing_minutes import CAUSES, classify, count, missing_minutes
+from include.surveillance.detection.missing_minutes import CAUSES, classify_minutes, count_minutes, find_missing_minutes
 from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Watermark
 from include.surveillance.sessions import Sessions
@@ -29,14 +29,14 @@ def table(length=30, expected=1.0, symbols=SYMBOLS):
 def causes(present, asked, expected, minutes, symbols=SYMBOLS):
     return [
         (row.symbol, (row.start_ms - OPEN) // MINUTE, row.minutes, row.cause)
-        for row in classify(symbols, minutes, present, asked, expected)
+        for row in classify_minutes(symbols, minutes, present, asked, expected)
     ]
 
 
 def test_nothing_missing_is_no_row():
     minutes, present, asked, expected = table()
     assert causes(present, asked, expected, minutes) == []
-    assert classify([], minutes, *(np.ones((0, 30), bool),) * 2, np.ones((0, 30))) == []
+    assert classify_minutes([], minutes, *(np.ones((0, 30), bool),) * 2, np.ones((0, 30))) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_thin_symbols_neither_make_a_gap_nor_are_part_of_it():
     expected[5:], present[5:, 7] = 0.2, False
     assert {row[-1] for row in causes(present, asked, expected, minutes)} == {"no trade"}
     present[:2, 7] = False
-    found = dict((row[0], row[-1]) for row in causes(present, asked, expected, minutes))
+    found = {row[0]: row[-1] for row in causes(present, asked, expected, minutes)}
     assert found == {symbol: "provider gap" if symbol in ("S0", "S1") else "no trade" for symbol in found}
 
 
@@ -106,7 +106,7 @@ def test_symbols_that_were_not_asked_for_do_not_count_as_expected():
     minutes, present, asked, expected = table()
     asked[3:, 7] = present[3:, 7] = False
     present[0, 7] = False
-    found = dict((row[0], row[-1]) for row in causes(present, asked, expected, minutes))
+    found = {row[0]: row[-1] for row in causes(present, asked, expected, minutes)}
     assert found.pop("S0") == "provider gap"
     assert set(found.values()) == {"our outage"}
 
@@ -132,11 +132,11 @@ matrices = arrays.arrays(bool, (4, 12))
 @given(matrices, matrices, arrays.arrays(float, (4, 12), elements=st.sampled_from([0.0, 0.3, 0.95, 1.0, np.nan])))
 def test_every_missing_minute_has_exactly_one_cause(present, asked, expected):
     minutes = OPEN + MINUTE * np.arange(12, dtype=np.int64)
-    rows = classify(SYMBOLS[:4], minutes, present, asked, expected)
+    rows = classify_minutes(SYMBOLS[:4], minutes, present, asked, expected)
     found = [(row.symbol, start) for row in rows for start in range(row.start_ms, row.end_ms, MINUTE)]
     lines, columns = np.nonzero(~present)
     assert found == [(SYMBOLS[line], minutes[column]) for line, column in zip(lines, columns, strict=True)]
-    counts = count(rows)
+    counts = count_minutes(rows)
     assert (tuple(counts), sum(counts.values())) == (CAUSES, (~present).sum())
     assert counts["our outage"] == (~present & ~asked).sum()
 
@@ -178,7 +178,7 @@ PROFILES = {symbol: profile(symbol) for symbol in SYMBOLS}
 
 
 def told(records, since=0, until=30, profiles=PROFILES):
-    rows = missing_minutes(records, profiles, SESSIONS, OPEN + since * MINUTE, OPEN + until * MINUTE)
+    rows = find_missing_minutes(records, profiles, SESSIONS, OPEN + since * MINUTE, OPEN + until * MINUTE)
     return [(row.symbol, (row.start_ms - OPEN) // MINUTE, row.minutes, row.cause) for row in rows]
 
 

@@ -22,7 +22,8 @@ RULES = ["abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "
 MSFT_SPLIT = pd.DataFrame(
     [{"ticker": "MSFT", "execution_date": "2003-02-18", "split_from": 1, "split_to": 2}],
 )
-XNYS = exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2026-01-01")
+# 300 bars a week apart reach from the last of FIRST_STARTS to the autumn of 2028.
+XNYS = exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2029-01-01")
 # A logarithm is never exact, nor is a third of a share: there, two readings of one rule may differ by a rounding.
 TIE = 1e-12
 FIRST_STARTS = [
@@ -240,7 +241,7 @@ def test_a_tie_of_volume_or_range_does_not_fire_and_one_more_does(tmp_path):
     bars.loc[43, ["high", "close"]] = 50.01
     expected = assert_agrees(tmp_path, bars, False).drop(columns=["symbol", "timespan"])
     rows = expected.assign(bar=(expected["ts_ms"] - bars["ts_ms"].iloc[0]) // 60_000)
-    assert rows[["bar", "rule", "direction", "threshold"]].values.tolist() == [
+    assert rows[["bar", "rule", "direction", "threshold"]].to_numpy().tolist() == [
         [42, "abnormal_volume", "", 300.0],
         [43, "price_breakout", "up", 50.0],
     ]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.profiles import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.rules.robust import abnormal_volume
 from include.surveillance.detection.scan import Segments
 from include.surveillance.sessions import Sessions
@@ -58,7 +58,7 @@ def real_looking(count: int = 6):
     bars = history("2023-01-03", count)
     bars = bars.take(np.flatnonzero(np.random.default_rng(5).random(len(bars)) < 0.8))
     positions = TradingCalendar(XNYS).locate_bars(bars.ts, np.zeros(1, np.int64), np.full(1, len(bars)), ["minute"])
-    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[START + 4]))
+    (profile,) = build_profiles(bars, XNYS, effective_ms=int(OPENS[START + 4]))
     return bars, positions, profile
 
 
@@ -104,7 +104,7 @@ def test_the_formula_by_hand():
 def test_scaling_volumes_leaves_z():
     times = 1_000.0  # large counts, for the 1 in ln(1 + shares) does not scale
     scaled = replace(BARS, volume=BARS.volume * times)
-    (profile,) = build.build(scaled, XNYS, effective_ms=int(OPENS[START + 4]))
+    (profile,) = build_profiles(scaled, XNYS, effective_ms=int(OPENS[START + 4]))
     where = {"session": POSITIONS.session, "slot": POSITIONS.slot}
     (_, rvol, z), _ = measured(BARS.ts, BARS.volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
     (_, rvol_scaled, z_scaled), _ = measured(

@@ -1,9 +1,8 @@
-"""What is usual for each series, from its earlier sessions: the baselines of the robust rules."""
+"""Profiles: what is usual for each series, from its earlier sessions. Robust rules judge bars by them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from include.surveillance.detection.positions import TradingCalendar, bars_per_s
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.records import Profile, Split
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import MINUTE_MS, NEW_YORK, SPAN_MS
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK, SPAN_MS, to_utc
 
 RANGE_SESSIONS = 14
 LIQUID, MID = 50_000_000.0, 5_000_000.0
@@ -21,14 +20,14 @@ LIQUID, MID = 50_000_000.0, 5_000_000.0
 
 
 class _Usable(NamedTuple):
-    """Bars of finished full sessions, sorted by series and time; each key of the log's last message."""
+    """Bars of finished full sessions, sorted by series and time; of each key the last in the log."""
 
     bars: BarColumns
     session: np.ndarray
     slot: np.ndarray
 
 
-def build(
+def build_profiles(
     bars: BarColumns,
     sessions: Sessions,
     *,
@@ -38,18 +37,18 @@ def build(
     maximum_sessions: int = 20,
     minimum_sessions: int = 3,
 ) -> list[Profile]:
-    """One profile per series that has enough history, from the latest sessions that closed by ``effective_ms``.
+    """Build a profile of each series with enough history, from the latest sessions that closed by ``effective_ms``.
 
     Half-days and the day on which a split takes effect are left out. What lies before a split is counted in the shares
     of ``effective_ms``. Pre- and post-market bars are left out.
 
     Args:
-        bars: any order; of two bars with the same key the later in order holds.
+        bars: in any order; of two bars with the same key the later in order holds.
         sessions: the market's calendar.
-        effective_ms: from when on the profiles hold, UTC epoch ms; nothing at or after it is looked at.
+        effective_ms: from when on the profiles hold, UTC epoch ms; nothing at or after it is used.
         classes: the vendor's type of each symbol, e.g. CS, ETF.
-        splits: of any symbol and date; those after ``effective_ms`` are not looked at.
-        maximum_sessions: how many of the latest sessions are looked at.
+        splits: of any symbol and date; those after ``effective_ms`` are not used.
+        maximum_sessions: how many of the latest sessions are used.
         minimum_sessions: a series with fewer has no profile.
 
     Returns:
@@ -59,19 +58,19 @@ def build(
     usable = _usable(bars, calendar, effective_ms)
     by_symbol = _splits_until(splits, effective_ms - sessions.shift_ms)
     codes = usable.bars.code
-    edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1)) if len(codes) else np.zeros(1, dtype=int)
+    starts, ends = _series_edges(codes)
     profiles = []
-    for lo, hi in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        key = usable.bars.keys[codes[lo]]
-        session, effects = usable.session[lo:hi], by_symbol.get(key[0], [])
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        key = usable.bars.keys[codes[start]]
+        session, effects = usable.session[start:end], by_symbol.get(key[0], [])
         days = np.setdiff1d(session, [day for day, _ in effects])[-maximum_sessions:]
         if len(days) < minimum_sessions:
             continue
-        index = lo + np.flatnonzero(np.isin(session, days))
+        index = start + np.flatnonzero(np.isin(session, days))
         series = usable.bars.take(index)
         shares = _shares(usable.session[index], effects)
         profiles.append(
-            _profile(
+            _build_profile(
                 key,
                 (series, usable.session[index], usable.slot[index], shares),
                 calendar.session_minutes,
@@ -82,7 +81,7 @@ def build(
     return sorted(profiles, key=lambda profile: (profile.symbol, profile.timespan))
 
 
-def _profile(
+def _build_profile(
     key: SeriesKey,
     history: tuple[BarColumns, np.ndarray, np.ndarray, np.ndarray],
     session_minutes: int,
@@ -92,10 +91,10 @@ def _profile(
     (symbol, timespan), (bars, session, slot, shares) = key, history
     widths = np.array(bars_per_slot(timespan, session_minutes), dtype=np.int64)
     days = np.unique(session)
-    level, scale = statistics.volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
-    returns = statistics.returns(session, bars.close)
+    level, scale = statistics.estimate_volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
+    returns = statistics.log_returns(session, bars.close)
     factor = statistics.return_factors(returns, session, slot, widths)
-    fire, clear = statistics.volatility(returns / factor[slot], session)
+    fire, clear = statistics.volatility_quantiles(returns / factor[slot], session)
     prices = (bars.high / shares, bars.low / shares, bars.close / shares)
     traded = np.bincount(np.searchsorted(days, session), weights=bars.close * bars.volume)
     turnover = float(np.median(traded))
@@ -135,24 +134,30 @@ def _usable(bars: BarColumns, calendar: TradingCalendar, effective_ms: int) -> _
     last = np.ones(len(order), dtype=bool)
     last[:-1] = (code[1:] != code[:-1]) | (ts[1:] != ts[:-1])
     bars = bars.take(order[last])
-    edges = np.flatnonzero(np.diff(bars.code, prepend=-1, append=-1)) if len(bars) else np.zeros(1, dtype=np.int64)
-    timespans = [bars.keys[code][1] for code in bars.code[edges[:-1]].tolist()]
-    positions = calendar.locate_bars(bars.ts, edges[:-1], edges[1:], timespans)
+    starts, ends = _series_edges(bars.code)
+    timespans = [bars.keys[code][1] for code in bars.code[starts].tolist()]
+    positions = calendar.locate_bars(bars.ts, starts, ends, timespans)
     opens, closes, days = calendar.sessions.arrays()
     full = (closes <= effective_ms) & (closes - opens >= calendar.session_minutes * MINUTE_MS)
     index = np.flatnonzero(positions.regular & np.isin(positions.session, days[full]))
     return _Usable(bars.take(index), positions.session[index], positions.slot[index])
 
 
+def _series_edges(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end of the bars of each series, where bars are sorted by series."""
+    edges = np.flatnonzero(np.diff(code, prepend=-1, append=-1)) if len(code) else np.zeros(1, dtype=np.int64)
+    return edges[:-1], edges[1:]
+
+
 def _splits_until(splits: Iterable[Split], recorded_ms: int) -> dict[str, list[tuple[int, float]]]:
-    """Symbol -> (day of effect, new shares per old), those of ``recorded_ms``'s New York date and earlier."""
-    today = datetime.fromtimestamp(recorded_ms / 1000, UTC).astimezone(NEW_YORK).date().isoformat()
-    found: dict[str, list[tuple[int, float]]] = {}
+    """Symbol -> (day of effect, new shares per old) of the splits up to ``recorded_ms``'s New York date."""
+    today = to_utc(recorded_ms).astimezone(NEW_YORK).date().isoformat()
+    effects: dict[str, list[tuple[int, float]]] = {}
     for split in splits:
         if split.execution_date <= today:
             effect = (date_ordinal(split.execution_date), split.split_to / split.split_from)
-            found.setdefault(split.symbol, []).append(effect)
-    return found
+            effects.setdefault(split.symbol, []).append(effect)
+    return effects
 
 
 def _shares(session: np.ndarray, effects: list[tuple[int, float]]) -> np.ndarray:

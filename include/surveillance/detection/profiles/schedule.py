@@ -1,21 +1,19 @@
-"""When profiles are built, and from which bars: before each session, as the nightly DAG does."""
+"""When profiles are built and from which bars: before each session, as the nightly DAG does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.profiles import build as baselines
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import Profile, Split
 from include.surveillance.sessions import PRE_MS, Sessions
-from include.surveillance.timespans import NEW_YORK
+from include.surveillance.timespans import DAY_MS, to_ms, to_utc
 
-HISTORY_MS = 45 * 86_400_000
-"""How far back bars are looked at for a profile: 20 sessions, a long holiday included."""
-
+HISTORY_MS = 45 * DAY_MS
+"""How far back the bars of a profile lie: 20 sessions, a long holiday included."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -26,27 +24,32 @@ def walk_forward(
     splits: Iterable[Split] = (),
     progress: Progress = lambda stage, done, total: None,
 ) -> list[Profile]:
-    """Profiles as the nightly DAG would have built them: before each session of the bars, from earlier ones."""
+    """Build profiles as the nightly DAG would have: before each session of the bars, from earlier ones.
+
+    Args:
+        bars: in any order.
+        progress: is called with a stage, how much of it is done, and of how much.
+    """
     if not len(bars):
         return []
-    order = np.argsort(bars.ts, kind="stable")
-    bars = bars.take(order)
-    found: list[Profile] = []
+    bars = bars.take(np.argsort(bars.ts, kind="stable"))
+    profiles: list[Profile] = []
     opens, _, _ = sessions.arrays()
-    first, last = np.searchsorted(opens, (bars.ts[0], bars.ts[-1] + 86_400_000))
+    first, last = np.searchsorted(opens, (bars.ts[0], bars.ts[-1] + DAY_MS))
     for number, at in enumerate(range(first, min(last + 1, len(opens)))):
         effective_ms = effective_from(int(opens[at]), sessions)
         start, end = np.searchsorted(bars.ts, (effective_ms - HISTORY_MS, effective_ms))
         if end > start:
-            found += baselines.build(bars.take(slice(start, end)), sessions, effective_ms=effective_ms, splits=splits)
-        progress("baselines", number + 1, int(last - first))
-    return found
+            earlier = bars.take(slice(start, end))
+            profiles += build_profiles(earlier, sessions, effective_ms=effective_ms, splits=splits)
+        progress("profiles", number + 1, int(last - first))
+    return profiles
 
 
 def effective_from(open_ms: int, sessions: Sessions) -> int:
-    """From when on a profile for the session that opens at ``open_ms`` holds: its first bar of any kind."""
+    """Say from when on a profile holds for the session that opens at ``open_ms``: from its first bar of any kind."""
     if not sessions.extended:
         return open_ms
-    opened = datetime.fromtimestamp((open_ms - sessions.shift_ms) / 1000, NEW_YORK)
-    midnight = round(opened.replace(hour=0, minute=0).timestamp()) * 1000 + sessions.shift_ms
-    return min(midnight, open_ms - PRE_MS)
+    opened = to_utc(open_ms - sessions.shift_ms).astimezone(NEW_YORK)
+    midnight_ms = to_ms(opened.replace(hour=0, minute=0)) + sessions.shift_ms
+    return min(midnight_ms, open_ms - PRE_MS)

@@ -16,8 +16,8 @@ LARGEST = 5.0  # times the day's mean absolute return that one return counts at 
 LEAST_FACTOR = 0.1  # a slot without any move must not make the first move infinite
 
 
-def volume(ts, session, slot, shares, span, widths):
-    """Usual level and dispersion of ln(1 + shares of the last five minutes), per slot.
+def estimate_volume(ts, session, slot, shares, span, widths):
+    """Estimate the usual level and dispersion of ln(1 + shares of the last five minutes), per slot.
 
     The level is the median over the slot's bars of all sessions, each taken less its session's median: with few
     sessions, a busy one would otherwise shift the slots in which it lies in the middle. The dispersion is that of what
@@ -96,15 +96,17 @@ def _pooled_medians(values, starts, first, last):
     return out
 
 
-def returns(session, close):
-    """ln(close / previous close) of each bar; NaN on a session's first."""
+def log_returns(session, close):
+    """Compute ln(close / previous close) of each bar; NaN on a session's first."""
     out = np.full(len(close), np.nan)
     out[1:] = np.where(session[1:] == session[:-1], np.log(close[1:] / close[:-1]), np.nan)
     return out
 
 
 def return_factors(values, session, slot, widths):
-    """Usual absolute return per slot as a multiple of the day's, mean 1 over a session; 1 where there is none.
+    """Estimate the usual absolute return per slot as a multiple of the day's, mean 1 over a session.
+
+    1 everywhere when no return is other than 0.
 
     A slot is smoothed with its two neighbours, and one return counts at most five times its day's mean.
     """
@@ -115,16 +117,16 @@ def return_factors(values, session, slot, widths):
     if not moved.any():
         return np.ones(len(widths))
     relative = np.minimum(size[moved] / mean[day][moved], LARGEST)
-    place = slot[known][moved]
-    total, count = (np.bincount(place, weights=w, minlength=len(widths)) for w in (relative, np.ones(len(place))))
-    total, count = (np.convolve(v, np.ones(min(3, len(widths))), "same") for v in (total, count))
+    slots, ones, three = slot[known][moved], np.ones(int(moved.sum())), np.ones(min(3, len(widths)))
+    sums = (np.bincount(slots, weights=weights, minlength=len(widths)) for weights in (relative, ones))
+    total, count = (np.convolve(one, three, "same") for one in sums)
     factor = _filled(np.where(count > 0, total / np.maximum(count, 1), np.nan))
     factor = np.maximum(factor / np.average(factor, weights=widths), LEAST_FACTOR)
     return factor / np.average(factor, weights=widths)
 
 
-def volatility(deseasonalised, session):
-    """Firing and clearing quantile of the deviation (ddof 1) of 20 consecutive returns of one session.
+def volatility_quantiles(deseasonalised, session):
+    """Compute the firing and the clearing quantile of the deviation (ddof 1) of 20 consecutive returns of one session.
 
     Both 0 when no session has 20 returns: not applicable.
     """
@@ -141,7 +143,7 @@ def volatility(deseasonalised, session):
 
 
 def mean_range(session, high, low, close, count):
-    """Mean over the latest ``count`` sessions of (true range / close), as a fraction; prices of one basis."""
+    """Average over the latest ``count`` sessions of (true range / close), as a fraction; prices of one basis."""
     starts = np.flatnonzero(np.diff(session, prepend=session[0] - 1))
     top, bottom = np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts)
     closes = close[np.append(starts[1:], len(close)) - 1]

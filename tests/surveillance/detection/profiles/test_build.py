@@ -9,7 +9,7 @@ import pytest
 
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import bars_per_slot, slot_at, slot_count
-from include.surveillance.detection.profiles import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import SPAN_MS, Split
 from include.surveillance.sessions import Sessions
 
@@ -56,7 +56,7 @@ def joined(*parts: BarColumns) -> BarColumns:
 
 def test_a_profile_says_what_was_usual():
     bars = history("2023-01-03", 10)
-    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 10]))
+    (profile,) = build_profiles(bars, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 10]))
     assert (profile.symbol, profile.timespan, profile.sessions) == ("AAPL", "minute", 10)
     assert (profile.first_date, profile.last_date) == ("2023-01-03", "2023-01-17")
     lists = (profile.volume_level, profile.volume_scale, profile.return_factor, profile.presence)
@@ -80,19 +80,19 @@ def test_nothing_at_or_after_the_effective_time_is_used():
         later = bars.ts >= effective
         shaken = replace(bars, volume=np.where(later, 1e9, bars.volume), close=np.where(later, 1.0, bars.close))
         whole, cut = bars, bars.take(~later)
-        built = [build.build(log, XNYS, effective_ms=int(effective)) for log in (whole, shaken, cut)]
+        built = [build_profiles(log, XNYS, effective_ms=int(effective)) for log in (whole, shaken, cut)]
         assert built[0] == built[1] == built[2]
         assert built[0][0].sessions == 5
 
 
 def test_order_and_repetition_do_not_matter_and_the_last_message_of_a_bar_holds():
     bars, effective = history("2023-01-03", 5), int(OPENS[ordinal("2023-01-03") + 5])
-    expected = build.build(bars, XNYS, effective_ms=effective)
+    expected = build_profiles(bars, XNYS, effective_ms=effective)
     shuffled = bars.take(np.random.default_rng(1).permutation(len(bars)))
-    assert build.build(shuffled, XNYS, effective_ms=effective) == expected
+    assert build_profiles(shuffled, XNYS, effective_ms=effective) == expected
     wrong = replace(bars, volume=bars.volume * 50)
-    assert build.build(joined(wrong, shuffled), XNYS, effective_ms=effective) == expected
-    assert build.build(joined(shuffled, wrong), XNYS, effective_ms=effective) != expected
+    assert build_profiles(joined(wrong, shuffled), XNYS, effective_ms=effective) == expected
+    assert build_profiles(joined(shuffled, wrong), XNYS, effective_ms=effective) != expected
 
 
 def test_half_days_are_left_out_and_the_latest_sessions_are_kept():
@@ -100,19 +100,19 @@ def test_half_days_are_left_out_and_the_latest_sessions_are_kept():
     half = ordinal("2018-11-23")
     effective = int(OPENS[start + 15])
     loud = replace(bars, volume=np.where((bars.ts >= OPENS[half]) & (bars.ts < CLOSES[half]), 1e8, bars.volume))
-    (profile,) = build.build(loud, XNYS, effective_ms=effective)
+    (profile,) = build_profiles(loud, XNYS, effective_ms=effective)
     assert profile.sessions == 14
-    assert [profile] == build.build(bars, XNYS, effective_ms=effective)
-    (short,) = build.build(bars, XNYS, effective_ms=effective, maximum_sessions=6)
+    assert [profile] == build_profiles(bars, XNYS, effective_ms=effective)
+    (short,) = build_profiles(bars, XNYS, effective_ms=effective, maximum_sessions=6)
     assert short.sessions == 6
     assert short.last_date == profile.last_date
 
 
 def test_three_sessions_are_the_least():
     bars, start = history("2023-01-03", 3), ordinal("2023-01-03")
-    assert build.build(bars, XNYS, effective_ms=int(CLOSES[start + 2]) - 1) == []
-    assert len(build.build(bars, XNYS, effective_ms=int(CLOSES[start + 2]))) == 1
-    assert build.build(bars.take(slice(0)), XNYS, effective_ms=int(CLOSES[start])) == []
+    assert build_profiles(bars, XNYS, effective_ms=int(CLOSES[start + 2]) - 1) == []
+    assert len(build_profiles(bars, XNYS, effective_ms=int(CLOSES[start + 2]))) == 1
+    assert build_profiles(bars.take(slice(0)), XNYS, effective_ms=int(CLOSES[start])) == []
 
 
 def test_a_split_is_no_change_and_its_day_is_left_out():
@@ -120,20 +120,20 @@ def test_a_split_is_no_change_and_its_day_is_left_out():
     day, effective = start + 4, int(OPENS[start + 8])
     split = Split(symbol="AAPL", execution_date="2023-01-09", split_from=1, split_to=4)
     before, on = bars.ts < OPENS[day], (bars.ts >= OPENS[day]) & (bars.ts < CLOSES[day])
-    adjusted = build.build(bars.take(~on), XNYS, effective_ms=effective)
+    adjusted = build_profiles(bars.take(~on), XNYS, effective_ms=effective)
     prices = {name: np.where(before, 4, 1) * getattr(bars, name) for name in ("open", "high", "low", "close")}
     raw = replace(bars, volume=bars.volume / np.where(before, 4, 1), **prices)
-    (profile,) = build.build(raw, XNYS, effective_ms=effective, splits=[split])
+    (profile,) = build_profiles(raw, XNYS, effective_ms=effective, splits=[split])
     assert [profile] == adjusted
     assert profile.sessions == 7
-    unknown_yet = build.build(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2, splits=[split])
-    assert unknown_yet == build.build(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2)
+    unknown_yet = build_profiles(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2, splits=[split])
+    assert unknown_yet == build_profiles(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2)
 
 
 @pytest.mark.parametrize("timespan", ["5minute", "15minute", "hour", "day"])
 def test_longer_bars(timespan):
     bars, start = history("2023-01-03", 15, timespan), ordinal("2023-01-03")
-    (profile,) = build.build(bars, XNYS, effective_ms=int(OPENS[start + 15]), classes={"AAPL": "CS"})
+    (profile,) = build_profiles(bars, XNYS, effective_ms=int(OPENS[start + 15]), classes={"AAPL": "CS"})
     assert len(profile.volume_level) == slot_count(timespan, 390)
     assert profile.asset_class == "CS"
     # Fewer than 20 returns in a session: no deviation of 20 returns, said as zero.
@@ -146,7 +146,7 @@ def test_a_thin_symbol_has_values_in_every_slot():
     bars = history("2023-01-03", 5)
     few = bars.take(np.flatnonzero(np.random.default_rng(2).random(len(bars)) < 0.03))
     broken = replace(few, volume=np.where(np.arange(len(few)) == 5, np.nan, few.volume))
-    (profile,) = build.build(broken, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 5]))
+    (profile,) = build_profiles(broken, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 5]))
     assert np.isfinite(profile.volume_level).all()
     assert np.isfinite(profile.volume_scale).all()
     assert sum(p * w for p, w in zip(profile.presence, bars_per_slot("minute", 390), strict=True)) * 5 == pytest.approx(
