@@ -14,7 +14,7 @@ from include.orchestration import connections
 from include.orchestration.application.database import statement
 from include.orchestration.ingest import polling
 from include.surveillance.errors import SurveillanceError
-from include.surveillance.records import AnyRecord, Profile, Reject, Watermark
+from include.surveillance.records import AnyRecord, Bar, Profile, Reject, Watermark
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import to_ms, to_utc
 
@@ -142,7 +142,6 @@ def check_missing_minutes(now: datetime) -> dict[str, int]:
     """
     from include.surveillance import broker
     from include.surveillance.detection.missing_minutes import count_minutes, find_missing_minutes
-    from include.surveillance.records import Bar, Watermark
     from include.surveillance.sessions import Sessions
 
     settings = Settings.from_env()
@@ -156,23 +155,15 @@ def check_missing_minutes(now: datetime) -> dict[str, int]:
         if record.symbol in watched
     ]
     sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
-    rows = find_missing_minutes(records, _profiles(until_ms), sessions, since_ms, until_ms)
-    # Every check looks back over half an hour, and tells of what the check before could not see yet.
-    newest_ms = until_ms - round(EVERY.total_seconds() * 1_000)
-    faults = [row for row in rows if row.cause in ("provider gap", "our outage") and row.end_ms > newest_ms]
-    if faults:
-        raise QualityError("; ".join(_described(cause, rows) for cause, rows in _by_cause(faults).items()))
-    return count_minutes(rows)
-
-
-def _by_cause(rows: Iterable[Missing]) -> dict[str, list[Missing]]:
-    by_cause = defaultdict(list)
+    rows = find_missing_minutes(records, _read_profiles(until_ms), sessions, since_ms, until_ms)
+    # Every check looks back over half an hour, and reports what the check before could not see yet.
+    faults = defaultdict(list)
     for row in rows:
         if row.cause in FAULTS and row.end_ms > to_ms(until - EVERY):
             faults[row.cause].append(row)
     if faults:
         raise QualityError("; ".join(_describe(*FAULTS[cause], missing) for cause, missing in faults.items()))
-    return dict(count(rows).items())
+    return count_minutes(rows)
 
 
 def _describe(what: str, next_step: str, rows: Sequence[Missing]) -> str:

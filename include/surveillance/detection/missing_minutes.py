@@ -159,9 +159,9 @@ def classify_minutes(
     return sorted(rows, key=lambda one: (one.symbol, one.start_ms))
 
 
-def count_minutes(rows: Iterable[Missing]) -> dict[Cause, int]:
+def count_minutes(rows: Iterable[Missing]) -> dict[str, int]:
     """Count the missing minutes per cause over all symbols; every cause is there."""
-    counts = dict.fromkeys(CAUSES, 0)
+    counts: dict[str, int] = dict.fromkeys(CAUSES, 0)
     for one in rows:
         counts[one.cause] += one.minutes
     return counts

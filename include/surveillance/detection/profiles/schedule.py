@@ -10,7 +10,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import Profile, Split
 from include.surveillance.sessions import PRE_MS, Sessions
-from include.surveillance.timespans import DAY_MS, to_ms, to_utc
+from include.surveillance.timespans import DAY_MS, NEW_YORK, to_ms, to_utc
 
 HISTORY_MS = 45 * DAY_MS
 """How far back the bars of a profile lie: 20 sessions, a long holiday included."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.positions import bars_per_slot, slot_at, slot_count
+from include.surveillance.detection.positions import bars_per_slot, slot_count
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import SPAN_MS, Split
 from include.surveillance.sessions import Sessions
@@ -152,20 +152,3 @@ def test_a_thin_symbol_has_values_in_every_slot():
     assert sum(p * w for p, w in zip(profile.presence, bars_per_slot("minute", 390), strict=True)) * 5 == pytest.approx(
         len(few) - 1, abs=0.1
     )
-
-
-def test_slots_of_full_and_half_days():
-    full = [slot_at(k, 390, 390) for k in range(390)]
-    assert full[:10] == list(range(10))
-    assert full[10:20] == [10] * 5 + [11] * 5
-    assert full[-10:] == list(range(84, 94))
-    assert full[379] == 83
-    assert sorted(set(full)) == list(range(94))
-    half = [slot_at(k, 210, 390) for k in range(210)]
-    assert half[:200] == full[:200]
-    assert half[-10:] == full[-10:]
-    assert [slot_at(k, 26, 26) for k in range(26)] == list(range(26))
-    assert [slot_at(k, 14, 26) for k in (0, 12, 13)] == [0, 12, 25]
-    assert slot_at(-1, 390, 390) == slot_at(390, 390, 390) == -1
-    assert [slot_count(timespan, 390) for timespan in ("5minute", "15minute", "hour", "day")] == [78, 26, 7, 1]
-    assert slot_count("minute", 1440) == 304
