@@ -1,4 +1,4 @@
-"""Named points at which a process can be made to die, to prove that dying there does no harm.
+"""Names points at which a process can be made to die, to prove that dying there does no harm.
 
 Off unless the environment variable ``FAIL_POINTS`` names a folder. A file in that folder with a point's name arms
 the point: the first process that reaches it takes the file away and kills itself as ``kill -9`` would.

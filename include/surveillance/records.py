@@ -229,7 +229,7 @@ class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_f
 
 
 class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"):
-    """What is usual for one symbol at one timespan: the baseline of the robust rules, built from earlier sessions.
+    """What is usual for one symbol at one timespan, built from earlier sessions: the robust rules judge by it.
 
     A bar is judged by the newest profile whose ``effective_ms`` is at or before its start. Lists have one value per
     slot of the session (``positions.slot_count``): single bars after the open and before the close, groups between.
@@ -338,7 +338,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
     before_value: float | None = None  # confirmed and retracted: what stood before the correction
     before_threshold: float | None = None
-    inhibited_by: str | None = None  # why nobody need be told, e.g. "bars missing before"
+    inhibited_by: str | None = None  # why nobody need be notified, e.g. "bars missing before"
     symbol: str
     timespan: Timespan
     ts_ms: int  # start of the bar (or time of the watermark) that fired

@@ -1,4 +1,4 @@
-"""Settings of the platform: one environment variable each, a default for every one of them."""
+"""Reads the platform's settings: one environment variable each, a default for every one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BY_SYMBOLS, BY_GROUPS = 500, 2_000
 
 
 def automatic_poll_by(symbols: int) -> PollBy:
-    """What POLL_BY=auto means for a watchlist of so many symbols."""
+    """Decide what POLL_BY=auto means for a watchlist of so many symbols."""
     return "symbols" if symbols <= BY_SYMBOLS else "groups" if symbols <= BY_GROUPS else "market"
 
 
@@ -34,12 +34,8 @@ class Parser(NamedTuple, Generic[T]):
     limits: str
 
 
-def _text(limits: str) -> Parser[str]:
-    return Parser(lambda name, text: text, limits)
-
-
-def _path() -> Parser[Path]:
-    return Parser(lambda name, text: ROOT / text, "a path; a relative one starts at the project's root")
+CALENDAR = Parser(lambda name, text: text, "a name of exchange_calendars")
+PATH = Parser(lambda name, text: ROOT / text, "a path; a relative one starts at the project's root")
 
 
 def _one_of(*choices: str) -> Parser[str]:
@@ -51,25 +47,19 @@ def _one_of(*choices: str) -> Parser[str]:
     return Parser(parse, f"one of {', '.join(choices)}")
 
 
-def _timespans() -> Parser[tuple[str, ...]]:
-    def parse(name: str, text: str) -> tuple[str, ...]:
-        wanted = set(re.split(r"[,\s]+", text))
-        if "minute" not in wanted or not wanted <= set(POLLED):
-            raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(POLLED[1:])}")
-        return tuple(timespan for timespan in POLLED if timespan in wanted)
-
-    return Parser(parse, f"minute, and any of {', '.join(POLLED[1:])}")
+def _timespans(name: str, text: str) -> tuple[str, ...]:
+    wanted = set(re.split(r"[,\s]+", text))
+    if "minute" not in wanted or not wanted <= set(POLLED):
+        raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(POLLED[1:])}")
+    return tuple(timespan for timespan in POLLED if timespan in wanted)
 
 
-def _whole_minutes() -> Parser[int]:
-    def parse(name: str, text: str) -> int:
-        number = _whole_number(name, text)
-        # Minutes stay on the minute when they are moved.
-        if number % MINUTE_MS:
-            raise ConfigurationError(f"{name}={text} must be a multiple of {MINUTE_MS}, a whole number of minutes")
-        return number
-
-    return Parser(parse, f"a multiple of {MINUTE_MS}")
+def _whole_minutes(name: str, text: str) -> int:
+    number = _whole_number(name, text)
+    # Minutes stay on the minute when they are moved.
+    if number % MINUTE_MS:
+        raise ConfigurationError(f"{name}={text} must be a multiple of {MINUTE_MS}, a whole number of minutes")
+    return number
 
 
 def _between(low: int, high: int) -> Parser[int]:
@@ -107,22 +97,18 @@ class Description(NamedTuple):
 class Settings:
     """See ``from_env``; the field's name in capitals is the variable's."""
 
-    market_calendar: str = _setting(
-        "XNYS", _text("a name of exchange_calendars"), "The calendar of the market: its sessions, holidays, half-days."
-    )
+    market_calendar: str = _setting("XNYS", CALENDAR, "The calendar of the market: its sessions, holidays, half-days.")
     market_shift_ms: int = _setting(
-        0, _whole_minutes(), "How many milliseconds a replay moves recorded time; 0 for a live market."
+        0,
+        Parser(_whole_minutes, f"a multiple of {MINUTE_MS}"),
+        "How many milliseconds a replay moves recorded time; 0 for a live market.",
     )
-    poll_calendar: str = _setting(
-        "XNYS", _text("a name of exchange_calendars"), "When to poll; the market's calendar unless set."
-    )
+    poll_calendar: str = _setting("XNYS", CALENDAR, "When to poll; the market's calendar unless set.")
     kafka_partitions: int = _setting(
         4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics hold records."
     )
     poll_overlap_minutes: int = _setting(
-        5,
-        _between(0, 1_440),
-        "Minutes that each poll asks for again, for late and corrected bars; set 20 on a delayed plan.",
+        5, _between(0, 1_440), "How many minutes each poll asks for again, for late and corrected bars; 20 if delayed."
     )
     poll_delay_seconds: int = _setting(2, _between(0, 59), "How long after a minute's close its bars are asked for.")
     poll_lead_seconds: int = _setting(
@@ -135,19 +121,23 @@ class Settings:
         "else the market.",
     )
     poll_group_size: int = _setting(500, _between(2, 20_000), "Symbols of one poll task when polling by groups.")
-    poll_timespans: tuple[str, ...] = _setting(POLLED, _timespans(), "The timespans of bars that are polled.")
+    poll_timespans: tuple[str, ...] = _setting(
+        POLLED,
+        Parser(_timespans, f"minute, and any of {', '.join(POLLED[1:])}"),
+        "The timespans of bars that are polled.",
+    )
     polygon_calls_per_minute: int = _setting(
         0, _between(0, 1_000_000), "Calls that the vendor's plan allows all workers together; 0 for no limit."
     )
     catchup_days: int = _setting(5, _between(0, 365), "How many days back a poll goes after an outage.")
     watchlist_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
-        ROOT / "include" / "watchlist.txt", _path(), "The symbols to watch, unless Airflow Variable watchlist has any."
+        ROOT / "include" / "watchlist.txt", PATH, "The symbols to watch, unless Airflow Variable watchlist has any."
     )
     parameters_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
-        ROOT / "include" / "surveillance" / "parameters.yaml", _path(), "The parameters that detection uses."
+        ROOT / "include" / "surveillance" / "parameters.yaml", PATH, "The parameters that detection uses."
     )
     reports_folder: Path = _setting(  # noqa: RUF009 - a Path is immutable
-        ROOT / ".local" / "reports", _path(), "Where tasks write the reports that the page shows: one folder for both."
+        ROOT / ".local" / "reports", PATH, "Where tasks write the reports that the page shows: one folder for both."
     )
     detect_lifetime_seconds: int = _setting(600, _between(5, 86_400), "How long one detection sensor lives.")
     detect_linger_seconds: int = _setting(
@@ -166,12 +156,10 @@ class Settings:
             ConfigurationError: a value is unusable; the message names its variable and the limits.
         """
         env = os.environ if environment is None else environment
-        texts = {setting: env.get(setting.name.upper(), "").strip() for setting in fields(cls)}
-        values = {
-            setting.name: setting.metadata["parser"].parse(setting.name.upper(), text)
-            for setting, text in texts.items()
-            if text
-        }
+        values = {}
+        for setting in fields(cls):
+            if text := env.get(setting.name.upper(), "").strip():
+                values[setting.name] = setting.metadata["parser"].parse(setting.name.upper(), text)
         values.setdefault("poll_calendar", values.get("market_calendar", cls.poll_calendar))
         return cls(**values)
 
@@ -179,13 +167,8 @@ class Settings:
     def descriptions(cls) -> list[Description]:
         """List all settings with default, limits and meaning, in the order of the fields."""
         return [
-            Description(
-                setting.name.upper(),
-                _as_written(setting.default),
-                setting.metadata["parser"].limits,
-                setting.metadata["sentence"],
-            )
-            for setting in fields(cls)
+            Description(it.name.upper(), _write(it.default), it.metadata["parser"].limits, it.metadata["sentence"])
+            for it in fields(cls)
         ]
 
     def watchlist(self, symbols: str | None = None) -> list[str]:
@@ -210,7 +193,7 @@ class Settings:
         return sorted(words)
 
 
-def _as_written(value: object) -> str:
+def _write(value: object) -> str:
     """Write a value as its variable has it."""
     if isinstance(value, Path):
         return str(value.relative_to(ROOT))

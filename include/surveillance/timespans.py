@@ -1,4 +1,4 @@
-"""Times and lengths of time, everywhere in whole milliseconds: a time counts from 1970-01-01 UTC.
+"""Measures times and lengths of time in whole milliseconds; a time counts from 1970-01-01 UTC.
 
 A module of its own because whoever reads it loads nothing else: neither records nor calendars.
 """

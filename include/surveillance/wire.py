@@ -1,4 +1,4 @@
-"""Record <-> bytes: JSON with a ``kind`` tag, validated on the way in.
+"""Encodes records as JSON with a ``kind`` tag, and validates what it decodes.
 
 JSON keeps the log readable in any Kafka browser and lets the warehouse parse it; floats survive bit for bit.
 """

@@ -1,4 +1,4 @@
-"""Kafka: topics, publish, consume, exactly-once transactions and lag.
+"""Publishes to Kafka and reads from it: topics, exactly-once transactions, offsets and lag.
 
 ``kafka`` is everywhere a librdkafka client configuration, at least ``bootstrap.servers``. Every reader sees
 committed records only and takes a partition's end-of-partition offset, not the last record's, as its next
@@ -29,7 +29,6 @@ from include.surveillance.broker.reader import (
 from include.surveillance.broker.topics import (
     DETECTOR_STATE,
     TOPICS,
-    TopicSpec,
     configure_topics,
     ensure_topics,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "Publisher",
     "Reader",
     "Received",
-    "TopicSpec",
     "Transaction",
     "Transactions",
     "commit",

@@ -1,4 +1,4 @@
-"""Offsets and lag of groups, and the newest message of a partition or key. Nothing here joins a group."""
+"""Reads offsets and lag of groups, and the newest message of a partition or key. Nothing here joins a group."""
 
 from __future__ import annotations
 

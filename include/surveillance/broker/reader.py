@@ -91,8 +91,8 @@ class Reader(Closing):
     """Consumes from given positions (None: the oldest) and reads on from where it stands.
 
     Args:
-        asked: keeps the reader open. What comes arrives within milliseconds; while nothing does, Kafka holds its
-            requests back, so that it costs two of them a second. Without, it is to be read to the end and closed.
+        bounds: is given to a reader that is kept open. What comes arrives within milliseconds; while nothing does,
+            Kafka holds its requests back, so that it costs two of them a second. Without, read to the end and close.
 
     Raises:
         BrokerError: Kafka cannot be reached, or a position lies past the end.
@@ -103,12 +103,12 @@ class Reader(Closing):
         kafka: Kafka,
         positions: Mapping[Position, int | None],
         *,
-        asked: Bounds | None = None,
+        bounds: Bounds | None = None,
         headers: bool = False,
     ):
-        self.kafka, self._headers, self._asked = kafka, headers, asked or self._ask
+        self.kafka, self._headers, self._ask = kafka, headers, bounds or self._ask_here
         # The end of a partition is announced after one empty request.
-        settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 500 if asked else 20}
+        settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 500 if bounds else 20}
         self._assigned, self._ahead = False, list[Received]()
         with as_broker_error(kafka, "read"):
             self._consumer = new_consumer(kafka, "reader", **settings)
@@ -158,7 +158,7 @@ class Reader(Closing):
         return offsets
 
     def _read_to_end(self, messages: list[Received], limit: int, timeout: float) -> None:
-        ends = {position: self._asked(position)[1] for position in self._cursor}
+        ends = {position: self._ask(position)[1] for position in self._cursor}
         deadline = time.monotonic() + timeout
         while len(messages) < limit and any(self._cursor[position] < end for position, end in ends.items()):
             left = deadline - time.monotonic()
@@ -204,11 +204,11 @@ class Reader(Closing):
         origin: tuple[str, int, int] = (message.topic(), message.partition(), message.offset())  # type: ignore[assignment]
         return Received(*origin, timestamp_ms, key, message.value(), headers)
 
-    def _ask(self, position: Position) -> tuple[int, int]:
+    def _ask_here(self, position: Position) -> tuple[int, int]:
         return read_bounds(self._consumer, position)
 
     def _start(self, position: Position, offset: int | None) -> int:
-        low, end = self._asked(position)
+        low, end = self._ask(position)
         if offset is None:
             return low
         if offset > end:

@@ -1,4 +1,4 @@
-"""The topics: how long Kafka keeps each, and how they are created and configured."""
+"""Says how long Kafka keeps each topic, creates the topics and configures them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
 
 KEPT_VERSIONS = 5
-"""Newest profiles of a series that stay on the topic: detection reads all of them at each batch."""
+"""How many profiles of a series stay on the topic, the newest: detection reads all of them when it starts."""
 LEAD_MS = 2 * MINUTE_MS
 """How far beyond the newest bar of the log a profile begins to hold: no such bar can have been judged before."""
 LIMIT = 50_000  # messages per read

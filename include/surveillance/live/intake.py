@@ -22,7 +22,7 @@ class Intake(Closing):
         self._readers: list[Reader] = []
         try:
             for position, offset in start.items():
-                self._readers.append(Reader(kafka, {position: offset}, asked=bounds))
+                self._readers.append(Reader(kafka, {position: offset}, bounds=bounds))
         except BaseException:
             self.close()
             raise
