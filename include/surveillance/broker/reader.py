@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -194,15 +194,14 @@ class Reader(Closing):
 
     def _received(self, message: Message[bytes, bytes]) -> Received:
         key, (_, timestamp_ms) = key_text(message.key()), message.timestamp()
-        headers = NO_HEADERS
-        if self._headers and (pairs := message.headers()):
-            headers = {
-                name: value.decode(errors="replace") if isinstance(value, bytes) else value or ""
-                for name, value in dict(pairs).items()
-            }
-        # Only of a message that has not been sent yet they could be None.
-        origin: tuple[str, int, int] = (message.topic(), message.partition(), message.offset())  # type: ignore[assignment]
-        return Received(*origin, timestamp_ms, key, message.value(), headers)
+        # Topic, partition and offset are None only in a message that has not been sent yet.
+        about: tuple[str, int, int, int, str, bytes | None] = (
+            message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value()  # type: ignore[assignment]
+        )  # fmt: skip
+        if not self._headers:
+            return Received(*about)
+        headers = cast("list[tuple[str, bytes | None]]", message.headers() or ())
+        return Received(*about, {name: (value or b"").decode(errors="replace") for name, value in headers})
 
     def _ask_here(self, position: Position) -> tuple[int, int]:
         return read_bounds(self._consumer, position)
