@@ -10,7 +10,7 @@ import numpy as np
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import Parameters
-from include.surveillance.records import SPAN_MS
+from include.surveillance.timespans import SPAN_MS
 
 
 @dataclass(frozen=True)

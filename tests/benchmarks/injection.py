@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import SPAN_MS
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 SPACING_MS = 60 * MINUTE_MS  # between the starts of two bursts of one symbol, at least
 LABELS = {"symbol": "str", "start_ms": "int64", "end_ms": "int64", "kind": "str", "multiple": "float64"}

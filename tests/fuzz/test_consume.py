@@ -13,7 +13,8 @@ from include.surveillance import broker, wire
 from include.surveillance.broker import Received
 from include.surveillance.live import detector, intake
 from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark, as_text
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 from include.surveillance.warehouse import REJECTED_TABLE, TABLES
 from include.surveillance.warehouse.rows import SKIPPED_KIND, rows_of, to_table
 from tests.fuzz.mutations import changed_bytes, changed_object

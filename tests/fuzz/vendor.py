@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from include.surveillance import normalise
 from include.surveillance.polygon.client import Payload, Polygon
-from include.surveillance.records import SPAN_MS, Record, Reject
+from include.surveillance.records import Record, Reject
+from include.surveillance.timespans import SPAN_MS
 from tests.paths import SHARED_DATA
 
 RECORDED = SHARED_DATA / "polygon_payloads"

@@ -18,7 +18,8 @@ from include.surveillance.detection.positions import slot_count
 from include.surveillance.detection.rules import literal
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Profile, Split, Watermark
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 START = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
 SESSIONS = Sessions()

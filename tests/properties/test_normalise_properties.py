@@ -13,7 +13,8 @@ from include.surveillance import normalise, wire
 from include.surveillance.normalise import ohlcv
 from include.surveillance.normalise.fields import UnusableError
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import SPAN_MS, Bar, Instrument, NewsItem, Reject, Split, Watermark
+from include.surveillance.records import Bar, Instrument, NewsItem, Reject, Split, Watermark
+from include.surveillance.timespans import SPAN_MS
 
 MINUTE = 60_000
 START, END = 1_550_154_600_000, 1_550_154_600_000 + 60 * MINUTE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 XNYS = Sessions()
 EARLIEST, LATEST = 1_000_000_000_000, 1_780_000_000_000  # 2001 to 2026

@@ -29,7 +29,8 @@ from include.surveillance.records import (
     TickerChange,
     Watermark,
 )
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open; the next session is the next day
 DAY = 86_400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.surveillance.records import Bar, Split
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS
 from tests.surveillance.detection.market import DAY, OPEN, alerts, at, bar, calm, fired, run
 
 

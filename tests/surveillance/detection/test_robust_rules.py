@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.records import Bar
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS
 from tests.surveillance.detection.market import DAY, OPEN, SLOTS, alerts, at, bar, calm, fired, profile, run
 
 NEXT = OPEN + DAY

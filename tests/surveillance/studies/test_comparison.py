@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from include.surveillance.sessions import MINUTE_MS
 from include.surveillance.studies.comparison import compare_episodes, group_episodes
+from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Bar
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
 from include.surveillance.studies.evaluation import (
     SymbolDays,
     count_symbol_days,
@@ -21,6 +21,7 @@ from include.surveillance.studies.evaluation import (
     evaluate,
     wilson,
 )
+from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, a Thursday
 DAYS = SymbolDays(10, "a test")

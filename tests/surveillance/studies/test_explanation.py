@@ -19,9 +19,10 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Alert, Bar
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
 from include.surveillance.studies import explanation
 from include.surveillance.studies.explanation import explain_from_log, parse_symbol
+from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000
 SESSIONS, BOOK = Sessions(), ParameterBook()

@@ -16,11 +16,12 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.parameters.book import DEFAULT, ParameterBook
 from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.records import Bar
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import write_proposal
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
 from include.surveillance.studies.sweep import Sweep, list_subjects
 from include.surveillance.studies.thresholds import calibrate
+from include.surveillance.timespans import MINUTE_MS
 from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
 from tests.paths import SHARED_DATA
 

@@ -10,8 +10,9 @@ import pytest
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import bars_per_slot, slot_count
 from include.surveillance.detection.profiles.build import build_profiles
-from include.surveillance.records import SPAN_MS, Split
+from include.surveillance.records import Split
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import SPAN_MS
 
 XNYS = Sessions("XNYS")
 OPENS, CLOSES, DAYS = XNYS.arrays()
