@@ -10,8 +10,9 @@ from math import pi, sin
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
-from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles import build
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Watermark
 from include.surveillance.sessions import MINUTE_MS, Sessions
@@ -41,7 +42,7 @@ def alerts() -> dict[tuple[str, str], Alert]:
     profiles = build.build(BarColumns.of(history), sessions, effective_ms=last)
     forms: list[tuple[RuleForm, list[Profile]]] = [("literal", []), ("robust", profiles)]
     for form, known in forms:
-        engine = Engine(ParameterBook().with_(rules=form), sessions, profiles=known)
+        engine = Engine(ParameterBook().replaced(alerting_form=form), sessions, profiles=known)
         for alert in detect_records(engine, State("exact"), [*history, *day]).alerts:
             if alert.form == form and alert.ts_ms >= last + MINUTE_OF.get(alert.rule, 0) * MINUTE_MS:
                 raised.setdefault((alert.rule, form), alert)

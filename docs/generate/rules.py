@@ -6,26 +6,23 @@ import inspect
 import re
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import fields
 
 from docs.generate.examples import alerts
 from docs.generate.markdown import HEADER, code, sections, table, value
-from include.surveillance.detection.parameters.book import Parameters
-from include.surveillance.detection.parameters.overrides import STRUCTURAL
+from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
+from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.records import Alert
 
 
 def rules() -> dict[str, dict[str, Any]]:
     """Rule -> form -> the rule as it is shipped."""
-    base, found = Parameters(), {}
-    for name in base.__struct_fields__:
-        rule = getattr(base, name)
-        if isinstance(rule, Struct) and name != "robust":
-            found[name] = {"literal": rule}
-            if robust := getattr(base.robust, name, None):
-                found[name]["robust"] = robust
-    return found
+    base = Parameters()
+    return {
+        name: {form: getattr(base.in_form(form), name) for form in FORMS if hasattr(base.in_form(form), name)}
+        for name in RULES
+    }
 
 
 def index() -> str:
@@ -63,7 +60,7 @@ def _text(docstring: str) -> str:
 def _fields(rule: Any, meanings: dict[str, str]) -> str:
     rows = []
     for field in fields(rule):
-        fixed = field.name in STRUCTURAL
+        fixed = field.name in structural_fields(type(rule))
         rows.append(
             (
                 f"`{field.name}`",

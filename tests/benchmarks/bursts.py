@@ -13,8 +13,9 @@ import pandas as pd
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles.schedule import walk_forward
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
 from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
@@ -71,7 +72,7 @@ class Bursts(NamedTuple):
 def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
     """The engine over all bars, each session against profiles of the sessions before it."""
     given, book = columns(bars.sort_values(["symbol", "ts_ms"])), ParameterBook.default()
-    robust = Engine(book.with_(rules="robust"), sessions, profiles=walk_forward(given, sessions))
+    robust = Engine(book.replaced(alerting_form="robust"), sessions, profiles=walk_forward(given, sessions))
     against_profiles = _evaluate(robust, given)
     scan, bars_read = against_profiles.scan, against_profiles.bars
     judged = scan.profile >= 0
@@ -81,7 +82,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
         evaluation = against_profiles
         if reset:
             # Without profiles: a restart concerns the windows of the literal rules alone.
-            engine = Engine(book.with_(rules="literal", session_reset=True), sessions)
+            engine = Engine(book.replaced(alerting_form="literal", session_reset=True), sessions)
             evaluation = _evaluate(engine, given)
         statistics[method] = robust_volume(evaluation, book.base) if form == "robust" else literal_volume(evaluation)
     statistics = {name: replace(one, value=np.where(judged, one.value, -inf)) for name, one in statistics.items()}

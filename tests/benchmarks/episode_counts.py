@@ -9,7 +9,7 @@ import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.parameters.book import Parameters
+from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.timespans import SPAN_MS
 
 

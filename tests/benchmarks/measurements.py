@@ -14,7 +14,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions
 from tests.benchmarks import pandas_rules
@@ -26,7 +26,7 @@ FIRING = ["symbol", "timespan", "ts_ms", "rule", "direction"]
 
 
 def literal_engine() -> Engine:
-    return Engine(ParameterBook.default().with_(rules="literal"), Sessions())
+    return Engine(ParameterBook.default().replaced(alerting_form="literal"), Sessions())
 
 
 def engine_rate(bars: BarColumns, history: str) -> dict[str, float]:

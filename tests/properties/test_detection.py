@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import slot_count
-from include.surveillance.detection.rules import literal
+from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Profile, Split, Watermark
 from include.surveillance.sessions import Sessions
@@ -24,7 +25,7 @@ from include.surveillance.timespans import MINUTE_MS
 START = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
 SESSIONS = Sessions()
 # A short memory of volatility lets a small example reach its percentile.
-SHORT = literal.VolatilitySpike(minimum_history=5)
+SHORT = LiteralVolatilitySpike(minimum_history=5)
 BOOKS = {
     "free": ParameterBook(Parameters(volatility_spike=SHORT)),
     "session_reset": ParameterBook(Parameters(volatility_spike=SHORT, session_reset=True)),

@@ -11,7 +11,7 @@ from rich.table import Table
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, tell
-from include.surveillance.detection.parameters.book import RuleForm
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.explanation import Explained, Row, explain_from_files, explain_from_log

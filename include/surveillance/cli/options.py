@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.rules.bar_rule import RuleForm
 
 # A pipe has no width; tables need some.
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -40,7 +41,7 @@ Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
 def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:
     """Load the parameters of a file or of the platform; what is None stays as they say."""
     book = ParameterBook.load(params) if params else ParameterBook.default()
-    return book.with_(rules=rules, session_reset=session_reset)
+    return book.replaced(alerting_form=rules, session_reset=session_reset)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, show_progress, tell
-from include.surveillance.detection.parameters.book import RuleForm
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.studies.comparison import compare_books
 from include.surveillance.studies.recorded import RecordedFiles

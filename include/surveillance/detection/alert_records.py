@@ -12,8 +12,9 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
-from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME, Firing
+from include.surveillance.detection.rules.bar_rule import FORMS, Firing
 from include.surveillance.detection.rules.record_rule import Finding
+from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.scan import Scan
 from include.surveillance.records import SEVERITIES, Alert, Profile
 from include.surveillance.timespans import SPAN_MS
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation, Firings
 
 Status = Literal["fired", "refired", "confirmed", "retracted"]
-FORMS: tuple[Literal["literal", "robust"], ...] = ("literal", "robust")
 HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
 
 
@@ -54,7 +54,7 @@ def build_alert(
     return Alert(
         rule=rule_name,
         rule_version=rule.version,
-        parameters_version=engine.limits.version(int(scan.positions.date[index])),
+        parameters_version=engine.parameters.version(int(scan.positions.date[index])),
         form=form,
         profile_version=evaluation.profile_version(int(scan.profile[index])) if form == "robust" else None,
         status=status or ("fired" if firings.effect[f] == OPENS else "refired"),
@@ -69,7 +69,7 @@ def build_alert(
         value=float(firings.value[f]),
         threshold=float(firings.threshold[f]),
         baseline=float(firings.baseline[f]),
-        window_start_ms=_window_start(scan, form, rule_name, index, first),
+        window_start_ms=int(scan.measures[rule.rests_on][index] if rule.rests_on else bars.ts[first]),
         window_end_ms=close_ms,
         score=float(firings.score[f]),
         severity=SEVERITIES[firings.severity[f]],
@@ -87,10 +87,11 @@ def build_alert(
 
 def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> str:
     """Say one firing in plain English."""
-    scan, index, (rule, direction) = evaluation.scan, int(firings.index[f]), KINDS[firings.kind[f]]
+    scan, index, (name, direction) = evaluation.scan, int(firings.index[f]), KINDS[firings.kind[f]]
     value, threshold, baseline = float(firings.value[f]), float(firings.threshold[f]), float(firings.baseline[f])
-    firing = Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan)
-    return engine.rules[FORMS[firings.form[f]]][rule].sentence(firing)
+    rule = engine.rules[FORMS[firings.form[f]]][name]
+    limits = engine.parameters.limits_at(rule, scan, index)
+    return rule.sentence(Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan, limits))
 
 
 def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: int) -> list[Alert]:
@@ -149,7 +150,7 @@ def build_record_alert(
     return Alert(
         rule=finding.rule,
         rule_version=finding.version,
-        parameters_version=engine.limits.version(position.date),
+        parameters_version=engine.parameters.version(position.date),
         form=finding.form,
         profile_version=profile.version if profile is not None and finding.form == "robust" else None,
         status="fired" if episode.firings == 1 else "refired",

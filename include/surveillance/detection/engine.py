@@ -6,22 +6,25 @@ they are cut into batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import severity as alerting
-from include.surveillance.detection import episodes, percentiles
+from include.surveillance.detection import episodes
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.findings import Evaluation, Firings
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters
-from include.surveillance.detection.parameters.in_force import Limits
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.in_force import ParametersInForce
+from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.percentiles import EarlierValues
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.rules import BAR_RULES
-from include.surveillance.detection.rules.bar_rule import KINDS, BarRule, Fired
-from include.surveillance.detection.scan import ProfileTable, Scan, Segments
+from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, Fired
+from include.surveillance.detection.rules.registry import KINDS, bar_rules
+from include.surveillance.detection.scan import ProfileTable, Scan
+from include.surveillance.detection.segments import Segments
 from include.surveillance.detection.state import CONTEXT, REVISABLE, State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Profile
@@ -30,10 +33,10 @@ from include.surveillance.timespans import SPAN_MS
 
 
 class Engine:
-    """The rules with their parameters, the market's sessions, the corporate actions and the profiles known.
+    """Runs the rules over bars, with parameters, the market's sessions, corporate actions and profiles.
 
     Args:
-        book: parameters; ``book.base.rules`` says which form raises alerts.
+        book: parameters; ``book.base.alerting_form`` says which form raises alerts.
         profiles: what robust rules are held against; where a series has none in force, its literal rules alert.
 
     Raises:
@@ -47,27 +50,22 @@ class Engine:
         actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
         profiles: Iterable[Profile] = (),
     ):
-        if book.base.capacity > CONTEXT:
+        if book.base.context > CONTEXT:
             raise ConfigurationError(
-                f"a window needs {book.base.capacity} bars before the current one, and {CONTEXT} are kept; set window "
+                f"a window needs {book.base.context} bars before the current one, and {CONTEXT} are kept; set window "
                 f"to at most {CONTEXT}, of the robust price_breakout to at most {CONTEXT - 1}"
             )
         self.book, self.sessions, self.actions = book, sessions, actions
         self.calendar = TradingCalendar(sessions)
         self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
-        self.limits = Limits(book, self.profiles)
-        self._table = ProfileTable.of(self.profiles)
-        self._profile_factor = np.array([self._factor_of(it) for it in self.profiles])
+        self.parameters = ParametersInForce(book, self.profiles)
+        self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
+        self._table = ProfileTable.from_profiles(self.profiles, [self._share_factor_from(it) for it in self.profiles])
         self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
         self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
         for number, it in enumerate(self.profiles):
             first, _ = self._profiles_of.get((it.symbol, it.timespan), (number, number))
             self._profiles_of[it.symbol, it.timespan] = first, number + 1
-        base = book.base
-        self.rules: dict[str, dict[str, BarRule]] = {
-            "literal": {name: getattr(base, name) for name in BAR_RULES},
-            "robust": {name: getattr(base.robust, name) for name in BAR_RULES},
-        }
 
     def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
@@ -92,21 +90,19 @@ class Engine:
         first, last = self._profiles_of.get(key, (0, 0))
         in_force = int(np.searchsorted(self._effective[first:last], ts_ms, side="right"))
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
-        return self.limits.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
+        return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 
     def _pass(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
-        robust = bool(self.profiles)
-        for name in BAR_RULES:
-            self.rules["literal"][name].measure(scan)
-        for name in BAR_RULES if robust else ():
-            self.rules["robust"][name].measure(scan)
-        firings = self._collect(state, scan, self._judge(scan, robust))
-        _hold(state, scan)
+        for form in FORMS if self.profiles else FORMS[:1]:
+            for rule in self.rules[form].values():
+                rule.measure(scan)
+        firings = self._collect(state, scan, list(self._judge(scan)))
+        _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
 
     def _scan(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Scan:
-        """What the state still holds of each series, with its new bars, ``new`` at ``order[first:last]``, behind."""
+        """Line up what the state still holds of each series and, behind it, its new bars: ``order[first:last]``."""
         held, settled = state.bar_count[row], state.settled_count[row]
         end = np.cumsum(held + last - first)
         start = end - (held + last - first)
@@ -127,29 +123,28 @@ class Engine:
             _in_force(start, end, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
         # A split takes effect with its New York date; where the market never closes, with its session.
         factor = self._share_factor(keys, start, end, positions.date if self.calendar.by_clock else positions.session)
-        symbols = [symbol for symbol, _ in keys]
         return Scan(
             bars=bars,
             segments=segments,
             positions=positions,
-            **{name: columns[name] if factor is None else columns[name] * factor for name in _PRICES},
+            open=bars.open if factor is None else bars.open * factor,
+            high=bars.high if factor is None else bars.high * factor,
+            low=bars.low if factor is None else bars.low * factor,
+            close=bars.close if factor is None else bars.close * factor,
             volume=bars.volume if factor is None else bars.volume / factor,
             share_factor=factor,
-            profile_factor=self._profile_factor,
             profile=profile,
             profiles=self._table,
             memory=state.memory,
-            limit=lambda form, rule, field: self.limits.of(
-                form, rule, field, symbols, start, end, positions.date, profile
-            ),
-            percentile=lambda scan, values, percent, least: _percentile(state, scan.segments, values, percent, least),
-            dividend=lambda segment, after, until: self.actions.dividend_between(symbols[segment], after, until),
+            history=EarlierValues(state.percentiles, state.bins, state.counts, state.values),
+            actions=self.actions,
             span=np.array([SPAN_MS[timespan] for _, timespan in keys], dtype=np.int64),
             by_clock=self.calendar.by_clock,
             session_reset=self.book.base.session_reset,
         )
 
-    def _factor_of(self, profile: Profile) -> float:
+    def _share_factor_from(self, profile: Profile) -> float:
+        """Return adjusted price / price on the day from which a profile holds."""
         if not self.actions.has_splits(profile.symbol):
             return 1.0
         position = self.calendar.locate(profile.effective_ms, profile.timespan)
@@ -165,26 +160,28 @@ class Engine:
             factor[start[s] : end[s]] = self.actions.share_factor(symbol, date[start[s] : end[s]])
         return factor
 
-    def _judge(self, scan: Scan, robust: bool) -> list[tuple[int, Fired]]:
-        """(form, what fired) of each kind: the robust form where it applies, if robust forms alert."""
-        found: list[tuple[int, Fired]] = []
-        for name in BAR_RULES:
-            literal, robust_rule = self.rules["literal"][name], self.rules["robust"][name]
-            if not robust or self.book.base.rules == "literal":
-                found += [(0, fired) for fired in literal.judge(scan)]
-                continue
-            falls_back = ~robust_rule.applies(scan)
-            found += [(0, fired.take(falls_back[fired.index])) for fired in literal.judge(scan)]
-            found += [(1, fired) for fired in robust_rule.judge(scan)]
-        return found
+    def _judge(self, scan: Scan) -> Iterator[tuple[BarRule, Fired]]:
+        """Yield what fired: of each rule the robust form where it applies, if that form alerts, else the literal."""
+        robust_alerts = bool(self.profiles) and self.book.base.alerting_form == "robust"
+        for name, literal in self.rules["literal"].items():
+            robust = self.rules["robust"].get(name) if robust_alerts else None
+            falls_back = None if robust is None else ~robust.applies(scan)
+            for fired in literal.judge(scan, self.parameters.limits(literal, scan)):
+                yield literal, fired if falls_back is None else fired.take(falls_back[fired.index])
+            if robust is not None:
+                for fired in robust.judge(scan, self.parameters.limits(robust, scan)):
+                    yield robust, fired
 
-    def _collect(self, state: State, scan: Scan, found: list[tuple[int, Fired]]) -> Firings:
-        index = np.concatenate([fired.index for _, fired in found])
-        kind = np.concatenate([np.full(len(fired.index), fired.kind, np.int8) for _, fired in found])
-        form = np.concatenate([np.full(len(fired.index), number, np.int8) for number, fired in found])
+    def _collect(self, state: State, scan: Scan, judged: list[tuple[BarRule, Fired]]) -> Firings:
+        """Sort what fired by bar and kind, score it and assign it to episodes."""
+        kinds = [KINDS.index((rule.name, fired.direction)) for rule, fired in judged]
+        counts = [len(fired.index) for _, fired in judged]
+        index = np.concatenate([fired.index for _, fired in judged])
+        kind = np.repeat(np.array(kinds, np.int8), counts)
+        form = np.repeat(np.array([FORMS.index(rule.form) for rule, _ in judged], np.int8), counts)
         order = np.argsort(index * len(KINDS) + kind, kind="stable")
         numbers = {
-            name: np.concatenate([getattr(fired, name) for _, fired in found])[order]
+            name: np.concatenate([getattr(fired, name) for _, fired in judged])[order]
             for name in ("value", "threshold", "baseline", "exceedance")
         }
         index, kind, form = index[order], kind[order], form[order]
@@ -199,28 +196,8 @@ class Engine:
         )  # fmt: skip
 
 
-_PRICES = ("open", "high", "low", "close")
-
-
-def _percentile(state: State, segments: Segments, values: np.ndarray, percent: float, least: int) -> np.ndarray:
-    if state.percentiles == "sketch":
-        limits = np.empty(len(values))
-        percentiles.sketched(values, segments, percent, least, state.bins, state.counts, limits)
-        return limits
-    limits = np.full(len(values), np.nan)
-    for row, _, first, _, revisable, end in np.transpose(segments).tolist():
-        present = first + np.flatnonzero(~np.isnan(values[first:end]))
-        found, known = np.empty(len(present)), state.values[row]
-        percentiles.exact(np.sort(known), values[present], percent, least, found)
-        limits[present] = found
-        final = values[present[present < revisable]]
-        if len(final):
-            state.values[row] = np.concatenate([known, final])
-    return limits
-
-
-def _hold(state: State, scan: Scan) -> None:
-    """Keep what can still be revised, and what its windows look back on."""
+def _keep_bars(state: State, scan: Scan) -> None:
+    """Keep the bars that can still be revised, and those that their windows look back on."""
     row, end = scan.segments.state_row, scan.segments.end
     start = np.maximum(scan.segments.start, scan.segments.revisable_from - CONTEXT)
     for name, array in state.bars.items():

@@ -31,7 +31,7 @@ def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered, a
     """Assign each firing to an episode.
 
     Args:
-        segments: see ``scan.Segments``.
+        segments: see ``Segments``.
         cooldown: per segment, in ms.
         index, kind, severity: per firing, sorted by index; ``index`` is the bar.
         ts: per bar.

@@ -20,8 +20,8 @@ class Firings:
 
     Attributes:
         index: index of the bar in the scan, int64.
-        kind: index into ``bar_rule.KINDS``, int8.
-        form: index into ``alert_records.FORMS``, int8.
+        kind: index into ``registry.KINDS``, int8.
+        form: index into ``bar_rule.FORMS``, int8.
         value, threshold, baseline, exceedance: as in ``bar_rule.Fired``, float64.
         score, severity: as ``alerts.severity`` gives them.
         start: start of the first bar of the episode, UTC epoch ms, int64.

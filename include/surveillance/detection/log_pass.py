@@ -20,8 +20,8 @@ from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
-from include.surveillance.detection.rules.bar_rule import VOLUME
 from include.surveillance.detection.rules.record_rule import FeedRule, Finding, WatermarkView
+from include.surveillance.detection.rules.registry import VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Metric, NewsItem, Watermark
 

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.surveillance.detection.positions import PHASES, iso_date
+from include.surveillance.detection.rules.registry import MEASURES
 from include.surveillance.records import Metric
 
 if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation
-
-MEASURES = (
-    "volume_mean", "log_return", "return_std", "return_std_p95", "highest_high", "lowest_low", "gap",
-    "rvol", "volume_z", "volatility_ratio", "breakout_atr", "gap_range",
-)  # fmt: skip
-"""Measures that a metric reports, by the same name."""
 
 
 def report_measures(evaluation: Evaluation, index: np.ndarray) -> dict[str, np.ndarray]:

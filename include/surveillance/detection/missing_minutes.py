@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.rules import FeedFreshness
+from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 from include.surveillance.records import Bar, Profile, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS

@@ -10,11 +10,14 @@ returns lies between. So every percentile from 1e-8 to 7.6 is within 1 % of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, log
 from typing import Literal
 
 import numpy as np
 from numba import njit
+
+from include.surveillance.detection.segments import Segments
 
 Percentiles = Literal["exact", "sketch"]
 RELATIVE_ACCURACY = 0.01
@@ -24,6 +27,43 @@ _GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
 _LOG_GAMMA = log(_GAMMA)
 VALUES = np.concatenate([[0.0], LEAST * 2 / (_GAMMA + 1) * _GAMMA ** np.arange(1, BINS)])
 """The value that a bin answers with."""
+
+
+@dataclass(frozen=True)
+class EarlierValues:
+    """Each series' earlier values of one statistic, per row of the state, as of the last bar that cannot be revised.
+
+    Attributes:
+        form: in which they are kept.
+        bins, counts: the sketch, [row, BINS], and how many values each row counts.
+        values: the exact form: one array per row, in order of time.
+    """
+
+    form: Percentiles
+    bins: np.ndarray
+    counts: np.ndarray
+    values: list[np.ndarray]
+
+    def percentile(self, values: np.ndarray, segments: Segments, percent: float, minimum: int) -> np.ndarray:
+        """Return per bar the percentile of its series' strictly earlier values, and remember ``values``.
+
+        Args:
+            values: one per bar, NaN where there is none.
+            minimum: NaN is returned while earlier values are fewer.
+        """
+        if self.form == "sketch":
+            limits = np.empty(len(values))
+            sketched(values, segments, percent, minimum, self.bins, self.counts, limits)
+            return limits
+        limits = np.full(len(values), np.nan)
+        for row, _, first, _, revisable, end in np.transpose(segments).tolist():
+            present = first + np.flatnonzero(~np.isnan(values[first:end]))
+            answers, known = np.empty(len(present)), self.values[row]
+            exact(np.sort(known), values[present], percent, minimum, answers)
+            limits[present] = answers
+            if len(final := values[present[present < revisable]]):
+                self.values[row] = np.concatenate([known, final])
+        return limits
 
 
 @njit(cache=True)
@@ -40,7 +80,7 @@ def sketched(values, segments, percent, minimum, bins, counts, limits):  # noqa:
 
     Args:
         values: one per bar, NaN where there is none.
-        segments: see ``scan.Segments``; limits of bars before ``evaluate_from`` are NaN.
+        segments: see ``Segments``; limits of bars before ``evaluate_from`` are NaN.
         bins, counts: per row of the state, what was counted before ``evaluate_from``; afterwards, before
             ``revisable_from``.
         limits: written, one per bar.

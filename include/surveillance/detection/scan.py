@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 
+from include.surveillance.detection import windows
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.percentiles import EarlierValues
 from include.surveillance.detection.positions import PHASES, Positions, iso_date
+from include.surveillance.detection.segments import Segments
 from include.surveillance.records import Profile
 
-# Measures that rules write in the basis that splits do not move.
-PRICE_MEASURES = frozenset({"highest_high", "lowest_low", "previous_close", "session_close", "atr"})
-SHARE_MEASURES = frozenset({"volume_mean"})
-
-
-class Segments(NamedTuple):
-    """The bars of each series that one pass scans: one element per series, int64; kernels take it as it is.
-
-    Attributes:
-        state_row: the series' row in the state.
-        start: position of the series' first bar.
-        evaluate_from: position of the first bar to evaluate; earlier bars are only looked back on.
-        new_from: position of the first bar that no earlier pass has evaluated.
-        revisable_from: position of the first bar that can still be revised; the state remembers what holds before it.
-        end: position after the series' last bar.
-    """
-
-    state_row: np.ndarray
-    start: np.ndarray
-    evaluate_from: np.ndarray
-    new_from: np.ndarray
-    revisable_from: np.ndarray
-    end: np.ndarray
+Unit = Literal["price", "shares", ""]
+"""What a measure counts in: the prices or the shares of one basis per series, which a split changes, or neither."""
 
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """Profiles as arrays; axis 0 is the profile, axis 1 the slot."""
+    """Profiles as arrays; axis 0 is the profile, axis 1 the slot.
+
+    ``share_factor`` is adjusted price / price on the day from which the profile holds.
+    """
 
     volume_level: np.ndarray
     volume_scale: np.ndarray
@@ -47,24 +33,26 @@ class ProfileTable:
     volatility_fire: np.ndarray
     volatility_clear: np.ndarray
     range_percent: np.ndarray
+    share_factor: np.ndarray
 
     @classmethod
-    def of(cls, profiles: Sequence[Profile]) -> ProfileTable:
-        """Shorter lists are filled up with NaN."""
+    def from_profiles(cls, profiles: Sequence[Profile], share_factor: Sequence[float]) -> ProfileTable:
+        """Put profiles into arrays; shorter lists are filled up with NaN."""
         slots = max((len(it.volume_level) for it in profiles), default=1)
 
         def table(name: str) -> np.ndarray:
-            found = np.full((len(profiles), slots), np.nan)
-            for row, it in zip(found, profiles, strict=True):
+            rows = np.full((len(profiles), slots), np.nan)
+            for row, it in zip(rows, profiles, strict=True):
                 row[: len(getattr(it, name))] = getattr(it, name)
-            return found
+            return rows
 
         def column(name: str) -> np.ndarray:
             return np.array([getattr(it, name) for it in profiles], dtype=float)
 
         return cls(
-            *(table(name) for name in ("volume_level", "volume_scale", "return_factor")),
-            *(column(name) for name in ("volatility_fire", "volatility_clear", "range_percent")),
+            **{name: table(name) for name in ("volume_level", "volume_scale", "return_factor")},
+            **{name: column(name) for name in ("volatility_fire", "volatility_clear", "range_percent")},
+            share_factor=np.array(share_factor, dtype=float),
         )
 
 
@@ -77,16 +65,15 @@ class Scan:
         open, high, low, close, volume: the same in shares of one basis per series, so that a split is no move; equal
             to ``bars``' where no split is known.
         share_factor: adjusted price / price of each bar, or None where no series has a split.
-        profile_factor: the same on the day from which each profile holds.
         profile: index of the profile that is in force at each bar, -1 for none.
         memory: per row of the state, what rules remember beyond windows.
-        measures: name -> one float per bar; NaN is not applicable.
-        limit: (form, rule, field) -> a parameter, one for all bars or one per bar.
-        percentile: (scan, statistic, percent, minimum count) -> percentile of each bar's strictly earlier values.
-        dividend: (segment, after, until) -> cash per share that went ex between two session ordinals.
+        history: each series' earlier values of one statistic.
+        actions: splits and dividends.
         span: per segment, length of its bars in ms, int64.
         by_clock: sessions of the literal gap go by New York's clock.
         session_reset: windows do not reach into another New York date.
+        measures: name -> one float per bar; NaN is not applicable.
+        units: name of a measure in prices or shares -> unit.
     """
 
     bars: BarColumns
@@ -98,30 +85,40 @@ class Scan:
     close: np.ndarray
     volume: np.ndarray
     share_factor: np.ndarray | None
-    profile_factor: np.ndarray
     profile: np.ndarray
     profiles: ProfileTable
     memory: dict[str, np.ndarray]
-    limit: Callable[[str, str, str], float | np.ndarray]
-    percentile: Callable[[Scan, np.ndarray, float, int], np.ndarray]
-    dividend: Callable[[int, int, int], float]
+    history: EarlierValues
+    actions: CorporateActions
     span: np.ndarray
     by_clock: bool
     session_reset: bool = False
     measures: dict[str, np.ndarray] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.bars)
 
-    def new(self, name: str) -> np.ndarray:
-        """A measure to be written, NaN until it is."""
-        self.measures[name] = np.full(len(self), np.nan)
+    def new_measure(self, name: str, unit: Unit = "") -> np.ndarray:
+        """Add a measure that is NaN until it is written."""
+        measure = self.unset_measure(name, unit)
+        measure.fill(np.nan)
+        return measure
+
+    def unset_measure(self, name: str, unit: Unit = "") -> np.ndarray:
+        """Add a measure of which every bar is going to be written."""
+        self.measures[name], self.units[name] = np.empty(len(self)), unit
         return self.measures[name]
 
-    def blank(self, name: str) -> np.ndarray:
-        """A measure of which every bar is going to be written."""
-        self.measures[name] = np.empty(len(self))
-        return self.measures[name]
+    def reset_windows(self, window: int, *measures: np.ndarray) -> None:
+        """Forget measures whose window reaches into another date, if windows restart each date."""
+        if self.session_reset:
+            for measure in measures:
+                windows.forget_across(self.positions.date, self.segments, window, measure)
+
+    def remembered(self, names: Iterable[str]) -> Iterator[np.ndarray]:
+        """Yield what rules remember under these names."""
+        return (self.memory[name] for name in names)
 
     def prices_today(self, prices: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Adjusted prices of the bars at ``index`` in the shares of each one's own day."""
@@ -133,16 +130,16 @@ class Scan:
 
     def measured(self, name: str, index: np.ndarray) -> np.ndarray:
         """A measure of the bars at ``index``, prices and volumes in the shares of each one's own day."""
-        values = self.measures[name][index]
-        if name in PRICE_MEASURES:
+        values, unit = self.measures[name][index], self.units.get(name, "")
+        if unit == "price":
             return self.prices_today(values, index)
-        return self.shares_today(values, index) if name in SHARE_MEASURES else values
+        return self.shares_today(values, index) if unit == "shares" else values
 
     def shares_of_profile(self) -> np.ndarray | None:
         """Shares of each bar's profile that one share of its day is: not 1 where a split has come between them."""
         if self.share_factor is None:
             return None
-        return np.where(self.profile >= 0, self.profile_factor[self.profile] / self.share_factor, 1.0)
+        return np.where(self.profile >= 0, self.profiles.share_factor[self.profile] / self.share_factor, 1.0)
 
     def adjusts(self, index: int) -> bool:
         """Whether a split is known up to this bar."""

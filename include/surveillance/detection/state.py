@@ -13,8 +13,7 @@ from numba import njit
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
-from include.surveillance.detection.rules import MEMORY
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.registry import KINDS, MEMORY
 from include.surveillance.errors import SurveillanceError
 
 FORMAT = 2

@@ -1,6 +1,6 @@
 """Statistics over a window of present bars, for every bar of every series at once.
 
-All take bars sorted by series and time, and ``scan.Segments``. A window that would reach before its segment's start
+All take bars sorted by series and time, and ``Segments``. A window that would reach before its segment's start
 gives NaN: too short, never a guess; so do bars before ``evaluate_from``. Each value depends on the bars of its own
 window alone, in one fixed order of operations, so it has the same bits however the bars were cut into batches.
 

@@ -13,13 +13,12 @@ from include.surveillance import broker, wire
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.export import export_log
 from include.surveillance.studies.replay import replay_files
 
-# The other rules read watermarks, which say when the vendor was asked, and files of bars have none.
-BAR_RULES = {"abnormal_volume", "volatility_spike", "price_breakout", "price_gap"}
 FIELDS = (
     *("value", "threshold", "baseline", "score", "severity", "direction", "episode_start_ms", "form"),
     *("profile_version", "parameters_version", "explanation"),
@@ -42,7 +41,7 @@ def compare_log(kafka: Kafka, partitions: int, *, sessions: Sessions, book: Para
     with TemporaryDirectory(prefix="agreement-") as name:
         folder = Path(name)
         files, _ = export_log(kafka, partitions, folder)
-        replay_files(files, folder, sessions=sessions, book=book.with_(rules="robust"), percentiles="sketch")
+        replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
     published = _published(kafka, partitions)
@@ -62,7 +61,7 @@ def compare_log(kafka: Kafka, partitions: int, *, sessions: Sessions, book: Para
 def _differences(alert_id: str, which: str, then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [
         f"{alert_id}: {which} {name} is {then[name]!r} live, {now[name]!r} in the replay"
-        for name in (FIELDS if then["rule"] in BAR_RULES else NEWS_FIELDS)
+        for name in (FIELDS if then["rule"] in BAR_RULES["literal"] else NEWS_FIELDS)
         if then[name] != now[name]
     ]
 
@@ -84,7 +83,8 @@ def _published(kafka: Kafka, partitions: int) -> list[dict[str, Any]]:
 def _newest(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the newest alert of each id that stands, of the rules that both sides run."""
     newest = {alert["event_id"]: alert for alert in alerts if alert["symbol"] != MARKET}
-    compared = {*BAR_RULES, "news_impact"}
+    # The other rules read watermarks, which say when the vendor was asked, and files of bars have none.
+    compared = {*BAR_RULES["literal"], "news_impact"}
     return {
         alert_id: alert
         for alert_id, alert in newest.items()

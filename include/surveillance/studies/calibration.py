@@ -9,9 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
@@ -59,7 +60,7 @@ def calibrate_bars(
         ConfigurationError: the budget, the parameters or a file cannot be used, or no bar can be judged.
     """
     check_budget(budget)
-    book = ParameterBook.load(parameters).with_(rules=form)
+    book = ParameterBook.load(parameters).replaced(alerting_form=form)
     robust = form == "robust"
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)

@@ -60,7 +60,7 @@ def compare_books(
     Raises:
         ConfigurationError: a file cannot be read or lacks a column, or there is no usable bar.
     """
-    robust = any(book.base.rules == "robust" for book in books)
+    robust = any(book.base.alerting_form == "robust" for book in books)
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
     episodes = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.surveillance.detection.alert_records import FORMS
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.positions import PHASES
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.bar_rule import FORMS
+from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.records import SEVERITIES
 
 Columns = dict[str, np.ndarray]

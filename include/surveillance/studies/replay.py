@@ -19,7 +19,7 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
-from include.surveillance.detection.rules.bar_rule import KINDS, VOLUME
+from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.files import results
 from include.surveillance.records import Alert, NewsItem
@@ -67,15 +67,15 @@ def replay_files(
 ) -> Replay:
     """Run the engine over files and write alerts, metrics and rejected rows as Parquet into ``out``.
 
-    ``book.base.rules`` decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would have
-    been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``. Bars
-    are taken in order of their start and news in order of publication, whatever the order of the files.
+    The book's alerting form decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would
+    have been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``.
+    Bars are read in order of their start and news in order of publication, whatever the order of the files.
 
     Raises:
         ConfigurationError: a file cannot be read or lacks a column, or ``out`` cannot be a folder.
     """
     results.make_folder(out)
-    robust = book.base.rules == "robust"
+    robust = book.base.alerting_form == "robust"
     recording = read_recording(files, sessions, with_profiles=robust, progress=progress)
     engine, state = recording.engine(book), State(percentiles)
     progress("detect", 0, 1)
@@ -153,7 +153,7 @@ def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
         columns
         | {
             "session_date": [iso_date(day) for day in positions.session[fresh.index].tolist()],
-            "parameters_version": [engine.limits.version(day) for day in positions.date[fresh.index].tolist()],
+            "parameters_version": [engine.parameters.version(day) for day in positions.date[fresh.index].tolist()],
             "explanation": [alert_records.explain_firing(engine, evaluation, fresh, f) for f in range(len(fresh))],
             "event_id": [f"{rule}|{symbol}|{span}|{start}|v{version}" for rule, symbol, span, start, version in ids],
         }

@@ -7,30 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from include.surveillance.detection.alert_records import FORMS
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.parameters.book import ParameterBook, RuleForm
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import LIQUIDITY, parse
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
+from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.studies.thresholds import Cell, Subject, list_thresholds
 
-FIELDS: dict[RuleForm, dict[str, str]] = {
-    "literal": {
-        "abnormal_volume": "multiple",
-        "volatility_spike": "multiple",
-        "price_breakout": "buffer",
-        "price_gap": "limit",
-    },
-    "robust": {
-        "abnormal_volume": "z",
-        "volatility_spike": "multiple",
-        "price_breakout": "buffer",
-        "price_gap": "limit",
-    },
-}
-"""The threshold of each rule: everything else about the rule stays as it is."""
 BUCKETS: dict[RuleForm, tuple[str, ...]] = {"literal": ("all",), "robust": LIQUIDITY}
 Entry = dict[str, Any]
 """One override as it is written in a parameters file."""
@@ -41,7 +26,7 @@ class Sweep:
 
     Args:
         evaluate: runs all bars through the engine with a book.
-        book: the parameters in force; its ``rules`` is the form that is swept.
+        book: the parameters in force; its alerting form is swept.
         entries: the overrides of ``book`` as they are written.
         effective: YYYY-MM-DD, New York, not later than any of the bars.
     """
@@ -53,7 +38,7 @@ class Sweep:
         entries: Sequence[Entry],
         effective: str,
     ):
-        self.form, self._evaluate, self._book = book.base.rules, evaluate, book
+        self.form, self._evaluate, self._book = book.base.alerting_form, evaluate, book
         self._entries, self._effective = entries, effective
 
     def count_alerts(self, thresholds: Mapping[Cell, float]) -> dict[Cell, int]:
@@ -69,14 +54,14 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
     """Yield every rule in every bucket that has bars.
 
     Args:
-        evaluation: of all bars with ``book``, whose ``rules`` is the form.
+        evaluation: of all bars with ``book``, whose alerting form is swept.
         budget: alerts of one rule per symbol and day.
         date: YYYY-MM-DD, New York; the threshold in force then is the current one.
 
     Raises:
         ConfigurationError: no bar can be counted.
     """
-    form = book.base.rules
+    form = book.base.alerting_form
     bucket, counts = bucket_numbers(evaluation, form)[evaluation.fresh], count_openings(evaluation, form)
     if not (bucket >= 0).any():
         raise ConfigurationError(
@@ -93,10 +78,12 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
             continue
         days = len(np.unique(symbol_day[inside]))
         current = book.resolve_for(date, "", "", "" if name == "all" else name)
-        for rule, field in FIELDS[form].items():
-            thresholds = list_thresholds(_STATISTICS[form, rule](evaluation)[inside], budget * days)
-            threshold = getattr(getattr(current.robust if form == "robust" else current, rule), field)
-            yield Subject(rule, name, field, thresholds, days, float(threshold), counts[rule, name])
+        for rule in BAR_RULES[form].values():
+            # A statistic that divides by zero is not applicable, or infinitely far beyond its threshold.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                thresholds = list_thresholds(rule.statistic(evaluation)[inside], budget * days)
+            threshold = getattr(getattr(current.in_form(form), rule.name), rule.threshold)
+            yield Subject(rule.name, name, rule.threshold, thresholds, days, float(threshold), counts[rule.name, name])
 
 
 def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
@@ -104,7 +91,7 @@ def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
     firings = evaluation.fresh_firings
     opened = (firings.effect == OPENS) & (firings.form == FORMS.index(form))
     bucket, kind = bucket_numbers(evaluation, form)[firings.index[opened]], firings.kind[opened]
-    counts = dict.fromkeys(((rule, name) for rule in FIELDS[form] for name in BUCKETS[form]), 0)
+    counts = dict.fromkeys(((rule, name) for rule in BAR_RULES[form] for name in BUCKETS[form]), 0)
     for kind_number, (rule, _) in enumerate(KINDS):
         for number, name in enumerate(BUCKETS[form]):
             counts[rule, name] += int(np.count_nonzero((kind == kind_number) & (bucket == number)))
@@ -123,7 +110,7 @@ def override_entry(cell: Cell, form: RuleForm, effective: str, threshold: float,
     """Return the override that puts a threshold in force for one rule and bucket."""
     rule, bucket = cell
     scope = {"scope": "global"} if bucket == "all" else {"scope": "liquidity", "of": bucket}
-    given = {"effective": effective, "set": {FIELDS[form][rule]: threshold}, "rationale": rationale}
+    given = {"effective": effective, "set": {BAR_RULES[form][rule].threshold: threshold}, "rationale": rationale}
     return {"rule": rule, "form": form} | scope | given
 
 
@@ -143,37 +130,3 @@ def _without(entry: Entry, proposed: Entry) -> Entry | None:
         return entry
     left = {name: value for name, value in entry["set"].items() if name not in proposed["set"]}
     return entry | {"set": left} if left else None
-
-
-Statistic = Callable[[Evaluation], np.ndarray]
-
-
-def _without_warnings(statistic: Statistic) -> Statistic:
-    """Compute a statistic in which a division by zero is expected; NaN is not applicable."""
-
-    def value(evaluation: Evaluation) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return statistic(evaluation)
-
-    return value
-
-
-def _beyond_range(evaluation: Evaluation) -> np.ndarray:
-    close, measures = evaluation.bars.close, evaluation.measures
-    highest, lowest = measures["highest_high"], measures["lowest_low"]
-    return np.maximum(close - highest, lowest - close) / (highest - lowest)
-
-
-_STATISTICS: dict[tuple[RuleForm, str], Statistic] = {
-    ("literal", "abnormal_volume"): _without_warnings(lambda it: it.bars.volume / it.measures["volume_mean"]),
-    ("literal", "volatility_spike"): _without_warnings(
-        lambda it: it.measures["return_std"] / it.measures["return_std_p95"]
-    ),
-    ("literal", "price_breakout"): _without_warnings(_beyond_range),
-    ("literal", "price_gap"): lambda it: np.abs(it.measures["gap"]),
-    ("robust", "abnormal_volume"): lambda it: it.measures["volume_z"],
-    ("robust", "volatility_spike"): lambda it: it.measures["volatility_ratio"],
-    ("robust", "price_breakout"): lambda it: np.abs(it.measures["breakout_atr"]),
-    ("robust", "price_gap"): lambda it: np.abs(it.measures["gap_range"]),
-}
-"""The value of each new bar that a rule compares with its threshold: thresholds are tried among these values."""

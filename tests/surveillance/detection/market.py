@@ -12,10 +12,11 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.log_pass import Detection, detect_records
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import Override
+from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import slot_count
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.detection.state import State
 from include.surveillance.records import (
     SPAN_MS,

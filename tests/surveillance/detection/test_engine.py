@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters, RobustParameters
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import Override
-from include.surveillance.detection.rules import literal, robust
+from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.rules.literal.abnormal_volume import LiteralAbnormalVolume
+from include.surveillance.detection.rules.registry import RobustRules
+from include.surveillance.detection.rules.robust.price_breakout import RobustPriceBreakout
+from include.surveillance.detection.rules.robust.price_gap import RobustPriceGap
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
@@ -61,7 +65,7 @@ class TestForm:
             assert alert.form == "literal"
 
     def test_literal_rules_can_be_asked_for(self):
-        detection = run(BURST, profiles=[profile()], rules="literal")
+        detection = run(BURST, profiles=[profile()], alerting_form="literal")
         (alert,) = detection.alerts
         assert (alert.form, alert.value) == ("literal", 46_000)
         assert detection.metrics[-1].rvol is not None
@@ -105,10 +109,10 @@ class TestOverrides:
         ("over", "alerting"),
         [
             ({"scope": "global"}, []),
-            ({"scope": "liquidity", "of": "liquid"}, ["AMD"]),
-            ({"scope": "liquidity", "of": "mid"}, ["NVDA", "AMD"]),
-            ({"scope": "asset_class", "of": "ETF"}, ["NVDA"]),
-            ({"scope": "symbol", "of": "NVDA"}, ["AMD"]),
+            ({"scope": "liquidity", "whom": "liquid"}, ["AMD"]),
+            ({"scope": "liquidity", "whom": "mid"}, ["NVDA", "AMD"]),
+            ({"scope": "asset_class", "whom": "ETF"}, ["NVDA"]),
+            ({"scope": "symbol", "whom": "NVDA"}, ["AMD"]),
             ({"scope": "global", "effective": "2019-02-15"}, ["NVDA", "AMD"]),
             ({"scope": "global", "effective": "2019-02-14"}, []),
             ({"scope": "global", "form": "literal", "set": {"multiple": 99.0}}, ["NVDA", "AMD"]),
@@ -121,7 +125,7 @@ class TestOverrides:
         assert [it.symbol for it in found] == alerting
 
     def test_the_narrower_holds(self):
-        both = [override(), override(scope="symbol", of="NVDA", set={"z": 5.0})]
+        both = [override(), override(scope="symbol", whom="NVDA", set={"z": 5.0})]
         assert run(BURST, profiles=[profile()], overrides=both).alerts
 
     def test_they_change_the_threshold_that_is_told(self):
@@ -132,9 +136,9 @@ class TestOverrides:
         assert (strict.value, strict.baseline) == (plain.value, plain.baseline)
 
     def test_without_a_profile_nothing_is_known_of_a_symbols_liquidity(self):
-        literal = override(form="literal", set={"multiple": 99.0}, scope="liquidity", of="liquid")
+        literal = override(form="literal", set={"multiple": 99.0}, scope="liquidity", whom="liquid")
         assert run(BURST, overrides=[literal]).alerts
-        literal = override(form="literal", set={"multiple": 99.0}, scope="symbol", of="NVDA")
+        literal = override(form="literal", set={"multiple": 99.0}, scope="symbol", whom="NVDA")
         assert not run(BURST, overrides=[literal]).alerts
 
     def test_they_hold_from_their_date_on_in_one_series(self):
@@ -147,14 +151,14 @@ class TestOverrides:
         patient = override(rule="feed_freshness", form=None, set={"allowed_minutes": {"minute": 60.0}})
         assert alerts(run([bar(0), watermark(40)]), "feed_freshness")
         assert not run([bar(0), watermark(40)], overrides=[patient]).alerts
-        lenient = override(rule="news_impact", set={"minimum": 2.0}, scope="symbol", of="NVDA")
+        lenient = override(rule="news_impact", set={"minimum": 2.0}, scope="symbol", whom="NVDA")
         records = [news(20), *BURST]
         assert alerts(run(records, profiles=[profile()]), "news_impact")
         assert not alerts(run(records, profiles=[profile()], overrides=[lenient]), "news_impact")
 
     def test_the_version_on_an_alert_is_of_all_that_was_in_force_on_its_date(self):
         days = [*BURST, *calm(start=OPEN + DAY), bar(20, volume=46_000, start=OPEN + DAY)]
-        later = override(scope="symbol", of="AMD", effective="2019-02-15")
+        later = override(scope="symbol", whom="AMD", effective="2019-02-15")
         plain = [it.parameters_version for it in run(days, profiles=[profile()]).alerts]
         found = [it.parameters_version for it in run(days, profiles=[profile()], overrides=[later]).alerts]
         assert plain == [Parameters().version] * 2
@@ -166,7 +170,7 @@ def test_the_parameters_version_changes_with_any_value():
     assert Parameters().version == Parameters().version
     assert Parameters(cooldown_bars=14).version != Parameters().version
     tuned = Parameters().robust
-    assert Parameters(robust=type(tuned)(price_gap=robust.PriceGap(limit=2.0))).version != Parameters().version
+    assert Parameters(robust=type(tuned)(price_gap=RobustPriceGap(limit=2.0))).version != Parameters().version
 
 
 def test_columns_find_what_records_find():
@@ -199,8 +203,8 @@ def test_an_empty_batch_changes_nothing():
 @pytest.mark.parametrize(
     "parameters",
     [
-        Parameters(abnormal_volume=literal.AbnormalVolume(window=21)),
-        Parameters(robust=RobustParameters(price_breakout=robust.PriceBreakout(window=20))),
+        Parameters(abnormal_volume=LiteralAbnormalVolume(window=21)),
+        Parameters(robust=RobustRules(price_breakout=RobustPriceBreakout(window=20))),
     ],
 )
 def test_a_window_longer_than_what_is_kept_is_refused(parameters):

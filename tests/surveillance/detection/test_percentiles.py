@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.percentiles import BINS, LEAST, RELATIVE_ACCURACY, VALUES, bin_of, exact, sketched
-from include.surveillance.detection.scan import Segments
+from include.surveillance.detection.segments import Segments
 
 MOST = 7.6
 """The greatest value that the sketch tells from a greater one."""

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.profiles.build import build_profiles
-from include.surveillance.detection.rules.robust import abnormal_volume
-from include.surveillance.detection.scan import Segments
+from include.surveillance.detection.rules.robust.abnormal_volume import (
+    LEAST_SCALE,
+    RobustAbnormalVolume,
+    VolumeBars,
+    VolumeMemory,
+    measure_volume,
+)
+from include.surveillance.detection.segments import Segments
 from include.surveillance.sessions import Sessions
 from tests.surveillance.detection.profiles.test_build import history, ordinal
 
@@ -23,8 +29,8 @@ OPENS = XNYS.arrays()[0]
 START = ordinal("2023-01-03")
 
 
-def memory(rows: int) -> list[np.ndarray]:
-    return [np.zeros(rows, dtype=kind) for kind in abnormal_volume.MEMORY.values()]
+def memory(rows: int) -> VolumeMemory:
+    return VolumeMemory(*(np.zeros(rows, dtype) for dtype in RobustAbnormalVolume.memory.values()))
 
 
 def measured(ts, volume, level, scale, *, session=None, slot=None, cuts=(), settle_back=0, keep=20):
@@ -39,13 +45,14 @@ def measured(ts, volume, level, scale, *, session=None, slot=None, cuts=(), sett
         lo, cut, settle = max(0, settled - keep), settled, max(settled, end - settle_back)
         part = slice(lo, end)
         found = [np.full(end - lo, -1.0) for _ in range(3)]
-        abnormal_volume.measure(
-            (ts[part], session[part], slot[part] >= 0, slot[part], volume[part], profile[part]),
-            (np.atleast_2d(level), np.atleast_2d(scale)),
+        measure_volume(
+            VolumeBars(ts[part], session[part], slot[part] >= 0, slot[part], volume[part], profile[part]),
+            np.atleast_2d(level),
+            np.atleast_2d(scale),
             Segments(*(np.array([number]) for number in (0, 0, cut - lo, cut - lo, settle - lo, end - lo))),
             np.array([MINUTE]),
-            tuple(remembered),
-            tuple(found),
+            remembered,
+            *found,
         )
         for array, values in zip(out, found, strict=True):
             array[cut:end] = values[cut - lo :]
@@ -117,7 +124,7 @@ def test_scaling_volumes_leaves_z():
 def test_no_dispersion_has_the_least_scale():
     ts = np.arange(4) * 10 * MINUTE
     (_, rvol, z), _ = measured(ts, np.array([99.0, 99, 99, 999]), [np.log(100)], [0.0])
-    assert z == pytest.approx([0, 0, 0, np.log(10) / abnormal_volume.LEAST_SCALE])
+    assert z == pytest.approx([0, 0, 0, np.log(10) / LEAST_SCALE])
     assert rvol[3] == pytest.approx(10)
 
 
@@ -126,16 +133,17 @@ def test_not_applicable_without_profile_or_session():
     out = [np.zeros(n) for _ in range(3)]
     left = memory(1)
     one = np.ones(1, np.int64)
-    abnormal_volume.measure(
-        (
+    measure_volume(
+        VolumeBars(
             *(ts, np.full(n, 19_000, np.int32), np.array([True, False, True]), np.array([0, -1, 0], np.int16)),
             *(np.full(n, 100.0), np.array([-1, 0, -1], np.int32)),
         ),
-        (np.ones((1, 1)), np.ones((1, 1))),
+        np.ones((1, 1)),
+        np.ones((1, 1)),
         Segments(0 * one, 0 * one, 0 * one, 0 * one, n * one, n * one),
         MINUTE * one,
-        tuple(left),
-        tuple(out),
+        left,
+        *out,
     )
     assert all(np.isnan(values).all() for values in out)
     assert all(not array.any() for array in left)
@@ -169,7 +177,7 @@ def scanned(z: float) -> SimpleNamespace:
     volume[(BARS.ts >= OPENS[START + 4] + 100 * MINUTE) & (BARS.ts < OPENS[START + 4] + 110 * MINUTE)] *= 6
     where = {"session": POSITIONS.session, "slot": POSITIONS.slot}
     (recent, rvol, found), _ = measured(BARS.ts, volume, PROFILE.volume_level, PROFILE.volume_scale, **where)
-    rule = abnormal_volume.AbnormalVolume(z=z)
+    rule = RobustAbnormalVolume(z=z)
     return SimpleNamespace(
         rule=rule,
         bars=BARS,
@@ -177,14 +185,17 @@ def scanned(z: float) -> SimpleNamespace:
         profile=np.zeros(len(BARS), np.int32),
         profiles=SimpleNamespace(volume_scale=np.array([PROFILE.volume_scale])),
         measures={"recent_volume": recent, "rvol": rvol, "volume_z": found},
-        limit=lambda form, name, field: getattr(rule, field),
     )
+
+
+def judge(rule: RobustAbnormalVolume, scan: SimpleNamespace):
+    return rule.judge(scan, lambda field: np.full(len(scan.profile), getattr(rule, field)))
 
 
 @pytest.mark.parametrize("z", [1.0, 2.5, 4.0])
 def test_value_threshold_and_baseline_are_shares_and_agree_with_the_verdict(z):
     scan = scanned(z)
-    (fired,) = scan.rule.judge(scan)
+    (fired,) = judge(scan.rule, scan)
     assert len(fired.index)
     assert (fired.value > fired.threshold).all()
     assert (fired.threshold > fired.baseline).all()
@@ -193,23 +204,22 @@ def test_value_threshold_and_baseline_are_shares_and_agree_with_the_verdict(z):
     assert set(burst[burst >= 0]) & set(range(100, 115))
     # Whatever limit decides, a bar at its threshold would be at a limit of the rule: of z or of RVOL.
     rvol_limit = 3 * (1 + fired.value) / scan.measures["rvol"][fired.index] - 1
-    scale = np.maximum(scan.profiles.volume_scale[0, POSITIONS.slot[fired.index]], abnormal_volume.LEAST_SCALE)
+    scale = np.maximum(scan.profiles.volume_scale[0, POSITIONS.slot[fired.index]], LEAST_SCALE)
     z_limit = (1 + fired.baseline) * np.exp(z * scale) - 1
     assert fired.threshold == pytest.approx(np.maximum(rvol_limit, z_limit))
 
 
 def test_little_money_is_not_reported():
     scan = scanned(2.5)
-    (fired,) = scan.rule.judge(scan)
+    (fired,) = judge(scan.rule, scan)
     floor = (fired.value * BARS.close[fired.index]).max()
-    scan.rule = abnormal_volume.AbnormalVolume(z=2.5, turnover_floor=floor)
-    scan.limit = lambda form, name, field: getattr(scan.rule, field)
-    assert not len(next(iter(scan.rule.judge(scan))).index)
+    scan.rule = RobustAbnormalVolume(z=2.5, turnover_floor=floor)
+    assert not len(next(iter(judge(scan.rule, scan))).index)
 
 
 def test_the_sentence_says_it_all():
     scan = scanned(2.5)
-    (fired,) = scan.rule.judge(scan)
+    (fired,) = judge(scan.rule, scan)
     index = int(fired.index[0])
     said = scan.rule.sentence(
         SimpleNamespace(
@@ -220,7 +230,7 @@ def test_the_sentence_says_it_all():
             value=float(fired.value[0]),
             threshold=float(fired.threshold[0]),
             baseline=float(fired.baseline[0]),
-            at=lambda name: float(scan.measures[name][index]),
+            measured=lambda name: float(scan.measures[name][index]),
         )
     )
     assert said.startswith(f"AAPL traded {fired.value[0]:,.0f} shares in the five minutes to ")

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.alert_records import FORMS
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.parameters.book import DEFAULT, ParameterBook
-from include.surveillance.detection.rules.bar_rule import KINDS
+from include.surveillance.detection.rules.bar_rule import FORMS
+from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.records import Bar
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import write_proposal
@@ -79,7 +79,7 @@ def calibrated(request, tmp_path_factory):
     if not path.exists():
         pytest.skip(f"no {path}; set SHARED_DATA to the folder of sample bars")
     recording = read_recording(RecordedFiles(path), Sessions(), with_profiles=form == "robust")
-    book = ParameterBook.default().with_(rules=form)
+    book = ParameterBook.default().replaced(alerting_form=form)
     evaluation = recording.evaluate(book)
     entries = yaml.safe_load(DEFAULT.read_text())["overrides"]
     sweep = Sweep(recording.evaluate, book, entries, effective="2019-01-01")
@@ -90,7 +90,7 @@ def calibrated(request, tmp_path_factory):
     choices = calibrate(subjects, sweep.count_alerts, budget=BUDGET)
     out = tmp_path_factory.mktemp("proposal") / "parameters.yaml"
     write_proposal(out, DEFAULT, choices, form=form, effective="2019-01-01", rationale="A test.")
-    return form, recording, choices, ParameterBook.load(out).with_(rules=form)
+    return form, recording, choices, ParameterBook.load(out).replaced(alerting_form=form)
 
 
 def test_the_engine_keeps_within_the_budget_with_the_proposal(calibrated):

@@ -1,62 +1,80 @@
-"""Parameters as the bars of one pass need them: one number for all, or one per bar where somebody has an exception."""
+"""Parameters in force: what the bars of one pass are held against, by date, symbol and profile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import date_ordinal
+from include.surveillance.detection.rules.bar_rule import BarRule, Limits
+from include.surveillance.detection.scan import Scan
 from include.surveillance.records import Profile
 
 
-class Limits:
-    """A book of parameters, resolved by date, symbol and profile, each combination once."""
+class ParametersInForce:
+    """Resolves a book of parameters, each combination of date, symbol and profile once."""
 
     def __init__(self, book: ParameterBook, profiles: Sequence[Profile]):
         self.book, self.profiles = book, profiles
         self._regimes = np.array([date_ordinal(date) for date in book.regimes[1:]], dtype=np.int64)
-        self._varied = {
-            (override.form or "literal", override.rule, field) for override in book.overrides for field in override.set
-        }
+        self._varied = {(override.form, override.rule, field) for override in book.overrides for field in override.set}
         self._known: dict[tuple[int, str, int], Parameters] = {}
         self._versions = [book.version(date) for date in book.regimes]
 
     def version(self, date: int) -> str:
-        """Of what is in force at a New York date, as days from 1970-01-01."""
-        return self._versions[int(np.searchsorted(self._regimes, date, side="right"))]
+        """Return the version of what is in force at a New York date, in days from 1970-01-01."""
+        return self._versions[self._regime(date)]
 
     def resolve(self, date: int, symbol: str, profile: int) -> Parameters:
-        """What holds for one symbol at a date; ``profile`` is an index, -1 for none."""
-        return self._resolve(int(np.searchsorted(self._regimes, date, side="right")), symbol, profile)
+        """Return what holds for one symbol at a date; ``profile`` is an index, -1 for none."""
+        return self._resolve(self._regime(date), symbol, profile)
 
-    def of(self, form: str, rule: str, field: str, symbols: Sequence[str], lo, hi, date, profile) -> float | np.ndarray:
-        """One field of a rule for segments [lo, hi) of bars, one symbol each."""
-        if (form, rule, field) not in self._varied:
-            return self._field(self.book.base, form, rule, field)
-        regime = np.searchsorted(self._regimes, date, side="right")
-        found = np.empty(len(date))
-        for symbol, start, stop in zip(symbols, lo.tolist(), hi.tolist(), strict=True):
-            while start < stop:
+    def limits(self, rule: BarRule, scan: Scan) -> Limits:
+        """Return the limits of a rule of the base at all bars of a scan."""
+        return partial(self._at_bars, rule, scan)
+
+    def limits_at(self, rule: BarRule, scan: Scan, index: int) -> Callable[[str], float]:
+        """Return the limits of a rule of the base at one bar."""
+        return partial(self._at_bar, rule, scan, index)
+
+    def _at_bar(self, rule: BarRule, scan: Scan, index: int, field: str) -> float:
+        date, (symbol, _) = int(scan.positions.date[index]), scan.bars.key(index)
+        return _field(self.resolve(date, symbol, int(scan.profile[index])), rule, field)
+
+    def _at_bars(self, rule: BarRule, scan: Scan, field: str) -> np.ndarray:
+        if (rule.form, rule.name, field) not in self._varied:
+            return np.broadcast_to(_field(self.book.base, rule, field), len(scan))
+        regime, profile = np.searchsorted(self._regimes, scan.positions.date, side="right"), scan.profile
+        values = np.empty(len(scan))
+        for (symbol, _), start, end in zip(
+            scan.bars.keys, scan.segments.start.tolist(), scan.segments.end.tolist(), strict=True
+        ):
+            while start < end:
                 # Both only ever rise within a series, so equal ends are equal all along.
-                end = stop
-                if regime[start] != regime[stop - 1] or profile[start] != profile[stop - 1]:
-                    same = (regime[start:stop] == regime[start]) & (profile[start:stop] == profile[start])
-                    end = start + int(np.argmin(same))
+                stop = end
+                if regime[start] != regime[end - 1] or profile[start] != profile[end - 1]:
+                    same = (regime[start:end] == regime[start]) & (profile[start:end] == profile[start])
+                    stop = start + int(np.argmin(same))
                 parameters = self._resolve(int(regime[start]), symbol, int(profile[start]))
-                found[start:end] = self._field(parameters, form, rule, field)
-                start = end
-        return found
+                values[start:stop] = _field(parameters, rule, field)
+                start = stop
+        return values
+
+    def _regime(self, date: int) -> int:
+        return int(np.searchsorted(self._regimes, date, side="right"))
 
     def _resolve(self, regime: int, symbol: str, profile: int) -> Parameters:
         key = (regime, symbol, profile)
         if key not in self._known:
-            of = self.profiles[profile] if profile >= 0 else None
-            asset_class, liquidity = (of.asset_class, of.liquidity) if of else ("", "")
+            known = self.profiles[profile] if profile >= 0 else None
+            asset_class, liquidity = (known.asset_class, known.liquidity) if known else ("", "")
             self._known[key] = self.book.resolve_for(self.book.regimes[regime], symbol, asset_class, liquidity)
         return self._known[key]
 
-    @staticmethod
-    def _field(parameters: Parameters, form: str, rule: str, field: str) -> float:
-        return getattr(getattr(parameters.robust if form == "robust" else parameters, rule), field)
+
+def _field(parameters: Parameters, rule: BarRule, field: str) -> float:
+    return getattr(getattr(parameters.in_form(rule.form), rule.name), field)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from include.surveillance.detection.rules.robust import abnormal_volume
-from include.surveillance.detection.scan import Segments
+from include.surveillance.detection.rules.robust.abnormal_volume import (
+    RobustAbnormalVolume,
+    VolumeBars,
+    VolumeMemory,
+    measure_volume,
+)
+from include.surveillance.detection.segments import Segments
 from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
@@ -50,16 +55,18 @@ def estimate_volume(ts, session, slot, shares, span, widths):
 def _measured(ts, session, slot, shares, span, level, logs=False):
     """(ln RVOL, residual of the day's level) of every bar, by the rule's own kernel."""
     n = len(ts)
-    memory = [np.zeros(1, dtype=kind) for kind in abnormal_volume.MEMORY.values()]
     recent, rvol, z = np.empty(n), np.empty(n), np.empty(n)
     zero, end, one = np.zeros(1, np.int64), np.full(1, n), np.ones((1, len(level)))
-    abnormal_volume.measure(
-        (ts, session, np.ones(n, dtype=bool), slot, shares, np.zeros(n, np.int32)),
-        (level[None], one),
+    measure_volume(
+        VolumeBars(ts, session, np.ones(n, dtype=bool), slot, shares, np.zeros(n, np.int32)),
+        level[None],
+        one,
         Segments(zero, zero, zero, zero, end, end),
         np.full(1, span),
-        tuple(memory),
-        (recent, rvol, z),
+        VolumeMemory(*(np.zeros(1, dtype) for dtype in RobustAbnormalVolume.memory.values())),
+        recent,
+        rvol,
+        z,
     )
     return np.log1p(recent) if logs else None, z
 

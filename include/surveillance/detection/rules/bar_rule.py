@@ -1,62 +1,72 @@
-"""What a rule of bars is: a name, a version, its parameters, a measure, a verdict and a sentence.
-
-A rule is a frozen struct whose fields are its parameters. It never looks at a clock. Measuring is apart from judging:
-``measure`` writes a statistic for every bar, ``judge`` holds it against the limits. A measure that is NaN is not
-applicable (too little to go on), which differs from a bar that was looked at and did not fire.
-"""
+"""What every rule of bars is, and what it fires."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from functools import cache
+from typing import Annotated, ClassVar, Literal, TypeVar, get_type_hints
 
 import numpy as np
+from msgspec import Struct
 
+from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.scan import Scan
 
+RuleForm = Literal["literal", "robust"]
+FORMS: tuple[RuleForm, ...] = ("literal", "robust")
 Direction = Literal["up", "down", ""]
-KINDS: tuple[tuple[str, Direction], ...] = (
-    ("abnormal_volume", ""),
-    ("volatility_spike", ""),
-    ("price_breakout", "up"),
-    ("price_breakout", "down"),
-    ("price_gap", "up"),
-    ("price_gap", "down"),
-)
-"""Rule and direction of what can fire at a bar; a kind is an index here."""
-VOLUME, VOLATILITY, BREAKOUT_UP, BREAKOUT_DOWN, GAP_UP, GAP_DOWN = range(len(KINDS))
+SIDES: tuple[tuple[Direction, float], ...] = (("up", 1.0), ("down", -1.0))
+"""The two directions of a price, and the sign of each."""
+Limits = Callable[[str], np.ndarray]
+"""Field of a rule -> its value in force, one per bar of a scan."""
+
+T = TypeVar("T")
+_STRUCTURAL = "structural"
+Structural = Annotated[T, _STRUCTURAL]
+"""A field that shapes what is measured or remembered. It belongs to the rule's version and cannot be overridden."""
+
+
+@cache
+def structural_fields(rule: type[Struct]) -> frozenset[str]:
+    """The names of a rule's fields that are Structural."""
+    hints = get_type_hints(rule, include_extras=True)
+    return frozenset(name for name in rule.__struct_fields__ if _STRUCTURAL in getattr(hints[name], "__metadata__", ()))
 
 
 @dataclass(frozen=True)
 class Fired:
-    """The bars at which one kind fired, in order, and per bar what an alert tells of it.
+    """The bars at which a rule fired in one direction, in order, and per bar what an alert says of it.
 
-    ``exceedance`` is how far beyond the limit, in a measure common to all rules: 1 at the limit, 2 at twice the limit,
-    and so on; each rule says how it counts.
+    Attributes:
+        index: position of the bar in the scan.
+        value, threshold, baseline: see ``records.Alert``.
+        exceedance: how far beyond the limit, in a measure common to all rules: 1 at the limit, 2 at twice the limit,
+            and so on; each rule says how it counts.
     """
 
-    kind: int
     index: np.ndarray
     value: np.ndarray
     threshold: np.ndarray
     baseline: np.ndarray
     exceedance: np.ndarray
+    direction: Direction = ""
 
     def take(self, which: np.ndarray) -> Fired:
+        """Keep the bars that ``which`` selects."""
         return Fired(
-            self.kind,
             self.index[which],
             self.value[which],
             self.threshold[which],
             self.baseline[which],
             self.exceedance[which],
+            self.direction,
         )
 
 
 @dataclass(frozen=True)
 class Firing:
-    """One firing, with all that its sentence may need. ``at(name)`` is a measure at the bar."""
+    """One firing, with all that its sentence may need. ``limits`` gives the value of a field in force at the bar."""
 
     symbol: str
     timespan: str
@@ -66,9 +76,11 @@ class Firing:
     threshold: float
     baseline: float
     scan: Scan
+    limits: Callable[[str], float]
 
-    def at(self, measure: str) -> float:
-        return float(self.scan.measures[measure][self.index])
+    def measured(self, name: str) -> float:
+        """Return a measure of the bar."""
+        return float(self.scan.measures[name][self.index])
 
     @property
     def ts_ms(self) -> int:
@@ -79,33 +91,78 @@ class Firing:
         return self.scan.session_date(self.index)
 
 
-class BarRule(Protocol):
-    """``name``, ``form`` and ``version`` identify the rule on alerts; the version grows when the formula changes."""
+class BarRule(Struct, frozen=True):
+    """A rule of bars in one of its forms. Its fields are its parameters; it never looks at a clock.
+
+    Measuring is apart from judging: ``measure`` writes a statistic for every bar, ``judge`` holds it against limits. A
+    measure that is NaN is not applicable (too little to go on), which differs from a bar that was looked at and did
+    not fire.
+
+    A field that is not Structural can be overridden for some symbols from a day on. So ``judge`` and ``sentence`` ask
+    ``limits`` for it; the rule itself holds only the value of the base.
+
+    Attributes:
+        name, form, version: identify the rule on alerts; the version grows when the formula changes.
+        directions: of what it fires.
+        threshold: the field that calibration proposes values for.
+        reported: the measures that are fields of a metric, by the same name.
+        memory: what it remembers of a series: name -> dtype; all start as zero.
+        rests_on: the measure that holds the start of the earliest bar a firing rests on; empty: see ``window``.
+    """
 
     name: ClassVar[str]
-    form: ClassVar[Literal["literal", "robust"]]
+    form: ClassVar[RuleForm]
     version: ClassVar[int]
-    window: int
+    directions: ClassVar[tuple[Direction, ...]] = ("",)
+    threshold: ClassVar[str]
+    reported: ClassVar[tuple[str, ...]] = ()
+    memory: ClassVar[dict[str, str]] = {}
+    rests_on: ClassVar[str] = ""
+
+    @property
+    def window(self) -> int:
+        """Bars before the one that fired which an alert cites."""
+        return 0
+
+    @property
+    def context(self) -> int:
+        """Bars before the current one that the measures look back on."""
+        return self.window
 
     def measure(self, scan: Scan) -> None:
         """Write this rule's measures of every evaluated bar."""
-        ...
+        raise NotImplementedError
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        """Where the measures are beyond the limits."""
-        ...
+    def applies(self, scan: Scan) -> np.ndarray:
+        """Say per bar whether a robust form judges it, bool; the literal form judges the others."""
+        return scan.profile >= 0
+
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        """Yield, per direction, the bars whose measures are beyond the limits."""
+        raise NotImplementedError
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        """Return what is held against ``threshold``, per new bar; NaN where not applicable."""
+        raise NotImplementedError
 
     def sentence(self, firing: Firing) -> str:
-        """One sentence in plain English."""
-        ...
+        """Explain a firing in one sentence of plain English."""
+        raise NotImplementedError
 
 
-def times_limit(value: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
-    """How many times the limit; infinite when the limit is zero."""
+class LiteralRule(BarRule, frozen=True):
+    """A rule of bars as the customer wrote it."""
+
+    form = "literal"
+
+
+class RobustRule(BarRule, frozen=True):
+    """A rule of bars that is held against a profile of the symbol."""
+
+    form = "robust"
+
+
+def times_limit(value: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Divide a value by its limit; infinite when the limit is zero."""
     with np.errstate(divide="ignore"):
         return np.divide(value, limit)
-
-
-def pick(numbers: np.ndarray | float, index: np.ndarray) -> np.ndarray:
-    """Of one number per bar, or one for all, those at ``index``."""
-    return np.broadcast_to(numbers, index.shape) if np.ndim(numbers) == 0 else numbers[index]

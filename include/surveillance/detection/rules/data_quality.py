@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from msgspec import Struct
-
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.record_rule import Finding, Verdict, WatermarkView
+from include.surveillance.detection.rules.record_rule import FeedRule, Finding, Verdict, WatermarkView
 
 
-class DataQuality(Struct, frozen=True):
+class DataQuality(FeedRule, frozen=True):
     """A poll brought more rejected bars than allowed, which is none.
 
     Asked at each watermark, which counts what its poll had to reject (a high below a low, a price that is no number, a
@@ -25,8 +21,8 @@ class DataQuality(Struct, frozen=True):
         allowed: rejected bars per poll that are tolerated.
     """
 
-    name: ClassVar[str] = "data_quality"
-    version: ClassVar[int] = 1
+    name = "data_quality"
+    version = 1
 
     allowed: int = 0
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from math import log
-from typing import ClassVar
+from math import inf, log
 
-from msgspec import Struct, field
+from msgspec import field
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Finding, Verdict, WatermarkView
-from include.surveillance.records import SPAN_MS
+from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, FeedRule, Finding, Verdict, WatermarkView
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 
 def _allowed() -> dict[str, float]:
     return {"minute": 15.0, "5minute": 30.0, "15minute": 60.0, "hour": 180.0, "day": 780.0}
 
 
-class FeedFreshness(Struct, frozen=True):
+class FeedFreshness(FeedRule, frozen=True):
     """No bar for longer than this symbol's trading can explain, counted in minutes of regular session.
 
     Asked at each watermark, which says up to when the vendor was asked. The profile knows which share of the session's
@@ -39,9 +38,9 @@ class FeedFreshness(Struct, frozen=True):
         minimum_minutes: session minutes that must be missing in any case.
     """
 
-    name: ClassVar[str] = "feed_freshness"
-    version: ClassVar[int] = 2
-    MOST_PRESENT: ClassVar[float] = 0.99  # a symbol that never misses a bar yet may
+    name = "feed_freshness"
+    version = 2
+    MOST_PRESENT = 0.99  # a symbol that never misses a bar yet may
 
     allowed_minutes: dict[str, float] = field(default_factory=_allowed)
     chance: float = 1e-4
@@ -55,11 +54,12 @@ class FeedFreshness(Struct, frozen=True):
         if view.sessions.phase(watermark.as_of_ms) != "regular":
             return NOT_APPLICABLE
         reason = f"the limit is {allowed:g}"
-        if view.profile is not None and view.profile.presence:
-            allowed, share = self._allowed(view)
+        if presence := view.profile.presence if view.profile is not None else []:
+            share = sum(presence) / len(presence)
+            allowed = self._allowed(share, SPAN_MS[watermark.timespan] / MINUTE_MS)
             reason = f"it usually has {share:.0%} of its bars, so {allowed:,.0f} minutes are allowed"
         last_end_ms = view.last_ms + SPAN_MS[watermark.timespan]
-        if watermark.as_of_ms - last_end_ms <= allowed * 60_000:
+        if watermark.as_of_ms - last_end_ms <= allowed * MINUTE_MS:
             return None
         minutes = view.sessions.minutes_between(last_end_ms, watermark.as_of_ms)
         if not minutes > allowed:
@@ -76,7 +76,7 @@ class FeedFreshness(Struct, frozen=True):
             threshold=allowed,
             window_start_ms=last_end_ms,
             window_end_ms=watermark.as_of_ms,
-            exceedance=minutes / allowed,
+            exceedance=minutes / allowed if allowed else inf,
             event_ids=(watermark.event_id, view.last_id),
             explanation=(
                 f"{watermark.symbol} has had no {watermark.timespan} bar for {minutes:,.0f} session minutes up to "
@@ -84,10 +84,7 @@ class FeedFreshness(Struct, frozen=True):
             ),
         )
 
-    def _allowed(self, view: WatermarkView) -> tuple[float, float]:
-        """Minutes that the symbol's own intensity explains, and the share of bars that it has."""
-        presence = view.profile.presence
-        share = sum(presence) / len(presence)
-        bars = log(self.chance) / log(1 - min(max(share, 1e-6), self.MOST_PRESENT))
-        minutes = bars * SPAN_MS[view.watermark.timespan] / 60_000
-        return max(minutes, self.minimum_minutes), share
+    def _allowed(self, share: float, minutes_per_bar: float) -> float:
+        """Return the minutes of silence that are the symbol's own, if it usually has this share of its bars."""
+        bars = log(self.chance) / log(1 - min(max(share, 1e-6), self.MOST_PRESENT)) if self.chance else inf
+        return max(bars * minutes_per_bar, self.minimum_minutes)

@@ -1,15 +1,29 @@
-"""What the two forms of news_impact share: an article and a bar of abnormal volume that may belong together."""
+"""What the forms of news_impact share: an article and a bar of abnormal volume that may belong together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
+
+from msgspec import Struct
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.record_state import Article, VolumeBar
-from include.surveillance.detection.rules.record_rule import Finding
-from include.surveillance.records import SPAN_MS
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.detection.rules.bar_rule import RuleForm
+from include.surveillance.detection.rules.record_rule import Finding, Verdict
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
+
+
+class NewsRule(Struct, frozen=True):
+    """A rule that is asked of an article and a bar, with the parameters in force at the bar."""
+
+    name: ClassVar[str] = "news_impact"
+    form: ClassVar[RuleForm]
+    version: ClassVar[int] = 2  # of both forms: an alert may change its form, not its id
+
+    def evaluate(self, view: NewsView) -> Verdict:
+        """Return a Finding when the two belong together, None when not, NOT_APPLICABLE when that cannot be said."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +40,8 @@ class NewsView:
         """From the article's publication to the start of the bar; negative when the bar came first."""
         return self.bar.ts_ms - self.article.published_ms
 
-    def finding(self, rule: Any, value: float, threshold: float, exceedance: float, why: str = "") -> Finding:
-        """What both forms say; ``why`` is added to the sentence."""
+    def finding(self, rule: NewsRule, value: float, threshold: float, exceedance: float, why: str = "") -> Finding:
+        """Return what both forms find; ``why`` is added to the sentence."""
         article, bar = self.article, self.bar
         order = "after" if self.apart_ms >= 0 else "before"
         close_ms = bar.ts_ms + SPAN_MS[self.timespan]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Final, Literal
 
 from msgspec import Struct
 
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.records import Profile, Source, Watermark
 from include.surveillance.sessions import Sessions
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """A rule's limit was crossed at one record; fields as in ``Alert``, ``exceedance`` as in ``rule.Fired``."""
+    """A rule's limit was crossed at one record; fields as in ``Alert``, ``exceedance`` as in ``bar_rule.Fired``."""
 
     rule: str
     version: int
-    form: Literal["literal", "robust"] = "literal"
+    form: RuleForm = "literal"
     ts_ms: int
     close_ms: int
     polled_ms: int
@@ -61,12 +62,12 @@ class WatermarkView:
     renamed: bool
 
 
-class FeedRule(Protocol):
-    """A rule that is asked at each watermark."""
+class FeedRule(Struct, frozen=True):
+    """A rule that is asked at each watermark, with the parameters in force there."""
 
     name: ClassVar[str]
     version: ClassVar[int]
 
     def evaluate(self, view: WatermarkView) -> Verdict:
-        """Finding when the limit is crossed, None when it is not, NOT_APPLICABLE when that cannot be said."""
-        ...
+        """Return a Finding when the limit is crossed, None when it is not, NOT_APPLICABLE when that cannot be said."""
+        raise NotImplementedError

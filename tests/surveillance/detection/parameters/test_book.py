@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.surveillance.detection.parameters.book import ParameterBook, Parameters
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import SCOPES, Override
-from include.surveillance.detection.rules.literal import AbnormalVolume, VolatilitySpike
+from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.rules.literal.abnormal_volume import LiteralAbnormalVolume
+from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.errors import ConfigurationError
 
 DATES = ("2026-01-05", "2026-02-02", "2026-03-02")
@@ -27,10 +29,10 @@ overrides:
 """
 
 
-def override(multiple=4.0, scope="global", effective=DATES[0], of=None, **changes):
+def override(multiple=4.0, scope="global", effective=DATES[0], whom=None, **changes):
     about = {"rule": "abnormal_volume", "form": "literal", "rationale": "because", "set": {"multiple": multiple}}
-    whose = {"of": WHO.get(scope, "") if of is None else of}
-    return Override(scope=scope, effective=effective, **about | whose | changes)
+    whom = WHO.get(scope, "") if whom is None else whom
+    return Override(scope=scope, effective=effective, whom=whom, **about | changes)
 
 
 def multiple(book, date, **who):
@@ -43,7 +45,7 @@ def overrides(draw):
     places = draw(st.lists(st.tuples(st.sampled_from(SCOPES), st.booleans(), st.sampled_from(DATES)), unique=True))
     others = {"symbol": "OTHER", "asset_class": "ETF", "liquidity": "mid"}
     return [
-        override(10.0 + number, scope, date, of=None if ours else others.get(scope))
+        override(10.0 + number, scope, date, whom=None if ours else others.get(scope))
         for number, (scope, ours, date) in enumerate(places)
         if ours or scope != "global"
     ]
@@ -51,7 +53,7 @@ def overrides(draw):
 
 @given(overrides(), st.sampled_from(["2026-01-04", *DATES, "2026-02-03"]), st.randoms(use_true_random=False))
 def test_narrowest_scope_then_latest_date_holds_in_any_order(given_overrides, date, rng):
-    ours = [one for one in given_overrides if one.effective <= date and one.of in ("", *WHO.values())]
+    ours = [one for one in given_overrides if one.effective <= date and one.whom in ("", *WHO.values())]
     expected = max(ours, key=lambda one: (SCOPES.index(one.scope), one.effective), default=None)
     shuffled = rng.sample(given_overrides, len(given_overrides))
     for book in (ParameterBook(overrides=given_overrides), ParameterBook(overrides=shuffled)):
@@ -92,7 +94,7 @@ def test_both_forms_of_a_rule_have_parameters_of_their_own():
     robust = override(form="robust", set={field: 9.5})
     resolved = ParameterBook(overrides=[robust]).resolve(DATES[0])
     assert getattr(resolved.robust.abnormal_volume, field) == 9.5
-    assert resolved.abnormal_volume == AbnormalVolume()
+    assert resolved.abnormal_volume == LiteralAbnormalVolume()
     assert resolved.robust.price_gap == Parameters().robust.price_gap
 
 
@@ -105,20 +107,24 @@ def test_fields_of_wider_scopes_stay_where_a_narrower_sets_others():
 
 
 def test_a_book_wraps_parameters_and_can_change_its_base():
-    parameters = Parameters(volatility_spike=VolatilitySpike(minimum_history=5), session_reset=True)
+    parameters = Parameters(volatility_spike=LiteralVolatilitySpike(minimum_history=5), session_reset=True)
     book = ParameterBook(parameters)
     assert book.resolve("2026-01-05") == parameters
     assert book.version("2026-01-05") == parameters.version
-    changed = ParameterBook(parameters, [override()]).with_(session_reset=False, rules="literal")
+    changed = ParameterBook(parameters, [override()]).replaced(session_reset=False, alerting_form="literal")
     resolved = changed.resolve(DATES[0])
-    assert (resolved.session_reset, resolved.rules, resolved.abnormal_volume.multiple) == (False, "literal", 4.0)
+    assert (resolved.session_reset, resolved.alerting_form, resolved.abnormal_volume.multiple) == (
+        False,
+        "literal",
+        4.0,
+    )
     assert resolved.volatility_spike.minimum_history == 5
 
 
 def test_file_says_the_same_as_code(tmp_path):
     path = tmp_path / "parameters.yaml"
     path.write_text("base: {cooldown_bars: 30, abnormal_volume: {window: 30}}" + ENTRY)
-    base = Parameters(cooldown_bars=30, abnormal_volume=AbnormalVolume(window=30))
+    base = Parameters(cooldown_bars=30, abnormal_volume=LiteralAbnormalVolume(window=30))
     book, same = ParameterBook.load(path), ParameterBook(base, [override(4, scope="symbol")])
     assert book.resolve_for(DATES[0], **WHO) == same.resolve_for(DATES[0], **WHO)
     assert book.version(DATES[0]) == same.version(DATES[0])
@@ -212,7 +218,7 @@ def test_two_entries_that_contradict_are_refused():
 
 
 def test_resolving_many_symbols_shares_what_is_equal():
-    book = ParameterBook(overrides=[override(scope="liquidity"), override(5.0, "symbol", of="S7")])
+    book = ParameterBook(overrides=[override(scope="liquidity"), override(5.0, "symbol", whom="S7")])
     symbols = [f"S{number}" for number in range(100)]
     random.Random(1).shuffle(symbols)
     resolved = {symbol: book.resolve_for(DATES[0], symbol, "CS", "thin") for symbol in symbols}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import numpy as np
-from msgspec import Struct
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.rules.bar_rule import VOLUME, Fired, Firing, pick, times_limit
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, LiteralRule, Structural, times_limit
 from include.surveillance.detection.scan import Scan
 
 
-class AbnormalVolume(Struct, frozen=True):
+class LiteralAbnormalVolume(LiteralRule, frozen=True):
     """A bar's volume is greater than 3 times the mean volume of the 20 previous bars.
 
     The 20 are the previous bars that exist: a minute without trades has no bar and does not count as zero. Bars of
@@ -31,31 +30,34 @@ class AbnormalVolume(Struct, frozen=True):
         multiple: times the mean that a bar may trade.
     """
 
-    name: ClassVar[str] = "abnormal_volume"
-    form: ClassVar[str] = "literal"
-    version: ClassVar[int] = 1
+    name = "abnormal_volume"
+    version = 1
+    threshold = "multiple"
+    reported = ("volume_mean",)
 
-    window: int = 20
+    window: Structural[int] = 20
     multiple: float = 3.0
 
     def measure(self, scan: Scan) -> None:
-        mean = scan.blank("volume_mean")
+        mean = scan.unset_measure("volume_mean", "shares")
         windows.means_before(scan.volume, scan.segments, self.window, mean)
-        if scan.session_reset:
-            windows.forget_across(scan.positions.date, scan.segments, self.window, mean)
+        scan.reset_windows(self.window, mean)
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        mean, multiple = scan.measures["volume_mean"], scan.limit(self.form, self.name, "multiple")
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        mean, multiple = scan.measures["volume_mean"], limits("multiple")
         index = np.flatnonzero(scan.volume > multiple * mean)
         value, mean = (scan.shares_today(volumes[index], index) for volumes in (scan.volume, mean))
-        limit = pick(multiple, index) * mean
-        yield Fired(VOLUME, index, value, limit, mean, times_limit(value, limit))
+        limit = multiple[index] * mean
+        yield Fired(index, value, limit, mean, times_limit(value, limit))
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return evaluation.bars.volume / evaluation.measures["volume_mean"]
 
     def sentence(self, firing: Firing) -> str:
-        mean, limit = firing.baseline, firing.threshold / firing.baseline if firing.baseline else self.multiple
+        mean = firing.baseline
         times = f"{firing.value / mean:,.1f} times " if mean else "against "
         return (
             f"{firing.symbol} traded {wording.shares(firing.value)} shares "
             f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {times}the mean of the "
-            f"{self.window} previous bars ({wording.shares(mean)}); the limit is {limit:.3g} times."
+            f"{self.window} previous bars ({wording.shares(mean)}); the limit is {firing.limits('multiple'):.3g} times."
         )

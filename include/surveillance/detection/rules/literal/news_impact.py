@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from msgspec import Struct
-
-from include.surveillance.detection.rules.news_view import NewsView
+from include.surveillance.detection.rules.news_view import NewsRule, NewsView
 from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Verdict
-from include.surveillance.records import SPAN_MS
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 
-class NewsImpact(Struct, frozen=True):
+class LiteralNewsImpact(NewsRule, frozen=True):
     """A negative article and abnormal volume on the same symbol lie less than 10 minutes apart.
 
     Counted from the article's publication to the start of a bar that fired ``abnormal_volume``. Either may come
@@ -31,9 +26,7 @@ class NewsImpact(Struct, frozen=True):
         within_minutes: distance below which the two belong together.
     """
 
-    name: ClassVar[str] = "news_impact"
-    form: ClassVar[str] = "literal"
-    version: ClassVar[int] = 2
+    form = "literal"
 
     within_minutes: float = 10.0
 

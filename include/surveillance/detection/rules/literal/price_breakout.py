@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import numpy as np
-from msgspec import Struct
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing, pick
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, LiteralRule, Structural
 from include.surveillance.detection.scan import Scan
 
 
-class PriceBreakout(Struct, frozen=True):
+class LiteralPriceBreakout(LiteralRule, frozen=True):
     """The close is above the highest high, or below the lowest low, of the 20 previous bars.
 
     The 20 are the previous bars that exist, of all hours, over session borders; the current bar is not one of them.
@@ -33,35 +32,40 @@ class PriceBreakout(Struct, frozen=True):
         buffer: share of the range's width that is tolerated beyond it; 0 is the rule as written above.
     """
 
-    name: ClassVar[str] = "price_breakout"
-    form: ClassVar[str] = "literal"
-    version: ClassVar[int] = 1
+    name = "price_breakout"
+    version = 1
+    directions = ("up", "down")
+    threshold = "buffer"
+    reported = ("highest_high", "lowest_low")
 
-    window: int = 20
+    window: Structural[int] = 20
     buffer: float = 0.0
 
     def measure(self, scan: Scan) -> None:
-        highest, lowest = scan.blank("highest_high"), scan.blank("lowest_low")
+        highest, lowest = scan.unset_measure("highest_high", "price"), scan.unset_measure("lowest_low", "price")
         windows.extremes_before(scan.high, scan.low, scan.segments, self.window, highest, lowest)
-        if scan.session_reset:
-            for measure in (highest, lowest):
-                windows.forget_across(scan.positions.date, scan.segments, self.window, measure)
+        scan.reset_windows(self.window, highest, lowest)
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
-        buffer = scan.limit(self.form, self.name, "buffer")
-        for kind, level, sign in ((BREAKOUT_UP, highest, 1.0), (BREAKOUT_DOWN, lowest, -1.0)):
+        buffer = limits("buffer")
+        for (direction, sign), level in zip(SIDES, (highest, lowest), strict=True):
             index = np.flatnonzero(scan.close > highest if sign > 0 else scan.close < lowest)
             width = highest[index] - lowest[index]
-            index = index[np.abs(scan.close[index] - level[index]) > pick(buffer, index) * width]
+            index = index[np.abs(scan.close[index] - level[index]) > buffer[index] * width]
             width = highest[index] - lowest[index]
             close, base, room = (
                 scan.prices_today(prices, index) for prices in (scan.close[index], level[index], width)
             )
             with np.errstate(divide="ignore", invalid="ignore"):
                 beyond = np.where(room > 0, np.abs(close - base) / room, 1.0)
-            limit = base + sign * pick(buffer, index) * room
-            yield Fired(kind, index, close, limit, base, 1.0 + beyond)
+            limit = base + sign * buffer[index] * room
+            yield Fired(index, close, limit, base, 1.0 + beyond, direction)
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        close, measures = evaluation.bars.close, evaluation.measures
+        highest, lowest = measures["highest_high"], measures["lowest_low"]
+        return np.maximum(close - highest, lowest - close) / (highest - lowest)
 
     def sentence(self, firing: Firing) -> str:
         side = "above the highest high" if firing.direction == "up" else "below the lowest low"

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, LiteralRule, times_limit
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
 
 
-class PriceGap(Struct, frozen=True):
+class GapMemory(NamedTuple):
+    """The last regular bar of each series: its session, close and start; a close of zero for none."""
+
+    session: np.ndarray
+    close: np.ndarray
+    ts: np.ndarray
+
+
+class LiteralPriceGap(LiteralRule, frozen=True):
     """The session's first regular price is more than 2 % away from the previous session's last one.
 
     abs(open of the day's first regular-session bar / close of the last regular-session bar of the previous session
@@ -35,31 +43,36 @@ class PriceGap(Struct, frozen=True):
         limit: absolute gap that is tolerated, as a fraction.
     """
 
-    name: ClassVar[str] = "price_gap"
-    form: ClassVar[str] = "literal"
-    version: ClassVar[int] = 1
-    MEMORY: ClassVar[dict[str, str]] = {"gap_session": "int32", "gap_close": "float64", "gap_ts": "int64"}
-    window: ClassVar[int] = 0
+    name = "price_gap"
+    version = 1
+    directions = ("up", "down")
+    threshold = "limit"
+    reported = ("gap",)
+    memory: ClassVar[dict[str, str]] = {"gap_session": "int32", "gap_close": "float64", "gap_ts": "int64"}
+    rests_on = "previous_ts"
 
     limit: float = 0.02
 
     def measure(self, scan: Scan) -> None:
-        previous, gap = scan.new("previous_close"), scan.new("gap")
+        previous, gap = scan.new_measure("previous_close", "price"), scan.new_measure("gap")
         # New York's date and clock; where there is no such clock, the calendar's session.
-        of = scan.positions.date if scan.by_clock else scan.positions.session
-        memory = [scan.memory[name] for name in self.MEMORY]
-        previous_closes(scan, scan.positions.clock_regular, of, memory, previous, scan.new("previous_ts"))
+        day = scan.positions.date if scan.by_clock else scan.positions.session
+        memory, start = GapMemory(*scan.remembered(self.memory)), scan.new_measure("previous_ts")
+        write_previous_closes(scan, scan.positions.clock_regular, day, memory, previous, start)
         opening = np.flatnonzero(previous > 0)
         gap[opening] = scan.open[opening] / previous[opening] - 1.0
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        gap, limit = scan.measures["gap"], scan.limit(self.form, self.name, "limit")
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        gap, limit = scan.measures["gap"], limits("limit")
         opening = np.flatnonzero(gap == gap)
-        for kind, sign in ((GAP_UP, 1.0), (GAP_DOWN, -1.0)):
-            index = opening[sign * gap[opening] > pick(limit, opening)]
-            value, tolerated = np.abs(gap[index]), pick(limit, index)
+        for direction, sign in SIDES:
+            index = opening[sign * gap[opening] > limit[opening]]
+            value, tolerated = np.abs(gap[index]), limit[index]
             previous = scan.prices_today(scan.measures["previous_close"][index], index)
-            yield Fired(kind, index, value, tolerated, previous, value / tolerated)
+            yield Fired(index, value, tolerated, previous, times_limit(value, tolerated), direction)
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return np.abs(evaluation.measures["gap"])
 
     def sentence(self, firing: Firing) -> str:
         return (
@@ -71,27 +84,28 @@ class PriceGap(Struct, frozen=True):
         )
 
 
-def previous_closes(scan: Scan, regular: np.ndarray, session: np.ndarray, memory: list, out, out_ts) -> None:
-    """At a session's first regular bar: the previous session's last regular close, and its start; NaN elsewhere."""
-    day_bars = scan.span == DAY_MS
-    _previous_closes(scan.segments, regular, session, day_bars, scan.bars.ts, scan.close, *memory, out, out_ts)
+def write_previous_closes(
+    scan: Scan, regular: np.ndarray, session: np.ndarray, memory: GapMemory, close: np.ndarray, start: np.ndarray
+) -> None:
+    """Write, at a session's first regular bar, the close and the start of the previous session's last regular bar."""
+    _write_previous_closes(
+        scan.segments, scan.span == DAY_MS, regular, session, scan.bars.ts, scan.close, memory, close, start
+    )
 
 
 @njit(cache=True)
-def _previous_closes(
-    segments, regular, session, day_bars, ts, close, known_session, known_close, known_ts, out, out_ts
-):
+def _write_previous_closes(segments, day_bars, regular, session, ts, close, memory, previous_close, previous_ts):
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        at, price, when = known_session[row], known_close[row], known_ts[row]
+        day, price, when = memory.session[row], memory.close[row], memory.ts[row]
         for i in range(first, end):
             if i == revisable:
-                known_session[row], known_close[row], known_ts[row] = at, price, when
+                memory.session[row], memory.close[row], memory.ts[row] = day, price, when
             if not regular[i]:
                 continue
-            if price > 0.0 and (day_bars[s] or session[i] > at):
-                out[i], out_ts[i] = price, when
-            at, price, when = session[i], close[i], ts[i]
+            if price > 0.0 and (day_bars[s] or session[i] > day):
+                previous_close[i], previous_ts[i] = price, when
+            day, price, when = session[i], close[i], ts[i]
         if revisable == end:
-            known_session[row], known_close[row], known_ts[row] = at, price, when
+            memory.session[row], memory.close[row], memory.ts[row] = day, price, when

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import numpy as np
-from msgspec import Struct
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.rules.bar_rule import VOLATILITY, Fired, Firing, pick, times_limit
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, LiteralRule, Structural, times_limit
 from include.surveillance.detection.scan import Scan
 
 
-class VolatilitySpike(Struct, frozen=True):
+class LiteralVolatilitySpike(LiteralRule, frozen=True):
     """The standard deviation of the last 20 one-bar log returns is above the 95th percentile of its earlier values.
 
     A log return is ln(close / previous close) over bars that exist, over session borders. The standard deviation
@@ -36,34 +35,40 @@ class VolatilitySpike(Struct, frozen=True):
         multiple: times the percentile that is tolerated; 1 is the rule as written above.
     """
 
-    name: ClassVar[str] = "volatility_spike"
-    form: ClassVar[str] = "literal"
-    version: ClassVar[int] = 1
+    name = "volatility_spike"
+    version = 1
+    threshold = "multiple"
+    reported = ("log_return", "return_std", "return_std_p95")
 
-    window: int = 20
-    percentile: float = 95.0
-    minimum_history: int = 100
+    window: Structural[int] = 20
+    percentile: Structural[float] = 95.0
+    minimum_history: Structural[int] = 100
     multiple: float = 1.0
 
     def measure(self, scan: Scan) -> None:
-        returns, deviation = scan.blank("log_return"), scan.blank("return_std")
+        returns, deviation = scan.unset_measure("log_return"), scan.unset_measure("return_std")
         windows.log_returns(scan.close, scan.segments, returns)
         windows.deviations(returns, scan.segments, self.window, deviation)
-        if scan.session_reset:
-            windows.forget_across(scan.positions.date, scan.segments, self.window, deviation)
+        scan.reset_windows(self.window, deviation)
         # The percentile's history goes on when windows restart.
-        scan.measures["return_std_p95"] = scan.percentile(scan, deviation, self.percentile, self.minimum_history)
+        scan.measures["return_std_p95"] = scan.history.percentile(
+            deviation, scan.segments, self.percentile, self.minimum_history
+        )
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         deviation, percentile = scan.measures["return_std"], scan.measures["return_std_p95"]
-        multiple = scan.limit(self.form, self.name, "multiple")
+        multiple = limits("multiple")
         index = np.flatnonzero(deviation > multiple * percentile)
         value, base = deviation[index], percentile[index]
-        limit = pick(multiple, index) * base
-        yield Fired(VOLATILITY, index, value, limit, base, times_limit(value, limit))
+        limit = multiple[index] * base
+        yield Fired(index, value, limit, base, times_limit(value, limit))
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return evaluation.measures["return_std"] / evaluation.measures["return_std_p95"]
 
     def sentence(self, firing: Firing) -> str:
-        times = "" if firing.threshold == firing.baseline else f"{firing.threshold / firing.baseline:.3g} times "
+        multiple = firing.limits("multiple")
+        times = "" if multiple == 1 else f"{multiple:.3g} times "
         return (
             f"{firing.symbol} moved by {wording.percent(firing.value, 3)} per bar (standard deviation of the last "
             f"{self.window} returns) {wording.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than "

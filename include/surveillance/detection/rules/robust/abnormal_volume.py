@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import nan
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.bar_rule import VOLUME, Fired, Firing, pick
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, times_limit
 from include.surveillance.detection.scan import Scan
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS
 
 WINDOW_MS = 5 * MINUTE_MS
 HALF_LIFE_MS = 40 * MINUTE_MS  # of the day's level
@@ -23,18 +23,39 @@ CARRY_DAYS = 4  # back, at most: over a long weekend
 CLIP = 0.5  # how far one bar may pull the day's level: a burst must not become the day's level while it lasts
 LEAST_SCALE = 0.35  # below, a burst of three times would be many z, and so would be every fund rebalancing
 
-MEMORY = {
-    "volume_sum": "f8",
-    "volume_weight": "f8",
-    "volume_start": "f8",
-    "volume_at": "i8",
-    "volume_session": "i4",
-}
-"""What is remembered of each series, zero for nothing yet: the day's level as a weighted sum and its weight, where it
-started, the bar up to which it counts, and its session."""
+
+class VolumeMemory(NamedTuple):
+    """What is remembered of each series, zero for nothing yet.
+
+    Attributes:
+        total, weight: the day's level as a weighted sum, and its weight.
+        start: the level with which the day started.
+        last_ts: start of the bar up to which the level counts.
+        session: the day, as in ``Positions``.
+    """
+
+    total: np.ndarray
+    weight: np.ndarray
+    start: np.ndarray
+    last_ts: np.ndarray
+    session: np.ndarray
 
 
-class AbnormalVolume(Struct, frozen=True):
+class VolumeBars(NamedTuple):
+    """What is measured, per bar; ``slot`` is -1 outside the regular session, ``profile`` -1 for none.
+
+    ``volume`` is in the shares of the bar's profile; the other fields are those of ``Positions`` and ``Scan``.
+    """
+
+    ts: np.ndarray
+    session: np.ndarray
+    regular: np.ndarray
+    slot: np.ndarray
+    volume: np.ndarray
+    profile: np.ndarray
+
+
+class RobustAbnormalVolume(RobustRule, frozen=True):
     """The last five minutes traded far more shares than is usual at this time of day, on a day like this.
 
     x is ln(1 + shares of the last five minutes), the bar's own included; bars longer than that stand for themselves.
@@ -62,48 +83,59 @@ class AbnormalVolume(Struct, frozen=True):
         turnover_floor: dollars that the five minutes must trade to matter.
     """
 
-    name: ClassVar[str] = "abnormal_volume"
-    form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 1
-    window: ClassVar[int] = 5
+    name = "abnormal_volume"
+    version = 1
+    threshold = "z"
+    reported = ("rvol", "volume_z")
+    memory: ClassVar[dict[str, str]] = {
+        "volume_sum": "f8",
+        "volume_weight": "f8",
+        "volume_start": "f8",
+        "volume_at": "i8",
+        "volume_session": "i4",
+    }
 
     z: float = 4.0
     rvol: float = 3.0
     turnover_floor: float = 10_000.0
 
-    def applies(self, scan: Scan) -> np.ndarray:
-        return scan.profile >= 0
+    @property
+    def window(self) -> int:
+        return WINDOW_MS // MINUTE_MS
 
     def measure(self, scan: Scan) -> None:
-        positions, profiles = scan.positions, scan.profiles
-        shares = scan.shares_of_profile()
+        positions, shares = scan.positions, scan.shares_of_profile()
         volume = scan.bars.volume if shares is None else scan.bars.volume * shares
-        recent = scan.new("recent_volume")
-        measure(
-            (scan.bars.ts, positions.session, positions.regular, positions.slot, volume, scan.profile),
-            (profiles.volume_level, profiles.volume_scale),
+        recent = scan.new_measure("recent_volume")
+        measure_volume(
+            VolumeBars(scan.bars.ts, positions.session, positions.regular, positions.slot, volume, scan.profile),
+            scan.profiles.volume_level,
+            scan.profiles.volume_scale,
             scan.segments,
             scan.span,
-            tuple(scan.memory[name] for name in MEMORY),
-            (recent, scan.new("rvol"), scan.new("volume_z")),
+            VolumeMemory(*scan.remembered(self.memory)),
+            recent,
+            scan.new_measure("rvol"),
+            scan.new_measure("volume_z"),
         )
         if shares is not None:
             recent /= shares
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        limit, least_rvol, floor = (scan.limit(self.form, self.name, name) for name in ("z", "rvol", "turnover_floor"))
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        limit, least_rvol, floor = (limits(name) for name in ("z", "rvol", "turnover_floor"))
         z, rvol, recent = (scan.measures[name] for name in ("volume_z", "rvol", "recent_volume"))
         index = np.flatnonzero((z > limit) & (rvol > least_rvol) & (recent * scan.bars.close > floor))
-        z, rvol, recent, limit = z[index], rvol[index], recent[index], pick(limit, index)
+        z, rvol, recent, limit = z[index], rvol[index], recent[index], limit[index]
         scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.positions.slot[index]], LEAST_SCALE)
         expected = np.log1p(recent) - z * scale
-        threshold = np.maximum(
-            np.expm1(expected + limit * scale), pick(least_rvol, index) * (1.0 + recent) / rvol - 1.0
-        )
-        yield Fired(VOLUME, index, recent, threshold, np.expm1(expected), z / limit)
+        threshold = np.maximum(np.expm1(expected + limit * scale), least_rvol[index] * (1.0 + recent) / rvol - 1.0)
+        yield Fired(index, recent, threshold, np.expm1(expected), times_limit(z, limit))
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return evaluation.measures["volume_z"]
 
     def sentence(self, firing: Firing) -> str:
-        rvol, z = firing.at("rvol"), firing.at("volume_z")
+        rvol, z = firing.measured("rvol"), firing.measured("volume_z")
         during = wording.during(firing.timespan, firing.ts_ms, firing.session_date)
         if firing.timespan == "minute":
             during = f"in the five minutes to {wording.clock(firing.ts_ms + MINUTE_MS)}"
@@ -126,54 +158,49 @@ def recent_volume(ts, session, regular, volume, lo, i):
 
 
 @njit(cache=True)
-def measure(bars, table, segments, span, memory, out):
-    """Recent shares, RVOL and z of the bars that are evaluated.
+def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
+    """Measure recent shares, RVOL and z of the bars that are evaluated.
 
     Args:
-        bars: (ts, session, regular, slot, volume, profile), one per bar, sorted by series and time; ``slot`` -1 outside
-            the regular session, ``profile`` -1 for none, ``volume`` in the shares of the profile.
-        table: (level, scale), each [profile, slot].
-        segments: see ``scan.Segments``.
-        span: length of each segment's bars in ms.
-        memory: the arrays of ``MEMORY``, in its order, as of ``evaluate_from``; afterwards as of ``revisable_from``.
-        out: (recent shares, RVOL, z), one per bar; written, NaN where not applicable.
+        bars: VolumeBars, sorted by series and time.
+        level, scale: usual x and S, [profile, slot].
+        segments, span: ``Segments`` of the bars, and the length of each one's bars in ms.
+        memory: VolumeMemory as of ``evaluate_from``; afterwards as of ``revisable_from``.
+        recent, rvol, z: written per bar that is evaluated; NaN where not applicable.
     """
-    ts, session, regular, slot, volume, profile = bars
-    level, scale = table
-    mem_sum, mem_weight, mem_start, mem_at, mem_session = memory
-    recent, rvol, z = out
+    ts, session, regular = bars.ts, bars.session, bars.regular
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
         usual_fade = 0.5 ** (span[s] / HALF_LIFE_MS)
-        total, weight, start = mem_sum[row], mem_weight[row], mem_start[row]
-        at, of = mem_at[row], mem_session[row]
+        total, weight, start = memory.total[row], memory.weight[row], memory.start[row]
+        last_ts, day = memory.last_ts[row], memory.session[row]
         for i in range(first, end):
             if i == revisable:
-                mem_sum[row], mem_weight[row], mem_start[row] = total, weight, start
-                mem_at[row], mem_session[row] = at, of
+                memory.total[row], memory.weight[row], memory.start[row] = total, weight, start
+                memory.last_ts[row], memory.session[row] = last_ts, day
             recent[i], rvol[i], z[i] = nan, nan, nan
-            p, slot_here = profile[i], slot[i]
-            if p < 0 or slot_here < 0 or not regular[i]:
+            p, slot = bars.profile[i], bars.slot[i]
+            if p < 0 or slot < 0 or not regular[i]:
                 continue
-            if session[i] != of:
+            if session[i] != day:
                 # Zeros, before the first session: no level, long ago.
                 before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-                start = CARRY * before if session[i] - of <= CARRY_DAYS else 0.0
-                total, weight, of = 0.0, 0.0, session[i]
+                start = CARRY * before if session[i] - day <= CARRY_DAYS else 0.0
+                total, weight, day = 0.0, 0.0, session[i]
             else:
-                since = ts[i] - at
+                since = ts[i] - last_ts
                 fade = usual_fade if since == span[s] else 0.5 ** (since / HALF_LIFE_MS)
                 total, weight = total * fade, weight * fade
-            at = ts[i]
-            shares = recent_volume(ts, session, regular, volume, segments.start[s], i)
-            above = np.log1p(shares) - level[p, slot_here]
+            last_ts = ts[i]
+            shares = recent_volume(ts, session, regular, bars.volume, segments.start[s], i)
+            above = np.log1p(shares) - level[p, slot]
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
             recent[i] = shares
             rvol[i] = np.exp(above)
-            z[i] = (above - today) / max(scale[p, slot_here], LEAST_SCALE)
+            z[i] = (above - today) / max(scale[p, slot], LEAST_SCALE)
             total += span[s] * min(max(above, today - CLIP), today + CLIP)
             weight += span[s]
         if revisable >= end:
-            mem_sum[row], mem_weight[row], mem_start[row] = total, weight, start
-            mem_at[row], mem_session[row] = at, of
+            memory.total[row], memory.weight[row], memory.start[row] = total, weight, start
+            memory.last_ts[row], memory.session[row] = last_ts, day

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from math import exp
-from typing import ClassVar
 
-from msgspec import Struct
-
-from include.surveillance.detection.rules.news_view import NewsView
+from include.surveillance.detection.rules.news_view import NewsRule, NewsView
 from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Verdict
-from include.surveillance.records import SPAN_MS
-from include.surveillance.sessions import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 
-class NewsImpact(Struct, frozen=True):
+class RobustNewsImpact(NewsRule, frozen=True):
     """A negative article lies from 2 minutes after to 15 minutes before abnormal volume, and weighs enough.
 
     Weight = e^(-distance / 10 minutes) x relevance x novelty x how far abnormal_volume is beyond its limit. Relevance
@@ -37,9 +33,7 @@ class NewsImpact(Struct, frozen=True):
         minimum: weight that is tolerated.
     """
 
-    name: ClassVar[str] = "news_impact"
-    form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 2  # as the literal form: an alert may change its form, not its id
+    form = "robust"
 
     before_minutes: float = 2.0
     after_minutes: float = 15.0
@@ -52,10 +46,12 @@ class NewsImpact(Struct, frozen=True):
         apart = view.apart_ms / MINUTE_MS
         if not -self.before_minutes < apart < self.after_minutes:
             return None
-        near, article = exp(-abs(apart) / self.decay_minutes), view.article
+        near = exp(-abs(apart) / self.decay_minutes) if self.decay_minutes else float(apart == 0)
+        article = view.article
         # How far volume is beyond its limit must not outweigh an article about somebody else.
         weight = near * article.relevance * article.novel * min(view.bar.exceedance, 5.0)
         if not weight > self.minimum:
             return None
         why = f" (weight {weight:.2f}, relevance {article.relevance:.2f})"
-        return view.finding(self, weight, self.minimum, min(weight / self.minimum, 5.0), why)
+        exceedance = min(weight / self.minimum, 5.0) if self.minimum else 5.0
+        return view.finding(self, weight, self.minimum, exceedance, why)

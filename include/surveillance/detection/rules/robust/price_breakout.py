@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.rules.bar_rule import BREAKOUT_DOWN, BREAKOUT_UP, Fired, Firing
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, RobustRule, Structural
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
 
 
-class PriceBreakout(Struct, frozen=True):
+class BreakoutMemory(NamedTuple):
+    """The session of each series, and the price to come back to before the next firing; 0 when the rule is armed."""
+
+    session: np.ndarray
+    rearm_up: np.ndarray
+    rearm_down: np.ndarray
+
+
+class RobustPriceBreakout(RobustRule, frozen=True):
     """The first close beyond the range of the 20 previous bars by a buffer, on lively volume.
 
     The range is the highest high and the lowest low of the 20 previous present bars. The buffer is a multiple of the
@@ -41,10 +49,12 @@ class PriceBreakout(Struct, frozen=True):
         window: bars in the average true range.
     """
 
-    name: ClassVar[str] = "price_breakout"
-    form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 1
-    MEMORY: ClassVar[dict[str, str]] = {
+    name = "price_breakout"
+    version = 1
+    directions = ("up", "down")
+    threshold = "buffer"
+    reported = ("breakout_atr",)
+    memory: ClassVar[dict[str, str]] = {
         "breakout_session": "int32",
         "breakout_rearm_up": "float64",
         "breakout_rearm_down": "float64",
@@ -52,67 +62,67 @@ class PriceBreakout(Struct, frozen=True):
 
     buffer: float = 1.0
     minimum_rvol: float = 1.5
-    rearm: float = 0.5
-    window: int = 14
+    rearm: Structural[float] = 0.5
+    window: Structural[int] = 14
 
-    def applies(self, scan: Scan) -> np.ndarray:
-        return scan.profile >= 0
+    @property
+    def context(self) -> int:
+        return self.window + 1  # a true range also needs the close before it
 
     def measure(self, scan: Scan) -> None:
-        atr, distance = scan.new("atr"), scan.new("breakout_atr")
+        atr, distance = scan.new_measure("atr", "price"), scan.new_measure("breakout_atr")
         windows.true_ranges_before(scan.high, scan.low, scan.close, scan.segments, self.window, atr)
         np.maximum(atr, 1e-4 * scan.close, out=atr)
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
         above, below = (scan.close - highest) / atr, (scan.close - lowest) / atr
         distance[:] = np.where(above > 0, above, np.where(below < 0, below, 0.0 * above))
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        segments, distance, atr = scan.segments, scan.measures["breakout_atr"], scan.measures["atr"]
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        distance, atr = scan.measures["breakout_atr"], scan.measures["atr"]
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
-        buffer = np.broadcast_to(scan.limit(self.form, self.name, "buffer"), len(scan))
-        lively = scan.measures["rvol"] >= scan.limit(self.form, self.name, "minimum_rvol")
+        buffer, lively = limits("buffer"), scan.measures["rvol"] >= limits("minimum_rvol")
         # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
         opening = np.diff(scan.positions.session, prepend=-1) != 0
-        lively &= ~opening | np.repeat(scan.span == DAY_MS, segments.end - segments.start)
+        lively &= ~opening | (scan.span == DAY_MS)[scan.bars.code]
         fired = np.zeros(len(scan), np.int8)
-        memory = [scan.memory[name] for name in self.MEMORY]
-        _events(
-            segments, scan.positions.session, scan.close, distance, lively, buffer,
-            highest - self.rearm * atr, lowest + self.rearm * atr, *memory, fired,
+        _mark_breakouts(
+            scan.segments, scan.positions.session, scan.close, distance, lively, buffer,
+            highest - self.rearm * atr, lowest + self.rearm * atr,
+            BreakoutMemory(*scan.remembered(self.memory)), fired,
         )  # fmt: skip
-        for kind, level, sign in ((BREAKOUT_UP, highest, 1), (BREAKOUT_DOWN, lowest, -1)):
+        for (direction, sign), level in zip(SIDES, (highest, lowest), strict=True):
             index = np.flatnonzero(fired == sign)
             close, base, range_ = (scan.prices_today(prices[index], index) for prices in (scan.close, level, atr))
             room, apart = buffer[index], np.abs(distance[index])
             with np.errstate(divide="ignore", invalid="ignore"):
                 exceedance = np.where(room > 0, np.minimum(apart / room, 4.0), 1.0 + apart)
-            yield Fired(kind, index, close, base + sign * room * range_, base, exceedance)
+            yield Fired(index, close, base + sign * room * range_, base, exceedance, direction)
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return np.abs(evaluation.measures["breakout_atr"])
 
     def sentence(self, firing: Firing) -> str:
         side = "above the highest high" if firing.direction == "up" else "below the lowest low"
         return (
             f"{firing.symbol} closed at {wording.price(firing.value)} "
             f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, "
-            f"{abs(firing.at('breakout_atr')):.1f} average ranges {side} of the 20 previous bars "
-            f"({wording.price(firing.baseline)}), on {firing.at('rvol'):.1f} times its usual volume."
+            f"{abs(firing.measured('breakout_atr')):.1f} average ranges {side} of the 20 previous bars "
+            f"({wording.price(firing.baseline)}), on {firing.measured('rvol'):.1f} times its usual volume."
         )
 
 
 @njit(cache=True)
-def _events(
-    segments, session, close, distance, lively, buffer, rearm_up, rearm_down,
-    known_session, known_up, known_down, fired,
-):  # fmt: skip
-    # A price to come back to, 0 when the rule is armed.
+def _mark_breakouts(segments, session, close, distance, lively, buffer, rearm_up, rearm_down, memory, fired):
+    """Write 1 into ``fired`` where the price leaves its range upwards, -1 downwards."""
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        of, up, down = known_session[row], known_up[row], known_down[row]
+        day, up, down = memory.session[row], memory.rearm_up[row], memory.rearm_down[row]
         for i in range(first, end):
             if i == revisable:
-                known_session[row], known_up[row], known_down[row] = of, up, down
-            if session[i] != of:
-                of, up, down = session[i], 0.0, 0.0
+                memory.session[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down
+            if session[i] != day:
+                day, up, down = session[i], 0.0, 0.0
             if up > 0.0 and close[i] <= up:
                 up = 0.0
             if down > 0.0 and close[i] >= down:
@@ -126,4 +136,4 @@ def _events(
                 fired[i] = -1
                 down = rearm_down[i]
         if revisable == end:
-            known_session[row], known_up[row], known_down[row] = of, up, down
+            memory.session[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
-from msgspec import Struct
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.bar_rule import GAP_DOWN, GAP_UP, Fired, Firing, pick
-from include.surveillance.detection.rules.literal.price_gap import previous_closes
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, RobustRule, times_limit
+from include.surveillance.detection.rules.literal.price_gap import GapMemory, write_previous_closes
 from include.surveillance.detection.scan import Scan
 
 
-class PriceGap(Struct, frozen=True):
+class RobustPriceGap(RobustRule, frozen=True):
     """The session opens further from the previous close than one usual day's range.
 
     abs(ln(open of the session's first regular bar / previous session's last regular close)) / usual range > 1, and
@@ -35,15 +35,13 @@ class PriceGap(Struct, frozen=True):
         minimum: absolute log gap below which no gap counts, as a fraction.
     """
 
-    name: ClassVar[str] = "price_gap"
-    form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 1
-    MEMORY: ClassVar[dict[str, str]] = {
-        "open_session": "int32",
-        "open_close": "float64",
-        "open_ts": "int64",
-    }
-    window: ClassVar[int] = 0
+    name = "price_gap"
+    version = 1
+    directions = ("up", "down")
+    threshold = "limit"
+    reported = ("gap_range",)
+    memory: ClassVar[dict[str, str]] = {"open_session": "int32", "open_close": "float64", "open_ts": "int64"}
+    rests_on = "session_ts"
 
     limit: float = 1.0
     minimum: float = 0.005
@@ -52,26 +50,29 @@ class PriceGap(Struct, frozen=True):
         return (scan.profile >= 0) & (scan.profiles.range_percent[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        previous, gaps = scan.new("session_close"), scan.new("gap_range")
-        sessions = scan.memory["open_session"]
-        before = sessions[scan.segments.state_row].copy()
-        memory = [scan.memory[name] for name in self.MEMORY]
-        previous_closes(scan, scan.positions.regular, scan.positions.session, memory, previous, scan.new("session_ts"))
+        previous, gaps = scan.new_measure("session_close", "price"), scan.new_measure("gap_range")
+        memory, positions = GapMemory(*scan.remembered(self.memory)), scan.positions
+        before = memory.session[scan.segments.state_row]
+        write_previous_closes(
+            scan, positions.regular, positions.session, memory, previous, scan.new_measure("session_ts")
+        )
         opening = np.flatnonzero(previous == previous)
         if len(opening):
             self._without_dividends(scan, opening, before, previous)
         usual = np.where(self.applies(scan)[opening], scan.profiles.range_percent[scan.profile[opening]], np.nan)
         gaps[opening] = np.log(scan.open[opening] / previous[opening]) / usual
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
-        gaps, limit = scan.measures["gap_range"], scan.limit(self.form, self.name, "limit")
-        least = scan.limit(self.form, self.name, "minimum")
-        far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= least
-        for kind, sign in ((GAP_UP, 1.0), (GAP_DOWN, -1.0)):
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        gaps, limit = scan.measures["gap_range"], limits("limit")
+        far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= limits("minimum")
+        for direction, sign in SIDES:
             index = np.flatnonzero((sign * gaps > limit) & far)
-            value, tolerated = np.abs(gaps[index]), pick(limit, index)
+            value, tolerated = np.abs(gaps[index]), limit[index]
             previous = scan.prices_today(scan.measures["session_close"][index], index)
-            yield Fired(kind, index, value, tolerated, previous, value / tolerated)
+            yield Fired(index, value, tolerated, previous, times_limit(value, tolerated), direction)
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return np.abs(evaluation.measures["gap_range"])
 
     def sentence(self, firing: Firing) -> str:
         opened = float(firing.scan.bars.open[firing.index])
@@ -93,6 +94,6 @@ class PriceGap(Struct, frozen=True):
             while last >= scan.segments.evaluate_from[s] and not regular[last]:
                 last -= 1
             after = session[last] if last >= scan.segments.evaluate_from[s] else before[s]
-            if cash := scan.dividend(s, int(after), int(session[i])):
+            if cash := scan.actions.dividend_between(scan.bars.keys[s][0], int(after), int(session[i])):
                 factor = 1.0 if scan.share_factor is None else scan.share_factor[i]
                 previous[i] -= cash * factor

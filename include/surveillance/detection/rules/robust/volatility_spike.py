@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from msgspec import Struct
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.rules.bar_rule import VOLATILITY, Fired, Firing, times_limit
+from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, Structural, times_limit
 from include.surveillance.detection.scan import Scan
 
 
-class VolatilitySpike(Struct, frozen=True):
+class SpikeMemory(NamedTuple):
+    """The session of each series, its bars in a row above the limit, and whether it is in a spell."""
+
+    session: np.ndarray
+    above: np.ndarray
+    on: np.ndarray
+
+
+class RobustVolatilitySpike(RobustRule, frozen=True):
     """For three bars in a row, returns spread wider than in 99.5 % of the symbol's earlier sessions' bars.
 
     Each one-bar log return is divided by its usual size at that time of day, so that the open and the close, which are
@@ -37,39 +45,40 @@ class VolatilitySpike(Struct, frozen=True):
         window: returns in the standard deviation.
     """
 
-    name: ClassVar[str] = "volatility_spike"
-    form: ClassVar[str] = "robust"
-    version: ClassVar[int] = 1
-    MEMORY: ClassVar[dict[str, str]] = {"spike_session": "int32", "spike_above": "int32", "spike_on": "bool"}
+    name = "volatility_spike"
+    version = 1
+    threshold = "multiple"
+    reported = ("volatility_ratio",)
+    memory: ClassVar[dict[str, str]] = {"spike_session": "int32", "spike_above": "int32", "spike_on": "bool"}
 
     multiple: float = 1.0
-    persistence: int = 3
-    window: int = 20
+    persistence: Structural[int] = 3
+    window: Structural[int] = 20
 
     def applies(self, scan: Scan) -> np.ndarray:
         return (scan.profile >= 0) & (scan.profiles.volatility_fire[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        deviation = scan.new("volatility")
+        deviation = scan.new_measure("volatility")
         usual_deviations(
-            scan.segments, scan.measures["log_return"], scan.positions.session, scan.positions.regular,
-            scan.positions.slot, scan.profile, scan.profiles.return_factor, self.window, deviation,
+            scan.segments, scan.measures["log_return"], scan.positions, scan.profile, scan.profiles.return_factor,
+            self.window, deviation,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore"):
             scan.measures["volatility_ratio"] = deviation / self._quantile(scan, "volatility_fire")
 
-    def judge(self, scan: Scan) -> Iterable[Fired]:
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         deviation = scan.measures["volatility"]
-        limit = scan.limit(self.form, self.name, "multiple") * self._quantile(scan, "volatility_fire")
+        limit = limits("multiple") * self._quantile(scan, "volatility_fire")
         on = np.zeros(len(scan), np.bool_)
-        memory = [scan.memory[name] for name in self.MEMORY]
-        _spells(
-            scan.segments, scan.positions.session, deviation, limit,
-            self._quantile(scan, "volatility_clear"), self.persistence, *memory, on,
-        )  # fmt: skip
+        clear, memory = self._quantile(scan, "volatility_clear"), SpikeMemory(*scan.remembered(self.memory))
+        _mark_spells(scan.segments, scan.positions.session, deviation, limit, clear, self.persistence, memory, on)
         index = np.flatnonzero(on)
         value, tolerated = deviation[index], limit[index]
-        yield Fired(VOLATILITY, index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
+        yield Fired(index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
+
+    def statistic(self, evaluation: Evaluation) -> np.ndarray:
+        return evaluation.measures["volatility_ratio"]
 
     def sentence(self, firing: Firing) -> str:
         return (
@@ -82,13 +91,14 @@ class VolatilitySpike(Struct, frozen=True):
     @staticmethod
     def _quantile(scan: Scan, name: str) -> np.ndarray:
         """Per bar; NaN where there is no profile or none above zero."""
-        of = getattr(scan.profiles, name)[scan.profile]
-        return np.where((scan.profile >= 0) & (of > 0), of, np.nan)
+        quantile = getattr(scan.profiles, name)[scan.profile]
+        return np.where((scan.profile >= 0) & (quantile > 0), quantile, np.nan)
 
 
 @njit(cache=True)
-def usual_deviations(segments, returns, session, regular, slot, profile, factor, window, out):
+def usual_deviations(segments, returns, positions, profile, factor, window, out):
     """Standard deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
+    session, regular, slot = positions.session, positions.regular, positions.slot
     scaled = np.empty(window)
     for s in range(len(segments.start)):
         for i in range(max(segments.evaluate_from[s], segments.start[s] + window), segments.end[s]):
@@ -107,20 +117,21 @@ def usual_deviations(segments, returns, session, regular, slot, profile, factor,
 
 
 @njit(cache=True)
-def _spells(segments, session, value, limit, clear, persistence, known_session, known_above, known_on, on):
+def _mark_spells(segments, session, deviation, limit, clear, persistence, memory, on):
+    """Write True into ``on`` where a bar belongs to a spell of volatility."""
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        of, above, burning = known_session[row], known_above[row], known_on[row]
+        day, above, burning = memory.session[row], memory.above[row], memory.on[row]
         for i in range(first, end):
             if i == revisable:
-                known_session[row], known_above[row], known_on[row] = of, above, burning
-            if session[i] != of:
-                of, above, burning = session[i], 0, False
-            if value[i] != value[i]:
+                memory.session[row], memory.above[row], memory.on[row] = day, above, burning
+            if session[i] != day:
+                day, above, burning = session[i], 0, False
+            if deviation[i] != deviation[i]:
                 continue
-            above = above + 1 if value[i] > limit[i] else 0
-            burning = value[i] >= clear[i] if burning else above >= persistence
+            above = above + 1 if deviation[i] > limit[i] else 0
+            burning = deviation[i] >= clear[i] if burning else above >= persistence
             on[i] = burning
         if revisable == end:
-            known_session[row], known_above[row], known_on[row] = of, above, burning
+            memory.session[row], memory.above[row], memory.on[row] = day, above, burning

@@ -1,0 +1,50 @@
+"""The values of all parameters: one number for each name, whoever it is for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+
+from include.surveillance.detection.rules.bar_rule import RuleForm
+from include.surveillance.detection.rules.registry import LiteralRules, RobustRules, bar_rules
+from include.surveillance.records import digest
+
+
+class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
+    """The rules with their parameters, and what all rules share.
+
+    Attributes:
+        robust: the rules that have a robust form, in that form.
+        alerting_form: which form raises alerts; ``rules`` in a parameters file.
+        cooldown_bars: a firing at most so many bars' time after the last one continues its episode.
+        session_reset: restart windows (not the percentile's history) each New York date.
+        market_breadth: share of the watched symbols above which alerts of one minute are one event of the market.
+        market_minimum: symbols that such an event needs at least.
+    """
+
+    robust: RobustRules = RobustRules()
+    alerting_form: RuleForm = msgspec.field(default="robust", name="rules")
+    cooldown_bars: int = 15
+    session_reset: bool = False
+    market_breadth: float = 0.05
+    market_minimum: int = 5
+
+    def in_form(self, form: RuleForm | None) -> LiteralRules | RobustRules:
+        """Return the rules in a form; None stands for the rules of the feed, which have one."""
+        return self.robust if form == "robust" else self
+
+    @cached_property
+    def version(self) -> str:
+        """Eight hex digits over all values."""
+        return digest(encode_value(self))
+
+    @cached_property
+    def context(self) -> int:
+        """Bars before the current one that the longest window needs."""
+        return max(rule.context for rules in (self, self.robust) for rule in bar_rules(rules).values())
+
+
+def encode_value(value: object) -> str:
+    """Write a value as JSON; equal values give equal text."""
+    return msgspec.json.encode(value, order="deterministic").decode()
