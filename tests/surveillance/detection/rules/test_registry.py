@@ -1,0 +1,102 @@
+"""The registry is consistent, and whatever else lists rules lists the same ones."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from include.polygon_simulator import anomalies
+from include.surveillance.alerts import market_events
+from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
+from include.surveillance.detection.rules.registry import (
+    BAR_RULES,
+    KINDS,
+    MEASURES,
+    MEMORY,
+    RULES,
+    LiteralRules,
+    RobustRules,
+)
+from include.surveillance.records import Metric
+from tests.paths import ROOT
+
+EVERY = [(form, name, rule) for form in FORMS for name, rule in BAR_RULES[form].items()]
+every_bar_rule = pytest.mark.parametrize(("form", "name", "rule"), EVERY, ids=[f"{f} {n}" for f, n, _ in EVERY])
+
+
+def test_a_field_is_named_as_its_rule():
+    for rules in (LiteralRules(), RobustRules()):
+        for name in rules.__struct_fields__:
+            assert getattr(rules, name).name == name
+
+
+@every_bar_rule
+def test_a_rule_of_bars_says_what_the_registry_needs(form, name, rule):
+    assert rule.form == form
+    assert rule.version >= 1
+    assert rule.threshold in set(rule.__struct_fields__) - structural_fields(type(rule))
+    assert rule.context >= rule.window
+    assert rule.directions == BAR_RULES["literal"][name].directions, "a kind is the same in both forms"
+
+
+def test_a_robust_form_has_a_literal_one_to_fall_back_on():
+    assert set(RobustRules.__struct_fields__) <= set(RULES)
+    assert set(BAR_RULES["robust"]) <= set(BAR_RULES["literal"])
+
+
+def test_both_forms_of_a_rule_raise_alerts_of_one_id():
+    for name in RobustRules.__struct_fields__:
+        assert getattr(RobustRules(), name).version == getattr(LiteralRules(), name).version
+
+
+def test_no_two_rules_write_the_same_memory_or_measure():
+    rules = [rule for _, _, rule in EVERY]
+    assert len(MEMORY) == sum(len(rule.memory) for rule in rules)
+    assert len(MEASURES) == len(set(MEASURES)) == sum(len(rule.reported) for rule in rules)
+
+
+def test_kinds_keep_their_numbers():
+    """The state's episodes are stored by kind."""
+    assert KINDS[:6] == (
+        ("abnormal_volume", ""),
+        ("volatility_spike", ""),
+        ("price_breakout", "up"),
+        ("price_breakout", "down"),
+        ("price_gap", "up"),
+        ("price_gap", "down"),
+    )
+
+
+def test_a_metric_has_a_field_for_every_measure_that_is_reported():
+    numbers = {name for name, kind in Metric.__annotations__.items() if kind == "float | None"}
+    assert set(MEASURES) == numbers - {"volume_ratio"}
+
+
+class TestWhoeverListsRules:
+    def test_the_page_of_alerts(self):
+        page = (ROOT / "include/orchestration/page/page.html").read_text()
+        select = re.search(r"<select[^>]*rule.*?</select>", page, flags=re.DOTALL)[0]
+        assert tuple(re.findall(r"<option>(\w+)</option>", select)) == (*RULES, market_events.RULE)
+
+    @pytest.mark.parametrize(
+        ("file", "model"), [("staging/_staging.yml", "stg_alerts"), ("marts/_marts.yml", "fact_alerts")]
+    )
+    def test_the_accepted_values_of_dbt(self, file, model):
+        models = yaml.safe_load((ROOT / "dbt_project/models" / file).read_text())["models"]
+        (columns,) = [one["columns"] for one in models if one["name"] == model]
+        (tests,) = [column["data_tests"] for column in columns if column["name"] == "rule"]
+        (values,) = [one["accepted_values"] for one in tests if "accepted_values" in one]
+        assert tuple(values.get("arguments", values)["values"]) == RULES
+
+    def test_the_simulator(self):
+        assert set(anomalies.MARKET_KINDS) <= set(RULES)
+        assert set(anomalies.LENGTH) == set(anomalies.MARKET_KINDS)
+
+    def test_the_comment_of_the_parameters_file(self):
+        text = (ROOT / "include/surveillance/parameters.yaml").read_text()
+        assert f"#   rule        {', '.join(RULES)}\n" in text
+
+    def test_the_pages_of_the_rules(self):
+        assert {page.stem for page in (ROOT / "docs/rules").glob("*.md")} - {"index"} == set(RULES)
