@@ -40,14 +40,14 @@ class Question(NamedTuple):
 
     def alone(self, payload: Payload, raw: bytes) -> list[Record]:
         """What becomes of one result."""
-        found = self.normalise(replace(payload, results=(raw,)))
-        return [record for record in found if not (isinstance(record, Reject) and record.raw == "" != raw)]
+        records = self.normalise(replace(payload, results=(raw,)))
+        return [record for record in records if not (isinstance(record, Reject) and record.raw == "" != raw)]
 
 
 def _bars(payload: Payload) -> list[Record]:
-    *found, watermark = normalise.bars(payload, source="live")
-    assert watermark.rejected == sum(isinstance(record, Reject) for record in found)
-    return found
+    *records, watermark = normalise.bars(payload, source="live")
+    assert watermark.rejected == sum(isinstance(record, Reject) for record in records)
+    return records
 
 
 QUESTIONS = {

@@ -1,4 +1,4 @@
-"""What ran live in a real Kafka against a replay of its log: the same alerts, and every difference is told."""
+"""What ran live in a real Kafka against a replay of its log: the same alerts, and every difference is named."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def ran(kafka, partition) -> list[Alert]:
     for start in range(0, len(minutes), 11):
         broker.publish(kafka, minutes[start : start + 11])
         detect(kafka, partition)
-    found = broker.read(kafka, {(broker.ALERTS, partition): None})
-    return [wire.decode(message.value) for message in found.messages]
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    return [wire.decode(message.value) for message in batch.messages]
 
 
 def test_a_replay_of_the_log_raises_what_ran_live(kafka, ran):
@@ -61,8 +61,8 @@ def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_repla
             broker.publish(kafka, [profile(effective_ms=minutes[start + 1].ts_ms)])
         broker.publish(kafka, minutes[start : start + 9])
         detect(kafka, partition)
-    found = broker.read(kafka, {(broker.ALERTS, partition): None})
-    alerts = [wire.decode(message.value) for message in found.messages]
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    alerts = [wire.decode(message.value) for message in batch.messages]
     assert {alert.form for alert in alerts} == {"literal", "robust"}
     assert len({alert.rule for alert in alerts if alert.form == "robust"}) > 1
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
@@ -72,8 +72,8 @@ def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, part
     broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
     detect(kafka, partition)
     assert compare(kafka) == (1, [])
-    found = broker.read(kafka, {(broker.ALERTS, partition): None})
-    grown = wire.decode(found.messages[-1].value)
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    grown = wire.decode(batch.messages[-1].value)
     assert (grown.status, grown.firings) == ("refired", 2)
     broker.publish(kafka, [replace(grown, value=1.0)])
     _, (different,) = compare(kafka)
@@ -84,8 +84,7 @@ def test_an_alert_that_only_one_has_and_a_field_that_differs_are_told(kafka, ran
     changed, *_ = ran
     forged = replace(changed, event_id="", episode_start_ms=1)
     broker.publish(kafka, [replace(changed, score=1.0), replace(forged, event_id=forged.identity())])
-    _, found = compare(kafka)
-    missing, different = found
+    _, (missing, different) = compare(kafka)
     assert missing.startswith(f"{forged.identity()}: live only")
     assert different.startswith(f"{changed.event_id}: opened score is 1.0 live")
 
@@ -94,6 +93,6 @@ def test_retracted_alerts_are_left_out(kafka, ran):
     withdrawn = replace(ran[-1], status="retracted")
     compared, _ = compare(kafka)
     broker.publish(kafka, [withdrawn])
-    without, found = compare(kafka)
+    without, different = compare(kafka)
     assert without == compared - 1
-    assert found == [f"{withdrawn.event_id}: replay only ({withdrawn.explanation})"]
+    assert different == [f"{withdrawn.event_id}: replay only ({withdrawn.explanation})"]

@@ -16,7 +16,7 @@ from include.surveillance.live import detector, intake
 from tests.failpoints import arm, is_armed
 from tests.integration.detecting import detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
-from tests.surveillance.live.partition_log import SESSIONS, bar, found, market, outputs, partition  # noqa: F401
+from tests.surveillance.live.partition_log import SESSIONS, bar, market, outputs, partition, read_values  # noqa: F401
 
 AFTER_COMMIT = "detect.committed"
 # Before these nothing has been sent; `make faults` visits the others too.
@@ -34,7 +34,7 @@ def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: s
     assert exit_code(detect, kafka, unique(), str(tmp_path)) == -signal.SIGKILL
     assert not is_armed(tmp_path, point)
     # The first batch is wholly there or not at all, whoever looks.
-    seen = len(found(kafka, partition, broker.METRICS))
+    seen = len(read_values(kafka, partition, broker.METRICS))
     assert seen == (60 if point == AFTER_COMMIT else 0)
 
     summary = detect_partition(kafka, partition, sessions=SESSIONS, limit=60)
@@ -62,8 +62,8 @@ def test_publishing_killed_and_repeated_has_one_effect(kafka, partition, tmp_pat
     assert summary.metrics == 150
     if point == "publish.stored":
         assert summary.duplicates + summary.late == 149 + 1 + 1  # bars, the article and the watermark
-    bars = {wire.decode(raw).event_id for raw in found(kafka, partition, broker.BARS) if b'"kind":"bar"' in raw}
-    metrics = [wire.decode(raw).bar_event_id for raw in found(kafka, partition, broker.METRICS)]
+    bars = {wire.decode(raw).event_id for raw in read_values(kafka, partition, broker.BARS) if b'"kind":"bar"' in raw}
+    metrics = [wire.decode(raw).bar_event_id for raw in read_values(kafka, partition, broker.METRICS)]
     assert sorted(metrics) == sorted(bars)
 
 

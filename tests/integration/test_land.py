@@ -88,8 +88,8 @@ def stored_offsets(connection, topic: str = broker.BARS) -> dict[int, int]:
 def ends(kafka, topic: str = broker.BARS) -> dict[int, int]:
     """The partitions' ends as a plain consumer sees them."""
     with Consumer({**kafka, "group.id": "ends", "isolation.level": "read_committed"}) as consumer:
-        places = (TopicPartition(topic, partition) for partition in range(PARTITIONS))
-        return {place.partition: consumer.get_watermark_offsets(place, timeout=10)[1] for place in places}
+        partitions = (TopicPartition(topic, partition) for partition in range(PARTITIONS))
+        return {it.partition: consumer.get_watermark_offsets(it, timeout=10)[1] for it in partitions}
 
 
 def as_json(records: list) -> list[dict]:
@@ -110,8 +110,8 @@ def test_bars_land_once_with_their_place_and_watermarks_do_not(kafka, connection
     assert (again.rows, again.batches) == (0, 0)
     assert first.offsets == again.offsets == stored_offsets(connection) == ends(kafka)
     assert rows(connection, "select distinct landed_at from raw.raw_bars") == [(now.replace(tzinfo=None),)]
-    places = "select kafka_partition, kafka_offset from raw.raw_bars where payload:symbol::varchar = %(symbol)s"
-    assert len(set(rows(connection, places, symbol=symbol))) == 30
+    origins = "select kafka_partition, kafka_offset from raw.raw_bars where payload:symbol::varchar = %(symbol)s"
+    assert len(set(rows(connection, origins, symbol=symbol))) == 30
 
 
 def test_each_topic_has_its_table(kafka, connection, symbol):
@@ -223,8 +223,8 @@ def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, sym
     published = bars(symbol, 30)
     broker.publish(kafka, published)
     arm(tmp_path, point)
-    place = (launcher.folder, launcher.port, database)
-    assert exit_code(land_and_die, kafka, broker.BARS, *place, str(tmp_path)) == -signal.SIGKILL
+    home = (launcher.folder, launcher.port, database)
+    assert exit_code(land_and_die, kafka, broker.BARS, *home, str(tmp_path)) == -signal.SIGKILL
     assert not is_armed(tmp_path, point)
     with closing(warehouse_at(database)) as fresh:
         stored = point == "land.committed"

@@ -20,7 +20,7 @@ from tests.conftest import JARS, free_port, service
 
 MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule"
 SPLIT = Split(symbol="ACME", execution_date="2026-01-02", split_from=1, split_to=2)
-PLACE = (broker.BASELINES, 0)
+POSITION = (broker.BASELINES, 0)
 
 
 def properties(port: int, controller: int, folder: Path, password: str) -> str:
@@ -76,12 +76,12 @@ def test_everything_works_with_the_right_login(secured):
     assert broker.publish(secured, [SPLIT]) == {broker.BASELINES: 1}
     with broker.transaction(secured, "secured", "group") as ongoing:
         ongoing.send_raw(broker.BASELINES, b"newest", key="k")
-        ongoing.add_offsets({PLACE: 1})
+        ongoing.add_offsets({POSITION: 1})
     with broker.transaction(secured, "secured", "group"):
         pass  # waits until the one before is visible
-    assert broker.last_value(secured, *PLACE) == b"newest"
-    assert broker.read(secured, {PLACE: None}).next_offsets == {PLACE: 3}
-    assert broker.lag(secured, "group", [PLACE]) == 2
+    assert broker.last_value(secured, *POSITION) == b"newest"
+    assert broker.read(secured, {POSITION: None}).next_offsets == {POSITION: 3}
+    assert broker.lag(secured, "group", [POSITION]) == 2
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_everything_works_with_the_right_login(secured):
 def test_a_refusal_is_one_sentence_and_its_reason_is_in_the_log(secured, monkeypatch, caplog, wrong, reason):
     monkeypatch.setattr("include.surveillance.broker.client.TIMEOUT_SECONDS", 1.5)
     with pytest.raises(BrokerError, match=r"does not answer .*login or TLS in connection kafka_default"):
-        broker.read(secured | wrong, {PLACE: None})
+        broker.read(secured | wrong, {POSITION: None})
     assert reason in caplog.text
     assert not leaks(caplog.text, [secured, wrong])
 
 
 def test_a_setting_that_does_not_exist_is_named(secured):
     with pytest.raises(BrokerError, match=r"sasl\.pasword"):
-        broker.read(secured | {"sasl.pasword": "x"}, {PLACE: None})
+        broker.read(secured | {"sasl.pasword": "x"}, {POSITION: None})
 
 
 def test_not_even_a_talking_client_says_the_password(secured, caplog):

@@ -97,15 +97,15 @@ def publishable(records: list) -> None:
 
 @given(texts(bars | good_bars), st.sampled_from(["minute", "5minute", "hour", "day"]))
 def test_every_bar_is_kept_rejected_or_still_growing(results, timespan):
-    *found, watermark = normalise.bars(payload(results, timespan), source="live")
-    kinds = Counter(type(record) for record in found)
+    *records, watermark = normalise.bars(payload(results, timespan), source="live")
+    kinds = Counter(type(record) for record in records)
     growing = len(results) - kinds[Bar] - kinds[Reject]
 
-    publishable([*found, watermark])
+    publishable([*records, watermark])
     assert isinstance(watermark, Watermark)
     assert (watermark.bars, watermark.rejected) == (kinds[Bar], kinds[Reject])
     assert 0 <= growing <= sum(can_grow(raw, timespan) for raw in results)
-    kept = [record for record in found if isinstance(record, Bar)]
+    kept = [record for record in records if isinstance(record, Bar)]
     assert [bar.ts_ms for bar in kept] == sorted({bar.ts_ms for bar in kept})
     for bar in kept:
         assert bar.close_ms <= END
@@ -123,16 +123,16 @@ def can_grow(raw: bytes, timespan: str) -> bool:
 @given(st.lists(good_bars, max_size=8, unique_by=lambda bar: bar["t"]))
 def test_good_bars_are_never_rejected(given_bars):
     inside = [bar for bar in given_bars if START <= bar["t"] < END]
-    found = normalise.bars(payload([json.dumps(bar).encode() for bar in inside]), source="live")
-    assert [bar.ts_ms for bar in found[:-1]] == sorted(bar["t"] for bar in inside)
-    assert [bar.open for bar in found[:-1]] == [bar["o"] for bar in sorted(inside, key=lambda bar: bar["t"])]
+    records = normalise.bars(payload([json.dumps(bar).encode() for bar in inside]), source="live")
+    assert [bar.ts_ms for bar in records[:-1]] == sorted(bar["t"] for bar in inside)
+    assert [bar.open for bar in records[:-1]] == [bar["o"] for bar in sorted(inside, key=lambda bar: bar["t"])]
 
 
 @given(texts(bars))
 def test_a_reject_carries_what_came(results):
-    found = normalise.bars(payload(results), source="live")
+    records = normalise.bars(payload(results), source="live")
     unread = Counter(result.decode() for result in results if _decodes(result))
-    rejected = Counter(record.raw for record in found if isinstance(record, Reject) and record.encoding == "utf-8")
+    rejected = Counter(record.raw for record in records if isinstance(record, Reject) and record.encoding == "utf-8")
     assert rejected <= unread
 
 
@@ -170,18 +170,18 @@ def test_a_bar_read_as_a_whole_is_the_bar_read_field_by_field(odd, good):
 )
 def test_a_snapshot_tells_of_each_watched_symbol_what_came(results):
     given_ms = START + 5 * MINUTE
-    found = normalise.snapshot(payload(results), ["AAPL", "MSFT"], given_ms, given_ms + MINUTE, source="live")
-    publishable(found)
-    *records, apple, microsoft = found
+    records = normalise.snapshot(payload(results), ["AAPL", "MSFT"], given_ms, given_ms + MINUTE, source="live")
+    publishable(records)
+    *before, apple, microsoft = records
     assert [(mark.symbol, mark.as_of_ms) for mark in (apple, microsoft)] == [
         ("AAPL", given_ms + MINUTE),
         ("MSFT", given_ms + MINUTE),
     ]
-    kept = [record for record in records if isinstance(record, Bar)]
+    kept = [record for record in before if isinstance(record, Bar)]
     assert {bar.ts_ms for bar in kept} <= {given_ms}
     for mark in (apple, microsoft):
         assert mark.bars == sum(bar.symbol == mark.symbol for bar in kept) <= 1
-        assert mark.rejected == sum(isinstance(r, Reject) and r.symbol == mark.symbol for r in records)
+        assert mark.rejected == sum(isinstance(r, Reject) and r.symbol == mark.symbol for r in before)
 
 
 def _decodes(raw: bytes) -> bool:
@@ -194,16 +194,16 @@ def _decodes(raw: bytes) -> bool:
 
 @given(articles | garbage)
 def test_a_watched_article_is_an_item_for_each_ticker_or_a_reject(article):
-    found = normalise.news(payload([json.dumps(article).encode()], polled_ms=2**50), ["AAPL", "MSFT"], source="live")
-    publishable(found)
-    items = [record.symbol for record in found if isinstance(record, NewsItem)]
+    records = normalise.news(payload([json.dumps(article).encode()], polled_ms=2**50), ["AAPL", "MSFT"], source="live")
+    publishable(records)
+    items = [record.symbol for record in records if isinstance(record, NewsItem)]
     named = article.get("tickers") if isinstance(article, dict) else None
     if not isinstance(named, list) or not all(isinstance(ticker, str) for ticker in named):
-        assert [type(record) for record in found] == [Reject]
+        assert [type(record) for record in records] == [Reject]
     elif watched := {"AAPL", "MSFT"} & set(named):
-        assert sorted(items) == sorted(watched) or [type(record) for record in found] == [Reject]
+        assert sorted(items) == sorted(watched) or [type(record) for record in records] == [Reject]
     else:
-        assert found == []
+        assert records == []
 
 
 @given(texts(articles))
@@ -216,16 +216,16 @@ def test_articles_do_not_disturb_each_other(results):
 
 @given(texts(instruments))
 def test_an_instrument_asked_for_is_found_or_named_as_missing(results):
-    found = normalise.instruments(payload(results))
-    publishable(found)
-    known = any(isinstance(record, Instrument) for record in found)
-    missing = [record for record in found if isinstance(record, Reject) and record.reason == "unknown ticker"]
+    records = normalise.instruments(payload(results))
+    publishable(records)
+    known = any(isinstance(record, Instrument) for record in records)
+    missing = [record for record in records if isinstance(record, Reject) and record.reason == "unknown ticker"]
     assert known != bool(missing)
 
 
 @given(texts(splits))
 def test_every_split_is_a_record_or_a_reject(results):
-    found = normalise.splits(payload(results))
-    publishable(found)
-    assert len(found) == len(results)
-    assert all(isinstance(record, Split | Reject) for record in found)
+    records = normalise.splits(payload(results))
+    publishable(records)
+    assert len(records) == len(results)
+    assert all(isinstance(record, Split | Reject) for record in records)

@@ -11,12 +11,12 @@ from include.surveillance.timespans import MINUTE_MS
 XNYS = Sessions()
 EARLIEST, LATEST = 1_000_000_000_000, 1_780_000_000_000  # 2001 to 2026
 
-moments = st.integers(EARLIEST, LATEST)
+times = st.integers(EARLIEST, LATEST)
 spans = st.integers(0, 30 * 86_400_000)
 shifts = st.integers(-10_000, 3_000_000).map(lambda minutes: minutes * MINUTE_MS)
 
 
-@given(moments, spans, spans)
+@given(times, spans, spans)
 def test_session_minutes_add_up(start, first, second):
     middle, end = start + first, start + first + second
     whole = XNYS.minutes_between(start, end)
@@ -24,13 +24,13 @@ def test_session_minutes_add_up(start, first, second):
     assert 0 <= whole <= (end - start) / MINUTE_MS
 
 
-@given(moments)
+@given(times)
 def test_a_minute_counts_exactly_when_it_is_regular(moment):
     start = moment // MINUTE_MS * MINUTE_MS
     assert XNYS.minutes_between(start, start + MINUTE_MS) == (XNYS.phase(start) == "regular")
 
 
-@given(moments)
+@given(times)
 def test_sessions_follow_each_other_without_overlap(moment):
     before, after = XNYS.at_or_before(moment), XNYS.following(moment)
     assert before.open_ms <= moment < after.open_ms
@@ -40,14 +40,14 @@ def test_sessions_follow_each_other_without_overlap(moment):
     assert XNYS.recent(1, moment) == [before]
 
 
-@given(moments)
+@given(times)
 def test_a_moment_belongs_to_the_session_around_it_or_next_to_it(moment):
     before, after = XNYS.at_or_before(moment), XNYS.following(moment)
     expected = {"pre": after.date}.get(XNYS.phase(moment), before.date)
     assert XNYS.session_date(moment) == expected
 
 
-@given(moments, shifts, spans)
+@given(times, shifts, spans)
 def test_a_shift_moves_everything_and_changes_nothing_else(moment, shift, span):
     moved = Sessions("XNYS", shift)
     assert moved.phase(moment + shift) == XNYS.phase(moment)

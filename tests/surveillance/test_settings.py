@@ -38,9 +38,9 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "MARTS_EVERY_MINUTES": "5",
     }
     settings = Settings.from_env(given)
-    found = as_variables(settings)
-    assert found == {**given, "POLL_TIMESPANS": "('minute', 'day')"}
-    assert not found.items() & as_variables(Settings()).items()
+    variables = as_variables(settings)
+    assert variables == {**given, "POLL_TIMESPANS": "('minute', 'day')"}
+    assert not variables.items() & as_variables(Settings()).items()
 
 
 def test_the_example_shows_the_defaults():

@@ -47,14 +47,14 @@ def test_columns_are_objected_to_as_records_are(rows):
             close=close,
             volume=volume,
             vwap=vwap,
-            revision="any",
+            revision="0123abcd",
         )
         expected.append(objection(bar))
         shares = nan if volume.is_nan() else float(volume)
         columns.append((timespan in SPAN_MS, float(ts_ms), open_, high, low, close, shares, vwap))
     known, *numbers = (np.array(column) for column in zip(*columns, strict=True))
-    found = objections(known, *numbers)
-    assert [OBJECTIONS[number - 1] if number else None for number in found] == expected
+    given = objections(known, *numbers)
+    assert [OBJECTIONS[number - 1] if number else None for number in given] == expected
 
 
 GOOD_BAR = {"symbol": "A", "timespan": "minute", "ts_ms": OPEN, "open": 2, "high": 3, "low": 1, "close": 2}

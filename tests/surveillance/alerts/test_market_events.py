@@ -110,8 +110,8 @@ def test_what_an_event_covers_is_inhibited_and_the_rest_is_not():
     events = find_market_events(alerts, 10)
     market, *singles = group_alerts(alerts, events)
     assert (market.symbol, market.alerts, market.inhibited_by) == (MARKET, tuple(events), None)
-    told = [group for group in singles if not group.inhibited_by]
-    assert [(group.lead, len(group.alerts)) for group in told] == [(news, 2)]
+    standing = [group for group in singles if not group.inhibited_by]
+    assert [(group.lead, len(group.alerts)) for group in standing] == [(news, 2)]
     assert {group.inhibited_by for group in singles if group.symbol != "S1"} == {f"market event {events[0].event_id}"}
 
 
@@ -138,15 +138,15 @@ alerts = st.lists(
 
 
 @given(alerts, st.data())
-def test_any_order_gives_the_same_events_and_groups(found, data):
-    shuffled = data.draw(st.permutations(found))
-    events = find_market_events(found, 20, minimum=2)
+def test_any_order_gives_the_same_events_and_groups(drawn, data):
+    shuffled = data.draw(st.permutations(drawn))
+    events = find_market_events(drawn, 20, minimum=2)
     assert find_market_events(shuffled, 20, minimum=2) == events
-    groups = group_alerts(found, events)
+    groups = group_alerts(drawn, events)
     assert group_alerts(shuffled, events[::-1]) == groups
-    # Nothing is lost and nothing is told twice.
-    told = [one.event_id for group in groups for one in group.alerts]
-    assert sorted(told) == sorted({one.event_id for one in [*found, *events]})
+    # Nothing is lost and nothing comes twice.
+    named = [one.event_id for group in groups for one in group.alerts]
+    assert sorted(named) == sorted({one.event_id for one in [*drawn, *events]})
     assert all(group.lead in group.alerts for group in groups)
 
 

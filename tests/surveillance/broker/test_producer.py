@@ -1,4 +1,4 @@
-"""Publishing to a real Kafka: to the right partition, in order, and every loss is told."""
+"""Publishing to a real Kafka: to the right partition, in order, and every loss is an error."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_symbols_spread_as_the_java_client_would(kafka, topic):
     # murmur2("21") and friends are fixed by Kafka's own DefaultPartitioner tests.
     positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).next_offsets
     broker.publish(kafka, [bar(symbol) for symbol in ("21", "foobar")])
-    found = {m.key: m.partition for m in broker.read(kafka, positions).messages if m.key in ("21", "foobar")}
+    chosen = {m.key: m.partition for m in broker.read(kafka, positions).messages if m.key in ("21", "foobar")}
     hashes = {"21": -973932308, "foobar": -790332482}
-    assert found == {key: (value & 0x7FFFFFFF) % PARTITIONS for key, value in hashes.items()}
+    assert chosen == {key: (value & 0x7FFFFFFF) % PARTITIONS for key, value in hashes.items()}
 
 
 def test_a_record_that_kafka_refuses_names_topic_key_and_reason(kafka, unique):

@@ -42,9 +42,9 @@ def test_a_topic_of_an_older_version_gets_the_retention_of_this_one(kafka):
     assert broker.configure_topics(kafka) == [broker.METRICS]
     assert broker.configure_topics(kafka) == []
     topic = ConfigResource(ResourceType.TOPIC, broker.METRICS)
-    found = admin.describe_configs([topic])[topic].result()
-    assert found["retention.ms"].value == str(7 * 86_400_000)
-    assert found["segment.ms"].value == "7200000"  # an operator's own
+    config = admin.describe_configs([topic])[topic].result()
+    assert config["retention.ms"].value == str(7 * 86_400_000)
+    assert config["segment.ms"].value == "7200000"  # an operator's own
 
 
 def test_unreachable_kafka_is_one_clear_line(monkeypatch):

@@ -1,4 +1,4 @@
-"""Files of bars are the same bars as records, and every row that is none is told with its reason."""
+"""Files of bars are the same bars as records, and every row that is none is set aside with its reason."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def detect(kafka, partition: int, **options):
     return detect_partition(kafka, partition, sessions=SESSIONS, **options)
 
 
-def found(kafka, partition: int, topic: str) -> list[bytes]:
+def read_values(kafka, partition: int, topic: str) -> list[bytes]:
     settle(kafka, (topic, partition))
     return [message.value for message in broker.read(kafka, {(topic, partition): None}).messages]
 
@@ -94,7 +94,7 @@ def settle(kafka, position: tuple[str, int]) -> None:
 
 def outputs(kafka, partition: int) -> dict[str, list[bytes]]:
     """All that was published; alerts and metrics sorted, since a batch writes metrics before alerts."""
-    return {topic: sorted(found(kafka, partition, topic)) for topic in published()}
+    return {topic: sorted(read_values(kafka, partition, topic)) for topic in published()}
 
 
 def published() -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from tests.surveillance.detection.market import profile
 from tests.surveillance.live.partition_log import (
     bar,
     detect,
-    found,
     open_detector,
+    read_values,
 )
 from tests.surveillance.live.partition_log import partition as partition
 
@@ -20,7 +20,7 @@ def test_a_split_on_the_baselines_topic_takes_part(kafka, partition):
     broker.publish(kafka, [Split(symbol="NVDA", execution_date="2019-02-15", split_from=1, split_to=2)])
     broker.publish(kafka, [bar(1440, close=50.0)])
     detect(kafka, partition)
-    assert wire.decode(found(kafka, partition, broker.METRICS)[-1]).gap == 0.0
+    assert wire.decode(read_values(kafka, partition, broker.METRICS)[-1]).gap == 0.0
 
 
 def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, partition):
@@ -33,7 +33,7 @@ def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, 
     assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
     broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
     detect(kafka, partition)
-    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    alerts = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
     assert [(it.rule, it.form, it.profile_version) for it in alerts] == [("abnormal_volume", "robust", usual.version)]
 
 
@@ -46,5 +46,5 @@ def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, 
         broker.publish(kafka, [usual, profile(symbol="AMD", liquidity="thin")])
         broker.publish(kafka, [bar(20, 46_000)])
         assert resident.step()["alerts"] == 1
-    (alert,) = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    (alert,) = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
     assert (alert.rule, alert.form, alert.profile_version) == ("abnormal_volume", "robust", usual.version)

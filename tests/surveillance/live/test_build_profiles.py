@@ -1,4 +1,4 @@
-"""Profiles from a real log: built, published, found by detection, and old ones deleted."""
+"""Profiles from a real log: built, published, read by detection, and old ones deleted."""
 
 import time
 from datetime import UTC, datetime
@@ -39,8 +39,8 @@ def log(topics):
 
 
 def profiles(log):
-    _, found = background.read_background(log)
-    return sorted((p for p in found if p.symbol == SYMBOL), key=lambda p: p.effective_ms)
+    _, known = background.read_background(log)
+    return sorted((p for p in known if p.symbol == SYMBOL), key=lambda p: p.effective_ms)
 
 
 def build(log, effective_ms):
@@ -83,7 +83,7 @@ def test_small_reads_change_nothing(log, monkeypatch):
     whole = [build_profiles.read_bars(log, p, START) for p in range(PARTITIONS)]
     monkeypatch.setattr(build_profiles, "LIMIT", 777)
     for p, expected in enumerate(whole):
-        found = build_profiles.read_bars(log, p, START)
-        assert found.keys == expected.keys
-        assert (found.ts == expected.ts).all()
-        assert (found.code == expected.code).all()
+        read = build_profiles.read_bars(log, p, START)
+        assert read.keys == expected.keys
+        assert (read.ts == expected.ts).all()
+        assert (read.code == expected.code).all()

@@ -21,10 +21,10 @@ from tests.surveillance.live.partition_log import (
     article,
     bar,
     detect,
-    found,
     market,
     open_detector,
     outputs,
+    read_values,
     snapshot,
 )
 from tests.surveillance.live.partition_log import partition as partition
@@ -36,10 +36,10 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     assert (summary.records, summary.bars, summary.metrics) == (152, 150, 150)
     assert summary.to_offsets == {broker.BARS: 151, broker.NEWS: 1}
     assert not summary.rebuilt
-    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    alerts = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
     assert summary.alerts == len(alerts)
     assert {alert.rule for alert in alerts} >= {"abnormal_volume", "price_breakout", "news_impact", "feed_freshness"}
-    assert len(found(kafka, partition, broker.METRICS)) == 150
+    assert len(read_values(kafka, partition, broker.METRICS)) == 150
     assert broker.lag(kafka, detector.GROUP, positions_of(partition)) == 0
     assert detect(kafka, partition).records == 0
     arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--partitions", "1", "--no-follow", "--last", "100"]
@@ -68,7 +68,7 @@ def test_a_backlog_is_worked_off_in_steps(kafka, partition):
         steps.append(step)
         assert broker.lag(kafka, detector.GROUP, positions_of(partition)) == 152 - sum(it.records for it in steps)
     assert len(steps) >= 3
-    assert len({wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)}) == 150
+    assert len({wire.decode(raw).event_id for raw in read_values(kafka, partition, broker.METRICS)}) == 150
 
 
 def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exactly_once(kafka, partition, monkeypatch):
@@ -92,7 +92,7 @@ def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exac
     assert snapshot(kafka, partition) is None
     summary = detect(kafka, partition)
     assert (summary.metrics, summary.rebuilt) == (150, False)
-    metrics = [wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)]
+    metrics = [wire.decode(raw).event_id for raw in read_values(kafka, partition, broker.METRICS)]
     assert len(metrics) == len(set(metrics)) == 150
 
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_rejected_in_the_same_transaction(kafka, partitio
     broker.publish(kafka, [bar(2)])
     summary = detect(kafka, partition)
     assert (summary.records, summary.metrics, summary.rejected) == (5, 2, 3)
-    rejects = [wire.decode(raw) for raw in found(kafka, partition, broker.REJECTED)]
+    rejects = [wire.decode(raw) for raw in read_values(kafka, partition, broker.REJECTED)]
     assert [(it.reason, it.encoding) for it in rejects] == [
         ("not a surveillance record", "utf-8"),
         ("not a surveillance record", "base64"),
@@ -121,7 +121,7 @@ def test_a_correction_is_told_under_the_id_that_was(kafka, partition):
         broker.publish(kafka, [bar(20, volume)])
         summary = detect(kafka, partition)
         assert (summary.alerts, summary.late) == (1, 0 if volume == 9000 else 1)
-    alerts = [wire.decode(raw) for raw in found(kafka, partition, broker.ALERTS)]
+    alerts = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
     assert [(it.status, it.before_value) for it in alerts] == [
         ("fired", None),
         ("confirmed", 9000),
@@ -143,7 +143,7 @@ def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
     monkeypatch.setattr(broker.Transaction, "add_offsets", taken_over)
     with pytest.raises(BrokerError, match="taken over"):
         detect(kafka, partition)
-    assert len(found(kafka, partition, broker.METRICS)) == 150
+    assert len(read_values(kafka, partition, broker.METRICS)) == 150
 
 
 def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monkeypatch):
@@ -192,7 +192,7 @@ def test_a_detector_that_lost_its_partition_stores_nothing_and_is_of_no_more_use
             assert second.step()["bars"] == 149
         with pytest.raises(BrokerError, match="has failed before"):
             first.step()
-    metrics = [wire.decode(raw).event_id for raw in found(kafka, partition, broker.METRICS)]
+    metrics = [wire.decode(raw).event_id for raw in read_values(kafka, partition, broker.METRICS)]
     assert len(metrics) == len(set(metrics)) == 150
 
 
@@ -207,7 +207,7 @@ def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):
     stored = broker.read(kafka, {(broker.BARS, partition): None}).messages[-1]
     assert stored.value == wire.encode(burst)
     (alert,) = broker.read(kafka, {(broker.ALERTS, partition): None}, headers=True).messages
-    told = {name: int(value) for name, value in alert.headers.items() if name != "kind"}
+    stamps = {name: int(value) for name, value in alert.headers.items() if name != "kind"}
     assert alert.headers["kind"] == "alert"
-    assert (told["polled_ms"], told["appended_ms"]) == (burst.polled_ms, stored.timestamp_ms)
-    assert stored.timestamp_ms <= told["detected_ms"] <= alert.timestamp_ms
+    assert (stamps["polled_ms"], stamps["appended_ms"]) == (burst.polled_ms, stored.timestamp_ms)
+    assert stored.timestamp_ms <= stamps["detected_ms"] <= alert.timestamp_ms

@@ -19,8 +19,8 @@ from tests.surveillance.live.partition_log import (
     SESSIONS,
     bar,
     detect,
-    found,
     market,
+    read_values,
     snapshot,
 )
 from tests.surveillance.live.partition_log import partition as partition
@@ -35,7 +35,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
     expected = snapshot(kafka, partition)
     with broker.transaction(kafka, "intruder", "other") as transaction:
         transaction.send_raw(broker.DETECTOR_STATE, b"broken", key=str(partition), partition=partition)
-    alerts = found(kafka, partition, broker.ALERTS)
+    alerts = read_values(kafka, partition, broker.ALERTS)
     broker.publish(kafka, records[-3:])
     with caplog.at_level(logging.WARNING, restore_module.__name__):
         summary = detect(kafka, partition)
@@ -43,7 +43,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
     assert "rebuilt from the log" in caplog.text
     assert "unreadable detector snapshot" in caplog.text
     assert summary.metrics == 3 - 1
-    assert found(kafka, partition, broker.ALERTS)[: len(alerts)] == alerts
+    assert read_values(kafka, partition, broker.ALERTS)[: len(alerts)] == alerts
     assert expected is not None
     # The rebuilt state goes on as if nothing had happened.
     after = snapshot(kafka, partition)

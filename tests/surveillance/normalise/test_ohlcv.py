@@ -18,11 +18,11 @@ GOOD = {"t": START, "o": 10.5, "h": 11, "l": 10, "c": 10.25, "v": 1200, "vw": 10
 def reject(**changes) -> Reject:
     """The one reject that a bar with these changes becomes."""
     fields = {name: value for name, value in (GOOD | changes).items() if value is not ...}
-    found, watermark = normalise.bars(payload(fields), source="live")
-    assert isinstance(found, Reject)
-    assert (watermark.bars, watermark.rejected, watermark.reject_reasons) == (0, 1, (found.reason,))
-    assert json.loads(found.raw) == json.loads(json.dumps(fields))
-    return found
+    rejected, watermark = normalise.bars(payload(fields), source="live")
+    assert isinstance(rejected, Reject)
+    assert (watermark.bars, watermark.rejected, watermark.reject_reasons) == (0, 1, (rejected.reason,))
+    assert json.loads(rejected.raw) == json.loads(json.dumps(fields))
+    return rejected
 
 
 def market(*tickers: dict | bytes, **question) -> list[Bar | Reject | Watermark]:
@@ -86,23 +86,23 @@ def test_no_trade_in_the_minute_is_no_reject(ticker):
     ],
 )
 def test_an_unusable_minute_is_a_reject_of_its_symbol_alone(ticker, reason):
-    bar, found, apple, microsoft = market(ticker, newest("MSFT"))
-    assert (bar.symbol, found.symbol, found.reason) == ("MSFT", "AAPL", reason)
-    assert json.loads(found.raw) == ticker
+    bar, rejected, apple, microsoft = market(ticker, newest("MSFT"))
+    assert (bar.symbol, rejected.symbol, rejected.reason) == ("MSFT", "AAPL", reason)
+    assert json.loads(rejected.raw) == ticker
     assert (apple.bars, apple.rejected, apple.reject_reasons) == (0, 1, (reason,))
     assert (microsoft.bars, microsoft.rejected) == (1, 0)
 
 
 def test_a_ticker_that_comes_twice_counts_once():
-    bar, found, apple, _ = market(newest(), newest(c=10.5))
-    assert (bar.close, found.reason) == (10.5, "duplicate bar with other values")
+    bar, rejected, apple, _ = market(newest(), newest(c=10.5))
+    assert (bar.close, rejected.reason) == (10.5, "duplicate bar with other values")
     assert (apple.bars, apple.rejected) == (1, 1)
 
 
 @pytest.mark.parametrize(("raw", "reason"), [(b"{", "not JSON"), (b"[]", "no ticker"), (b'{"ticker": 5}', "no ticker")])
 def test_what_names_no_ticker_is_a_reject_of_nobody(raw, reason):
-    found, *watermarks = market(raw)
-    assert (found.symbol, found.reason, found.raw) == (None, reason, raw.decode())
+    rejected, *watermarks = market(raw)
+    assert (rejected.symbol, rejected.reason, rejected.raw) == (None, reason, raw.decode())
     assert [mark.rejected for mark in watermarks] == [0, 0]
 
 
@@ -137,9 +137,9 @@ def test_no_result_is_a_watermark_alone():
 
 def test_bars_come_in_time_order_and_the_watermark_last():
     late, early = GOOD | {"t": START + MINUTE}, GOOD
-    found = normalise.bars(payload(late, GOOD | {"h": 1}, early), source="live")
-    assert [type(record) for record in found] == [Bar, Bar, Reject, Watermark]
-    assert [record.ts_ms for record in found[:2]] == [START, START + MINUTE]
+    records = normalise.bars(payload(late, GOOD | {"h": 1}, early), source="live")
+    assert [type(record) for record in records] == [Bar, Bar, Reject, Watermark]
+    assert [record.ts_ms for record in records[:2]] == [START, START + MINUTE]
 
 
 def test_an_incomplete_bar_is_left_for_the_next_poll():
@@ -219,9 +219,9 @@ def test_an_unusable_bar_is_rejected_with_a_countable_reason(changes, reason):
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-Infinity"])
 def test_numbers_that_are_none_are_rejected(number):
     raw = json.dumps(GOOD).replace("10.25", number).encode()
-    found, _ = normalise.bars(payload(raw), source="live")
-    assert found.reason == "price not finite"
-    assert found.raw == raw.decode(), "as received"
+    rejected, _ = normalise.bars(payload(raw), source="live")
+    assert rejected.reason == "price not finite"
+    assert rejected.raw == raw.decode(), "as received"
 
 
 @pytest.mark.parametrize(
@@ -229,14 +229,14 @@ def test_numbers_that_are_none_are_rejected(number):
     [(b"[1]", "not an object"), (b"null", "not an object"), (b"{", "not JSON"), (b"[" * 10**5, "not JSON")],
 )
 def test_a_result_that_is_no_object_is_rejected(raw, reason):
-    found, _ = normalise.bars(payload(raw), source="live")
-    assert found.reason == reason
+    rejected, _ = normalise.bars(payload(raw), source="live")
+    assert rejected.reason == reason
 
 
 def test_bytes_that_are_no_text_travel_as_base64():
-    found, _ = normalise.bars(payload(b'{"t": "\xff"}'), source="live")
-    assert found.encoding == "base64"
-    assert base64.b64decode(found.raw) == b'{"t": "\xff"}'
+    rejected, _ = normalise.bars(payload(b'{"t": "\xff"}'), source="live")
+    assert rejected.encoding == "base64"
+    assert base64.b64decode(rejected.raw) == b'{"t": "\xff"}'
 
 
 def test_the_last_of_two_bars_with_one_start_counts():
@@ -254,10 +254,10 @@ def test_the_same_bar_twice_is_told_apart_from_a_contradiction():
 
 def test_a_future_stamp_is_measured_against_the_poll():
     far = GOOD | {"t": END + 60 * MINUTE}
-    (found, _) = normalise.bars(payload(far), source="live")
-    assert found.reason == "future stamp"
-    (found, _) = normalise.bars(payload(far, polled_ms=END + 86_400_000), source="live")
-    assert found.reason == "outside the asked range"
+    (rejected, _) = normalise.bars(payload(far), source="live")
+    assert rejected.reason == "future stamp"
+    (rejected, _) = normalise.bars(payload(far, polled_ms=END + 86_400_000), source="live")
+    assert rejected.reason == "outside the asked range"
 
 
 def test_a_longer_bar_that_holds_the_start_of_the_range_is_in_it():
@@ -289,7 +289,7 @@ def test_the_same_bar_polled_again_has_the_same_id_and_a_correction_another():
 @needs_recorded
 def test_recorded_day_bars_across_the_change_of_the_clock():
     asked = {"timespan": "day", "from_ms": 1_112_331_600_000, "to_ms": 1_112_760_000_000, "polled_ms": 2**41}
-    found = normalise.bars(
+    records = normalise.bars(
         recorded("v2_aggs_ticker_AAPL_range_1_day_2005-04-01_2005-04-04.json", **asked), source="live"
     )
-    assert [type(record) for record in found] == [Bar, Bar, Watermark]
+    assert [type(record) for record in records] == [Bar, Bar, Watermark]

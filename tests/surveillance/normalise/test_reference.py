@@ -72,8 +72,8 @@ def test_an_insight_that_cannot_be_used_is_rejected_and_the_item_kept():
     ],
 )
 def test_an_unusable_article_is_rejected(changes, reason):
-    (found,) = normalise.news(payload(ARTICLE | changes), ["AAPL"], source="live")
-    assert found.reason == reason
+    (rejected,) = normalise.news(payload(ARTICLE | changes), ["AAPL"], source="live")
+    assert rejected.reason == reason
 
 
 # --- instruments and splits
@@ -83,8 +83,8 @@ def test_instruments_are_those_asked_for_and_the_unknown_are_named():
     apple = {"ticker": "AAPL", "name": "Apple Inc.", "market": "stocks", "currency_name": "usd", "cik": "0000320193"}
     between = {"ticker": "ABBV", "name": "AbbVie"}
     asked = payload(apple, between, symbols=("AAPL", "GONE"))
-    found, missing = normalise.instruments(asked)
-    assert found == Instrument(
+    known, missing = normalise.instruments(asked)
+    assert known == Instrument(
         symbol="AAPL", name="Apple Inc.", currency="usd", cik="0000320193", polled_ms=asked.polled_ms
     )
     assert (missing.symbol, missing.reason) == ("GONE", "unknown ticker")
@@ -118,8 +118,8 @@ def test_dividends_of_one_day_are_one_record_whose_cash_is_added_up():
     special = regular | {"cash_amount": 10.5, "dividend_type": "SC"}
     abroad = regular | {"cash_amount": 3, "currency": "CAD"}
     other = regular | {"ticker": "MSFT"}
-    found = normalise.dividends(payload(abroad, regular, special, regular, other))
-    assert [(dividend.symbol, dividend.cash_amount, dividend.currency) for dividend in found] == [
+    records = normalise.dividends(payload(abroad, regular, special, regular, other))
+    assert [(dividend.symbol, dividend.cash_amount, dividend.currency) for dividend in records] == [
         ("AAPL", 10.75, "USD"),
         ("MSFT", 0.25, "USD"),
     ]
@@ -132,11 +132,11 @@ def test_dividends_of_one_day_are_one_record_whose_cash_is_added_up():
 
 @needs_recorded
 def test_recorded_news_without_insights():
-    found = normalise.news(
+    records = normalise.news(
         recorded("v2_reference_news_ticker_NFLX.json", polled_ms=2**41), ["NFLX", "DIS"], source="live"
     )
-    assert found
-    assert all(isinstance(item, NewsItem) and item.sentiment is None for item in found)
+    assert records
+    assert all(isinstance(item, NewsItem) and item.sentiment is None for item in records)
 
 
 @needs_recorded
@@ -151,13 +151,13 @@ def test_documented_news_with_insights():
 def test_recorded_instruments_and_splits():
     tickers = recorded("v3_reference_tickers.json")
     names = [json.loads(result)["ticker"] for result in tickers.results]
-    found = normalise.instruments(replace(tickers, symbols=tuple(names)))
-    assert [record.symbol for record in found] == names
+    records = normalise.instruments(replace(tickers, symbols=tuple(names)))
+    assert [record.symbol for record in records] == names
     assert all(isinstance(record, Split) for record in normalise.splits(recorded("v3_reference_splits.json")))
 
 
 @needs_recorded
 def test_recorded_dividends():
-    found = normalise.dividends(recorded("v3_reference_dividends.json"))
-    assert len(found) == len(recorded("v3_reference_dividends.json").results) == 10
-    assert found[0] == Dividend(symbol="CSSEN", ex_date="2025-06-12", cash_amount=0.59375)
+    records = normalise.dividends(recorded("v3_reference_dividends.json"))
+    assert len(records) == len(recorded("v3_reference_dividends.json").results) == 10
+    assert records[0] == Dividend(symbol="CSSEN", ex_date="2025-06-12", cash_amount=0.59375)

@@ -100,10 +100,10 @@ def test_whole_bars_of_every_timespan_are_used(simulator, timespan, count):
     day = NOON // 86_400_000 * 86_400_000
     start = day - 86_400_000 if timespan == "day" else day
     end = day if timespan == "day" else day + 11 * 60 * MINUTE
-    found = normalise.bars(Polygon(KEY, simulator).bars("AAPL", timespan, start, end), source="live")
+    records = normalise.bars(Polygon(KEY, simulator).bars("AAPL", timespan, start, end), source="live")
     # A few minutes have no trade; the generator also plans some broken bars, which only the minutes show.
-    times = [record.ts_ms for record in found if isinstance(record, Bar)]
-    assert count * 0.97 <= len(times) + found[-1].rejected <= count
+    times = [record.ts_ms for record in records if isinstance(record, Bar)]
+    assert count * 0.97 <= len(times) + records[-1].rejected <= count
     assert times == sorted(set(times))
     assert start <= times[0]
     assert times[-1] < end
@@ -129,9 +129,9 @@ def test_news_instruments_and_splits_are_usable(simulator):
 
 
 def test_dividends_are_usable_and_those_asked_for(simulator):
-    found = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"))
-    assert {type(dividend).__name__ for dividend in found} == {"Dividend"}
-    assert min(dividend.ex_date for dividend in found) >= "2026-06-01"
+    records = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"))
+    assert {type(dividend).__name__ for dividend in records} == {"Dividend"}
+    assert min(dividend.ex_date for dividend in records) >= "2026-06-01"
 
 
 def test_a_wrong_key_is_refused(simulator):

@@ -32,8 +32,8 @@ def limited(serve) -> str:
 def test_processes_together_use_the_plan_and_never_exceed_it(redis_url, limited):
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         started = [pool.submit(call, limited, redis_url, ALLOWED, EACH) for _ in range(PROCESSES)]
-        found = sum((process.result() for process in started), Counter())
-    assert found == {"answered": ALLOWED, "held back": PROCESSES * EACH - ALLOWED}
+        outcomes = sum((process.result() for process in started), Counter())
+    assert outcomes == {"answered": ALLOWED, "held back": PROCESSES * EACH - ALLOWED}
 
 
 def test_redis_does_not_learn_the_key(redis_url):
