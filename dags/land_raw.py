@@ -47,7 +47,7 @@ with DAG(
         from include.surveillance import warehouse
 
         with connections.warehouse() as session:
-            return warehouse.behind(session, connections.kafka())
+            return warehouse.list_topics_behind(session, connections.kafka())
 
     @task(outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka, Position, Received
 from include.surveillance.records import Bar, Reject
-from include.surveillance.warehouse.rows import TABLES, rows_of
+from include.surveillance.warehouse.rows import TABLES, make_rows
 from tests import ground
 from tests.faults.vendor import Key, key_of
 
@@ -69,7 +69,7 @@ class Topics:
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""
-        for target, events in rows_of([message]).items():
+        for target, events in make_rows([message]).items():
             self.rows[target].update(dict.fromkeys(events, (message.topic, message.partition, message.offset)))
         if message.topic in (broker.BARS, broker.NEWS):
             self.pending[message.partition].append(message)

@@ -16,7 +16,7 @@ from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
 from include.surveillance.warehouse import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.rows import SKIPPED_KIND, rows_of, to_table
+from include.surveillance.warehouse.rows import SKIPPED_KIND, make_rows, make_table
 from tests.fuzz.mutations import changed_bytes, changed_object
 from tests.integration.detecting import detect_partition
 from tests.surveillance.live.partition_log import partition  # noqa: F401
@@ -105,12 +105,12 @@ def test_broken_messages_are_landed_as_rows_or_rejects():
     for offset in range(MESSAGES):
         topic = rng.choice(list(makers))
         message = Received(topic, 0, offset, OPEN, "A", broken(rng, makers[topic](rng)))
-        rows = rows_of([message])
+        rows = make_rows([message])
         [(table, events)] = rows.items()
         [row] = events.values()
         tables[table] += 1
         assert table in (TABLES[topic], REJECTED_TABLE)
-        assert to_table(rows).num_rows == 1
+        assert make_table(rows).num_rows == 1
         if table == REJECTED_TABLE:
             kept = wire.decode(row.value)
             assert (kept.raw, kept.encoding) == as_text(message.value or b"")

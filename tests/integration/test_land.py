@@ -337,11 +337,11 @@ def test_the_last_landing_is_known_by_its_clock(kafka, connection, symbol):
 def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
     for topic in warehouse.TABLES:
         warehouse.land(connection, kafka, topic)
-    assert warehouse.behind(connection, kafka) == []
+    assert warehouse.list_topics_behind(connection, kafka) == []
     broker.publish(kafka, bars(symbol, 1))
-    assert warehouse.behind(connection, kafka) == [broker.BARS]
+    assert warehouse.list_topics_behind(connection, kafka) == [broker.BARS]
     warehouse.land(connection, kafka, broker.BARS)
-    assert warehouse.behind(connection, kafka) == []
+    assert warehouse.list_topics_behind(connection, kafka) == []
 
 
 def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):

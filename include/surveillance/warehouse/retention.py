@@ -1,4 +1,4 @@
-"""What RAW no longer needs: rows that the marts have long taken in, files that a killed landing has left behind."""
+"""Retention: deletes old rows that the marts hold by now, and files that a killed landing has left on the stage."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ from snowflake.connector import SnowflakeConnection
 from include.surveillance.warehouse.rows import TABLES
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
-# Few rows, and the record of what the platform has said and of the instruments it spoke of.
+# Few rows, and the record of all alerts and of the instruments that they are about.
 FOR_EVER = {"RAW_ALERTS", "RAW_INSTRUMENTS"}
-# As landing names its files; whatever else lies on the stage belongs to somebody else.
+# The names that landing gives its files; other files on the stage belong to somebody else.
 STAGED = re.compile(r"[0-9a-f]{32}\.parquet")
 
 
 def delete_old_rows(connection: SnowflakeConnection, before: datetime) -> dict[str, int]:
-    """Delete rows landed before this moment, one statement per table; returns how many of each.
+    """Delete rows that were landed before a time, one statement per table; return how many of each.
 
-    The marts keep what they were built from them. A bar that is fetched again lands as a new row.
+    The marts keep what was built from these rows. A bar that is fetched again lands as a new row.
 
     Raises:
         WarehouseError: the warehouse refused.
     """
-    moment = {"before": f"{before.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"}
+    values = {"before": f"{before.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"}
+    deleted = {}
     with as_warehouse_error("delete old rows"), connection.cursor() as cursor:
-        return {
-            table: cursor.execute(statement("delete_old_rows", table=table), moment).rowcount
-            for table in TABLES.values()
-            if table not in FOR_EVER
-        }
+        for table in TABLES.values():
+            if table not in FOR_EVER:
+                cursor.execute(statement("delete_old_rows", table=table), values)
+                deleted[table] = cursor.rowcount or 0
+    return deleted
 
 
 def remove_staged_files(connection: SnowflakeConnection, before: datetime) -> int:
-    """Remove files put on the landing stage before this moment; returns how many.
+    """Remove files that were put on the landing stage before a time; return how many.
 
-    Loading a file removes it, so an old one is of a landing that was killed in between and was done again since.
+    A file is removed when it is loaded, so an old one was left by a landing that was killed and repeated since.
 
     Raises:
         WarehouseError: the warehouse refused.
     """
     with as_warehouse_error("remove staged files"), connection.cursor() as cursor:
-        listed = cursor.execute(statement("list_landing_stage")).fetchall()
+        cursor.execute(statement("list_landing_stage"))
         old = [
             name
-            for path, _, _, modified in listed
+            for path, _, _, modified in cursor.fetchall()
             if STAGED.fullmatch(name := path.rpartition("/")[2]) and parsedate_to_datetime(modified) < before
         ]
         for name in old:

@@ -1,4 +1,4 @@
-"""Messages -> rows: which table a message belongs to, and what its row looks like. No I/O."""
+"""Rows of messages: the table that each message belongs to, and the columns of its row. No I/O."""
 
 from __future__ import annotations
 
@@ -10,47 +10,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.surveillance import broker, wire
+from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record, Reject, Watermark
 
 REJECTED_TABLE = "RAW_REJECTED"
-
-TABLES = {
-    broker.BARS: "RAW_BARS",
-    broker.NEWS: "RAW_NEWS",
-    broker.ALERTS: "RAW_ALERTS",
-    broker.METRICS: "RAW_METRICS",
-    broker.REFERENCE: "RAW_INSTRUMENTS",
-    broker.REJECTED: REJECTED_TABLE,
+LANDED: dict[type[Record], str] = {
+    Bar: "RAW_BARS",
+    NewsItem: "RAW_NEWS",
+    Alert: "RAW_ALERTS",
+    Metric: "RAW_METRICS",
+    Instrument: "RAW_INSTRUMENTS",
+    Reject: REJECTED_TABLE,
 }
-KINDS = {
-    broker.BARS: "bar",
-    broker.NEWS: "news",
-    broker.ALERTS: "alert",
-    broker.METRICS: "metric",
-    broker.REFERENCE: "instrument",
-    broker.REJECTED: "reject",
-}
-SKIPPED_KIND = "watermark"
+TABLES = {record.topic: table for record, table in LANDED.items()}
+KINDS = {record.topic: record.__struct_config__.tag for record in LANDED}
+SKIPPED_KIND = Watermark.__struct_config__.tag
 
 Rows = dict[str, dict[str, broker.Received]]
 """Table -> event_id -> the message whose value is the row's payload."""
 
 
 class Head(msgspec.Struct, gc=False):
-    """What decides where a message goes; the rest of it is checked for grammar and skipped."""
+    """The fields that decide a message's table; the others are checked for grammar and skipped."""
 
     kind: Any = None
     event_id: Any = None
 
 
 _head = msgspec.json.Decoder(Head)
-# Whatever this accepts, PARSE_JSON accepts too. Skipping does not see half a surrogate pair or a number too large
-# for a float, so what could be one is decoded whole.
+# PARSE_JSON accepts all that this decoder accepts. Skipping does not notice half a surrogate pair or a number too
+# large for a float, so a value that may hold one is decoded whole.
 _whole = msgspec.json.Decoder(dict[str, Any])
 DOUBTFUL = r"\\u|[0-9][eE]\+?[0-9]{3}|[0-9]{200}"
 
 
-def rows_of(messages: Sequence[broker.Received]) -> Rows:
-    """One row per event, the newest message's; watermarks are left out, unusable bytes become rejects."""
+def make_rows(messages: Sequence[broker.Received]) -> Rows:
+    """Make one row per event, from its newest message; leave watermarks out, make rejects of unusable bytes."""
     rows: Rows = {}
     for message, doubtful in zip(messages, _doubtful([message.value or b"" for message in messages]), strict=True):
         value = message.value or b""
@@ -74,15 +68,15 @@ def rows_of(messages: Sequence[broker.Received]) -> Rows:
     return rows
 
 
-def to_table(rows: Rows) -> pa.Table:
-    """Rows as an Arrow table with the columns of create_incoming.sql.
+def make_table(rows: Rows) -> pa.Table:
+    """Return rows as an Arrow table with the columns of create_incoming.sql.
 
     The timestamp is ISO text, which Snowflake reads alike from every Parquet writer.
     """
-    return pa.concat_tables([_columns(target, found) for target, found in rows.items()])
+    return pa.concat_tables([_make_columns(target, own) for target, own in rows.items()])
 
 
-def _columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
+def _make_columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
     messages = rows.values()
     headers = [msgspec.json.encode(message.headers) if message.headers else None for message in messages]
     stored_ms = pa.array([message.timestamp_ms for message in messages], pa.timestamp("ms"))
@@ -101,12 +95,13 @@ def _columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
 
 
 def _doubtful(values: list[bytes]) -> Sequence[bool]:
-    """Which values must be decoded whole to know that they are JSON."""
+    """Say which values must be decoded whole to know that they are JSON."""
     try:
         texts = pa.array(values, pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:  # one of them is no UTF-8
         return [True] * len(values)
-    return pc.match_substring_regex(texts, DOUBTFUL).to_pylist()
+    doubtful: list[bool] = pc.match_substring_regex(texts, DOUBTFUL).to_pylist()
+    return doubtful
 
 
 def _reject(rows: Rows, message: broker.Received, reason: str, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""The raw tables: made, completed, and compared with what landing writes before it writes."""
+"""The raw tables: creates them, completes them, and compares them with the columns that landing writes."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ COLUMNS = {
     },
     **dict.fromkeys(TABLES.values(), RAW_COLUMNS),
 }
-"""What landing writes: table -> column -> type without its length."""
+"""The columns that landing writes: table -> column -> type without its length."""
 DOES_NOT_EXIST = 2003
 
 
-def create(cursor: SnowflakeCursor) -> None:
+def create_schema(cursor: SnowflakeCursor) -> None:
     """Create schema RAW, its tables and their columns where they are missing."""
     cursor.execute(statement("create_raw_schema"))
     for table in TABLES.values():
@@ -42,19 +42,18 @@ def create(cursor: SnowflakeCursor) -> None:
     cursor.execute(statement("create_kafka_offsets"))
     cursor.execute(statement("create_landing_stage"))
     for table, columns in COLUMNS.items():
-        found = _found(cursor, table)
-        for column in columns.keys() - found.keys():
+        for column in columns.keys() - _describe_table(cursor, table).keys():
             cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
 
 
-def check(cursor: SnowflakeCursor, topic: str) -> None:
-    """Compare the tables that rows of ``topic`` go into with what landing writes.
+def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
+    """Compare the tables that rows of ``topic`` go into with the columns that landing writes.
 
     Raises:
-        WarehouseError: they differ; says in what, and which statements mend it.
+        WarehouseError: they differ; the message names the differences and the statements that mend them.
     """
     for table in (TABLES[topic], REJECTED_TABLE, OFFSETS_TABLE):
-        if differences := _differences(cursor, table):
+        if differences := _list_differences(cursor, table):
             retention_days = {spec.name: spec.retention_days for spec in broker.TOPICS}[topic]
             raise WarehouseError(
                 f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; "
@@ -63,28 +62,29 @@ def check(cursor: SnowflakeCursor, topic: str) -> None:
             )
 
 
-def _differences(cursor: SnowflakeCursor, table: str) -> list[str]:
+def _list_differences(cursor: SnowflakeCursor, table: str) -> list[str]:
     try:
-        found = _found(cursor, table)
+        present = _describe_table(cursor, table)
     except ProgrammingError as error:
         if error.errno == DOES_NOT_EXIST:
             return [f"it does not exist, or this role does not see it ({error.msg})"]
         raise
-    expected, said = COLUMNS[table], []
+    expected, differences = COLUMNS[table], []
     for column, kind in expected.items():
-        if column not in found:
-            said.append(f"{column} {kind} is missing")
-        elif found[column][0].partition("(")[0] != kind:
+        if column not in present:
+            differences.append(f"{column} {kind} is missing")
+        elif present[column][0].partition("(")[0] != kind:
             aside = f"alter table raw.{table} rename column {column} to {column}_OLD"
-            said.append(f"{column} is {found[column][0]} instead of {kind}, so run: {aside}")
-    for column, (kind, compulsory) in found.items():
+            differences.append(f"{column} is {present[column][0]} instead of {kind}, so run: {aside}")
+    for column, (kind, compulsory) in present.items():
         if compulsory and column not in expected:
             free = f"alter table raw.{table} alter column {column} drop not null"
-            said.append(f"{column} {kind} is NOT NULL and landing does not know it, so run: {free}")
-    return said
+            differences.append(f"{column} {kind} is NOT NULL and landing does not know it, so run: {free}")
+    return differences
 
 
-def _found(cursor: SnowflakeCursor, table: str) -> dict[str, tuple[str, bool]]:
-    """Column -> its type, and whether an insert must name it."""
-    described = cursor.execute(statement("describe_table", table=table)).fetchall()
-    return {name: (kind, nullable == "N" and default is None) for name, kind, _, nullable, default, *_ in described}
+def _describe_table(cursor: SnowflakeCursor, table: str) -> dict[str, tuple[str, bool]]:
+    """Return column -> its type, and whether an insert must name it."""
+    cursor.execute(statement("describe_table", table=table))
+    rows = cursor.fetchall()
+    return {name: (kind, nullable == "N" and default is None) for name, kind, _, nullable, default, *_ in rows}
