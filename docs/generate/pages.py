@@ -15,6 +15,7 @@ from tests.paths import ROOT
 DOCS = ROOT / "docs"
 PARTS: dict[str, Callable[[], str]] = {
     "rules": rules.index,
+    "shared parameters": rules.shared_parameters,
     "dags": dags.dag_table,
     "each dag": dags.dag_sections,
     "dags that fail": dags.failure_sections,
@@ -39,7 +40,7 @@ def make_manifest(home: Path) -> None:
 
 def generated() -> dict[Path, str]:
     """Every page that holds something generated, as it is to be."""
-    pages = {DOCS / "rules" / f"{name}.md": rules.page(name) for name in rules.rules()}
+    pages = {DOCS / "rules" / f"{name}.md": rules.page(name) for name in rules.RULES}
     for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]:
         if "<!-- begin " in (page := path.read_text()):
             pages[path] = filled(page, PARTS)

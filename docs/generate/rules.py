@@ -6,85 +6,96 @@ import inspect
 import re
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import fields
 
 from docs.generate.examples import alerts
 from docs.generate.markdown import HEADER, code, sections, table, value
 from include.surveillance.detection.parameters.values import Parameters
-from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
-from include.surveillance.detection.rules.registry import RULES
+from include.surveillance.detection.rules.bar_rule import BarRule, structural_fields
+from include.surveillance.detection.rules.registry import RULES, LiteralRules, RobustRules
+from include.surveillance.detection.state import CONTEXT
 from include.surveillance.records import Alert
 
 
-def rules() -> dict[str, dict[str, Any]]:
-    """Rule -> form -> the rule as it is shipped."""
-    base = Parameters()
-    return {
-        name: {form: getattr(base.in_form(form), name) for form in FORMS if hasattr(base.in_form(form), name)}
-        for name in RULES
-    }
+def forms(name: str) -> dict[str, Any]:
+    """Form -> the rule as it is shipped."""
+    shipped = {"literal": LiteralRules(), "robust": RobustRules()}
+    return {form: getattr(rules, name) for form, rules in shipped.items() if hasattr(rules, name)}
 
 
 def index() -> str:
-    """One row per rule: the first sentence of each form."""
+    """One row per rule: the first paragraph of each form."""
     rows = []
-    for name, forms in rules().items():
-        literal = _summary(forms["literal"])
-        robust = _summary(forms["robust"]) if "robust" in forms else "the same"
-        rows.append((f"[`{name}`]({name}.md)", literal, robust))
+    for name in RULES:
+        said = [code(sections(type(rule).__doc__)[0].partition("\n\n")[0]) for rule in forms(name).values()]
+        rows.append((f"[`{name}`]({name}.md)", *said, *["one form only"] * (2 - len(said))))
     return table(("rule", "literal form", "robust form"), rows)
+
+
+def shared_parameters() -> str:
+    """What all rules share."""
+    _, meanings = sections(Parameters.__doc__)
+    own = [field for field in fields(Parameters) if not isinstance(field.default, Struct)]
+    rows = [(f"`{field.encode_name}`", value(field.default), code(meanings[field.name])) for field in own]
+    return table(("parameter", "default", "meaning"), rows)
 
 
 def page(name: str) -> str:
     """The page of one rule."""
     parts = [HEADER, f"# {name}"]
-    for form, rule in rules()[name].items():
+    for form, rule in forms(name).items():
         text, meanings = sections(type(rule).__doc__)
-        source = inspect.getfile(type(rule)).partition("/include/")[2]
-        parts.append(f"## {form.capitalize()} form" if len(rules()[name]) > 1 else "## The rule")
-        parts.append(f"Version {rule.version}. Source: [`include/{source}`](../../include/{source}).")
-        parts.append(_text(text))
-        parts.append(_fields(rule, meanings))
-        if alert := alerts().get((name, form)):
-            parts.append(_example(alert))
-    parts.append(_where(name, rules()[name]))
+        source = f"include/{inspect.getfile(type(rule)).partition('/include/')[2]}"
+        if len(forms(name)) > 1:
+            parts.append(f"## {form.capitalize()} form")
+        parts += [
+            f"Version {rule.version}. Source: [`{source}`](../../{source}).",
+            _text(text),
+            _fields(rule, meanings),
+        ]
+        if isinstance(rule, BarRule):
+            parts.append(_reported(rule))
+        parts += [_example(alert) for key, alert in alerts().items() if key in _raised(name, form)]
     return "\n\n".join(parts) + "\n"
 
 
+def _raised(name: str, form: str) -> set[tuple[str, str]]:
+    """Rule and form of the alerts that a form's section shows; a rule with one form raises alerts of both."""
+    return {(name, form)} if len(forms(name)) > 1 else {(name, "literal"), (name, "robust")}
+
+
 def _text(docstring: str) -> str:
-    """A docstring's paragraphs; what is indented in it stays a block, and its headwords stand out."""
-    text = re.sub(r"^(Example|Warm-up|Exceedance|Value)(:| is)", r"**\1**\2", code(docstring), flags=re.MULTILINE)
-    return re.sub(r"^(Zero variance|Reckoned)", r"\1", text, flags=re.MULTILINE)
+    """A docstring as Markdown: each of its headwords begins a paragraph."""
+    return re.sub(r"\n+(Example|Warm-up|Exceedance):", r"\n\n**\1**:", code(docstring))
 
 
-def _fields(rule: Any, meanings: dict[str, str]) -> str:
-    rows = []
-    for field in fields(rule):
-        fixed = field.name in structural_fields(type(rule))
-        rows.append(
-            (
-                f"`{field.name}`",
-                value(getattr(rule, field.name)),
-                "2 to 20" if field.name == "window" else "0 or more",
-                "for everybody only" if fixed else "yes",
-                meanings.get(field.name, ""),
-            )
-        )
+def _fields(rule: Struct, meanings: dict[str, str]) -> str:
+    rows = [
+        (f"`{field.name}`", value(getattr(rule, field.name)), *_bounds(rule, field.name), code(meanings[field.name]))
+        for field in fields(rule)
+    ]
     return table(("field", "default", "allowed", "can be overridden", "meaning"), rows)
 
 
+def _bounds(rule: Struct, name: str) -> tuple[str, str]:
+    """What values a field may have, and for whom."""
+    allowed = "0 or more"
+    if name == "window" and isinstance(rule, BarRule):
+        allowed = f"2 to {CONTEXT - rule.context + rule.window}"
+    return allowed, "for all symbols only" if name in structural_fields(type(rule)) else "yes"
+
+
+def _reported(rule: BarRule) -> str:
+    measures = ", ".join(f"`{name}`" for name in rule.reported) or "none of its measures"
+    return f"A metric reports {measures}. `make calibrate` proposes values for `{rule.threshold}`."
+
+
 def _example(alert: Alert) -> str:
-    rows = [(name, _number(getattr(alert, name))) for name in ("value", "threshold", "baseline", "score", "severity")]
-    return f"An alert of it:\n\n> {alert.explanation}\n\n" + table(("field", "value"), [row for row in rows if row[1]])
+    names = ("value", "threshold", "baseline", "score", "severity")
+    rows = [(name, _number(getattr(alert, name))) for name in names if getattr(alert, name) is not None]
+    return f"An alert of it ({alert.form}):\n\n> {alert.explanation}\n\n{table(('field', 'value'), rows)}"
 
 
-def _number(number: float | str | None) -> str:
-    return f"{number:,.6g}" if isinstance(number, float) else number or ""
-
-
-def _where(name: str, forms: dict[str, Any]) -> str:
-    return ""
-
-
-def _summary(rule: Any) -> str:
-    return code(sections(type(rule).__doc__)[0].partition("\n\n")[0])
+def _number(number: float | str) -> str:
+    return f"{number:,.6g}" if isinstance(number, float) else number
