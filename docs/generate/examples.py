@@ -11,7 +11,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.profiles import build
+from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Watermark
@@ -39,7 +39,7 @@ def alerts() -> dict[tuple[str, str], Alert]:
     *earlier, last = OPENS
     history = [bar for open_ms in earlier for bar in calm(open_ms, 100.0)]
     day = [*eventful(last, 102.6), *after(last)]
-    profiles = build.build(BarColumns.of(history), sessions, effective_ms=last)
+    profiles = build_profiles(BarColumns.from_records(history), sessions, effective_ms=last)
     forms: list[tuple[RuleForm, list[Profile]]] = [("literal", []), ("robust", profiles)]
     for form, known in forms:
         engine = Engine(ParameterBook().replaced(alerting_form=form), sessions, profiles=known)
