@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 MARKED = re.compile(r"<!-- begin (?P<name>[\w ]+) -->\n(?P<text>.*?)<!-- end (?P=name) -->", re.DOTALL)
-HEADER = "<!-- Written by `make docs`; change the code that it says this of. -->"
+HEADER = "<!-- Written by `make docs` from the rule itself: its docstring, its fields, an alert that it raised. -->"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
