@@ -1,3 +1,7 @@
+{%- set steps = [
+    'close_to_poll', 'poll_to_append', 'append_to_detect', 'detect_to_alert', 'close_to_alert', 'alert_to_landed'
+] -%}
+
 -- The age of a backfilled or corrected bar says nothing about the platform.
 with alerts as (
 
@@ -10,9 +14,9 @@ select
     session_date,
     rule,
     count(*) as alerts,
-    {%- for step in ['close_to_poll', 'poll_to_append', 'append_to_detect', 'detect_to_alert', 'close_to_alert', 'alert_to_landed'] %}
+{% for step in steps %}
     percentile_cont(0.5) within group (order by {{ step }}_seconds) as {{ step }}_seconds_p50,
-    percentile_cont(0.95) within group (order by {{ step }}_seconds) as {{ step }}_seconds_p95{{ '' if loop.last else ',' }}
-    {%- endfor %}
+    percentile_cont(0.95) within group (order by {{ step }}_seconds) as {{ step }}_seconds_p95{{ ',' if not loop.last }}
+{% endfor %}
 from alerts
 group by session_date, rule

@@ -39,7 +39,7 @@ renamed as (
 )
 
 select
-    symbol || '|' || timespan || '|' || to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS') as bar_id,
+    {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
 -- a later bar replaces an earlier one

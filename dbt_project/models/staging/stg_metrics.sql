@@ -48,7 +48,7 @@ renamed as (
 )
 
 select
-    symbol || '|' || timespan || '|' || to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS') as bar_id,
+    {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
 qualify row_number() over (partition by symbol, timespan, bar_start_at order by kafka_offset desc) = 1

@@ -7,4 +7,4 @@ where
     and (%(since)s::timestamptz is null or bar_at >= %(since)s)
     and (%(until)s::timestamptz is null or bar_at < %(until)s)
 group by rule
-order by alerts desc, rule
+order by alerts desc, rule asc

@@ -32,7 +32,7 @@ add column if not exists inhibited_by text,
 add column if not exists profile_version text,
 -- As published, for whoever needs more than the columns.
 add column if not exists record json,
--- What people have last been told of the alert: null is nothing, covered is an event of the market instead of it.
+-- What people were last notified of: null is nothing, covered is a market event instead of the alert.
 add column if not exists told_status text,
 add column if not exists told_severity text,
 -- What the alert's delay is made of.

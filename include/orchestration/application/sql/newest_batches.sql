@@ -2,4 +2,4 @@
 select distinct on (stage)
     stage, dag_id, run_id, started_at, ended_at, tasks, failed, records, alerts, rows
 from batches
-order by stage, ended_at desc
+order by stage asc, ended_at desc

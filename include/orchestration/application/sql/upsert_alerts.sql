@@ -20,49 +20,54 @@ from
         record json, reason_not_to_notify text,
         polled_ms bigint, appended_ms bigint, detected_ms bigint, published_ms bigint
     )
-cross join lateral
-    json_to_record(message.record) as alert (
-        event_id text, rule text, symbol text, timespan text, ts_ms bigint, severity text, score double precision,
-        direction text, value double precision, threshold double precision, baseline double precision,
-        session_phase text, session_date text, data_age_ms bigint, source text, explanation text, event_ids text [],
-        form text, status text, firings integer, before_value double precision, before_threshold double precision,
-        inhibited_by text, profile_version text, bar_close_ms bigint
-    )
-on conflict (alert_id) do update set
-    bar_at = excluded.bar_at,
-    severity = excluded.severity,
-    score = excluded.score,
-    direction = excluded.direction,
-    value = excluded.value,
-    threshold = excluded.threshold,
-    baseline = excluded.baseline,
-    session_phase = excluded.session_phase,
-    session_date = excluded.session_date,
-    data_age_ms = excluded.data_age_ms,
-    source = excluded.source,
-    explanation = excluded.explanation,
-    event_ids = excluded.event_ids,
-    form = excluded.form,
-    status = excluded.status,
-    firings = excluded.firings,
-    before_value = excluded.before_value,
-    before_threshold = excluded.before_threshold,
-    -- An alert that an event of the market covers stays so while its episode goes on.
-    inhibited_by = coalesce(excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end),
-    profile_version = excluded.profile_version,
-    record = excluded.record,
-    bar_closed_at = excluded.bar_closed_at,
-    polled_at = excluded.polled_at,
-    appended_at = excluded.appended_at,
-    detected_at = excluded.detected_at,
-    published_at = excluded.published_at,
-    -- Of what people have been told, the next message to them decides.
-    notification = case
-        when alerts.told_status is null and excluded.notified_at is not null then excluded.notification
-        else alerts.notification
-    end,
-    notified_at = case
-        when alerts.told_status is null then coalesce(excluded.notified_at, alerts.notified_at) else alerts.notified_at
-    end,
-    last_seen_at = now()
+cross join
+    json_to_record(message.record)
+        as alert (
+            event_id text, rule text, symbol text, timespan text, ts_ms bigint, severity text, score double precision,
+            direction text, value double precision, threshold double precision, baseline double precision,
+            session_phase text, session_date text, data_age_ms bigint, source text, explanation text, event_ids text[],
+            form text, status text, firings integer, before_value double precision, before_threshold double precision,
+            inhibited_by text, profile_version text, bar_close_ms bigint
+        )
+on conflict (alert_id) do update
+    set
+        bar_at = excluded.bar_at,
+        severity = excluded.severity,
+        score = excluded.score,
+        direction = excluded.direction,
+        value = excluded.value,
+        threshold = excluded.threshold,
+        baseline = excluded.baseline,
+        session_phase = excluded.session_phase,
+        session_date = excluded.session_date,
+        data_age_ms = excluded.data_age_ms,
+        source = excluded.source,
+        explanation = excluded.explanation,
+        event_ids = excluded.event_ids,
+        form = excluded.form,
+        status = excluded.status,
+        firings = excluded.firings,
+        before_value = excluded.before_value,
+        before_threshold = excluded.before_threshold,
+        -- An alert that a market event covers stays so while its episode goes on.
+        inhibited_by = coalesce(
+            excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end
+        ),
+        profile_version = excluded.profile_version,
+        record = excluded.record,
+        bar_closed_at = excluded.bar_closed_at,
+        polled_at = excluded.polled_at,
+        appended_at = excluded.appended_at,
+        detected_at = excluded.detected_at,
+        published_at = excluded.published_at,
+        -- What people have been notified of is for the next message to them to change.
+        notification = case
+            when alerts.told_status is null and excluded.notified_at is not null then excluded.notification
+            else alerts.notification
+        end,
+        notified_at = case
+            when alerts.told_status is null then coalesce(excluded.notified_at, alerts.notified_at)
+            else alerts.notified_at
+        end,
+        last_seen_at = now()
 returning alert_id, told_status, told_severity

@@ -1,19 +1,27 @@
 -- 'd': an object that names a key twice is no reason to refuse the batch; the last one counts.
 merge into raw.{table} as landed
 using (
-    select event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp
+    select
+        event_id,
+        payload,
+        headers,
+        kafka_topic,
+        kafka_partition,
+        kafka_offset,
+        kafka_timestamp
     from raw.incoming
     where target = %(table)s
 ) as incoming
-on landed.event_id = incoming.event_id
-when matched and incoming.kafka_offset > landed.kafka_offset then update set
-    payload = parse_json(incoming.payload, 'd'),
-    headers = parse_json(incoming.headers),
-    kafka_topic = incoming.kafka_topic,
-    kafka_partition = incoming.kafka_partition,
-    kafka_offset = incoming.kafka_offset,
-    kafka_timestamp = incoming.kafka_timestamp,
-    landed_at = %(landed_at)s::timestamp_ntz
+    on landed.event_id = incoming.event_id
+when matched and incoming.kafka_offset > landed.kafka_offset then
+    update set
+        payload = parse_json(incoming.payload, 'd'),
+        headers = parse_json(incoming.headers),
+        kafka_topic = incoming.kafka_topic,
+        kafka_partition = incoming.kafka_partition,
+        kafka_offset = incoming.kafka_offset,
+        kafka_timestamp = incoming.kafka_timestamp,
+        landed_at = %(landed_at)s::timestamp_ntz
 when not matched then insert
     (event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at)
 values (

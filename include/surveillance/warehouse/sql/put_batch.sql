@@ -1,1 +1,1 @@
-put 'file://{file}' @raw.landing auto_compress=false
+put 'file://{file}' @raw.landing auto_compress = false

@@ -1,2 +1,5 @@
-select topic, partition_id, next_offset
+select
+    topic,
+    partition_id,
+    next_offset
 from raw.kafka_offsets
