@@ -3,7 +3,7 @@
 
 Brings past bars and news through the same path as live ones: same topics, same detection, same tables. Started by hand
 with the form; one task per ten symbols, two at a time, each going through the range from its oldest day on. Asking
-again for what is there changes nothing. Alerts of a backfill are stored and shown, nobody is told of them.
+again for what is there changes nothing. Alerts of a backfill are stored and shown, nobody is notified of them.
 
 **In**: Polygon. **Out**: `polygon.bars.raw`, `polygon.news.raw`, `polygon.rejected`.
 

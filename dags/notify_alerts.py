@@ -2,13 +2,13 @@
 # notify_alerts
 
 notify. One sensor waits for new alerts, on its worker or in the triggerer, stores each as one row in the application
-database (page *Market surveillance*) and tells people of the new live ones: Slack (connection `slack_alerts`) and a
+database (page *Market surveillance*) and notifies people of the new live ones: Slack (connection `slack_alerts`) and a
 webhook (connection `webhook_alerts`) when configured, the task log otherwise.
 
 **In**: `market.alerts`. **Out**: table `alerts` in connection `surveillance_db`, messages.
 
-**When it fails**: alerts are stored before anybody is told, and told again after a failure until a channel has
-accepted them. *relation "alerts" does not exist*: run `bootstrap_platform`. *Slack or webhook refuses*: correct the
+**When it fails**: alerts are stored before anybody is notified, and sent again after a failure until a channel
+has accepted them. *relation "alerts" does not exist*: run `bootstrap_platform`. *Slack or webhook refuses*: correct the
 connection; the backlog follows by itself.
 """
 

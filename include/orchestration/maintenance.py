@@ -42,9 +42,9 @@ STAGED_DAYS = 1
 
 
 def clean_metadata(before: datetime, minutely_before: datetime) -> list[str]:
-    """Delete rows of work that began before these moments; return the tables.
+    """Delete rows of work that began before these times; return the tables.
 
-    ``airflow db clean`` does not ask whether the work has ended: the moments must lie before the start of every run
+    ``airflow db clean`` does not ask whether the work has ended: the times must lie before the start of every run
     that still goes on.
 
     Args:
@@ -102,12 +102,12 @@ def clean_logs(base: Path, before: datetime, minutely_before: datetime) -> int:
 
 
 def clean_reports(before: datetime) -> int:
-    """Delete reports made before this moment; return how many."""
+    """Delete reports made before this time; return how many."""
     return _delete_untouched(Settings.from_env().reports_folder.glob("*/*"), before)
 
 
 def clean_application(before: datetime) -> dict[str, int]:
-    """Delete alerts and batches that last changed before this moment; return how many of each."""
+    """Delete alerts and batches that last changed before this time; return how many of each."""
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("delete_old_alerts"), {"before": before})
         alerts = cursor.rowcount

@@ -1,4 +1,4 @@
--- A row: an alert that landed a while ago and found no instrument version or no session. It would be in no report.
+-- A row: an alert that landed a while ago and has no instrument version or no session. It would be in no report.
 select
     alerts.alert_id,
     alerts.symbol,

@@ -2,7 +2,7 @@
 
 The scheduler loops without rest while its executor hands it results, and each loop reads every task of the running
 runs anew: with hundreds of short tasks a minute that was half of its work. A result is news to the executor only; the
-task has told Airflow its end itself.
+task has reported its end to Airflow itself.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class DismissSensors(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery s
     requires = ("celery.worker.components:Pool",)
 
     def stop(self, parent: Any) -> None:
-        """Before the pool does, whether Celery was told to stop or has lost its broker."""
+        """Dismiss them before the pool stops, whether somebody stops Celery or it has lost its broker."""
         if not consumes(Queue.DETECT):
             return
         for process in psutil.Process().children(recursive=True):
