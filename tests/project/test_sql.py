@@ -15,10 +15,10 @@ from tests.paths import ROOT
 
 # The embedded warehouse is the database, not its client: it rewrites the statements that it is given.
 FOREIGN = ROOT / "include" / "embedded_warehouse"
-# What runs SQL, and at which place it takes it. `run` is a hook's; a subprocess has its arguments as a list.
+# What runs SQL, and at which position it takes it. `run` is a hook's; a subprocess has its arguments as a list.
 RUNS = {"execute": 0, "executemany": 0, "execute_string": 0, "execute_values": 1, "copy_expert": 0, "run": 0}
 RUNS |= {"get_records": 0, "get_first": 0, "get_df": 0, "warehouse": 0, "database": 0}
-FILES = ("statement", "statements.statement")
+FILE = "statement"
 # The summary counts the tables that it lists itself.
 COUNTS = {"f'select count(*) from {table}'", "f'select count(*) - count(distinct event_id) from {table}'"}
 # The identifiers that a file of SQL leaves open; everything else is bound.
@@ -34,8 +34,8 @@ def statements(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     relayed = {name.arg for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in RUNS
                for name in node.args.args}  # fmt: skip
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and (place := RUNS.get(called(node))) is not None and len(node.args) > place:
-            given = node.args[place]
+        if isinstance(node, ast.Call) and (index := RUNS.get(called(node))) is not None and len(node.args) > index:
+            given = node.args[index]
             if not (isinstance(given, ast.Name) and given.id in relayed):
                 yield called(node), given
 
@@ -46,7 +46,7 @@ def is_safe(name: str, given: ast.expr) -> bool:
     if isinstance(given, ast.Call):
         whole = ast.unparse(given.func)
         composed = whole.startswith("sql.SQL(") and whole.endswith(").format")  # psycopg2 quotes each part
-        of_a_file = whole in FILES and isinstance(given.args[0], ast.Constant)
+        of_a_file = whole == FILE and isinstance(given.args[0], ast.Constant)
         return composed or of_a_file or name == "run"
     return name == "run" and not isinstance(given, ast.JoinedStr | ast.BinOp)
 

@@ -16,8 +16,9 @@ statement = partial(read_statement, SQL)
 def create_tables() -> None:
     """Create what is missing in the application's database; safe to repeat."""
     with connections.application_database() as database, database.cursor() as cursor:
-        for name in ("create_alerts", "create_alerts_index", "create_batches"):
-            cursor.execute(statement(name))
+        cursor.execute(statement("create_alerts"))
+        cursor.execute(statement("create_alerts_index"))
+        cursor.execute(statement("create_batches"))
 
 
 def fetch_rows(cursor: Any) -> list[dict[str, Any]]:
