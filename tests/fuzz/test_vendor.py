@@ -45,17 +45,17 @@ def page(texts: list[str], **more: object) -> str:
 def accounted(question: Question, payload: Payload) -> list[Record]:
     """What becomes of the payload, after each of its results was seen in it."""
     single = {raw: question.alone(payload, raw) for raw in payload.results}
-    for raw, records in single.items():
-        assert records or question.may_leave_out(json.loads(raw)), raw[:300]
+    for raw, alone in single.items():
+        assert alone or question.may_leave_out(json.loads(raw)), raw[:300]
     records = question.normalise(payload)
-    rejects = Counter(wire.encode(it) for records in single.values() for it in records if isinstance(it, Reject))
+    rejects = Counter(wire.encode(it) for alone in single.values() for it in alone if isinstance(it, Reject))
     assert set(rejects) <= {wire.encode(it) for it in records}
-    kept = {it.event_id for records in single.values() for it in records if not isinstance(it, Reject)}
+    kept = {it.event_id for alone in single.values() for it in alone if not isinstance(it, Reject)}
     known = {it.event_id for it in records}
     # A bar that comes again with other values is a reject, and carries the bytes of the one that it makes way for.
     replaced = {it.raw for it in records if isinstance(it, Reject) and it.reason.startswith("duplicate bar")}
-    for raw, records in single.items():
-        assert raw.decode(errors="replace") in replaced or all(it.event_id in known for it in records), raw[:300]
+    for raw, alone in single.items():
+        assert raw.decode(errors="replace") in replaced or all(it.event_id in known for it in alone), raw[:300]
     assert {it.event_id for it in records if not isinstance(it, Reject)} <= kept
     return records
 
