@@ -62,4 +62,4 @@ def test_every_address_is_named_and_the_login_with_its_password(stack):
 
 def test_the_state_folder_is_the_users_or_the_projects(tmp_path):
     assert state_folder({"STACK_STATE": str(tmp_path)}) == tmp_path
-    assert state_folder({"STACK_STATE": ""}).name == ".local" or state_folder({}).is_dir()
+    assert state_folder({"STACK_STATE": ""}).name == state_folder({}).name == ".local"
