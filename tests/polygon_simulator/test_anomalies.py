@@ -12,17 +12,10 @@ import pytest
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import Market, synthetic_market
 from include.polygon_simulator.newsroom import Newsroom
+from include.surveillance.detection.rules.registry import RULES
 from tests.polygon_simulator.constants import MINUTE, NOON
 
-KINDS = {
-    "abnormal_volume",
-    "volatility_spike",
-    "price_breakout",
-    "price_gap",
-    "news_impact",
-    "feed_freshness",
-    "data_quality",
-}
+KINDS = set(RULES)
 
 
 def usable(bars: pd.DataFrame) -> pd.Series:

@@ -11,13 +11,13 @@ import pytest
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
+from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.errors import ConfigurationError
 from tests.paths import SHARED_DATA
 from tests.polygon_simulator.constants import DAY, MINUTE
 
 OPEN = 1_550_068_200_000  # 2019-02-13 09:30 New York
 SHIFT = 240_010_020_000  # whole minutes, not whole hours
-KINDS = 7
 
 
 def recording(days: int = 3) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def test_canaries_carry_every_kind_and_recorded_symbols_none(file):
     for day in (1, 2):
         opened = OPEN + SHIFT + day * DAY
         kinds = {label["kind"] for label in labels if opened <= label["start_ms"] < opened + DAY}
-        assert len(kinds) == KINDS
+        assert len(kinds) == len(RULES)
     gaps = [(label["start_ms"] - OPEN - SHIFT) // DAY for label in labels if label["kind"] == "price_gap"]
     assert gaps == [1, 1, 2, 2]  # the first session has no close to gap from
     for article in Newsroom(market).articles(OPEN + SHIFT, OPEN + SHIFT + 3 * DAY):
