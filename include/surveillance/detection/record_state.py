@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Struct, field
 
@@ -20,14 +18,11 @@ class Episode(Struct):
 
 
 class VolumeBar(Struct):
-    """A bar that fired abnormal_volume, kept for articles that are yet to come.
-
-    ``news_alert`` is the alert of the article that it matched.
-    """
+    """A bar that fired abnormal_volume, kept for articles yet to come; ``news_alert`` is of the one that it matched."""
 
     ts_ms: int
     event_id: str
-    form: Literal["literal", "robust"]
+    form: str
     volume: float
     value: float
     threshold: float
@@ -59,9 +54,7 @@ class RecordState(Struct, kw_only=True):
     watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one
 
     def copy(self) -> RecordState:
-        """Copy everything that is changed in place."""
         return _decoder.decode(_encoder.encode(self))
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(RecordState)
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RecordState)

@@ -36,13 +36,14 @@ def walk_forward(
     profiles: list[Profile] = []
     opens, _, _ = sessions.arrays()
     first, last = np.searchsorted(opens, (bars.ts[0], bars.ts[-1] + DAY_MS))
-    for number, at in enumerate(range(first, min(last + 1, len(opens)))):
+    ahead = range(first, min(last + 1, len(opens)))
+    for number, at in enumerate(ahead, start=1):
         effective_ms = effective_from(int(opens[at]), sessions)
         start, end = np.searchsorted(bars.ts, (effective_ms - HISTORY_MS, effective_ms))
         if end > start:
             earlier = bars.take(slice(start, end))
             profiles += build_profiles(earlier, sessions, effective_ms=effective_ms, splits=splits)
-        progress("profiles", number + 1, int(last - first))
+        progress("profiles", number, len(ahead))
     return profiles
 
 

@@ -1,0 +1,105 @@
+"""The statistics of a profile, against slow readings of their definitions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import log
+from statistics import fmean, stdev
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.surveillance.detection.profiles import statistics
+from include.surveillance.timespans import MINUTE_MS
+
+SESSIONS, BARS = 4, 30
+
+closes = st.lists(st.sampled_from([100.0, 100.5, 99.0, 103.0]), min_size=SESSIONS * BARS, max_size=SESSIONS * BARS)
+kept = st.lists(st.booleans(), min_size=SESSIONS * BARS, max_size=SESSIONS * BARS)
+
+
+def grid(present: list[bool]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Index, session and slot of the bars that are there; each slot is one bar wide."""
+    index = np.flatnonzero(present)
+    return index, (index // BARS).astype(np.int32), (index % BARS).astype(np.int16)
+
+
+@settings(deadline=None, max_examples=50)
+@given(closes=closes, present=kept)
+def test_returns_are_within_one_session(closes, present):
+    index, session, _ = grid(present)
+    close = np.array(closes)[index]
+    expected = [np.nan] * bool(len(index))
+    for i, j in pairwise(range(len(index))):
+        expected.append(log(close[j] / close[i]) if session[i] == session[j] else np.nan)
+    np.testing.assert_allclose(statistics.log_returns(session, close), expected, rtol=0, atol=1e-15)
+
+
+@settings(deadline=None, max_examples=50)
+@given(closes=closes, present=kept)
+def test_quantiles_are_of_deviations_of_twenty_returns_of_one_session(closes, present):
+    index, session, _ = grid(present)
+    values = statistics.log_returns(session, np.array(closes)[index])
+    deviations = []
+    for day in range(SESSIONS):
+        own = values[session == day].tolist()[1:]  # the first has no return
+        deviations += [stdev(own[i : i + 20]) for i in range(len(own) - 19)]
+    expected = np.quantile(deviations, (0.995, 0.8)) if deviations else (0.0, 0.0)
+    assert statistics.volatility_quantiles(values, session) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-15)
+
+
+@settings(deadline=None, max_examples=50)
+@given(closes=closes, count=st.integers(1, SESSIONS + 1))
+def test_the_range_of_a_day_reaches_to_the_close_before(closes, count):
+    _, session, _ = grid([True] * SESSIONS * BARS)
+    close = np.array(closes)
+    high, low = close + 0.25, close - 0.5
+    ranges = []
+    for day in range(SESSIONS):
+        own = session == day
+        top, bottom, last = high[own].max(), low[own].min(), close[own][-1]
+        if day:
+            before = close[session == day - 1][-1]
+            top, bottom = max(top, before), min(bottom, before)
+        ranges.append((top - bottom) / last)
+    assert statistics.mean_range(session, high, low, close, count) == pytest.approx(fmean(ranges[-count:]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(closes=closes, present=kept, scale=st.sampled_from([0.5, 2.0, 8.0]))
+def test_factors_average_one_over_a_session_and_do_not_know_the_size_of_moves(closes, present, scale):
+    index, session, slot = grid(present)
+    widths = np.ones(BARS, np.int64)
+    values = statistics.log_returns(session, np.array(closes)[index])
+    factors = statistics.return_factors(values, session, slot, widths)
+    assert np.average(factors, weights=widths) == pytest.approx(1.0)
+    assert factors.min() > 0
+    assert np.array_equal(statistics.return_factors(scale * values, session, slot, widths), factors)
+
+
+def test_factors_are_one_where_nothing_moves_and_higher_where_much_does():
+    _, session, slot = grid([True] * SESSIONS * BARS)
+    widths = np.ones(BARS, np.int64)
+    still = statistics.log_returns(session, np.full(SESSIONS * BARS, 100.0))
+    assert statistics.return_factors(still, session, slot, widths).tolist() == [1.0] * BARS
+    moves = np.where(slot == 10, 0.02, 0.001)
+    moves[slot == 0] = np.nan
+    factors = statistics.return_factors(moves, session, slot, widths)
+    assert set(np.flatnonzero(factors > 1)) == {9, 10, 11}, "smoothed with its neighbours"
+    once = moves.copy()
+    once[(session == 1) & (slot == 20)] = 5.0
+    assert statistics.return_factors(once, session, slot, widths)[20] < 3 * factors[20], "one move counts five times"
+
+
+@pytest.mark.parametrize("busy", [1.0, 2.0])
+def test_the_usual_volume_is_that_of_its_time_of_day(busy):
+    """Of three sessions one is ``busy`` times as busy all day: the level is not moved by it."""
+    _, session, slot = grid([True] * 3 * BARS)
+    ts = (session.astype(np.int64) * 1440 + slot) * MINUTE_MS
+    shares = np.where(slot < 15, 1000.0, 3000.0) * np.where(session == 2, busy, 1.0)
+    level, scale = statistics.estimate_volume(ts, session, slot, shares, MINUTE_MS, np.ones(BARS, np.int64))
+    five = [sum(1000.0 if s < 15 else 3000.0 for s in range(k - 4, k + 1)) for k in range(4, BARS)]
+    assert level[4:] == pytest.approx(np.log1p(five), abs=1e-3)
+    assert scale.max() < 1e-9, "two of three sessions are exactly as usual"
