@@ -13,7 +13,6 @@ from include.surveillance.detection.alert_records import build_alert, build_revi
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.rules.bar_rule import KINDS
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
@@ -146,10 +145,16 @@ class TestRevisions:
         bars = [*calm(), bar(20, volume=9000), bar(21)]
         assert not self.revised(bars, bar(21, close=100.1))
 
-    def test_kinds_are_told_apart_by_rule_and_a_turned_direction_is_a_confirmation(self):
-        assert len({rule for rule, _ in KINDS}) < len(KINDS)
+    def test_a_turned_direction_is_a_confirmation_whatever_the_values(self):
         (alert,) = self.revised([*calm(), bar(20, close=101)], bar(20, close=99))
         assert (alert.status, alert.direction, alert.before_value, alert.value) == ("confirmed", "down", 101.0, 99.0)
+        wide = {"high": 104.0, "low": 96.0, "start": OPEN + 24 * 60 * MINUTE_MS}
+        (alert,) = self.revised([bar(389), bar(0, open=103.0, **wide)], bar(0, open=97.0, **wide))
+        assert (alert.status, alert.direction, alert.value, alert.before_value) == (
+            "confirmed",
+            "down",
+            *[alert.value] * 2,
+        )
 
 
 def _values(it: Bar) -> dict:

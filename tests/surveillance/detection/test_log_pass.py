@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.surveillance.detection.parameters.overrides import Override
 from include.surveillance.detection.state import REVISABLE, State
 from include.surveillance.records import Bar, NewsItem, Record, Split, Watermark
 from tests.surveillance.detection.market import DAY, OPEN, alerts, at, bar, calm, news, profile, run, watermark
@@ -124,5 +125,7 @@ def test_a_watermark_knows_the_bars_before_it_in_the_log_and_those_of_batches_be
 def test_a_series_whose_first_profile_is_yet_to_come_has_none_not_that_of_the_series_before_it():
     profiles = [profile(symbol="AMD", presence=[1.0] * 94), profile(effective_ms=OPEN + DAY)]
     assert not alerts(run([bar(0), watermark(10)], profiles=profiles), "feed_freshness")
-    (alert,) = alerts(run([bar(0), watermark(17)], profiles=profiles), "feed_freshness")
+    patient = {"rule": "feed_freshness", "form": None, "set": {"allowed_minutes": {"minute": 60.0}}}
+    of_liquid = Override(scope="liquidity", of="liquid", effective="2019-01-01", rationale="none", **patient)
+    (alert,) = alerts(run([bar(0), watermark(17)], profiles=profiles, overrides=[of_liquid]), "feed_freshness")
     assert (alert.form, alert.threshold, alert.profile_version) == ("literal", 15.0, None)

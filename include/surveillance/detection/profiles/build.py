@@ -94,7 +94,7 @@ def _build_profile(
     level, scale = statistics.estimate_volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
     returns = statistics.log_returns(session, bars.close)
     factor = statistics.return_factors(returns, session, slot, widths)
-    fire, clear = statistics.volatility_quantiles(returns / factor[slot], session)
+    fire, clear = statistics.volatility_quantiles(returns / factor[slot])
     prices = (bars.high / shares, bars.low / shares, bars.close / shares)
     traded = np.bincount(np.searchsorted(days, session), weights=bars.close * bars.volume)
     turnover = float(np.median(traded))

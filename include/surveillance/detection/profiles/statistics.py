@@ -132,16 +132,16 @@ def return_factors(values, session, slot, widths):
     return factor / np.average(factor, weights=widths)
 
 
-def volatility_quantiles(deseasonalised, session):
+def volatility_quantiles(deseasonalised):
     """Compute the firing and the clearing quantile of the deviation (ddof 1) of 20 consecutive returns of one session.
 
-    Both 0 when no session has 20 returns: not applicable.
+    A session's first return is NaN, so no deviation reaches into another session. Both 0 when no session has 20
+    returns: not applicable.
     """
     if len(deseasonalised) <= RETURNS:
         return 0.0, 0.0
     windows = np.lib.stride_tricks.sliding_window_view(deseasonalised, RETURNS)
-    whole = session[: len(windows)] == session[RETURNS - 1 :]
-    deviations = np.std(windows[whole], axis=1, ddof=1)
+    deviations = np.std(windows, axis=1, ddof=1)
     deviations = deviations[~np.isnan(deviations)]
     if not len(deviations):
         return 0.0, 0.0

@@ -47,7 +47,7 @@ def test_quantiles_are_of_deviations_of_twenty_returns_of_one_session(closes, pr
         own = values[session == day].tolist()[1:]  # the first has no return
         deviations += [stdev(own[i : i + 20]) for i in range(len(own) - 19)]
     expected = np.quantile(deviations, (0.995, 0.8)) if deviations else (0.0, 0.0)
-    assert statistics.volatility_quantiles(values, session) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-15)
+    assert statistics.volatility_quantiles(values) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-15)
 
 
 @settings(deadline=None, max_examples=50)
