@@ -70,15 +70,15 @@ def test_the_window_of_a_gap_begins_with_the_bar_of_the_previous_close():
     assert (alert.window_start_ms, alert.ts_ms, alert.direction) == (at(389), OPEN + night, "up")
 
 
-@pytest.mark.parametrize("rules", ["literal", "robust"])
-def test_an_alert_of_a_single_record_says_where_in_the_day_it_lies(rules):
+@pytest.mark.parametrize("form", ["literal", "robust"])
+def test_an_alert_of_a_single_record_says_where_in_the_day_it_lies(form):
     records = [*calm(), bar(20, volume=46_000), news(19), watermark(22, rejected=1, bars=3)]
-    detection = run(records, profiles=[profile()], rules=rules)
+    detection = run(records, profiles=[profile()], alerting_form=form)
     for name in ("news_impact", "data_quality"):
         (alert,) = alerts(detection, name)
         assert (alert.session_phase, alert.session_date) == ("regular", "2019-02-14")
         assert alert.parameters_version == alerts(detection, "abnormal_volume")[0].parameters_version
-        robust = name == "news_impact" and rules == "robust"
+        robust = name == "news_impact" and form == "robust"
         assert (alert.form, alert.profile_version) == (
             ("robust", profile().version) if robust else ("literal", None)
         )  # fmt: skip

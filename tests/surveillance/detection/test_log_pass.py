@@ -126,6 +126,6 @@ def test_a_series_whose_first_profile_is_yet_to_come_has_none_not_that_of_the_se
     profiles = [profile(symbol="AMD", presence=[1.0] * 94), profile(effective_ms=OPEN + DAY)]
     assert not alerts(run([bar(0), watermark(10)], profiles=profiles), "feed_freshness")
     patient = {"rule": "feed_freshness", "form": None, "set": {"allowed_minutes": {"minute": 60.0}}}
-    of_liquid = Override(scope="liquidity", of="liquid", effective="2019-01-01", rationale="none", **patient)
+    of_liquid = Override(scope="liquidity", whom="liquid", effective="2019-01-01", rationale="none", **patient)
     (alert,) = alerts(run([bar(0), watermark(17)], profiles=profiles, overrides=[of_liquid]), "feed_freshness")
     assert (alert.form, alert.threshold, alert.profile_version) == ("literal", 15.0, None)
