@@ -19,11 +19,12 @@ from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import Notification
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
+from include.surveillance.timespans import MINUTE_MS
 
 GROUP = "notifier"
 LINES_PER_MESSAGE = 20
 # A market event's minutes may begin in an earlier batch.
-LOOK_BACK_MS = 30 * 60_000
+LOOK_BACK_MS = 30 * MINUTE_MS
 
 
 def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.scan import Scan
 from include.surveillance.records import SEVERITIES, Alert, Profile
-from include.surveillance.timespans import SPAN_MS
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
@@ -223,6 +223,6 @@ def _reason_to_inhibit(engine: Engine, scan: Scan, index: int) -> str | None:
             return None
         missing = int((ts[at] - ts[at - 1]) // span) - 1
         usual = min(presence[scan.positions.slot[at]], 0.99)
-        if missing * span >= HOLE_LEAST * 60_000 and missing * log(1 - usual) < log(HOLE_CHANCE):
+        if missing * span >= HOLE_LEAST * MINUTE_MS and missing * log(1 - usual) < log(HOLE_CHANCE):
             return f"{missing} bars are missing before {wording.clock(int(ts[at]))}: a halt or a broken feed"
     return None

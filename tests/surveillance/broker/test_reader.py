@@ -7,6 +7,7 @@ import time
 import pytest
 
 from include.surveillance import broker, wire
+from include.surveillance.broker import Received
 from include.surveillance.errors import BrokerError
 from include.surveillance.timespans import now_ms
 from tests.surveillance.broker.messages import ALL_BARS, bar, new_topic, settle, values, write
@@ -124,7 +125,7 @@ def test_records_since_a_time_begin_with_the_first_that_was_stored_then(kafka, t
 
 
 def test_a_rejected_message_says_where_it_lies():
-    message = broker.Received("t", 2, 7, 1_700_000_000_000, "AAPL", b"\xff")
+    message = Received("t", 2, 7, 1_700_000_000_000, "AAPL", b"\xff")
     reject = message.rejected("consume", "not a record", "why")
     assert (reject.detail, reject.encoding, reject.symbol) == ("t[2] offset 7: why", "base64", "AAPL")
     assert reject.polled_ms == message.timestamp_ms
