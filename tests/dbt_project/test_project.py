@@ -32,8 +32,8 @@ def manifest(dbt) -> dict:
 
 @pytest.fixture(scope="module")
 def models(manifest) -> dict[str, dict]:
-    found = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "snapshot")]
-    return {node["name"]: node for node in found}
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "snapshot")]
+    return {node["name"]: node for node in nodes}
 
 
 def layer_of(node: dict) -> str:

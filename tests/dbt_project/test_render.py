@@ -38,12 +38,12 @@ def group(dbt, tmp_path_factory):
 
 def nodes(group) -> dict[str, set[str]]:
     """dbt node -> the kinds of tasks that show it."""
-    found: dict[str, set[str]] = {}
+    kinds: dict[str, set[str]] = {}
     for task in group.iter_tasks():
         _, *node, kind = task.task_id.split(".")
         if node:
-            found.setdefault(node[0], set()).add(kind)
-    return found
+            kinds.setdefault(node[0], set()).add(kind)
+    return kinds
 
 
 def test_each_node_and_its_tests_are_tasks(group):
@@ -81,12 +81,12 @@ def test_no_task_waits_for_another_node_when_dbt_is_done(group):
 
 @pytest.fixture
 def look(group, monkeypatch):
-    """What a task makes of the outcome that dbt told of its node, and of how dbt ended."""
+    """What a task makes of the outcome that dbt left of its node, and of how dbt ended."""
 
-    def look(task_id: str, told: str | None, dbt: str):
+    def look(task_id: str, status: str | None, dbt: str):
         task = next(task for task in group.iter_tasks() if task.task_id == task_id)
-        values = {"model__market__fact_alerts_status": told and {"status": told, "outlet_uris": []}}
-        values["model__market__fact_alerts_tests_status"] = told
+        values = {"model__market__fact_alerts_status": status and {"status": status, "outlet_uris": []}}
+        values["model__market__fact_alerts_tests_status"] = status
         ti = SimpleNamespace(try_number=1, xcom_pull=lambda task_ids=None, key=None: values.get(key))
         monkeypatch.setattr(task, "_get_producer_task_status", lambda context: dbt)
         monkeypatch.setattr(task, "_override_rtif", lambda context: None)
@@ -99,15 +99,15 @@ def look(group, monkeypatch):
 @pytest.mark.parametrize(("task_id", "well", "ill"), [("run", "success", "error"), ("test", "pass", "fail")])
 def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill):
     assert look(f"dbt.fact_alerts.{task_id}", well, "failed")
-    for told in (ill, None):
-        with pytest.raises(AirflowException, match=ill if told else "producer"):
-            look(f"dbt.fact_alerts.{task_id}", told, "failed")
+    for status in (ill, None):
+        with pytest.raises(AirflowException, match=ill if status else "producer"):
+            look(f"dbt.fact_alerts.{task_id}", status, "failed")
 
 
 @pytest.mark.parametrize(
-    ("ended", "told"), [("failed", False), ("success", True), ("skipped", True), (RuntimeError("not here"), True)]
+    ("ended", "reported"), [("failed", False), ("success", True), ("skipped", True), (RuntimeError("not here"), True)]
 )
-def test_a_failed_build_is_told_of_once(group, monkeypatch, ended, told):
+def test_a_failed_build_is_reported_once(group, monkeypatch, ended, reported):
     """By the task that runs dbt; a task that fails on its own tells so."""
     heard = []
     monkeypatch.setattr(render, "report_task_failure", heard.append)
@@ -121,15 +121,15 @@ def test_a_failed_build_is_told_of_once(group, monkeypatch, ended, told):
     for task in waiting(group):
         (callback,) = task.on_failure_callback
         callback({"ti": ti, "task": task})
-    assert len(heard) == told * len(waiting(group))
+    assert len(heard) == reported * len(waiting(group))
     assert report_task_failure in group.dag.get_task(PRODUCER).on_failure_callback
 
 
 def test_the_failure_names_the_nodes_that_failed_by_themselves(tmp_path):
     (tmp_path / "target").mkdir()
     raise_failed_nodes(str(tmp_path))  # dbt died before it wrote
-    told = {"model.a": "success", "test.b": "pass", "model.c": "error", "test.d": "fail", "model.e": "skipped"}
-    results = [{"unique_id": name, "status": status} for name, status in told.items()]
+    statuses = {"model.a": "success", "test.b": "pass", "model.c": "error", "test.d": "fail", "model.e": "skipped"}
+    results = [{"unique_id": name, "status": status} for name, status in statuses.items()]
     (tmp_path / "target" / "run_results.json").write_text(json.dumps({"results": results}))
     with pytest.raises(SurveillanceError, match=r"wrong: model\.c \(error\), test\.d \(fail\)$"):
         raise_failed_nodes(str(tmp_path), context={})

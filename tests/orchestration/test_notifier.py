@@ -140,9 +140,9 @@ def test_a_move_of_the_whole_market_is_one_line(database, sent):
     assert message.splitlines() == [
         "[medium] 40 of 500 symbols fired price_gap in the minute from 22:13 UTC, led by S0, S1 and S10."
     ]
-    found = {row[0]: row[1:] for row in rows("symbol, rule, inhibited_by, notification")}
-    assert found.pop("MARKET") == ("market_event", None, "slack")
-    assert {row[1].partition("|")[0] for row in found.values()} == {"market event market_event"}
+    by_symbol = {row[0]: row[1:] for row in rows("symbol, rule, inhibited_by, notification")}
+    assert by_symbol.pop("MARKET") == ("market_event", None, "slack")
+    assert {row[1].partition("|")[0] for row in by_symbol.values()} == {"market event market_event"}
     # The same episodes going on, one more name in the same minute, and the event going on are no news.
     again = crowd(41, status="refired", firings=2, ts_ms=1_700_000_120_000)
     assert notifier.notify(again, watched=500)["notified"] == 0

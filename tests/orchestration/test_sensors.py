@@ -54,9 +54,9 @@ def context(started=None):
 
 
 def deferred(call):
-    with pytest.raises(TaskDeferred) as found:
+    with pytest.raises(TaskDeferred) as raised:
         call()
-    return found.value
+    return raised.value
 
 
 def test_sensor_handles_backlog_after_backlog_until_its_deadline(group):
@@ -102,7 +102,7 @@ def test_sensor_stays_on_its_worker_while_messages_come(group, monkeypatch):
 
 
 class Scripted(ConsumeSensor):
-    """Finds as many records at each look as it is told, each look takes a while; nothing when there is no more."""
+    """Finds as many records at each look as its script says, each look takes a while; nothing when there is no more."""
 
     def __init__(self, *, script, **kwargs):
         super().__init__(task_id="scripted", **kwargs)

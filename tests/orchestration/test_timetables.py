@@ -17,13 +17,13 @@ CATCH_UP = TimeRestriction(earliest=pendulum.datetime(2001, 1, 1), latest=None, 
 
 def intervals(timetable, start, end):
     """All data intervals that start in [start, end), as a scheduler that is never late gets them."""
-    last, restriction, found = None, CATCH_UP._replace(earliest=start), []
+    last, restriction, infos = None, CATCH_UP._replace(earliest=start), []
     while info := timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction):
         if info.data_interval.start >= end:
-            return found
-        found.append(info)
+            return infos
+        infos.append(info)
         last = info.data_interval
-    return found
+    return infos
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def intervals(timetable, start, end):
 )
 def test_every_minute_of_a_session_once(day, opens, closes):
     start = pendulum.parse(day)
-    found = intervals(MarketSessionTimetable("XNYS"), start, start.add(days=1))
+    infos = intervals(MarketSessionTimetable("XNYS"), start, start.add(days=1))
     first, last = pendulum.parse(f"{day}T{opens}"), pendulum.parse(f"{day}T{closes}")
     expected = [first.add(minutes=n) for n in range(int((last - first).total_minutes()))]
-    assert [info.data_interval.start for info in found] == expected
-    assert all(info.data_interval.end == info.data_interval.start.add(minutes=1) for info in found)
+    assert [info.data_interval.start for info in infos] == expected
+    assert all(info.data_interval.end == info.data_interval.start.add(minutes=1) for info in infos)
 
 
 @pytest.mark.parametrize("day", ["2026-11-26", "2026-11-28", "2026-12-25"])
@@ -53,8 +53,8 @@ def test_nothing_on_a_closed_day(day):
 
 def test_always_open_has_every_minute_over_midnight():
     start = pendulum.datetime(2026, 11, 21, 23, 0)
-    found = intervals(MarketSessionTimetable("24/7"), start, start.add(hours=2))
-    assert [info.data_interval.start for info in found] == [start.add(minutes=n) for n in range(120)]
+    infos = intervals(MarketSessionTimetable("24/7"), start, start.add(hours=2))
+    assert [info.data_interval.start for info in infos] == [start.add(minutes=n) for n in range(120)]
 
 
 def test_run_starts_after_the_delay():
@@ -136,12 +136,12 @@ def test_impossible_step_is_refused():
 
 def runs(timetable, start, count):
     """The first runs after ``start``, as a scheduler that is never late gets them."""
-    last, restriction, found = None, TimeRestriction(pendulum.parse(start), None, catchup=True), []
-    while len(found) < count:
+    last, restriction, infos = None, TimeRestriction(pendulum.parse(start), None, catchup=True), []
+    while len(infos) < count:
         info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
-        found.append(info.run_after.to_iso8601_string())
+        infos.append(info.run_after.to_iso8601_string())
         last = info.data_interval
-    return found
+    return infos
 
 
 def test_five_hours_after_each_close_and_not_on_other_days():

@@ -21,10 +21,10 @@ def dotenv(path: Path) -> dict[str, str]:
 
 def variables(text: str) -> dict[str, set[str]]:
     """Each variable that a text interpolates, with the rules (``:-``, ``:?``, ``:+`` or none) of its uses."""
-    found: dict[str, set[str]] = {}
+    rules: dict[str, set[str]] = {}
     for name, rule in re.findall(r"\$\{(\w+)(:[-?+])?", text.replace("$$", "")):
-        found.setdefault(name, set()).add(rule)
-    return found
+        rules.setdefault(name, set()).add(rule)
+    return rules
 
 
 def fill(text: str, environment: dict[str, str]) -> str:

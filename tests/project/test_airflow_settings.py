@@ -1,4 +1,4 @@
-"""airflow_settings.yaml: the Astro CLI ignores what it does not know, so a wrong key must be found here."""
+"""airflow_settings.yaml: the Astro CLI ignores what it does not know, so a wrong key must be seen here."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def settings(document) -> dict:
 
 def pools_of_tasks() -> set[str]:
     """What the code gives as `pool`, as keyword or in a dictionary: `Pool.NAME`, or the text itself."""
-    found = set()
+    pools = set()
     for folder in ("dags", "include/orchestration"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.keyword) and node.arg == "pool":
-                    found.add(ast.unparse(node.value))
+                    pools.add(ast.unparse(node.value))
                 elif isinstance(node, ast.Dict):
                     pairs = zip(node.keys, node.values, strict=True)
-                    found |= {ast.unparse(item) for key, item in pairs if getattr(key, "value", None) == "pool"}
-    return found
+                    pools |= {ast.unparse(item) for key, item in pairs if getattr(key, "value", None) == "pool"}
+    return pools
 
 
 def test_only_keys_that_the_astro_cli_reads(document, settings):

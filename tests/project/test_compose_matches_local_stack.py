@@ -63,7 +63,7 @@ def local(state, ports, local_environment) -> dict[str, components.Component]:
 def words(service: dict) -> list[str]:
     command = service["command"]
     if command[:2] == ["sh", "-c"]:
-        command = SUM.sub(lambda found: str(int(service["environment"][found[1]]) + int(found[2])), command[2])
+        command = SUM.sub(lambda match: str(int(service["environment"][match[1]]) + int(match[2])), command[2])
     return shlex.split(command) if isinstance(command, str) else command
 
 
@@ -166,7 +166,7 @@ def test_the_same_secrets(secret_names):
 
 def test_the_same_connections_but_for_addresses(services, local_environment):
     def without_addresses(environment: dict[str, str]) -> dict[str, dict]:
-        found = {}
+        connections = {}
         for name, value in environment.items():
             if name.startswith("AIRFLOW_CONN_"):
                 connection = json.loads(value)
@@ -174,8 +174,8 @@ def test_the_same_connections_but_for_addresses(services, local_environment):
                 for field in (connection, extra):
                     for key in {"host", "port", "password", "bootstrap.servers"} & set(field):
                         field[key] = "set"
-                found[name] = connection
-        return found
+                connections[name] = connection
+        return connections
 
     assert without_addresses(services["worker-batch"]["environment"]) == without_addresses(local_environment)
 

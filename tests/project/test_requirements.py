@@ -30,14 +30,14 @@ def pins(path: Path) -> dict[str, str]:
     Raises:
         AssertionError: a requirement is not pinned by a single ``==``.
     """
-    found = {}
+    versions = {}
     for requirement in requirements(path):
         (specifier,) = requirement.specifier or [None]
         assert specifier is not None, f"{requirement} has no version"
         assert specifier.operator == "==", f"{requirement} is not pinned"
         assert "*" not in specifier.version, f"{requirement} is not one version"
-        found[canonicalize_name(requirement.name)] = specifier.version
-    return found
+        versions[canonicalize_name(requirement.name)] = specifier.version
+    return versions
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -51,13 +51,13 @@ def imports(path: Path) -> Iterator[str]:
 
 def third_party() -> dict[str, set[str]]:
     """Module -> the files that import it."""
-    found: dict[str, set[str]] = {}
+    importers: dict[str, set[str]] = {}
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for module in imports(path):
                 if module.split(".")[0] not in OWN | set(sys.stdlib_module_names):
-                    found.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
-    return found
+                    importers.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
+    return importers
 
 
 def distributions_of(module: str, known: dict[str, list[str]]) -> set[str]:
@@ -83,7 +83,7 @@ def locked() -> dict[str, str]:
 def test_every_import_is_a_direct_requirement(direct):
     known = packages_distributions()
     used = third_party()
-    assert len(used) > 20, "the scan found hardly any import; it looks in the wrong folders"
+    assert len(used) > 20, "the scan saw hardly any import; it looks in the wrong folders"
     missing = {
         module: sorted(files) for module, files in used.items() if not distributions_of(module, known) & set(direct)
     }

@@ -50,8 +50,8 @@ def test_the_scan_sees(text):
 def test_no_kept_file_holds_a_secret():
     scanned = [path for path in kept_files() if path.suffix in TEXT and path.name not in EXEMPT]
     assert len(scanned) > 50
-    found = {path.relative_to(ROOT).as_posix(): findings(path.read_text(errors="ignore")) for path in scanned}
-    assert not {name: what for name, what in found.items() if what}
+    by_file = {path.relative_to(ROOT).as_posix(): findings(path.read_text(errors="ignore")) for path in scanned}
+    assert not {name: what for name, what in by_file.items() if what}
 
 
 def test_no_kept_file_is_a_key_or_an_env_file():
@@ -80,7 +80,7 @@ def test_the_examples_leave_every_secret_empty():
 
 def literals(code: str) -> list[str]:
     """Each password, key or token that Python code holds as a text: keyword, default, entry or variable."""
-    found = []
+    secrets = []
     for node in ast.walk(ast.parse(code)):
         pairs: list[tuple[str, ast.expr | None]] = []
         if isinstance(node, ast.keyword):
@@ -98,8 +98,8 @@ def literals(code: str) -> list[str]:
         for name, value in pairs:
             text = value.value if isinstance(value, ast.Constant) else ""
             if isinstance(text, str) and text not in ("", name) and SECRET_NAME.search(str(name)):
-                found.append(f"{name} = {text!r}")
-    return found
+                secrets.append(f"{name} = {text!r}")
+    return secrets
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_the_scan_of_code_sees(code):
 def test_no_code_has_a_password_to_fall_back_on():
     code = [path for path in kept_files() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] != "tests"]
     assert len(code) > 100
-    found = {path.relative_to(ROOT).as_posix(): literals(path.read_text()) for path in code}
+    by_file = {path.relative_to(ROOT).as_posix(): literals(path.read_text()) for path in code}
     # Snowflake's number for a wrong password.
-    assert {name: texts for name, texts in found.items() if texts} == {
+    assert {name: texts for name, texts in by_file.items() if texts} == {
         "include/embedded_warehouse/sessions.py": ["WRONG_PASSWORD = '390100'"]
     }
 

@@ -77,13 +77,13 @@ def test_script_never_sets_markup():
 
 def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
     stored([alert(ts_ms=1_700_000_000_000 + n * 60_000) for n in range(3)] + [alert("ZVZZT", "news_impact")])
-    found = client.get("/surveillance/api/alerts", headers=viewer).json()
-    assert [one["symbol"] for one in found["alerts"]] == ["ACME", "ACME", "ACME", "ZVZZT"]
-    moments = [one["bar_at"] for one in found["alerts"]]
-    assert moments == sorted(moments, reverse=True)
-    counts = {count["rule"]: (count["alerts"], count["symbols"]) for count in found["counts"]}
+    answer = client.get("/surveillance/api/alerts", headers=viewer).json()
+    assert [one["symbol"] for one in answer["alerts"]] == ["ACME", "ACME", "ACME", "ZVZZT"]
+    starts = [one["bar_at"] for one in answer["alerts"]]
+    assert starts == sorted(starts, reverse=True)
+    counts = {count["rule"]: (count["alerts"], count["symbols"]) for count in answer["counts"]}
     assert counts == {"price_gap": (3, 1), "news_impact": (1, 1)}
-    first = found["alerts"][0]
+    first = answer["alerts"][0]
     assert datetime.fromisoformat(first["bar_at"]).timestamp() * 1_000 == 1_700_000_120_000
     assert (first["value"], first["threshold"], first["baseline"]) == (0.031, 0.02, None)
 
@@ -91,8 +91,8 @@ def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
 def test_an_alert_says_its_form_its_status_and_what_stood_before(client, viewer, stored):
     stored([alert(form="robust", profile_version="2023-11-13|abc", status="refired", firings=4)])
     stored([alert("ZVZZT", status="retracted", before_value=0.04, before_threshold=0.02)])
-    found = {one["symbol"]: one for one in client.get("/surveillance/api/alerts", headers=viewer).json()["alerts"]}
-    live, gone = found["ACME"], found["ZVZZT"]
+    alerts = {one["symbol"]: one for one in client.get("/surveillance/api/alerts", headers=viewer).json()["alerts"]}
+    live, gone = alerts["ACME"], alerts["ZVZZT"]
     assert (live["form"], live["status"], live["firings"]) == ("robust", "refired", 4)
     assert (live["profile_version"], live["before_value"], live["inhibited_by"]) == ("2023-11-13|abc", None, None)
     assert (gone["form"], gone["status"], gone["before_value"], gone["before_threshold"]) == (
@@ -130,9 +130,9 @@ def test_the_newest_run_of_each_stage_is_shown(client, viewer, stored):
 def test_filters(client, viewer, stored, query, symbols):
     later = 1_700_000_060_000
     stored([alert(), alert("ZVZZT", "news_impact", "critical", later)])
-    found = client.get("/surveillance/api/alerts", params=query, headers=viewer)
-    assert found.status_code == 200
-    assert [one["symbol"] for one in found.json()["alerts"]] == symbols
+    answer = client.get("/surveillance/api/alerts", params=query, headers=viewer)
+    assert answer.status_code == 200
+    assert [one["symbol"] for one in answer.json()["alerts"]] == symbols
 
 
 @pytest.mark.parametrize("query", [{"severity": "huge"}, {"limit": 0}, {"limit": 100_000}, {"since": "yesterday"}])

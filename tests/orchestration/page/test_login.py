@@ -21,9 +21,9 @@ MANUALS = {f"{app}/{page}" for app in ("", "/auth", "/cosmos", "/execution") for
 UNSIGNED = ".".join(["eyJhbGciOiJub25lIn0", "eyJzdWIiOiJhZG1pbiIsInJvbGUiOiJhZG1pbiJ9", ""])
 
 
-def routes(found: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
+def routes(mounted: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Method and address pattern of every route, also of applications and folders below."""
-    for route in found:
+    for route in mounted:
         below, path = getattr(route, "routes", None), prefix + getattr(route, "path", "")
         if below and not hasattr(route, "methods"):
             yield from routes(below, path)

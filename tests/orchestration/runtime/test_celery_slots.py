@@ -34,7 +34,7 @@ app.conf.task_ignore_result = True
 
 @app.task(name="stay")
 def stay(name):
-    # As Airflow runs a task: a process of its own, which leaves when it is told to.
+    # As Airflow runs a task: a process of its own, which leaves on SIGTERM.
     process = ["airflow worker -- " + name, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(process, executable=sys.executable):
         Path("{folder}", name).touch()

@@ -51,10 +51,10 @@ NAMES = ["AAPL", "skipped", "failing"]
 
 
 class Server:
-    """Airflow's execution API as a task sees it: remembers what it was told."""
+    """Airflow's execution API as a task sees it: remembers what it was calls."""
 
     def __init__(self, *, should_retry: bool = False):
-        self.told: list[tuple[str, dict]] = []
+        self.calls: list[tuple[str, dict]] = []
         self.base_url, self.auth, self.should_retry = "http://airflow.invalid/execution/", object(), should_retry
         self.task_instances = SimpleNamespace(
             start=self._start,
@@ -66,12 +66,12 @@ class Server:
 
     def _hear(self, name):
         def hear(*args, **kwargs):
-            self.told.append((name, kwargs))
+            self.calls.append((name, kwargs))
 
         return hear
 
     def _start(self, ti_id, pid, when):
-        self.told.append(("start", {"pid": pid}))
+        self.calls.append(("start", {"pid": pid}))
         now = datetime.now(UTC)
         times = dict.fromkeys(
             ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date"), now
@@ -81,7 +81,7 @@ class Server:
         return TIRunContext(dag_run=run, max_tries=1, should_retry=self.should_retry)
 
     def _xcom(self, dag_id, run_id, task_id, key, map_index, include_prior_dates):
-        self.told.append(("xcom", {}))
+        self.calls.append(("xcom", {}))
         return XComResponse(key=key, value=[{"name": name} for name in NAMES])
 
 
@@ -150,16 +150,16 @@ def test_success_is_told_with_the_name_and_by_two_calls_after_the_list(airflow_d
     server = Server()
     result = run(server, file, log, "AAPL")
     assert (result.exit_code, result.final_state) == (0, "success")
-    assert [name for name, _ in server.told] == ["start", "xcom", "succeed"]
-    assert server.told[-1][1]["rendered_map_index"] == "AAPL"
-    assert server.told[0][1]["pid"] == os.getpid()
+    assert [name for name, _ in server.calls] == ["start", "xcom", "succeed"]
+    assert server.calls[-1][1]["rendered_map_index"] == "AAPL"
+    assert server.calls[0][1]["pid"] == os.getpid()
 
 
 def test_the_list_is_asked_for_once_a_run_and_anew_for_another_try(airflow_database, file, log):
     server = Server()
     for try_number in (1, 1, 2):
         run(server, file, log, "AAPL", try_number)
-    assert [name for name, _ in server.told].count("xcom") == 2
+    assert [name for name, _ in server.calls].count("xcom") == 2
 
 
 def test_what_may_still_change_is_asked_for_each_time(monkeypatch):
@@ -176,7 +176,7 @@ def test_what_may_still_change_is_asked_for_each_time(monkeypatch):
 def test_failure_without_a_retry_is_told_by_name(airflow_database, file, log):
     server = Server()
     assert run(server, file, log, "failing").final_state == "failed"
-    name, said = server.told[-1]
+    name, said = server.calls[-1]
     assert (name, said["state"], said["rendered_map_index"]) == ("finish", "failed", "failing")
     assert "Task failed with exception" in [entry["event"] for entry in log.of.entries]
 
@@ -184,13 +184,13 @@ def test_failure_without_a_retry_is_told_by_name(airflow_database, file, log):
 def test_failure_with_a_retry_left_is_retried(airflow_database, file, log):
     server = Server(should_retry=True)
     assert run(server, file, log, "failing").final_state == "up_for_retry"
-    assert server.told[-1][0] == "retry"
+    assert server.calls[-1][0] == "retry"
 
 
 def test_a_skipped_task_is_skipped(airflow_database, file, log):
     server = Server()
     assert run(server, file, log, "skipped").final_state == "skipped"
-    assert server.told[-1][1]["state"] == "skipped"
+    assert server.calls[-1][1]["state"] == "skipped"
 
 
 def test_what_is_printed_and_logged_stands_in_the_task_log(airflow_database, file, log):
@@ -227,8 +227,8 @@ def test_a_long_task_is_heard_of(airflow_database, file, log, monkeypatch):
     file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.5); print("printed'))
     server = Server()
     run(server, file, log, "AAPL")
-    assert ("heartbeat", {"pid": os.getpid()}) in server.told
-    assert server.told[-1][0] == "succeed"
+    assert ("heartbeat", {"pid": os.getpid()}) in server.calls
+    assert server.calls[-1][0] == "succeed"
 
 
 def test_another_airflow_runs_tasks_in_their_own_processes_and_says_so(monkeypatch, caplog):
@@ -257,12 +257,12 @@ def test_tasks_of_many_threads_do_not_mix(airflow_database, file, monkeypatch):
         wrapped = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger)
         state = run(server, file, SimpleNamespace(to=wrapped), name).final_state
         said = [entry["event"] for entry in capture.entries if str(entry["event"]).startswith(("printed", "logged"))]
-        return name, state, said, server.told[-1][1]["rendered_map_index"]
+        return name, state, said, server.calls[-1][1]["rendered_map_index"]
 
     with ThreadPoolExecutor(len(NAMES) * 4) as pool:
-        found = list(pool.map(one, NAMES * 4))
+        outcomes = list(pool.map(one, NAMES * 4))
     states = {"AAPL": "success", "skipped": "skipped", "failing": "failed"}
-    assert found == [(name, states[name], [f"printed by {name}", f"logged by {name}"], name) for name in NAMES * 4]
+    assert outcomes == [(name, states[name], [f"printed by {name}", f"logged by {name}"], name) for name in NAMES * 4]
 
 
 def test_outside_of_tasks_there_is_nobody_to_ask():
