@@ -129,8 +129,8 @@ class Summary:
 
 def summarise(clients: Clients, covered: CoveredTime) -> Summary:
     """Ask every part of a stack, at rest, what it has done in the time that a demo covered."""
-    messages = broker.read(clients.kafka, dict.fromkeys(clients.positions(broker.ALERTS)), limit=10_000_000).messages
-    decoded = ((message.timestamp_ms, wire.decode(message.value)) for message in messages)
+    batches = broker.read_all(clients.kafka, dict.fromkeys(clients.positions(broker.ALERTS)))
+    decoded = ((it.timestamp_ms, wire.decode(it.value)) for batch in batches for it in batch.messages)
     alerts = [(stored_ms, record) for stored_ms, record in decoded if isinstance(record, Alert)]
     newest = {alert.event_id: alert for _, alert in alerts}.values()
     live = [alert for alert in newest if alert.source == "live"]

@@ -8,7 +8,7 @@ import typer
 
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, new_table, show_progress, tell
-from include.surveillance.detection.parameters.book import DEFAULT
+from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import calibrate_bars
 from include.surveillance.studies.recorded import RecordedFiles
 
@@ -36,7 +36,7 @@ def calibrate(
             out,
             budget=budget,
             form=rules,
-            parameters=params or DEFAULT,
+            parameters=params or Settings.parameters_file,
             calendar=calendar,
             tell=tell,
             progress=progress,

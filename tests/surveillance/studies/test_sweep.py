@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.parameters.book import DEFAULT, ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.records import Bar
 from include.surveillance.sessions import Sessions
+from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import write_proposal
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
 from include.surveillance.studies.sweep import Sweep, list_subjects
@@ -81,7 +82,7 @@ def calibrated(request, tmp_path_factory):
     recording = read_recording(RecordedFiles(path), Sessions(), with_profiles=form == "robust")
     book = ParameterBook.default().replaced(alerting_form=form)
     evaluation = recording.evaluate(book)
-    entries = yaml.safe_load(DEFAULT.read_text())["overrides"]
+    entries = yaml.safe_load(Settings.parameters_file.read_text())["overrides"]
     sweep = Sweep(recording.evaluate, book, entries, effective="2019-01-01")
     subjects = list(list_subjects(evaluation, book, budget=BUDGET, date="2024-01-01"))
     # Nothing else tried is the engine as it is.
@@ -89,7 +90,7 @@ def calibrated(request, tmp_path_factory):
     assert {cell: count for cell, count in sweep.count_alerts({}).items() if cell in now} == now
     choices = calibrate(subjects, sweep.count_alerts, budget=BUDGET)
     out = tmp_path_factory.mktemp("proposal") / "parameters.yaml"
-    write_proposal(out, DEFAULT, choices, form=form, effective="2019-01-01", rationale="A test.")
+    write_proposal(out, Settings.parameters_file, choices, form=form, effective="2019-01-01", rationale="A test.")
     return form, recording, choices, ParameterBook.load(out).replaced(alerting_form=form)
 
 

@@ -15,8 +15,7 @@ from include.surveillance.detection.parameters.values import Parameters, encode_
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import digest
-
-DEFAULT = Path(__file__).parents[2] / "parameters.yaml"
+from include.surveillance.settings import Settings
 
 
 class ParameterBook:
@@ -51,7 +50,7 @@ class ParameterBook:
     @classmethod
     def default(cls) -> ParameterBook:
         """Load what the platform ships: ``include/surveillance/parameters.yaml``."""
-        return cls.load(DEFAULT)
+        return cls.load(Settings.parameters_file)
 
     @classmethod
     def load(cls, path: Path) -> ParameterBook:
