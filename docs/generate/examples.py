@@ -15,7 +15,8 @@ from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Watermark
-from include.surveillance.sessions import MINUTE_MS, Sessions
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 
 SYMBOL = "XMPL"
 # Monday to Friday, 9:30 in New York.

@@ -31,7 +31,7 @@ class StateError(SurveillanceError):
     """A snapshot cannot be read; rebuild it from the log."""
 
 
-class _Header(Struct, kw_only=True):
+class _Header(Struct, kw_only=True, omit_defaults=True):
     """What precedes the arrays of a snapshot; the encoded names are older than the fields'."""
 
     format: int
@@ -40,6 +40,7 @@ class _Header(Struct, kw_only=True):
     keys: list[SeriesKey]
     record_state: RecordState = field(name="notes")
     arrays: list[tuple[str, str, int]]  # name, dtype, elements
+    kinds: int = 6  # of what can fire; later rules add to them
 
 
 class State:
@@ -125,6 +126,7 @@ class State:
             keys=[self.keys[row] for row in order.tolist()],
             record_state=self.record_state,
             arrays=[(name, array.dtype.str, len(array)) for name, array in arrays.items()],
+            kinds=len(KINDS),
         )
         head = _encoder.encode(header)
         raw = b"".join([len(head).to_bytes(8, "little"), head, *(array.tobytes() for array in arrays.values())])
@@ -145,6 +147,8 @@ class State:
             raise StateError(f"unreadable detector snapshot of {len(raw):,} bytes: {error}") from error
         if header.format != FORMAT:
             raise StateError(f"detector snapshot has format {header.format}; this version reads {FORMAT}")
+        if header.kinds > len(KINDS):
+            raise StateError(f"detector snapshot knows {header.kinds} kinds of firings; this version {len(KINDS)}")
         state = cls(header.percentiles)
         state.offsets, state.record_state, state.keys = header.offsets, header.record_state, header.keys
         state.rows = {key: row for row, key in enumerate(header.keys)}
@@ -153,7 +157,7 @@ class State:
         for name, dtype, length in header.arrays:
             arrays[name] = np.frombuffer(whole, dtype, length, at)
             at += arrays[name].nbytes
-        _unpack(state, arrays)
+        _unpack(state, arrays, header.kinds)
         return state
 
     def _copy(self, rows: np.ndarray, record_state: RecordState) -> State:
@@ -233,18 +237,21 @@ def _sparse(array):
     return steps, values
 
 
-def _unpack(state: State, arrays: dict[str, np.ndarray]) -> None:
+def _unpack(state: State, arrays: dict[str, np.ndarray], kinds: int) -> None:
     state.bar_count[:], state.settled_count[:], state.counts[:] = arrays["held"], arrays["kept"], arrays["counts"]
     filled = np.arange(ROW_BARS) < state.bar_count[:, None]
     ts = np.cumsum(arrays["bar ts"])
     for name, array in state.bars.items():
         array[filled] = arrays[f"bar {name}"]
     state.bars["ts"][filled], state.bars["polled"][filled] = ts, arrays["bar polled"] + ts
+    # A rule that is newer than the snapshot has remembered and fired nothing yet.
     for name, array in state.memory.items():
-        array[:] = arrays[f"memory {name}"]
-    sparse = {"episodes": state.episodes} | ({"bins": state.bins} if state.percentiles == "sketch" else {})
+        array[:] = arrays.get(f"memory {name}", 0)
+    episodes = np.zeros((len(state.keys), kinds, 4), np.int64)
+    sparse = {"episodes": episodes} | ({"bins": state.bins} if state.percentiles == "sketch" else {})
     for name, array in sparse.items():
         array.reshape(-1)[np.cumsum(arrays[f"{name} at"], dtype=np.int64)] = arrays[name]
+    state.episodes[:, :kinds] = episodes
     if state.percentiles == "exact":
         state.values = np.split(arrays["values"], np.cumsum(arrays["lengths"])[:-1]) if state.keys else []
 

@@ -93,7 +93,7 @@ def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
     bucket, kind = bucket_numbers(evaluation, form)[firings.index[opened]], firings.kind[opened]
     counts = dict.fromkeys(((rule, name) for rule in BAR_RULES[form] for name in BUCKETS[form]), 0)
     for kind_number, (rule, _) in enumerate(KINDS):
-        for number, name in enumerate(BUCKETS[form]):
+        for number, name in enumerate(BUCKETS[form] if rule in BAR_RULES[form] else ()):
             counts[rule, name] += int(np.count_nonzero((kind == kind_number) & (bucket == number)))
     return counts
 

@@ -53,6 +53,27 @@ def test_another_format_says_so(monkeypatch):
         State.from_bytes(raw)
 
 
+@pytest.mark.parametrize("form", ["exact", "sketch"])
+def test_a_snapshot_from_before_a_rule_was_added_is_read(monkeypatch, form):
+    records = [*RECORDS, bar(151, volume=46_000), *calm(30, first=152)]
+    before = run(records, State(form), profiles=(profile(),)).state
+    raw = before.to_bytes()
+    with monkeypatch.context() as newer:
+        newer.setattr(states, "KINDS", (*states.KINDS, ("new_rule", "up"), ("new_rule", "down")))
+        newer.setattr(states, "MEMORY", states.MEMORY | {"new_memory": "int64"})
+        after = State.from_bytes(raw)
+        written = after.to_bytes()
+        assert State.from_bytes(written).to_bytes() == written
+    rows = [before.rows[key] for key in after.keys]
+    assert before.episodes.any()
+    assert np.array_equal(after.episodes[:, :-2], before.episodes[rows])
+    assert not after.episodes[:, -2:].any()
+    assert not after.memory["new_memory"].any()
+    assert np.array_equal(after.memory["volume_sum"], before.memory["volume_sum"][rows])
+    with pytest.raises(StateError, match="knows 8 kinds of firings; this version 6"):
+        State.from_bytes(written)
+
+
 def test_the_input_state_is_left_as_it_is():
     before = run(RECORDS).state
     raw = before.to_bytes()

@@ -21,7 +21,7 @@ class ParametersInForce:
     def __init__(self, book: ParameterBook, profiles: Sequence[Profile]):
         self.book, self.profiles = book, profiles
         self._regimes = np.array([date_ordinal(date) for date in book.regimes[1:]], dtype=np.int64)
-        self._varied = {(override.form, override.rule, field) for override in book.overrides for field in override.set}
+        self._varied = {(*override.target[2:], field) for override in book.overrides for field in override.set}
         self._known: dict[tuple[int, str, int], Parameters] = {}
         self._versions = [book.version(date) for date in book.regimes]
 

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from include.surveillance.detection.parameters.overrides import Override
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
-from include.surveillance.detection.rules.registry import RULES, RobustRules
+from include.surveillance.detection.rules.registry import BAR_RULES, RULES, RobustRules
 from include.surveillance.records import Alert, Record
 from tests.surveillance.detection.market import DAY, OPEN, SLOTS, bar, calm, news, profile, run, watermark
 
@@ -66,7 +66,7 @@ def shipped(form: str, name: str) -> Struct:
 FIELDS = [
     (form, name, field)
     for name in RULES
-    for form in (FORMS if has_forms(name) else ("robust",))
+    for form in (FORMS if has_forms(name) else ("literal",) if name in BAR_RULES["literal"] else ("robust",))
     for field in shipped(form, name).__struct_fields__
     if field not in structural_fields(type(shipped(form, name)))
 ]
