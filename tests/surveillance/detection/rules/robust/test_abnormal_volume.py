@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from include.surveillance.detection.rules.robust.abnormal_volume import (
 )
 from include.surveillance.detection.segments import Segments
 from include.surveillance.sessions import Sessions
+from tests.surveillance.detection.market import OPEN, SLOTS, bar, calm, fired, profile, run
 from tests.surveillance.detection.profiles.test_build import history, ordinal
 
 MINUTE = 60_000
@@ -235,3 +237,32 @@ def test_the_sentence_says_it_all():
     )
     assert said.startswith(f"AAPL traded {fired.value[0]:,.0f} shares in the five minutes to ")
     assert f"up to {fired.threshold[0]:,.0f} are allowed" in said
+
+
+def firing(bars, rule, start: int = OPEN, **over) -> list[float]:
+    """Minutes of the session at which a rule fires under the profile."""
+    return [(ts - start) / MINUTE for _, _, ts in fired(bars, rule, profiles=[profile(**over)])]
+
+
+class TestAbnormalVolume:
+    def test_what_an_alert_says(self):
+        (alert,) = run([*calm(20), bar(20, volume=46_000)], profiles=[profile()]).alerts
+        assert (alert.rule, alert.form, alert.rule_version) == ("abnormal_volume", "robust", 1)
+        assert alert.profile_version == profile().version
+        assert alert.value == 50_000
+        assert alert.baseline < 5_000, "so far the day was quieter than usual"
+        assert len(alert.event_ids) == 6
+        assert alert.explanation.startswith(
+            "NVDA traded 50,000 shares in the five minutes to 14:51 UTC, 10.0 times the usual at this time of day; "
+        )
+
+    def test_a_burst_to_one_symbol_is_another_ones_every_day(self):
+        bars = [*calm(20), bar(20, volume=46_000)]
+        assert firing(bars, "abnormal_volume")
+        assert not firing(bars, "abnormal_volume", volume_level=[log(50_001)] * SLOTS)
+        assert not firing(bars, "abnormal_volume", volume_scale=[0.8] * SLOTS)
+
+    def test_little_money_is_not_reported(self):
+        cheap = {"close": 0.2, "high": 0.2, "low": 0.2}
+        assert not firing([*calm(20, **cheap), bar(20, volume=45_000, **cheap)], "abnormal_volume")
+        assert firing([*calm(20, **cheap), bar(20, volume=47_000, **cheap)], "abnormal_volume")
