@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
 
 from include.local_stack.ports import HOST
 from include.orchestration.application.database import create_tables
+from include.surveillance import warehouse
+from tests.embedded_warehouse.launcher import Launcher
 from tests.soak import sample, usage
 
 HUNGRY = """
@@ -61,3 +65,25 @@ def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
     assert values.keys() == {"database.surveillance", "rows.alerts"}
     assert values["rows.alerts"] == rows
     assert 1 < values["database.surveillance"] < 1000
+
+
+def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
+    launcher = Launcher(tmp_path).start()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
+    session = launcher.connect()
+    warehouse.create_tables(session)
+    landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
+    session.cursor().execute("insert into raw.kafka_offsets values ('polygon.bars.raw', 0, 7, %s)", (landed,))
+    clients = SimpleNamespace(
+        stack=None,
+        partitions=range(2),
+        positions=lambda topic: [(topic, 0), (topic, 1)],
+        warehouse=lambda query: session.cursor().execute(query).fetchall(),
+    )
+    values = sample.Sampler(clients).landed()
+    launcher.close_sessions()
+    launcher.stop()
+    assert 100 <= values.pop("landing.age") < 400
+    assert len(values) == len(warehouse.TABLES)
+    assert set(values.values()) == {0}
+    assert {name.partition(".")[0] for name in values} == {"raw", "kept"}
