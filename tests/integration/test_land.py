@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from include.surveillance import broker, failpoints, warehouse, wire
 from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
+from include.surveillance.warehouse.landing import list_topics_behind
 from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
@@ -337,11 +338,11 @@ def test_the_last_landing_is_known_by_its_clock(kafka, connection, symbol):
 def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
     for topic in warehouse.TABLES:
         warehouse.land(connection, kafka, topic)
-    assert warehouse.list_topics_behind(connection, kafka) == []
+    assert list_topics_behind(connection, kafka) == []
     broker.publish(kafka, bars(symbol, 1))
-    assert warehouse.list_topics_behind(connection, kafka) == [broker.BARS]
+    assert list_topics_behind(connection, kafka) == [broker.BARS]
     warehouse.land(connection, kafka, broker.BARS)
-    assert warehouse.list_topics_behind(connection, kafka) == []
+    assert list_topics_behind(connection, kafka) == []
 
 
 def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):

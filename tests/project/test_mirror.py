@@ -13,6 +13,7 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
     "include/surveillance/broker/__init__.py": "tests/surveillance/broker/test_reader.py",
+    "include/surveillance/warehouse/landing.py": "tests/integration/test_land.py",
 }
 
 

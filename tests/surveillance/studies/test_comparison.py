@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
 
-from include.surveillance.studies.comparison import compare_episodes, group_episodes
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.studies.comparison import compare_books, compare_episodes, group_episodes
+from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.timespans import MINUTE_MS
+from tests.surveillance.cli.recordings import recording
 
 OPEN = 1_550_154_600_000
 
@@ -46,3 +54,68 @@ def test_nothing_is_nothing():
     nothing = fired()
     comparison = compare_episodes(nothing, nothing, cooldown_bars=15, symbol_days=0)
     assert (len(comparison.rules), len(comparison.only_a)) == (0, 0)
+
+
+EPISODES = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 60), st.integers(0, 12)), max_size=12)
+
+
+@given(EPISODES, EPISODES, st.integers(0, 15))
+def test_only_one_has_what_no_episode_of_the_other_comes_near(ours, theirs, cooldown):
+    """Pair by pair; episodes of one symbol that start together are one."""
+
+    def table(episodes):
+        longest = {}
+        for symbol, start, length in episodes:
+            longest[symbol, start] = max(length, longest.get((symbol, start), 0))
+        rows = [(symbol, at, start) for (symbol, start), length in longest.items() for at in (start, start + length)]
+        return fired(*rows), {(symbol, start): start + length for (symbol, start), length in longest.items()}
+
+    (a, own), (b, others) = table(ours), table(theirs)
+    comparison = compare_episodes(a, b, cooldown_bars=cooldown, symbol_days=1)
+    alone = {
+        (symbol, start)
+        for (symbol, start), last in own.items()
+        if not any(
+            symbol == other and start <= other_last + cooldown and other_start <= last + cooldown
+            for (other, other_start), other_last in others.items()
+        )
+    }
+    starts = (comparison.only_a["start_ms"] - OPEN) // MINUTE_MS
+    assert set(zip(comparison.only_a["symbol"], starts, strict=True)) == alone
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory) -> RecordedFiles:
+    path = tmp_path_factory.mktemp("bars") / "bars.parquet"
+    recording(2).to_parquet(path)
+    return RecordedFiles(path)
+
+
+def compare(bars: RecordedFiles, out: Path, *books: ParameterBook):
+    return compare_books(bars, books, out, names=("a.yaml", "b.yaml"), calendar="XNYS")
+
+
+def test_a_book_against_itself_has_nothing_of_its_own(bars, tmp_path):
+    book = ParameterBook.default().replaced(alerting_form="literal")
+    comparison = compare(bars, tmp_path, book, book)
+    assert (comparison.rules["alerts_a"] == comparison.rules["alerts_b"]).all()
+    assert comparison.rules["alerts_a"].sum() > 0
+    assert len(comparison.only_a) == len(comparison.only_b) == 0
+    report = (tmp_path / "whatif.md").read_text()
+    assert "A is `a.yaml`, B is `b.yaml`. 1,560 bars, 2019-02-13 to 2019-02-14. 4 symbol-days." in report
+    assert report.count("Nothing.") == 2
+
+
+def test_what_only_one_book_raises_is_written_beside_the_report(bars, tmp_path):
+    (tmp_path / "strict.yaml").write_text("base: {rules: literal, abnormal_volume: {multiple: 1000}}")
+    strict, loose = (
+        ParameterBook.load(tmp_path / "strict.yaml"),
+        ParameterBook.default().replaced(alerting_form="literal"),
+    )
+    comparison = compare(bars, tmp_path, strict, loose)
+    assert set(comparison.only_b["rule"]) == {"abnormal_volume"}
+    assert len(comparison.only_a) == 0
+    written = pd.read_parquet(tmp_path / "only_b.parquet")
+    pd.testing.assert_frame_equal(written, comparison.only_b.reset_index(drop=True))
+    row = comparison.rules.set_index("rule").loc["abnormal_volume"]
+    assert (row["alerts_a"], row["alerts_b"], row["only_b"]) == (0, len(written), len(written))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.overrides import parse
 from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.records import Bar
@@ -20,7 +21,7 @@ from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import write_proposal
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
-from include.surveillance.studies.sweep import Sweep, list_subjects
+from include.surveillance.studies.sweep import Sweep, list_subjects, override_entry, replace_entries
 from include.surveillance.studies.thresholds import calibrate
 from include.surveillance.timespans import MINUTE_MS
 from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
@@ -139,3 +140,41 @@ def test_curves_of_a_rule_that_remembers_nothing_are_what_exceeds_each_threshold
         # Symbols that change their bucket between sessions are far enough apart in time.
         for row in choice.curve.itertuples():
             assert row.alerts * choice.symbol_days == pytest.approx(episodes.count(row.threshold)), row
+
+
+DATES = [f"2024-01-0{day}" for day in range(1, 8)]
+SCOPES = ({"scope": "global"}, {}, {"scope": "liquidity", "of": "thin"}, {"scope": "liquidity", "of": "mid"})
+ENTRIES = st.lists(
+    st.builds(
+        lambda scope, effective, z, rvol: {
+            **scope,
+            "rule": "abnormal_volume",
+            "form": "robust",
+            "effective": effective,
+            "rationale": "A test.",
+            "set": {name: value for name, value in (("z", z), ("rvol", rvol)) if value},
+        },
+        st.sampled_from(SCOPES),
+        st.sampled_from(DATES),
+        st.none() | st.floats(1.0, 9.0),
+        st.floats(1.0, 9.0),
+    ),
+    unique_by=lambda entry: (entry.get("of"), entry["effective"]),
+    max_size=8,
+)
+
+
+@given(ENTRIES, st.sampled_from(["thin", "mid"]), st.sampled_from(DATES))
+def test_a_proposal_holds_from_its_day_on_for_its_bucket_and_changes_nothing_else(entries, bucket, effective):
+    proposal = override_entry(("abnormal_volume", bucket), "robust", effective, 77.0, "A test.")
+
+    def resolve(given, date, liquidity):
+        book = ParameterBook(overrides=[parse(entry, "a test") for entry in given])
+        return book.resolve_for(date, "", "", liquidity).robust.abnormal_volume
+
+    after = replace_entries(entries, [proposal])
+    for date in DATES:
+        for liquidity in ("liquid", "mid", "thin"):
+            was, now = resolve(entries, date, liquidity), resolve(after, date, liquidity)
+            assert now.rvol == was.rvol
+            assert now.z == (77.0 if liquidity == bucket and date >= effective else was.z)
