@@ -51,7 +51,7 @@ class ReportOperator(BaseOperator):
 
     operator_extra_links = (ReportLink(),)
 
-    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+    def write_report(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
         """Write the report, one Markdown file and its companions, into ``out``."""
         raise NotImplementedError
 
@@ -63,7 +63,7 @@ class ReportOperator(BaseOperator):
             params = dict(context["params"])
             files = _export_bars(Path(name), params, settings, run.run_after)
             out = Path(name) / "out"
-            self.make(files, params, settings, out)
+            self.write_report(files, params, settings, out)
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(out, folder)
         return str(folder)
@@ -72,7 +72,7 @@ class ReportOperator(BaseOperator):
 class CalibrateOperator(ReportOperator):
     """Proposes thresholds that keep within the budget."""
 
-    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+    def write_report(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
         from include.surveillance.studies.calibration import calibrate_bars
 
         calibrate_bars(
@@ -88,7 +88,7 @@ class CalibrateOperator(ReportOperator):
 class CompareOperator(ReportOperator):
     """Compares what two sets of parameters raise."""
 
-    def make(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+    def write_report(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
         from include.surveillance.detection.parameters.book import ParameterBook
         from include.surveillance.studies.comparison import compare_books
 

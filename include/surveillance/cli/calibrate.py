@@ -29,7 +29,7 @@ def calibrate(
 
     Writes report.md, curves.png and parameters.yaml. The engine runs some thirty times.
     """
-    files = RecordedFiles(bars, None, splits, dividends, ticker_changes, profiles)
+    files = RecordedFiles(bars, splits=splits, dividends=dividends, ticker_changes=ticker_changes, profiles=profiles)
     with show_progress() as progress:
         choices = calibrate_bars(
             files,

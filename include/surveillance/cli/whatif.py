@@ -31,7 +31,7 @@ def whatif(
         raise ConfigurationError(f"--params is given {len(params)} times; give it twice: --params A --params B")
     a, b = params
     books = (load_book(a, rules), load_book(b, rules))
-    files = RecordedFiles(bars, None, splits, dividends, ticker_changes, profiles)
+    files = RecordedFiles(bars, splits=splits, dividends=dividends, ticker_changes=ticker_changes, profiles=profiles)
     with show_progress() as progress:
         comparison = compare_books(
             files, books, out, names=(str(a), str(b)), calendar=calendar, tell=tell, progress=progress

@@ -44,7 +44,7 @@ def compare_log(kafka: Kafka, partitions: int, *, sessions: Sessions, book: Para
         replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
-    published = _published(kafka, partitions)
+    published = _read_alerts(kafka, partitions)
     live, again = _newest(published), _newest(replayed)
     lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
@@ -74,7 +74,7 @@ def _revised_series(bars: Path) -> set[tuple[str, str]]:
     return set(in_order.index[~in_order.to_numpy(dtype=bool)])
 
 
-def _published(kafka: Kafka, partitions: int) -> list[dict[str, Any]]:
+def _read_alerts(kafka: Kafka, partitions: int) -> list[dict[str, Any]]:
     batches = broker.read_all(kafka, {(broker.ALERTS, partition): None for partition in range(partitions)})
     records = (wire.decode(message.value) for batch in batches for message in batch.messages)
     return [structs.asdict(record) for record in records if isinstance(record, Alert)]

@@ -152,7 +152,7 @@ def _episode_cells(row: Any) -> list[str]:
 
 
 def _near(episodes: pd.DataFrame, others: pd.DataFrame, bars_apart: int) -> np.ndarray:
-    """Per episode whether one of ``others`` is at most ``bars_apart`` away."""
+    """Return per episode whether one of ``others`` is at most ``bars_apart`` away."""
     near = np.zeros(len(episodes), dtype=bool)
     rows_of_others = others.groupby(SERIES).indices
     for key, rows in episodes.groupby(SERIES).indices.items():

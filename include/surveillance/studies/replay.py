@@ -116,7 +116,7 @@ def replay_files(
 
 
 def _published(engine: Engine, evaluation: Evaluation) -> list[Alert]:
-    """Alerts of the new bars that would have been published live."""
+    """Build the alerts of bars that would have been published live."""
     fresh = evaluation.fresh_firings
     return [alert_records.build_alert(engine, evaluation, fresh, f) for f in np.flatnonzero(fresh.effect).tolist()]
 
@@ -124,7 +124,7 @@ def _published(engine: Engine, evaluation: Evaluation) -> list[Alert]:
 def _match_news(
     engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...]
 ) -> tuple[list[Alert], list[Alert]]:
-    """Alerts of news_impact: the newest of each bar that matched an article, and all that would have been published."""
+    """Return the alerts of news_impact: the newest of each bar that matched an article, and all published ones."""
     raised: list[RaisedAlert] = []
     matcher = NewsMatcher(engine, state, RecordEpisodes(engine, state, raised))
     fresh = evaluation.fresh_firings
@@ -140,7 +140,7 @@ def _match_news(
 
 
 def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
-    """One row per firing, with ``LITERAL_COLUMNS``."""
+    """Build one row per firing, with ``LITERAL_COLUMNS``."""
     fresh, positions = evaluation.fresh_firings, evaluation.scan.positions
     columns = firing_columns(evaluation)
     versions = [engine.rules["literal"][rule].version for rule, _ in KINDS]
@@ -161,7 +161,7 @@ def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
 
 
 def _count(evaluation: Evaluation, on_bars: list[Alert]) -> tuple[Counter[str], Counter[str]]:
-    """Firings and episodes per rule."""
+    """Count firings and episodes per rule."""
     fresh = evaluation.fresh_firings
     firings: Counter[str] = Counter()
     episodes: Counter[str] = Counter()

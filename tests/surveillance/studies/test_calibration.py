@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from include.surveillance.detection.parameters.book import DEFAULT, ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import calibrate_bars, markdown_table, write_proposal, write_report
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.thresholds import Choice
@@ -36,7 +37,7 @@ def calibrated(tmp_path_factory):
         folder / "out",
         budget=0.5,
         form="literal",
-        parameters=DEFAULT,
+        parameters=Settings.parameters_file,
         calendar="XNYS",
         tell=lines.append,
         progress=lambda stage, done, total: stages.append((stage, done)),
@@ -78,7 +79,9 @@ def test_the_proposal_holds_from_the_first_day_of_the_bars(calibrated):
 @pytest.mark.parametrize("budget", [0, -1, nan, inf])
 def test_a_budget_that_cannot_be_kept_is_refused_before_a_file_is_read(budget, tmp_path):
     with pytest.raises(ConfigurationError, match="the budget is"):
-        calibrate_bars(NOWHERE, tmp_path, budget=budget, form="literal", parameters=DEFAULT, calendar="XNYS")
+        calibrate_bars(
+            NOWHERE, tmp_path, budget=budget, form="literal", parameters=Settings.parameters_file, calendar="XNYS"
+        )
 
 
 def test_parameters_that_cannot_be_used_are_refused_before_a_file_is_read(tmp_path):
