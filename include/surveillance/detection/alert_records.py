@@ -1,4 +1,4 @@
-"""Arrays -> records: metrics, alerts with their explanation, and what a revision changes about them."""
+"""Arrays -> alerts with their explanation, and what a revision changes about them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from math import log
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import SeriesKey
@@ -23,28 +24,11 @@ if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
     from include.surveillance.detection.findings import Evaluation, Firings
 
-Status = Literal["fired", "refired", "confirmed", "retracted"]
 HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
 
 
-def build_alert(
-    engine: Engine,
-    evaluation: Evaluation,
-    firings: Firings,
-    f: int,
-    *,
-    status: Status | None = None,
-    count: int | None = None,
-    before: tuple[float, float] | None = None,
-) -> Alert:
-    """Build the alert of one firing.
-
-    Args:
-        f: index into ``firings``.
-        status: by default what the firing does to its episode.
-        count: firings of the episode so far, where there are more than up to this one.
-        before: value and threshold before a correction.
-    """
+def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> Alert:
+    """Build the alert of the firing at index ``f``."""
     scan, bars, index = evaluation.scan, evaluation.scan.bars, int(firings.index[f])
     (symbol, timespan), (rule_name, direction) = bars.key(index), KINDS[firings.kind[f]]
     form, rule = FORMS[firings.form[f]], engine.rules[FORMS[firings.form[f]]][rule_name]
@@ -57,10 +41,8 @@ def build_alert(
         parameters_version=engine.parameters.version(int(scan.positions.date[index])),
         form=form,
         profile_version=evaluation.profile_version(int(scan.profile[index])) if form == "robust" else None,
-        status=status or ("fired" if firings.effect[f] == OPENS else "refired"),
-        firings=count or int(firings.count[f]),
-        before_value=before[0] if before else None,
-        before_threshold=before[1] if before else None,
+        status="fired" if firings.effect[f] == OPENS else "refired",
+        firings=int(firings.count[f]),
         symbol=symbol,
         timespan=timespan,
         ts_ms=ts,
@@ -103,18 +85,15 @@ def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: in
     was, now = _openings(before, s), _openings(after, s)
     alerts = []
     for start, f in now.items():
-        firings, count = after.firings, _count_firings(after, s, f)
-        if start not in was:
-            alerts.append(build_alert(engine, after, firings, f, status="fired", count=count))
+        then = was.get(start)
+        if then is not None and _judgement(before.firings, then) == _judgement(after.firings, f):
             continue
-        then = _value_and_threshold(before.firings, was[start])
-        turned = before.firings.kind[was[start]] != firings.kind[f]
-        if turned or then != _value_and_threshold(firings, f):
-            alerts.append(build_alert(engine, after, firings, f, status="confirmed", count=count, before=then))
+        alert = replace(build_alert(engine, after, after.firings, f), firings=_count_firings(after, s, f))
+        alerts.append(alert if then is None else _correct(alert, "confirmed", before.firings, then))
     for start, f in was.items():
         if start not in now:
-            then = _value_and_threshold(before.firings, f)
-            alerts.append(build_alert(engine, before, before.firings, f, status="retracted", before=then))
+            alert = build_alert(engine, before, before.firings, f)
+            alerts.append(_correct(alert, "retracted", before.firings, f))
     return alerts
 
 
@@ -184,9 +163,14 @@ def _window_start(scan: Scan, form: str, rule: str, index: int, first: int) -> i
     return int(scan.bars.ts[first])
 
 
-def _value_and_threshold(firings: Firings, f: int) -> tuple[float, float]:
-    """Value and threshold of a firing."""
-    return float(firings.value[f]), float(firings.threshold[f])
+def _judgement(firings: Firings, f: int) -> tuple[int, float, float]:
+    """What a revision can change about a firing: its direction, value and threshold."""
+    return int(firings.kind[f]), float(firings.value[f]), float(firings.threshold[f])
+
+
+def _correct(alert: Alert, status: Literal["confirmed", "retracted"], before: Firings, f: int) -> Alert:
+    _, value, threshold = _judgement(before, f)
+    return replace(alert, status=status, before_value=value, before_threshold=threshold)
 
 
 def _openings(evaluation: Evaluation, s: int) -> dict[tuple[str, int], int]:

@@ -14,18 +14,12 @@ from include.surveillance.detection.state import REVISABLE, State
 class Arrival(IntEnum):
     """What a bar is to its series when it arrives."""
 
-    NEW = 0
-    """Later than all before."""
-    DUPLICATE = 1
-    """Known with these very values."""
-    STALE = 2
-    """Older than what can be revised."""
-    LATE = 3
-    """Missing until now."""
-    CORRECTED = 4
-    """Known with other values."""
-    WAITING = 5
-    """Behind a late or corrected one of its series, whose turn that ends."""
+    NEW = 0  # later than all before
+    DUPLICATE = 1  # known with these very values
+    STALE = 2  # older than what can be revised
+    LATE = 3  # missing until now
+    CORRECTED = 4  # known with other values
+    WAITING = 5  # behind a late or corrected one of its series, whose turn that ends
 
 
 class _Bars(NamedTuple):

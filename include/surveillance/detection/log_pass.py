@@ -66,9 +66,9 @@ class LogPass:
         self.news = NewsMatcher(engine, self.state, self.episodes)
 
     def detect(self, records: list[Bar | Watermark | NewsItem]) -> Detection:
-        bars = [(log_index, record) for log_index, record in enumerate(records) if type(record) is Bar]
-        watermarks = [(log_index, record) for log_index, record in enumerate(records) if type(record) is Watermark]
-        articles = [(log_index, record) for log_index, record in enumerate(records) if type(record) is NewsItem]
+        bars = [(i, record) for i, record in enumerate(records) if type(record) is Bar]
+        watermarks = [(i, record) for i, record in enumerate(records) if type(record) is Watermark]
+        articles = [(i, record) for i, record in enumerate(records) if type(record) is NewsItem]
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         before = {key: self.state.latest_bar(key) for key in {(it.symbol, it.timespan) for _, it in watermarks}}

@@ -61,20 +61,12 @@ class RecordEpisodes:
         """Give an alert the values that its finding has now; publish it where it opened its episode."""
         if (finding.value, finding.threshold) == (alert.value, alert.threshold):
             return alert
-        score, grade_index = grade(finding.exceedance)
+        score, severity = grade(finding.exceedance)
         confirmed = replace(
-            alert,
-            value=finding.value,
-            threshold=finding.threshold,
-            baseline=finding.baseline,
-            score=score,
-            severity=SEVERITIES[grade_index],
-            event_ids=finding.event_ids,
-            explanation=finding.explanation,
-            status="confirmed",
-            before_value=alert.value,
-            before_threshold=alert.threshold,
-        )
+            alert, value=finding.value, threshold=finding.threshold, baseline=finding.baseline, score=score,
+            severity=SEVERITIES[severity], event_ids=finding.event_ids, explanation=finding.explanation,
+            status="confirmed", before_value=alert.value, before_threshold=alert.threshold,
+        )  # fmt: skip
         if alert.episode_start_ms == alert.ts_ms:
             self.raised.append((log_index, order, confirmed))
         return confirmed
