@@ -52,7 +52,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     counts = notify(alerts, watched, stamps) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
-    failpoints.reach("notify.told")
+    failpoints.reach("notify.sent")
     broker.commit(kafka, GROUP, batch.next_offsets)
     return counts | {"rejected": len(rejects)}
 

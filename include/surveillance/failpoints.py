@@ -21,7 +21,7 @@ POINTS = (
     "transaction.offsets_sent",  # they and the offsets are stored, not yet visible
     "detect.committed",  # all of it is visible, the task has not ended
     "notify.recorded",  # the alerts are rows, nobody has been notified
-    "notify.told",  # people have been notified, the offsets are not committed
+    "notify.sent",  # people have been notified, the offsets are not committed
     "land.read",  # the batch has been read
     "land.staged",  # its rows are in the temporary table
     "land.offsets_merged",  # the transaction holds the offsets

@@ -21,6 +21,8 @@ from include.surveillance.timespans import SPAN_MS, Timespan
 Source = Literal["live", "backfill"]
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+Sentiment = Literal["positive", "neutral", "negative"]
+SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
 
 BARS = "polygon.bars.raw"
 NEWS = "polygon.news.raw"
@@ -147,7 +149,7 @@ class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     url: str = ""
     publisher: str = ""
     tickers: tuple[str, ...] = ()
-    sentiment: Literal["positive", "neutral", "negative"] | None = None
+    sentiment: Sentiment | None = None
     reasoning: str | None = None
     source: Source = "live"
     polled_ms: int = 0

@@ -81,13 +81,10 @@ class Sessions:
 
     def minutes_between(self, start_ms: int, end_ms: int) -> float:
         """Count the minutes of regular session in [start_ms, end_ms)."""
-        total, cursor = 0, start_ms
-        session = self.at_or_before(start_ms)
+        total, session = 0, self.at_or_before(start_ms) or self.following(start_ms)
         while session and session.open_ms < end_ms:
-            total += max(0, min(end_ms, session.close_ms) - max(cursor, session.open_ms))
+            total += max(0, min(end_ms, session.close_ms) - max(start_ms, session.open_ms))
             session = self.following(session.open_ms)
-        if session is None and (first := self.following(start_ms)) and first.open_ms < end_ms:
-            return self.minutes_between(first.open_ms, end_ms)
         return total / MINUTE_MS
 
     def recent(self, count: int, before_ms: int) -> list[Session]:

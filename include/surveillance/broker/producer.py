@@ -77,22 +77,18 @@ class Outbox:
         self.sent: Counter[str] = Counter()
         self.failures: list[str] = []
 
-    def send_all(self, records: Iterable[AnyRecord], *, partition: int | None = None) -> None:
+    def send_all(self, records: Iterable[AnyRecord], *, partition: int = BY_KEY) -> None:
         """Queue records; the symbol of each chooses its partition unless one is given."""
         for number, record in enumerate(records, start=1):
             self.send(record, partition=partition)
             if number % SERVED == 0:
                 self.producer.poll(0)
 
-    def send(
-        self, record: AnyRecord, *, partition: int | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def send(self, record: AnyRecord, *, partition: int = BY_KEY, headers: Mapping[str, str] | None = None) -> None:
         """Queue one record; its kind goes with it as a header, before ``headers``."""
         # A compacted topic keeps the newest message of each key.
         key = record.event_id if record.topic == BASELINES else record.symbol or record.event_id
-        about: dict[str, str | bytes | None] = {"kind": str(record.__struct_config__.tag)}
-        if headers:
-            about.update(headers)
+        about: dict[str, str | bytes | None] = {"kind": str(record.__struct_config__.tag), **(headers or {})}
         self.send_raw(record.topic, wire.encode(record), key=key, partition=partition, headers=about)
 
     def send_raw(
@@ -101,16 +97,13 @@ class Outbox:
         value: bytes | None,
         *,
         key: str,
-        partition: int | None = None,
+        partition: int = BY_KEY,
         headers: dict[str, str | bytes | None] | None = None,
     ) -> None:
         """Queue bytes as they are, e.g. a state snapshot; None deletes the key of a compacted topic."""
-        target = BY_KEY if partition is None else partition
         while True:
             try:
-                self.producer.produce(
-                    topic, value, key, partition=target, headers=headers, on_delivery=self._note_failure
-                )
+                self.producer.produce(topic, value, key, partition, on_delivery=self._note_failure, headers=headers)
                 break
             except BufferError:
                 self.producer.poll(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
@@ -106,12 +107,13 @@ class Reader(Closing):
         bounds: Bounds | None = None,
         headers: bool = False,
     ):
-        self.kafka, self._headers, self._ask = kafka, headers, bounds or self._ask_here
+        self.kafka, self._headers = kafka, headers
         # The end of a partition is announced after one empty request.
         settings = {"enable.partition.eof": True, "fetch.wait.max.ms": 500 if bounds else 20}
         self._assigned, self._ahead = False, list[Received]()
         with as_broker_error(kafka, "read"):
             self._consumer = new_consumer(kafka, "reader", **settings)
+            self._ask = bounds or partial(read_bounds, self._consumer)
             try:
                 self._cursor = {position: self._start(position, offset) for position, offset in positions.items()}
             except BaseException:
@@ -193,18 +195,15 @@ class Reader(Closing):
                     break
 
     def _received(self, message: Message[bytes, bytes]) -> Received:
+        headers = NO_HEADERS
+        if self._headers:
+            sent = cast("list[tuple[str, bytes | None]]", message.headers() or ())
+            headers = {name: (value or b"").decode(errors="replace") for name, value in sent}
         key, (_, timestamp_ms) = key_text(message.key()), message.timestamp()
         # Topic, partition and offset are None only in a message that has not been sent yet.
-        about: tuple[str, int, int, int, str, bytes | None] = (
-            message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value()  # type: ignore[assignment]
+        return Received(
+            message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value(), headers  # type: ignore[arg-type]
         )  # fmt: skip
-        if not self._headers:
-            return Received(*about)
-        headers = cast("list[tuple[str, bytes | None]]", message.headers() or ())
-        return Received(*about, {name: (value or b"").decode(errors="replace") for name, value in headers})
-
-    def _ask_here(self, position: Position) -> tuple[int, int]:
-        return read_bounds(self._consumer, position)
 
     def _start(self, position: Position, offset: int | None) -> int:
         low, end = self._ask(position)
@@ -270,10 +269,9 @@ def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> l
     with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
         starts = it.offsets_for_times(asked, TIMEOUT_SECONDS)
     # A negative offset: nothing has been stored since.
-    positions = {(topic, start.partition): start.offset for start in starts if start.offset >= 0}
-    return (
-        [record for batch in read_all(kafka, positions) for record in _decodable(batch.messages)] if positions else []
-    )
+    if not (positions := {(topic, start.partition): start.offset for start in starts if start.offset >= 0}):
+        return []
+    return [record for batch in read_all(kafka, positions) for record in _decodable(batch.messages)]
 
 
 def _decodable(messages: Iterable[Received]) -> list[AnyRecord]:

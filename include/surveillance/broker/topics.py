@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -71,7 +70,10 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
         existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     missing = [spec for spec in TOPICS if spec.name not in existing]
     created = []
-    for name, future in (_create(admin, missing, partitions) if missing else {}).items():
+    # Replication factor -1 is the broker's default: 1 on one machine, more in production.
+    new = [NewTopic(spec.name, partitions, replication_factor=-1, config=spec.config) for spec in missing]
+    timeouts = {"operation_timeout": TIMEOUT_SECONDS, "request_timeout": TIMEOUT_SECONDS}
+    for name, future in (admin.create_topics(new, **timeouts) if new else {}).items():
         try:
             future.result()
             created.append(name)
@@ -112,14 +114,6 @@ def configure_topics(kafka: Kafka) -> list[str]:
             for future in admin.incremental_alter_configs(changes, request_timeout=TIMEOUT_SECONDS).values():
                 future.result()
     return sorted(topic.name for topic in changes)
-
-
-def _create(admin: AdminClient, specs: Sequence[TopicSpec], partitions: int) -> dict[str, Future[None]]:
-    # Replication factor -1 is the broker's default: 1 on one machine, more in production.
-    topics = [
-        NewTopic(spec.name, num_partitions=partitions, replication_factor=-1, config=spec.config) for spec in specs
-    ]
-    return admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS, request_timeout=TIMEOUT_SECONDS)
 
 
 @retry(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from include.surveillance import failpoints
 from include.surveillance.broker.client import (
@@ -21,29 +20,17 @@ from include.surveillance.broker.client import (
     partitions_at,
 )
 from include.surveillance.broker.producer import Outbox
-from include.surveillance.records import AnyRecord
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
 TRANSACTION_MS = 30_000
 
 
-@dataclass
-class Transaction:
+class Transaction(Outbox):
     """Records and consumed offsets that become visible together, or not at all."""
 
-    outbox: Outbox
-    offsets: dict[Position, int]
-
-    def send(
-        self, record: AnyRecord, *, partition: int | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.outbox.send(record, partition=partition, headers=headers)
-
-    def send_all(self, records: Iterable[AnyRecord], *, partition: int | None = None) -> None:
-        self.outbox.send_all(records, partition=partition)
-
-    def send_raw(self, topic: str, value: bytes | None, *, key: str, partition: int | None = None) -> None:
-        self.outbox.send_raw(topic, value, key=key, partition=partition)
+    def __init__(self, producer: Producer):
+        super().__init__(producer)
+        self.offsets: dict[Position, int] = {}
 
     def add_offsets(self, next_offsets: Mapping[Position, int]) -> None:
         """Commit the group's next offsets with the records."""
@@ -89,7 +76,7 @@ class Transactions:
         """Commit what is sent and consumed inside the block, abort on any exception."""
         with self._errors():
             self._producer.begin_transaction()
-            ongoing = Transaction(Outbox(self._producer), {})
+            ongoing = Transaction(self._producer)
             try:
                 yield ongoing
                 failpoints.reach("transaction.sent")
@@ -106,7 +93,7 @@ class Transactions:
                     if refusal is not None and error.args[0].code() == KafkaError._FATAL:
                         raise refusal from error
                     if not error.args[0].fatal():
-                        ongoing.outbox.check()
+                        ongoing.check()
                 raise
 
     def _abort(self) -> KafkaException | None:

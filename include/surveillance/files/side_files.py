@@ -26,11 +26,10 @@ from include.surveillance.files.tables import (
     check_cells,
     read_columns,
 )
-from include.surveillance.records import Dividend, NewsItem, Record, Split, TickerChange
+from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Record, Split, TickerChange
 from include.surveillance.validity import LATEST_MS, TIME_OUT_OF_RANGE
 
 R = TypeVar("R", bound=Record)
-SENTIMENTS = ("positive", "neutral", "negative")
 NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
 NEWS |= {"url": OPTIONAL_TEXT, "publisher": OPTIONAL_TEXT, "tickers": OPTIONAL_TEXT}
 SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}

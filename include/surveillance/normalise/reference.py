@@ -22,11 +22,10 @@ from include.surveillance.normalise.fields import (
     unusable,
 )
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import Dividend, Instrument, NewsItem, Reject, Source, Split
+from include.surveillance.records import SENTIMENTS, Dividend, Instrument, NewsItem, Reject, Source, Split
 from include.surveillance.timespans import MINUTE_MS
 
 T = TypeVar("T")
-SENTIMENTS = ("positive", "neutral", "negative")
 
 
 def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
@@ -35,37 +34,30 @@ def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> lis
     An insight that cannot be used is rejected, and its item kept with an unknown sentiment.
     """
     about = {"source": source, "polled_ms": payload.polled_ms}
-    records: list[NewsItem | Reject] = []
-    for raw, made in _read_each(payload, partial(_read_article, watched=frozenset(watchlist), about=about)):
-        if isinstance(made, UnusableError):
-            records.append(reject(raw, made, **about))
-        else:
-            items, errors = made
-            records += items
-            records += (reject(raw, error, **about) for error in errors)
+    watched, records = frozenset(watchlist), list[NewsItem | Reject]()
+    for raw in payload.results:
+        try:
+            items, errors = _read_article(parse_object(raw), watched, about)
+        except UnusableError as error:
+            items, errors = [], [error]
+        records += items
+        records += (reject(raw, error, **about) for error in errors)
     return records
 
 
 def instruments(payload: Payload) -> list[Instrument | Reject]:
     """Make the instruments asked for; one that the vendor does not know is a Reject."""
-    about = {"polled_ms": payload.polled_ms}
-    records: list[Instrument | Reject] = []
-    for raw, made in _read_each(payload, partial(_read_instrument, polled_ms=payload.polled_ms)):
-        if isinstance(made, UnusableError):
-            records.append(reject(raw, made, **about))
-        elif made.symbol in payload.symbols:
-            records.append(made)
-    unknown = set(payload.symbols) - {record.symbol for record in records if isinstance(record, Instrument)}
+    asked = set(payload.symbols)
+    read = _read_each(payload, partial(_read_instrument, polled_ms=payload.polled_ms))
+    records = [record for record in read if isinstance(record, Reject) or record.symbol in asked]
+    unknown = asked - {record.symbol for record in records if isinstance(record, Instrument)}
     missing = UnusableError("unknown ticker", "asked for and not among the vendor's active tickers")
-    return records + [reject(b"", missing, symbol=symbol, **about) for symbol in sorted(unknown)]
+    return records + [reject(b"", missing, symbol=symbol, polled_ms=payload.polled_ms) for symbol in sorted(unknown)]
 
 
 def splits(payload: Payload) -> list[Split | Reject]:
     """Make every split, watched or not: the list is short."""
-    return [
-        reject(raw, made, polled_ms=payload.polled_ms) if isinstance(made, UnusableError) else made
-        for raw, made in _read_each(payload, _read_split)
-    ]
+    return list(_read_each(payload, _read_split))
 
 
 def dividends(payload: Payload) -> list[Dividend | Reject]:
@@ -76,11 +68,11 @@ def dividends(payload: Payload) -> list[Dividend | Reject]:
     rejects: list[Dividend | Reject] = []
     days: dict[tuple[str, str], list[Dividend]] = {}
     # A result that comes again, as on the border of two pages, is the same dividend and not another one.
-    for raw, made in _read_each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _read_dividend):
-        if isinstance(made, UnusableError):
-            rejects.append(reject(raw, made, polled_ms=payload.polled_ms))
+    for record in _read_each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _read_dividend):
+        if isinstance(record, Reject):
+            rejects.append(record)
         else:
-            days.setdefault((made.symbol, made.ex_date), []).append(made)
+            days.setdefault((record.symbol, record.ex_date), []).append(record)
     return [_add_up(same_day) for same_day in days.values()] + rejects
 
 
@@ -91,16 +83,16 @@ def _add_up(same_day: list[Dividend]) -> Dividend:
     return Dividend(symbol=same_day[0].symbol, ex_date=same_day[0].ex_date, cash_amount=cash, currency=currency)
 
 
-def _read_each(payload: Payload, read: Callable[[Fields], T]) -> Iterator[tuple[bytes, T | UnusableError]]:
+def _read_each(payload: Payload, read: Callable[[Fields], T]) -> Iterator[T | Reject]:
     for raw in payload.results:
         try:
-            yield raw, read(parse_object(raw))
+            yield read(parse_object(raw))
         except UnusableError as error:
-            yield raw, error
+            yield reject(raw, error, polled_ms=payload.polled_ms)
 
 
 def _read_article(
-    fields: Fields, *, watched: Collection[str], about: Fields
+    fields: Fields, watched: Collection[str], about: Fields
 ) -> tuple[list[NewsItem], list[UnusableError]]:
     tickers = fields.get("tickers")
     if not isinstance(tickers, list) or not all(isinstance(ticker, str) for ticker in tickers):

@@ -38,7 +38,7 @@ def write(kafka, topic: str, *values: bytes | None, key: str = "k", abort: bool 
         for value in values:
             ongoing.send_raw(topic, value, key=key, partition=0)
         if abort:
-            ongoing.outbox.flush()  # else what is still queued never reaches Kafka
+            ongoing.flush()  # else what is still queued never reaches Kafka
             raise InterruptedError
     settle(kafka, f"writer-{topic}")
 

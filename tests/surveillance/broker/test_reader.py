@@ -36,7 +36,7 @@ def test_aborted_records_are_invisible_and_skipped(kafka, topic):
 def test_an_open_transaction_is_invisible(kafka, topic):
     with broker.transaction(kafka, f"open-{topic}", "g") as ongoing:
         ongoing.send_raw(topic, b"soon", key="k")
-        ongoing.outbox.flush()
+        ongoing.flush()
         assert broker.read(kafka, {(topic, 0): None}) == broker.Batch([], {(topic, 0): 0})
     settle(kafka, f"open-{topic}")
     assert values(broker.read(kafka, {(topic, 0): None})) == [b"soon"]

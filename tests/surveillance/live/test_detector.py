@@ -79,8 +79,8 @@ def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exac
         """Not an Exception: nothing may catch it on the way."""
 
     def die(self, next_offsets):
-        self.outbox.flush()
-        sent.append(dict(self.outbox.sent))
+        self.flush()
+        sent.append(dict(self.sent))
         raise Killed
 
     with monkeypatch.context() as patch:
