@@ -80,17 +80,8 @@ def _whole_number(name: str, text: str) -> int:
 
 
 def _setting(default: T, parser: Parser[T], sentence: str) -> T:
-    """Make a field of ``Settings``; its type is what a reader of the field gets, as of ``dataclasses.field``."""
+    """Make a field of ``Settings``; ``sentence`` is what the documentation says of it."""
     return field(default=default, metadata={"parser": parser, "sentence": sentence})
-
-
-class Description(NamedTuple):
-    """One setting as the documentation shows it."""
-
-    name: str
-    default: str
-    limits: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -163,14 +154,6 @@ class Settings:
         values.setdefault("poll_calendar", values.get("market_calendar", cls.poll_calendar))
         return cls(**values)
 
-    @classmethod
-    def descriptions(cls) -> list[Description]:
-        """List all settings with default, limits and meaning, in the order of the fields."""
-        return [
-            Description(it.name.upper(), _write(it.default), it.metadata["parser"].limits, it.metadata["sentence"])
-            for it in fields(cls)
-        ]
-
     def watchlist(self, symbols: str | None = None) -> list[str]:
         """List the symbols to watch, sorted: those given (separated by commas or spaces), else the file's.
 
@@ -191,10 +174,3 @@ class Settings:
         if not words:
             raise ConfigurationError(f"{source} holds no symbol; write at least one ticker, e.g. AAPL")
         return sorted(words)
-
-
-def _write(value: object) -> str:
-    """Write a value as its variable has it."""
-    if isinstance(value, Path):
-        return str(value.relative_to(ROOT))
-    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -26,14 +26,7 @@ TRADES_OUT_OF_RANGE = "trades out of range"
 REVISION_UNUSABLE = "revision not eight hex digits"
 _REVISION = re.compile("[0-9a-f]{8}")
 
-OBJECTIONS = (
-    UNKNOWN_TIMESPAN,
-    TIME_OUT_OF_RANGE,
-    PRICE_NOT_POSITIVE,
-    INSIDE_THE_BAR,
-    VOLUME_UNUSABLE,
-    VWAP_INFINITE,
-)
+OBJECTIONS = (UNKNOWN_TIMESPAN, TIME_OUT_OF_RANGE, PRICE_NOT_POSITIVE, INSIDE_THE_BAR, VOLUME_UNUSABLE, VWAP_INFINITE)
 """What columns are checked for, in this order; the first objection to a bar is the one that is given."""
 
 

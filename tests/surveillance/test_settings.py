@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.settings import descriptions
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 from tests.paths import ROOT
@@ -129,13 +130,13 @@ def test_a_relative_watchlist_file_lies_in_the_project():
 
 
 def test_each_setting_is_described_and_its_default_is_written_as_the_variable_has_it():
-    descriptions = Settings.descriptions()
-    assert [it.name.lower() for it in descriptions] == [field.name for field in fields(Settings)]
-    assert Settings.from_env({it.name: it.default for it in descriptions}) == Settings()
-    assert all(it.limits and it.sentence.endswith(".") for it in descriptions)
+    described = descriptions()
+    assert [it.name.lower() for it in described] == [field.name for field in fields(Settings)]
+    assert Settings.from_env({it.name: it.default for it in described}) == Settings()
+    assert all(it.limits and it.sentence.endswith(".") for it in described)
 
 
-@pytest.mark.parametrize("description", Settings.descriptions(), ids=lambda it: it.name)
+@pytest.mark.parametrize("description", descriptions(), ids=lambda it: it.name)
 def test_the_described_limits_are_the_ones_that_hold(description):
     if not (limits := re.fullmatch(r"([\d,]+) to ([\d,]+)", description.limits)):
         return

@@ -75,7 +75,7 @@ def write_metrics(
         phase: for each bar the index into ``phases``.
         session: for each bar the session's date, int32 days since 1970-01-01.
         profile: for each bar the index into ``profile_versions``, -1: none.
-        progress: is told how many bars are written, of how many.
+        progress: is called with how many bars are written, of how many.
     """
     schema = make_schema(Metric)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
@@ -111,14 +111,9 @@ def _join_texts(*parts: pa.Array | pa.Scalar) -> pa.Array:
 
 def _write_hex(revision: np.ndarray) -> pa.Array:
     """Write each as eight hex digits."""
-    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-    nibbles = (revision[:, None] >> np.arange(28, -4, -4, dtype=np.uint32)) & np.uint32(0xF)
-    text = np.ascontiguousarray(digits[nibbles])
-    return (
-        pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(revision), [None, pa.py_buffer(text)])
-        .cast(pa.binary())
-        .cast(pa.string())
-    )
+    digits = pa.py_buffer(revision.astype(">u4").tobytes().hex().encode())
+    texts = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(revision), [None, digits])
+    return texts.cast(pa.binary()).cast(pa.string())
 
 
 def _write_dates(days: np.ndarray) -> pa.Array:

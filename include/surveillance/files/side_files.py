@@ -44,10 +44,10 @@ def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
     """Read items of ``symbol, article_id, published_ms, title, sentiment`` (empty: unknown) and, where there is one,
     ``url``, ``publisher`` and ``tickers`` (separated by commas)."""
 
-    def item(row: dict[str, Any]) -> NewsItem:
-        tickers = tuple(part.strip() for part in (row.pop("tickers") or "").split(",") if part.strip())
+    def item(*, tickers: str | None, **row: Any) -> NewsItem:
+        parts = (part.strip() for part in (tickers or "").split(","))
         known = {name: value for name, value in row.items() if value is not None}
-        return NewsItem(**known, tickers=tickers, source="backfill")
+        return NewsItem(**known, tickers=tuple(part for part in parts if part), source="backfill")
 
     return _records(path, NEWS, item, _check_news)
 
@@ -55,25 +55,19 @@ def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
 def read_splits(path: Path) -> tuple[list[Split], pa.Table]:
     """Read splits as Polygon gives them."""
     check = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
-    return _records(path, SPLITS, lambda row: Split(symbol=row.pop("ticker"), **row), check)
+    return _records(path, SPLITS, Split, check, ticker="symbol")
 
 
 def read_dividends(path: Path) -> tuple[list[Dividend], pa.Table]:
     """Read dividends as Polygon gives them."""
-
-    def dividend(row: dict[str, Any]) -> Dividend:
-        return Dividend(symbol=row["ticker"], ex_date=row["ex_dividend_date"], cash_amount=row["cash_amount"])
-
-    return _records(path, DIVIDENDS, dividend, _dated("ex_dividend_date", ("cash_amount",), "amount not positive"))
+    check = _dated("ex_dividend_date", ("cash_amount",), "amount not positive")
+    return _records(path, DIVIDENDS, Dividend, check, ticker="symbol", ex_dividend_date="ex_date")
 
 
 def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
     """Read changes of ``ticker, new_ticker, date``."""
-
-    def change(row: dict[str, Any]) -> TickerChange:
-        return TickerChange(symbol=row["ticker"], new_symbol=row["new_ticker"], date=row["date"])
-
-    return _records(path, TICKER_CHANGES, change, _dated("date", (), ""))
+    check = _dated("date", (), "")
+    return _records(path, TICKER_CHANGES, TickerChange, check, ticker="symbol", new_ticker="new_symbol")
 
 
 def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
@@ -125,10 +119,14 @@ def _untimely(ts_ms: np.ndarray) -> np.ndarray:
     return (~((ts_ms > 0) & (ts_ms < LATEST_MS))).astype(np.int16)
 
 
-def _records(path: Path, fields: dict[str, Field], make: Callable[[dict], R], check: Check) -> tuple[list[R], pa.Table]:
+def _records(
+    path: Path, fields: dict[str, Field], make: Callable[..., R], check: Check, **renamed: str
+) -> tuple[list[R], pa.Table]:
+    """Make a record of each usable row; ``renamed`` gives the record's name of a column where it has another one."""
     values, rejects, _ = read_columns(path, fields, check)
+    names = [renamed.get(name, name) for name in values]
     columns = [column.to_pylist() if isinstance(column, pa.Array) else column.tolist() for column in values.values()]
-    return [make(dict(zip(values, row, strict=True))) for row in zip(*columns, strict=True)], rejects
+    return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)], rejects
 
 
 def _frame(path: Path, fields: dict[str, Field], check: Check) -> tuple[pd.DataFrame, pa.Table]:

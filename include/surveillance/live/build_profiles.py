@@ -98,12 +98,9 @@ def _instruments(kafka: Kafka) -> list[Instrument]:
 
 def _superseded(known: list[Profile], built: list[Profile]) -> list[Profile]:
     """Select the profiles beyond the newest versions of each series that was built."""
-    by_series: dict[SeriesKey, dict[int, Profile]] = {}
-    for profile in built:
-        by_series[profile.symbol, profile.timespan] = {profile.effective_ms: profile}
+    by_series = {(profile.symbol, profile.timespan): {profile.effective_ms: profile} for profile in built}
     for profile in known:
-        versions = by_series.get((profile.symbol, profile.timespan))
-        if versions is not None:
+        if versions := by_series.get((profile.symbol, profile.timespan)):
             versions.setdefault(profile.effective_ms, profile)
     return [
         versions[effective_ms]

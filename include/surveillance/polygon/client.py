@@ -21,7 +21,7 @@ from polygon import RESTClient
 from tenacity import stop_before_delay
 
 from include.surveillance.errors import ConfigurationError, SurveillanceError
-from include.surveillance.polygon.pages import Page, Pages
+from include.surveillance.polygon.pages import Page, Pages, Snapshot
 from include.surveillance.polygon.transport import FIX_KEY, FIX_URL, Answer, Transport
 from include.surveillance.timespans import Timespan, now_ms, write_utc
 
@@ -128,8 +128,8 @@ class Polygon:
         ``results`` are the vendor's tickers; one without a trade today may be missing. It goes back no further than
         that minute.
         """
-        page = self._pages.snapshot(partial(self._client.get_snapshot_all, "stocks", raw=True), to_ms)
-        return self._received([page], to_ms=to_ms)
+        ask = partial(self._client.get_snapshot_all, "stocks", raw=True)
+        return self._received(self._pages.read(ask, to_ms=to_ms, shape=Snapshot), to_ms=to_ms)
 
     def news(self, from_ms: int, to_ms: int) -> Payload:
         """Ask for articles of all tickers published in [from_ms, to_ms), oldest first, to the second."""
@@ -156,29 +156,22 @@ class Polygon:
 
     def splits(self, since_date: str) -> Payload:
         """Ask for splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
-        ask = partial(
-            self._client.list_splits,
-            execution_date_gte=since_date,
-            sort="execution_date",
-            order="asc",
-        )
+        ask = partial(self._client.list_splits, execution_date_gte=since_date, sort="execution_date", order="asc")
         return self._payload(ask, ITEMS_PER_PAGE)
 
     def dividends(self, since_date: str) -> Payload:
         """Ask for cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
         ask = partial(
-            self._client.list_dividends,
-            ex_dividend_date_gte=since_date,
-            sort="ex_dividend_date",
-            order="asc",
+            self._client.list_dividends, ex_dividend_date_gte=since_date, sort="ex_dividend_date", order="asc"
         )
         return self._payload(ask, ITEMS_PER_PAGE)
 
     def _payload(self, ask: Callable[..., Answer], limit: int, **question: Any) -> Payload:
         ask = partial(ask, limit=limit, raw=True)
-        return self._received(list(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0))), **question)
+        return self._received(self._pages.read(ask, limit=limit, to_ms=question.get("to_ms", 0)), **question)
 
-    def _received(self, pages: list[Page], **question: Any) -> Payload:
+    def _received(self, read: Iterator[Page], **question: Any) -> Payload:
+        pages = list(read)
         return Payload(
             results=tuple(bytes(result) for page in pages for result in page.results or ()),
             polled_ms=now_ms(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import inf
 from urllib.parse import urlsplit
 
 import msgspec
@@ -56,14 +57,16 @@ class Pages:
             reraise=True,
         )
 
-    def read(self, ask: Callable[[], Answer], *, limit: int, to_ms: int) -> Iterator[Page]:
+    def read(
+        self, ask: Callable[[], Answer], *, to_ms: int, limit: float = inf, shape: type[Page] = Page
+    ) -> Iterator[Page]:
         """Read the page that ``ask`` fetches and all that follow; ``limit`` results fill one, bars end by ``to_ms``."""
         followed: set[str] = set()
         while True:
-            page = self._retrying(self._ask_for_results, ask, to_ms)
+            page = self._retrying(self._ask_for_results, ask, to_ms, shape)
             if not page.next_url and len(page.results or ()) >= limit:
                 # Full, and yet the last one? It may have lost the way to the next: asked again, and then believed.
-                page = self._retrying(self._ask_for_results, ask, to_ms)
+                page = self._retrying(self._ask_for_results, ask, to_ms, shape)
             yield page
             if not page.next_url:
                 return
@@ -73,10 +76,6 @@ class Pages:
             followed.add(target)
             address, headers = self._client.BASE + target, self._client.headers
             ask = partial(self._client.client.request, "GET", address, headers=headers)
-
-    def snapshot(self, ask: Callable[[], Answer], to_ms: int) -> Page:
-        """Read the one page of a snapshot."""
-        return self._retrying(self._ask_for_results, ask, to_ms, Snapshot)
 
     def ask_once(self, ask: Callable[[], Answer], to_ms: int = 0, shape: type[Page] = Page) -> Page:
         """Ask for a page once, and judge only whether it is one."""
@@ -92,7 +91,7 @@ class Pages:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VendorUnavailableError(f"Polygon sent an unusable body ({error}): {excerpt(answer.data)}") from error
 
-    def _ask_for_results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page] = Page) -> Page:
+    def _ask_for_results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page]) -> Page:
         page = self.ask_once(ask, to_ms, shape)
         if page.status not in ("OK", "DELAYED"):
             said = page.error or page.message
