@@ -149,7 +149,7 @@ class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     url: str = ""
     publisher: str = ""
     tickers: tuple[str, ...] = ()
-    sentiment: Sentiment | None = None
+    sentiment: Sentiment | None = None  # positive, neutral or negative
     reasoning: str | None = None
     source: Source = "live"
     polled_ms: int = 0
