@@ -32,18 +32,13 @@ class Group:
     """Alerts of one symbol that people read as one.
 
     Attributes:
-        lead: has the highest score of those that people are to be notified of.
+        lead: has the highest score of those that people are to be notified of; inhibited only when all are.
         alerts: the whole group, the lead included, in time order.
     """
 
     symbol: str
     lead: Alert
     alerts: tuple[Alert, ...]
-
-    @property
-    def inhibited_by(self) -> str | None:
-        """Why nobody need be notified of any of them; None when somebody must."""
-        return self.lead.inhibited_by
 
 
 def find_market_events(
@@ -65,8 +60,7 @@ def find_market_events(
     for alert in _newest_messages(alerts):
         if alert.status != "retracted" and not alert.inhibited_by and alert.symbol != MARKET:
             bar = alert.timespan, alert.rule, alert.direction, alert.episode_start_ms
-            held = bars[bar].get(alert.symbol)
-            bars[bar][alert.symbol] = max(alert, held, key=_order) if held else alert
+            bars[bar][alert.symbol] = alert  # the last in order, should there be several
     tolerated = max(breadth * watched, minimum - 1)
     wide = sorted(bar for bar, fired in bars.items() if len(fired) > tolerated)
     return [

@@ -26,11 +26,6 @@ from include.surveillance.broker.reader import (
     read_all,
     records_since,
 )
-from include.surveillance.broker.topics import (
-    DETECTOR_STATE,
-    TOPICS,
-    configure_topics,
-    ensure_topics,
-)
+from include.surveillance.broker.topics import DETECTOR_STATE, TOPICS, configure_topics, ensure_topics
 from include.surveillance.broker.transactions import Transaction, Transactions, transaction
 from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED

@@ -65,8 +65,8 @@ def read_bars(path: Path) -> BarFile:
 
 def _check_bars(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
     known = check_cells(values["timespan"], lambda timespan: timespan in SPAN_MS)
-    o, h, low, c = (values[name] for name in PRICES)
-    return objections(known, values["ts_ms"], o, h, low, c, values["volume"], values["vwap"]), OBJECTIONS
+    columns = (values[name] for name in ("ts_ms", *PRICES, "volume", "vwap"))
+    return objections(known, *columns), OBJECTIONS
 
 
 def _encode_series(symbol: pa.DictionaryArray, timespan: pa.DictionaryArray) -> tuple[list[SeriesKey], np.ndarray]:

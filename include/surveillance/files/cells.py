@@ -15,9 +15,8 @@ def parse_texts(column: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray, np.nd
     """Return texts, null where there is none; which cells are empty; which hold something else than text."""
     strings, wrong = _decode_strings(column)
     if strings is None:
-        nothing = pa.nulls(len(column), pa.string()).dictionary_encode()
         empty = _mask(column.is_null())
-        return nothing.cast(pa.dictionary(pa.int32(), pa.string())), empty, ~empty
+        return pa.nulls(len(column), pa.string()).dictionary_encode(), empty, ~empty
     strings = pc.if_else(pc.equal(strings, ""), None, strings)
     return strings.dictionary_encode(), _mask(strings.is_null()) & ~wrong, wrong
 

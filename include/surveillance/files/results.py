@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from msgspec import inspect, structs
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.positions import PHASES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.tables import REJECTS
 from include.surveillance.records import Alert, Metric, Record
@@ -62,17 +63,16 @@ def write_metrics(
     measures: Mapping[str, np.ndarray],
     *,
     phase: np.ndarray,
-    phases: tuple[str, ...],
     session: np.ndarray,
-    profile: np.ndarray | None = None,
-    profile_versions: tuple[str, ...] = (),
+    profile: np.ndarray,
+    profile_versions: tuple[str, ...],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write one row per bar, with the columns of ``Metric``.
 
     Args:
         measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written.
-        phase: for each bar the index into ``phases``.
+        phase: for each bar the index into ``positions.PHASES``.
         session: for each bar the session's date, int32 days since 1970-01-01.
         profile: for each bar the index into ``profile_versions``, -1: none.
         progress: is called with how many bars are written, of how many.
@@ -81,6 +81,7 @@ def write_metrics(
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     symbols = pa.array([symbol for symbol, _ in bars.keys], pa.string())
     timespans = pa.array([timespan for _, timespan in bars.keys], pa.string())
+    versions = pa.array(profile_versions, pa.string())
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(bars), ROWS):
             rows = slice(start, start + ROWS)
@@ -95,10 +96,10 @@ def write_metrics(
                 "timespan": timespan,
                 "ts_ms": ts,
                 "bar_event_id": _join_texts(symbol, timespan, ts, _write_hex(part.revision)),
-                "session_phase": pa.array(phases, pa.string()).take(pa.array(phase[rows])),
+                "session_phase": pa.array(PHASES).take(pa.array(phase[rows])),
                 "session_date": _write_dates(session[rows]),
                 "source": pa.array(["backfill", "live"]).take(pa.array(part.live.astype(np.int8))),
-                "profile_version": _versions(profile, profile_versions, rows, len(part)),
+                "profile_version": versions.take(pa.array(profile[rows], mask=profile[rows] < 0)),
             }
             columns |= {name: _nullable(values.get(name), len(part)) for name in floats}
             writer.write_table(pa.table([columns[field.name] for field in schema], schema=schema))
@@ -120,13 +121,6 @@ def _write_dates(days: np.ndarray) -> pa.Array:
     """Write YYYY-MM-DD, but each distinct day only once."""
     distinct, index = np.unique(days, return_inverse=True)
     return pa.array(distinct.astype("datetime64[D]").astype(str).tolist(), pa.string()).take(pa.array(index))
-
-
-def _versions(profile: np.ndarray | None, versions: tuple[str, ...], rows: slice, count: int) -> pa.Array:
-    if profile is None or not versions:
-        return pa.nulls(count, pa.string())
-    index = profile[rows]
-    return pa.array(versions, pa.string()).take(pa.array(index, mask=index < 0))
 
 
 def _nullable(values: np.ndarray | None, count: int) -> pa.Array:

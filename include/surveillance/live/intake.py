@@ -59,9 +59,7 @@ class Intake(Closing):
                 reader.put_back(part[cut:])
             messages += part[:cut]
         messages.sort(key=attrgetter("timestamp_ms", "topic", "offset"))
-        offsets: dict[Position, int] = {}
-        for reader in self._readers:
-            offsets |= reader.next_offsets
+        offsets = {position: offset for reader in self._readers for position, offset in reader.next_offsets.items()}
         return Batch(messages, offsets)
 
     def _wait(self, seconds: float) -> None:

@@ -144,13 +144,9 @@ class Polygon:
 
     def instruments(self, symbols: Sequence[str]) -> Payload:
         """Ask for reference data of the tickers from the first to the last symbol in alphabetical order."""
+        first, last = min(symbols), max(symbols)
         ask = partial(
-            self._client.list_tickers,
-            ticker_gte=min(symbols),
-            ticker_lte=max(symbols),
-            market="stocks",
-            sort="ticker",
-            order="asc",
+            self._client.list_tickers, ticker_gte=first, ticker_lte=last, market="stocks", sort="ticker", order="asc"
         )
         return self._payload(ask, ITEMS_PER_PAGE, symbols=tuple(symbols))
 

@@ -50,12 +50,8 @@ class Pages:
 
     def __init__(self, client: RESTClient, stop: StopBaseT):
         self._client = client
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(VendorUnavailableError),
-            wait=_wait,
-            stop=stop,
-            reraise=True,
-        )
+        retry = retry_if_exception_type(VendorUnavailableError)
+        self._retrying = Retrying(retry=retry, wait=_wait, stop=stop, reraise=True)
 
     def read(
         self, ask: Callable[[], Answer], *, to_ms: int, limit: float = inf, shape: type[Page] = Page

@@ -36,7 +36,6 @@ CONNECTIONS = 64
 # Clocks differ: what is worth a word, and what puts bars into the wrong minute.
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
 
-
 FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
 FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
 

@@ -16,7 +16,7 @@ from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.positions import PHASES, iso_date
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
@@ -101,7 +101,6 @@ def replay_files(
         evaluation.bars,
         metric_records.report_measures(evaluation, fresh),
         phase=positions.phase[fresh],
-        phases=PHASES,
         session=positions.session[fresh],
         profile=evaluation.scan.profile[fresh],
         profile_versions=tuple(profile.version for profile in engine.profiles),

@@ -109,17 +109,19 @@ def test_what_an_event_covers_is_inhibited_and_the_rest_is_not():
     alerts = [*crowd(5, score=95.0), news]
     events = find_market_events(alerts, 10)
     market, *singles = group_alerts(alerts, events)
-    assert (market.symbol, market.alerts, market.inhibited_by) == (MARKET, tuple(events), None)
-    standing = [group for group in singles if not group.inhibited_by]
+    assert (market.symbol, market.alerts, market.lead.inhibited_by) == (MARKET, tuple(events), None)
+    standing = [group for group in singles if not group.lead.inhibited_by]
     assert [(group.lead, len(group.alerts)) for group in standing] == [(news, 2)]
-    assert {group.inhibited_by for group in singles if group.symbol != "S1"} == {f"market event {events[0].event_id}"}
+    assert {group.lead.inhibited_by for group in singles if group.symbol != "S1"} == {
+        f"market event {events[0].event_id}"
+    }
 
 
 def test_an_alert_that_is_inhibited_already_keeps_its_reason():
     events = find_market_events(crowd(5), 10)
     stale = replace(alert("S0"), inhibited_by="bars missing before")
     (group,) = [group for group in group_alerts([stale], events) if group.symbol == "S0"]
-    assert group.inhibited_by == "bars missing before"
+    assert group.lead.inhibited_by == "bars missing before"
 
 
 alerts = st.lists(

@@ -11,9 +11,7 @@ import pyarrow.parquet as pq
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.metric_records import volume_ratio
 from include.surveillance.files.results import make_schema, write_alerts, write_metrics, write_rejects
-from include.surveillance.files.side_files import (
-    read_alerts,
-)
+from include.surveillance.files.side_files import read_alerts
 from include.surveillance.records import Alert, Bar, Metric
 from tests.surveillance.files.rows import OPEN
 
@@ -29,7 +27,6 @@ def test_metrics_are_written_as_records_would_be(tmp_path):
         columns,
         {"volume_mean": mean, "volume_ratio": volume_ratio(columns.volume, mean)},
         phase=np.array([0, 1, 1], dtype=np.uint8),
-        phases=("pre", "regular"),
         session=np.array([17941, 17941, 17942], dtype=np.int32),
         profile=np.array([-1, 0, 0]),
         profile_versions=("2019-02-13|aa",),
