@@ -1,4 +1,4 @@
-"""What can go wrong, as one root exception with few children.
+"""Defines what can go wrong: one root exception with few children.
 
 Every message says what happened, with which value, against which limit, and what to do next.
 """

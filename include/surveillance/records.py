@@ -108,7 +108,7 @@ class Bar(Record, frozen=True, kw_only=True, tag="bar", tag_field="kind"):
 
     @property
     def close_ms(self) -> int:
-        """End of the bar: the first moment at which it can be known."""
+        """Return the end of the bar, the first time at which it can be known."""
         return self.ts_ms + SPAN_MS[self.timespan]
 
 
@@ -269,7 +269,7 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
 
     @property
     def version(self) -> str:
-        """As an alert cites it."""
+        """Name the profile as an alert cites it."""
         return f"{self.last_date}|{self.revision}"
 
 

@@ -8,18 +8,18 @@ _SPANS = {"minute": "minute", "5minute": "5 minutes", "15minute": "15 minutes", 
 
 
 def clock(ts_ms: int) -> str:
-    """``14:31 UTC``."""
+    """Write the time of day, e.g. ``14:31 UTC``."""
     hour, minute = divmod(ts_ms // MINUTE_MS % 1440, 60)
     return f"{hour:02d}:{minute:02d} UTC"
 
 
 def during(timespan: str, ts_ms: int, session_date: str = "") -> str:
-    """``in the minute from 14:31 UTC``; ``on 2019-02-14`` for a day bar."""
+    """Write when a bar was, e.g. ``in the minute from 14:31 UTC``; ``on 2019-02-14`` for a day bar."""
     return f"on {session_date}" if timespan == "day" else f"in the {_SPANS[timespan]} from {clock(ts_ms)}"
 
 
 def until(timespan: str, ts_ms: int, session_date: str) -> str:
-    """``up to the minute from 14:31 UTC``."""
+    """Write up to when, e.g. ``up to the minute from 14:31 UTC``; ``up to 2019-02-14`` for a day bar."""
     return f"up to {session_date}" if timespan == "day" else f"up to the {_SPANS[timespan]} from {clock(ts_ms)}"
 
 

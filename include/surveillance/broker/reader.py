@@ -153,7 +153,7 @@ class Reader(Closing):
 
     @property
     def next_offsets(self) -> dict[Position, int]:
-        """The offset of each position behind what ``read`` has returned."""
+        """Return the offset of each position behind what ``read`` has returned."""
         offsets = dict(self._cursor)
         for message in reversed(self._ahead):
             offsets[message.topic, message.partition] = message.offset

@@ -1,1 +1,1 @@
-"""Recorded bars and what goes with them, read from files and written to files."""
+"""Reads recorded bars and what goes with them from files, and writes results to files."""

@@ -90,7 +90,7 @@ def bars(payload: Payload, *, source: Source) -> list[Bar | Reject | Watermark]:
             if earlier := kept.get(bar.ts_ms):
                 rejects.append(_reject_repeated(*earlier, bar))
             kept[bar.ts_ms] = raw, bar
-    watermark = _watermark(payload.from_ms, payload.to_ms, len(kept), rejects, payload.status, **about)
+    watermark = _watermark(payload, len(kept), rejects, **about)
     return [*(kept[ts_ms][1] for ts_ms in sorted(kept)), *rejects, watermark]
 
 
@@ -126,21 +126,21 @@ def snapshot(
                 rejects[symbol].append(_reject_repeated(*earlier, bar))
             kept[symbol] = raw, bar
     watermarks = [
-        _watermark(from_ms, to_ms, one is not None, rejects.get(symbol, ()), payload.status, symbol=symbol, **about)
+        _watermark(asked, int(one is not None), rejects.get(symbol, ()), symbol=symbol, **about)
         for symbol, one in kept.items()
     ]
     all_rejects = [it for rejects_of_symbol in rejects.values() for it in rejects_of_symbol]
     return [*(one[1] for one in kept.values() if one), *all_rejects, *watermarks]
 
 
-def _watermark(from_ms: int, to_ms: int, count: int, rejects: Sequence[Reject], status: str, **about: Any) -> Watermark:
+def _watermark(asked: Payload, count: int, rejects: Sequence[Reject], **about: Any) -> Watermark:
     return Watermark(
-        from_ms=from_ms,
-        as_of_ms=to_ms,
-        bars=int(count),
+        from_ms=asked.from_ms,
+        as_of_ms=asked.to_ms,
+        bars=count,
         rejected=len(rejects),
         reject_reasons=tuple(sorted({it.reason for it in rejects})),
-        status=status,
+        status=asked.status,
         **about,
     )
 
