@@ -114,52 +114,49 @@ def _midnights() -> np.ndarray:
     )
 
 
+# One kernel on purpose, and its arrays are local names: a helper that takes the named tuples costs twice the time.
 @njit(cache=True)
 def _locate(ts, start, end, span, days, extended, by_clock, full_ms, positions):
-    last = len(days.opens) - 1
+    opens, closes, ordinals, midnights = days
+    session, phase, regular, slot, date_, clock_regular = positions
+    last = len(opens) - 1
     for s in range(len(start)):
         if start[s] == end[s]:
             continue
         width = span[s]
         # The latest session that has opened, and the latest midnight.
-        at = np.searchsorted(days.opens, ts[start[s]], side="right") - 1
-        night = max(np.searchsorted(days.midnights, ts[start[s]], side="right") - 1, 0)
+        at = np.searchsorted(opens, ts[start[s]], side="right") - 1
+        night = max(np.searchsorted(midnights, ts[start[s]], side="right") - 1, 0)
         nominal = -(-full_ms // width)
         counted, spans = -1, 0
         for i in range(start[s], end[s]):
-            while at < last and days.opens[at + 1] <= ts[i]:
+            begin = ts[i]
+            while at < last and opens[at + 1] <= begin:
                 at += 1
-            while night + 1 < len(days.midnights) and days.midnights[night + 1] <= ts[i]:
+            while night + 1 < len(midnights) and midnights[night + 1] <= begin:
                 night += 1
-            phase, session = _phase_and_session(days, at, ts[i], width, extended)
-            regular = phase == REGULAR
-            positions.phase[i], positions.regular[i] = phase, regular
-            positions.session[i] = days.ordinals[session] if session >= 0 else -1
-            positions.date[i] = FIRST_ORDINAL + night
-            clock = ts[i] - days.midnights[night]
-            positions.clock_regular[i] = _regular_by_clock(clock, width) if by_clock else regular
-            positions.slot[i] = -1
-            if regular:
+            own = at
+            if at >= 0 and begin < closes[at]:
+                phase[i] = REGULAR
+            elif width == DAY_MS or (at < last and opens[at + 1] < begin + width):
+                phase[i], own = REGULAR, min(at + 1, last)
+            elif extended and at >= 0 and begin < closes[at] + POST_MS:
+                phase[i] = POST
+            elif extended and at < last and begin >= opens[at + 1] - PRE_MS:
+                phase[i], own = PRE, at + 1
+            else:
+                phase[i] = CLOSED
+            regular[i] = phase[i] == REGULAR
+            session[i] = ordinals[own] if own >= 0 else -1
+            date_[i] = FIRST_ORDINAL + night
+            clock_regular[i] = _regular_by_clock(begin - midnights[night], width) if by_clock else regular[i]
+            slot[i] = -1
+            if regular[i]:
                 # Aligned to the open, a bar that starts before it holds the open and is the first.
-                k = 0 if width == DAY_MS else -((days.opens[session] - ts[i]) // width)
-                if session != counted:
-                    counted, spans = session, -(-(days.closes[session] - days.opens[session]) // width)
-                positions.slot[i] = slot_at(min(max(k, 0), spans - 1), spans, nominal)
-
-
-@njit(cache=True)
-def _phase_and_session(days, at, start, width, extended):
-    """Phase of a bar, and index of its session; ``at`` is that of the latest session that has opened."""
-    last = len(days.opens) - 1
-    if at >= 0 and start < days.closes[at]:
-        return REGULAR, at
-    if width == DAY_MS or (at < last and days.opens[at + 1] < start + width):
-        return REGULAR, min(at + 1, last)
-    if extended and at >= 0 and start < days.closes[at] + POST_MS:
-        return POST, at
-    if extended and at < last and start >= days.opens[at + 1] - PRE_MS:
-        return PRE, at + 1
-    return CLOSED, at
+                k = 0 if width == DAY_MS else -((opens[own] - begin) // width)
+                if own != counted:
+                    counted, spans = own, -(-(closes[own] - opens[own]) // width)
+                slot[i] = slot_at(min(max(k, 0), spans - 1), spans, nominal)
 
 
 @njit(cache=True)

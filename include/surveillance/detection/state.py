@@ -72,7 +72,8 @@ class State:
     def rows_for(self, keys: Sequence[SeriesKey]) -> np.ndarray:
         """The row of each series, int64; a series that is not known gets a new one."""
         for key in keys:
-            if self.rows.setdefault(key, len(self.keys)) == len(self.keys):
+            if key not in self.rows:
+                self.rows[key] = len(self.keys)
                 self.keys.append(key)
         if len(self.keys) > len(self.bar_count):
             self._grow(max(len(self.keys), 2 * len(self.bar_count)))
