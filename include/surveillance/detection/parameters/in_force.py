@@ -48,21 +48,13 @@ class ParametersInForce:
     def _at_bars(self, rule: BarRule, scan: Scan, field: str) -> np.ndarray:
         if (rule.form, rule.name, field) not in self._varied:
             return np.broadcast_to(_field(self.book.base, rule, field), len(scan))
-        regime, profile = np.searchsorted(self._regimes, scan.positions.date, side="right"), scan.profile
-        values = np.empty(len(scan))
-        for (symbol, _), start, end in zip(
-            scan.bars.keys, scan.segments.start.tolist(), scan.segments.end.tolist(), strict=True
-        ):
-            while start < end:
-                # Both only ever rise within a series, so equal ends are equal all along.
-                stop = end
-                if regime[start] != regime[end - 1] or profile[start] != profile[end - 1]:
-                    same = (regime[start:end] == regime[start]) & (profile[start:end] == profile[start])
-                    stop = start + int(np.argmin(same))
-                parameters = self._resolve(int(regime[start]), symbol, int(profile[start]))
-                values[start:stop] = _field(parameters, rule, field)
-                start = stop
-        return values
+        code, profile = scan.bars.code, scan.profile
+        regime = np.searchsorted(self._regimes, scan.positions.date, side="right")
+        changes = [np.diff(array, prepend=-2) != 0 for array in (code, regime, profile)]
+        first = np.flatnonzero(np.logical_or.reduce(changes))
+        alike = zip(code[first].tolist(), regime[first].tolist(), profile[first].tolist(), strict=True)
+        values = [_field(self._resolve(when, scan.bars.keys[key][0], known), rule, field) for key, when, known in alike]
+        return np.repeat(np.array(values, dtype=float), np.diff(first, append=len(scan)))
 
     def _regime(self, date: int) -> int:
         return int(np.searchsorted(self._regimes, date, side="right"))

@@ -53,7 +53,7 @@ def scans(draw) -> Scan:
     keys = [(symbol, "minute") for symbol in OF]
     code = np.repeat(np.arange(3), end - start)
     return Scan(
-        bars=SimpleNamespace(keys=keys, key=lambda index: keys[code[index]]),
+        bars=SimpleNamespace(keys=keys, code=code, key=lambda index: keys[code[index]]),
         segments=Segments(np.arange(3), start, start, start, end, end),
         positions=SimpleNamespace(date=np.array(date, np.int32)),
         profile=np.array(number, np.int32),
