@@ -19,8 +19,7 @@ from airflow.sdk import DAG
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import MARTS
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
-from include.orchestration.marts.docs import dbt_docs
-from include.orchestration.marts.render import dbt_task_group
+from include.orchestration.marts.render import dbt_docs, dbt_task_group
 from include.surveillance.settings import Settings
 
 with DAG(
@@ -31,5 +30,5 @@ with DAG(
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(minutes=30), retries=1, queue=Queue.WAREHOUSE),
 ):
-    marts = dbt_task_group(group_id="dbt") >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
+    marts = dbt_task_group() >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
     marts >> account_for("model")

@@ -70,7 +70,7 @@ with DAG(
     @task
     def logs() -> int:
         """Delete old log folders; returns how many."""
-        return maintenance.clean_logs(maintenance.log_folder(), ago("keep_days"), ago("minutely_days"))
+        return maintenance.clean_logs(ago("keep_days"), ago("minutely_days"))
 
     @task
     def reports() -> int:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 OWNER = "market-surveillance"
-START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Tag(StrEnum):
@@ -81,7 +80,7 @@ def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any
         task_arguments: more default arguments for the tasks, e.g. ``pool``.
     """
     return {
-        "start_date": START,
+        "start_date": datetime(2024, 1, 1, tzinfo=UTC),
         "catchup": False,
         "default_args": {
             "owner": OWNER,

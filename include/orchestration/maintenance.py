@@ -93,8 +93,9 @@ def rewrite_large_tables() -> dict[str, int]:
     return saved
 
 
-def clean_logs(base: Path, before: datetime, minutely_before: datetime) -> int:
+def clean_logs(before: datetime, minutely_before: datetime) -> int:
     """Delete log folders of runs, and of the DAG processor's days, not written to since then; return how many."""
+    base = Path(conf.get("logging", "base_log_folder"))
     runs = list(base.glob("dag_id=*/run_id=*"))
     minutely = [folder for folder in runs if folder.parent.name.removeprefix("dag_id=") in MINUTELY]
     others = [*(set(runs) - set(minutely)), *base.glob("dag_processor/????-??-??")]
@@ -135,10 +136,6 @@ def clean_stage() -> int:
 
 def days_ago(days: float) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
-
-
-def log_folder() -> Path:
-    return Path(conf.get("logging", "base_log_folder"))
 
 
 def _db_clean(before: datetime, tables: Sequence[str], *options: str) -> None:

@@ -17,8 +17,6 @@ from include.surveillance.timespans import MINUTE_MS, to_ms
 if TYPE_CHECKING:
     from include.surveillance.sessions import Sessions
 
-NOW = "now"
-
 
 def choose_effective_ms(choice: str, run_after: datetime) -> int:
     """Choose from when on the profiles of a run hold, UTC epoch ms.
@@ -33,7 +31,7 @@ def choose_effective_ms(choice: str, run_after: datetime) -> int:
     from include.surveillance.live.build_profiles import LEAD_MS
 
     run_ms = to_ms(run_after)
-    if choice == NOW:
+    if choice == "now":
         return run_ms // MINUTE_MS * MINUTE_MS + LEAD_MS
     sessions = _load_sessions()
     session = sessions.following(run_ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from include.orchestration import connections
@@ -183,12 +184,10 @@ def _read_profiles(at_ms: int) -> dict[str, Profile]:
         if key.startswith("profile|") and "|minute|" in key:
             profile = wire.decode(value)
             if isinstance(profile, Profile) and profile.effective_ms <= at_ms:
-                newest[profile.symbol] = max(profile, newest.get(profile.symbol, profile), key=_effective_ms)
+                newest[profile.symbol] = max(
+                    profile, newest.get(profile.symbol, profile), key=attrgetter("effective_ms")
+                )
     return newest
-
-
-def _effective_ms(profile: Profile) -> int:
-    return profile.effective_ms
 
 
 def _read_newest(topic: str) -> list[AnyRecord]:

@@ -6,7 +6,7 @@ Every component imports this module with the plugins; pandas and the calendar lo
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
@@ -15,10 +15,51 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, T
 from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
-    from include.surveillance.sessions import Session, Sessions
+    from include.surveillance.sessions import Sessions
 
 
-class MarketSessionTimetable(Timetable):
+class _SessionTimetable(Timetable):
+    """Cuts sessions into data intervals, as a subclass says, and runs ``delay_seconds`` after the end of each."""
+
+    calendar: str
+    shift_ms: int
+    delay_seconds: int
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Self:
+        return cls(**data)
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        earliest_ms = None if restriction.earliest is None else to_ms(restriction.earliest)
+        if last_automated_data_interval:
+            earliest_ms = max(to_ms(last_automated_data_interval.end), earliest_ms or 0)
+        if earliest_ms is None:
+            return None
+        if not restriction.catchup:
+            due_ms = to_ms(pendulum.now("UTC")) - self.delay_seconds * 1_000
+            if newest := self._newest_complete(due_ms):
+                earliest_ms = max(earliest_ms, to_ms(newest.start))
+        interval = self._first_from(earliest_ms)
+        if interval is None or (restriction.latest and interval.start > restriction.latest):
+            return None
+        return DagRunInfo(interval.end.add(seconds=self.delay_seconds), interval)
+
+    @property
+    def _sessions(self) -> Sessions:
+        return _load_sessions(self.calendar, self.shift_ms)
+
+    def _first_from(self, ts_ms: int) -> DataInterval | None:
+        """Return the first interval that starts at ``ts_ms`` or later; None past the calendar's last session."""
+        raise NotImplementedError
+
+    def _newest_complete(self, ts_ms: int) -> DataInterval | None:
+        """Return the last interval that had ended by ``ts_ms``; None before the calendar's first."""
+        raise NotImplementedError
+
+
+class MarketSessionTimetable(_SessionTimetable):
     """Cuts each session from its open to its close into data intervals of ``step_seconds``.
 
     Args:
@@ -42,16 +83,8 @@ class MarketSessionTimetable(Timetable):
         return f"{self.calendar} every {self.step_seconds} s"
 
     def serialize(self) -> dict[str, Any]:
-        return {
-            "calendar": self.calendar,
-            "shift_ms": self.shift_ms,
-            "step_seconds": self.step_seconds,
-            "delay_seconds": self.delay_seconds,
-        }
-
-    @classmethod
-    def deserialize(cls, data: dict[str, Any]) -> MarketSessionTimetable:
-        return cls(**data)
+        names = ("calendar", "shift_ms", "step_seconds", "delay_seconds")
+        return {name: getattr(self, name) for name in names}
 
     def validate(self) -> None:
         if self.step_seconds <= 0 or self.delay_seconds <= -self.step_seconds:
@@ -62,56 +95,36 @@ class MarketSessionTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """Return the newest interval that is complete at ``run_after``, whether or not the market is open."""
-        end_ms = to_ms(run_after) // self._step_ms * self._step_ms
-        return _interval(end_ms - self._step_ms, end_ms)
-
-    def next_dagrun_info(
-        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
-    ) -> DagRunInfo | None:
-        earliest_ms = None if restriction.earliest is None else to_ms(restriction.earliest)
-        if last_automated_data_interval:
-            earliest_ms = max(to_ms(last_automated_data_interval.end), earliest_ms or 0)
-        if earliest_ms is None:
-            return None
-        if not restriction.catchup:
-            due_ms = to_ms(pendulum.now("UTC")) - self.delay_seconds * 1_000
-            if (newest := self._newest_complete(due_ms)) is not None:
-                earliest_ms = max(earliest_ms, newest)
-        start_ms = self._first_from(earliest_ms)
-        if start_ms is None or (restriction.latest and start_ms > to_ms(restriction.latest)):
-            return None
-        end_ms = start_ms + self._step_ms
-        return DagRunInfo(_at(end_ms + self.delay_seconds * 1_000), _interval(start_ms, end_ms))
+        return self._step_from((to_ms(run_after) // self._step_ms - 1) * self._step_ms)
 
     @property
     def _step_ms(self) -> int:
         return self.step_seconds * 1_000
 
-    def _first_from(self, ts_ms: int) -> int | None:
-        """Return the start of the first interval from ``ts_ms`` on; None past the calendar's last session."""
-        sessions = _load_sessions(self.calendar, self.shift_ms)
-        session = sessions.at_or_before(ts_ms) or sessions.following(ts_ms)
+    def _step_from(self, start_ms: int) -> DataInterval:
+        return _interval(start_ms, start_ms + self._step_ms)
+
+    def _first_from(self, ts_ms: int) -> DataInterval | None:
+        session = self._sessions.at_or_before(ts_ms) or self._sessions.following(ts_ms)
         while session:
             steps = max(0, -((session.open_ms - ts_ms) // self._step_ms))
             start_ms = session.open_ms + steps * self._step_ms
             if start_ms + self._step_ms <= session.close_ms:
-                return start_ms
-            session = sessions.following(session.open_ms)
+                return self._step_from(start_ms)
+            session = self._sessions.following(session.open_ms)
         return None
 
-    def _newest_complete(self, ts_ms: int) -> int | None:
-        """Return the start of the last interval that had ended by ``ts_ms``; None before the calendar's first."""
-        sessions = _load_sessions(self.calendar, self.shift_ms)
-        session = sessions.at_or_before(ts_ms)
+    def _newest_complete(self, ts_ms: int) -> DataInterval | None:
+        session = self._sessions.at_or_before(ts_ms)
         while session:
             steps = (min(ts_ms, session.close_ms) - session.open_ms) // self._step_ms
             if steps:
-                return session.open_ms + (steps - 1) * self._step_ms
-            session = sessions.at_or_before(session.open_ms - 1)
+                return self._step_from(session.open_ms + (steps - 1) * self._step_ms)
+            session = self._sessions.at_or_before(session.open_ms - 1)
         return None
 
 
-class AfterCloseTimetable(Timetable):
+class AfterCloseTimetable(_SessionTimetable):
     """Takes each session, from open to close, for a data interval; a day without one has none.
 
     Args:
@@ -134,43 +147,22 @@ class AfterCloseTimetable(Timetable):
     def serialize(self) -> dict[str, Any]:
         return {"calendar": self.calendar, "shift_ms": self.shift_ms, "delay_seconds": self.delay_seconds}
 
-    @classmethod
-    def deserialize(cls, data: dict[str, Any]) -> AfterCloseTimetable:
-        return cls(**data)
-
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """Return the latest session that has opened by ``run_after``."""
-        session = _load_sessions(self.calendar, self.shift_ms).at_or_before(to_ms(run_after))
+        session = self._sessions.at_or_before(to_ms(run_after))
         if session is None:
             raise AirflowTimetableInvalid(f"{self.calendar} has no session by {run_after}; choose a later date")
         return _interval(session.open_ms, session.close_ms)
 
-    def next_dagrun_info(
-        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
-    ) -> DagRunInfo | None:
-        # Sessions that open after each of these.
-        after_ms = []
-        if last_automated_data_interval:
-            after_ms.append(to_ms(last_automated_data_interval.start))
-        if restriction.earliest:
-            after_ms.append(to_ms(restriction.earliest) - 1)
-        if not after_ms:
-            return None
-        if not restriction.catchup and (due := self._latest_due(to_ms(pendulum.now("UTC")))):
-            after_ms.append(due.open_ms - 1)
-        session = _load_sessions(self.calendar, self.shift_ms).following(max(after_ms))
-        if session is None or (restriction.latest and session.open_ms > to_ms(restriction.latest)):
-            return None
-        return DagRunInfo(
-            _at(session.close_ms + self.delay_seconds * 1_000), _interval(session.open_ms, session.close_ms)
-        )
+    def _first_from(self, ts_ms: int) -> DataInterval | None:
+        session = self._sessions.following(ts_ms - 1)
+        return _interval(session.open_ms, session.close_ms) if session else None
 
-    def _latest_due(self, now_ms: int) -> Session | None:
-        sessions, closed_by_ms = _load_sessions(self.calendar, self.shift_ms), now_ms - self.delay_seconds * 1_000
-        session = sessions.at_or_before(closed_by_ms)
-        while session and session.close_ms > closed_by_ms:
-            session = sessions.at_or_before(session.open_ms - 1)
-        return session
+    def _newest_complete(self, ts_ms: int) -> DataInterval | None:
+        session = self._sessions.at_or_before(ts_ms)
+        while session and session.close_ms > ts_ms:
+            session = self._sessions.at_or_before(session.open_ms - 1)
+        return _interval(session.open_ms, session.close_ms) if session else None
 
 
 def is_in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
@@ -190,8 +182,4 @@ def _load_sessions(calendar: str, shift_ms: int) -> Sessions:
 
 
 def _interval(start_ms: int, end_ms: int) -> DataInterval:
-    return DataInterval(_at(start_ms), _at(end_ms))
-
-
-def _at(ts_ms: int) -> pendulum.DateTime:
-    return pendulum.from_timestamp(ts_ms / 1_000)
+    return DataInterval(pendulum.from_timestamp(start_ms / 1_000), pendulum.from_timestamp(end_ms / 1_000))

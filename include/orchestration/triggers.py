@@ -41,13 +41,8 @@ class LagTrigger(BaseTrigger):
         self.partitions, self.group, self.until, self.not_before = partitions, group, until, not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        arguments = {
-            "partitions": self.partitions,
-            "group": self.group,
-            "until": self.until,
-            "not_before": self.not_before,
-        }
-        return f"{__name__}.LagTrigger", arguments
+        names = ("partitions", "group", "until", "not_before")
+        return f"{__name__}.LagTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(max(0.0, self.not_before - time.time()))

@@ -29,8 +29,9 @@ def write(path: Path, days: float) -> None:
         os.utime(touched, (moment, moment))
 
 
-def test_only_folders_of_old_runs_and_days_go(tmp_path):
+def test_only_folders_of_old_runs_and_days_go(tmp_path, monkeypatch):
     base = tmp_path / "logs"
+    monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(base))
     for run, days in (("old", 1), ("new", -1), ("old with a new attempt", 1)):
         write(base / "dag_id=build_marts" / f"run_id={run}" / "task_id=land" / "attempt=1.log", days)
     (base / "dag_id=build_marts" / "run_id=old with a new attempt" / "task_id=land" / "attempt=2.log").write_text(
@@ -45,7 +46,7 @@ def test_only_folders_of_old_runs_and_days_go(tmp_path):
         write(base / f"dag_id={dag}" / "run_id=of today" / "task_id=t" / "map_index=0" / "attempt=1.log", -0.5)
         os.utime(base / f"dag_id={dag}" / "run_id=of today", (0, 0))
 
-    assert maintenance.clean_logs(base, BEFORE, BEFORE + timedelta(days=0.75)) == 4
+    assert maintenance.clean_logs(BEFORE, BEFORE + timedelta(days=0.75)) == 4
 
     runs = {path.name for path in (base / "dag_id=build_marts").iterdir()}
     assert runs == {"run_id=new", "run_id=old with a new attempt"}

@@ -41,4 +41,4 @@ def test_where_the_market_never_closes_the_next_session_is_the_next_day(monkeypa
 
 @pytest.mark.parametrize("second", ["00", "59.9"])
 def test_now_is_the_minute_after_next(second):
-    assert held_from(profiles.NOW, f"2024-03-08 12:00:{second[:2]}") == new_york("2024-03-08 12:02")
+    assert held_from("now", f"2024-03-08 12:00:{second[:2]}") == new_york("2024-03-08 12:02")

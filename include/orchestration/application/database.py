@@ -17,7 +17,6 @@ def create_tables() -> None:
     """Create what is missing in the application's database; safe to repeat."""
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("create_alerts"))
-        cursor.execute(statement("create_alerts_index"))
         cursor.execute(statement("create_batches"))
 
 

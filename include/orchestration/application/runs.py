@@ -16,14 +16,14 @@ from include.orchestration.dag_defaults import Queue
 COUNTS = ("records", "bars", "metrics", "alerts", "late", "rejected", "rows")
 
 
-def account_for(stage: str, *task_ids: str, **task_arguments: Any) -> Any:
+def account_for(stage: str, *task_ids: str) -> Any:
     """Make the last task of a DAG: it sums what its tasks ``task_ids`` returned, small dictionaries of counts.
 
     The task is a teardown: it runs whatever has become of the others, and what becomes of it does not count for the
     run. It takes the fast lane, because the next run of a follower waits for it.
     """
 
-    @task(task_id="account", retries=1, queue=Queue.SHORT, **task_arguments)
+    @task(task_id="account", retries=1, queue=Queue.SHORT)
     def account_task() -> dict[str, int]:
         """One row of table batches: what this run did."""
         context = get_current_context()

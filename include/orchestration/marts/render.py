@@ -1,4 +1,4 @@
-"""dbt's graph as Airflow tasks: one task per dbt node and one for its data tests, drawn from the manifest.
+"""dbt's graph as Airflow tasks, one per dbt node and one for its data tests, and the task of its documentation site.
 
 The task ``dbt_producer_watcher`` runs one ``dbt build`` for all of them; every other task then reports the outcome of
 its own node. That costs one start of dbt a run instead of one per node.
@@ -29,6 +29,7 @@ from cosmos import (
 )
 from cosmos.constants import PRODUCER_WATCHER_TASK_ID
 from cosmos.operators._watcher.base import BaseConsumerSensor
+from cosmos.operators.local import DbtDocsLocalOperator
 from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
 from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
@@ -71,7 +72,7 @@ PROFILE = ProfileConfig(
 )
 
 
-def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
+def dbt_task_group() -> DbtTaskGroup:
     """Make a task group of the whole dbt project; call it inside a DAG.
 
     Cosmos copies the project to a temporary folder for each run, so dbt writes nothing into the project's own.
@@ -80,7 +81,7 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
         CosmosValueError: the manifest is missing; ``dbt parse`` makes it.
     """
     group = DbtTaskGroup(
-        group_id=group_id,
+        group_id="dbt",
         project_config=ProjectConfig(
             dbt_project_path=PROJECT,
             manifest_path=MANIFEST,
@@ -120,6 +121,21 @@ def dbt_task_group(group_id: str = "dbt") -> DbtTaskGroup:
     )
     _release_all_at_once(group)
     return group
+
+
+def dbt_docs(task_id: str, **arguments: Any) -> DbtDocsLocalOperator:
+    """Make a task that writes dbt's documentation site to the folder named by DBT_DOCS_DIR, or nowhere without one."""
+    return DbtDocsLocalOperator(
+        task_id=task_id,
+        project_dir=PROJECT,
+        profile_config=PROFILE,
+        invocation_mode=InvocationMode.DBT_RUNNER,
+        install_deps=False,
+        append_env=True,
+        callback=publish_files,
+        callback_args={"names": ["index.html", "manifest.json", "catalog.json"]},
+        **arguments,
+    )
 
 
 def _release_all_at_once(group: DbtTaskGroup) -> None:
@@ -164,7 +180,7 @@ def raise_failed_nodes(project: str, **_: Any) -> None:
     results = json.loads(written.read_text())["results"]
     failed = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in FAILED]
     if failed:
-        raise SurveillanceError(f"dbt found wrong: {', '.join(failed)}")
+        raise SurveillanceError(f"dbt failed: {', '.join(failed)}")
 
 
 def report_unless_dbt_failed(context: dict[str, Any]) -> None:

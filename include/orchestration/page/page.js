@@ -113,9 +113,7 @@ async function load() {
     if (!answer.alerts.length) {
       const cell = element("td", "No alert matches.", "empty");
       cell.colSpan = 11;
-      const row = document.createElement("tr");
-      row.append(cell);
-      rows.append(row);
+      rows.insertRow().append(cell);
     }
     batches.replaceChildren(...runs.map(batchRow));
     counts.replaceChildren(...answer.counts.map(countCard));

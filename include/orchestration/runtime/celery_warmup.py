@@ -34,39 +34,27 @@ CELERY_CONFIG = {
     "broker_connection_retry_on_startup": True,
 }
 
-# What Airflow's task runner and our DAG files import; otherwise every task process imports it again.
+# What, with all that these import, Airflow's task runner and our DAG files need; otherwise every task imports it again.
 NEEDED = (
     "airflow.sdk.execution_time.task_runner",
     "airflow.sdk.execution_time.supervisor",
-    "airflow.sdk.definitions.mappedoperator",
-    "airflow.dag_processing.bundles.manager",
     "airflow.dag_processing.dagbag",
     "airflow.providers.standard.decorators.python",
-    "include.orchestration.dag_defaults",
     "include.orchestration.sensors",
-    "include.orchestration.connections",
     "include.orchestration.ingest.poll_operator",
-    "include.surveillance.broker",
     "include.surveillance.live.detector",
     "include.surveillance.live.warm_up",
     "include.surveillance.normalise.reference",
-    "include.surveillance.polygon.client",
-    "include.surveillance.sessions",
 )
 # Slow to import and used by few tasks: worth having, not worth a worker that does not start.
 USEFUL = (
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.snowflake.hooks.snowflake",
-    "cosmos",
     "cosmos.operators.watcher",
     "dbt.cli.main",
     "dbt.adapters.snowflake",
-    "include.orchestration.marts.docs",
     "include.orchestration.marts.render",
     "include.surveillance.warehouse",
-    "pyarrow.compute",
-    "pyarrow.parquet",
-    "snowflake.connector",
 )
 
 # Objects made before the collector looks for garbage. A batch of bars is tens of thousands that are none: at 700, as

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections import deque
+from collections import UserList, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -195,23 +195,8 @@ class _Comms:
         return self.send(msg)
 
 
-class _Contexts(local):
+class _Contexts(local, UserList[Any]):
     """Each thread's own stack of contexts, of tasks that run in one another."""
-
-    def __init__(self) -> None:
-        self._stack: list[Any] = []
-
-    def append(self, context: Any) -> None:
-        self._stack.append(context)
-
-    def pop(self) -> Any:
-        return self._stack.pop()
-
-    def __getitem__(self, index: int) -> Any:
-        return self._stack[index]
-
-    def __len__(self) -> int:
-        return len(self._stack)
 
 
 @contextmanager

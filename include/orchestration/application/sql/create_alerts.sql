@@ -44,3 +44,5 @@ add column if not exists published_at timestamptz;
 
 update alerts set told_status = 'fired', told_severity = severity
 where told_status is null and notified_at is not null and notification not like 'not sent%';
+
+create index if not exists alerts_bar_at on alerts (bar_at desc);

@@ -5,12 +5,12 @@ insert into alerts (
     bar_closed_at, polled_at, appended_at, detected_at, published_at, notification, notified_at
 )
 select
-    alert.event_id, alert.rule, alert.symbol, alert.timespan, to_timestamp(alert.ts_ms / 1000.0), alert.severity,
-    alert.score, alert.direction, alert.value, alert.threshold, alert.baseline,
+    message.record ->> 'event_id', alert.rule, alert.symbol, alert.timespan,
+    to_timestamp((message.record ->> 'ts_ms')::bigint / 1000.0), alert.severity, alert.score, alert.direction, alert.value, alert.threshold, alert.baseline,
     alert.session_phase, alert.session_date, alert.data_age_ms, alert.source, alert.explanation, alert.event_ids,
     alert.form, alert.status, alert.firings, alert.before_value, alert.before_threshold, alert.inhibited_by,
     alert.profile_version, message.record,
-    to_timestamp(alert.bar_close_ms / 1000.0), to_timestamp(message.polled_ms / 1000.0),
+    to_timestamp((message.record ->> 'bar_close_ms')::bigint / 1000.0), to_timestamp(message.polled_ms / 1000.0),
     to_timestamp(message.appended_ms / 1000.0), to_timestamp(message.detected_ms / 1000.0),
     to_timestamp(message.published_ms / 1000.0),
     coalesce('not sent: ' || message.reason_not_to_notify, 'pending'),
@@ -20,15 +20,8 @@ from
         record json, reason_not_to_notify text,
         polled_ms bigint, appended_ms bigint, detected_ms bigint, published_ms bigint
     )
-cross join
-    json_to_record(message.record)
-        as alert (
-            event_id text, rule text, symbol text, timespan text, ts_ms bigint, severity text, score double precision,
-            direction text, value double precision, threshold double precision, baseline double precision,
-            session_phase text, session_date text, data_age_ms bigint, source text, explanation text, event_ids text[],
-            form text, status text, firings integer, before_value double precision, before_threshold double precision,
-            inhibited_by text, profile_version text, bar_close_ms bigint
-        )
+-- Fields and columns of the same name are of the same type.
+cross join json_populate_record(null::alerts, message.record) as alert
 on conflict (alert_id) do update
     set
         bar_at = excluded.bar_at,

@@ -1,1 +1,0 @@
-create index if not exists alerts_bar_at on alerts (bar_at desc)
