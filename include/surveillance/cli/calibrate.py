@@ -11,6 +11,7 @@ from include.surveillance.cli.options import console, new_table, show_progress, 
 from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import calibrate_bars
 from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.studies.thresholds import HEADER
 
 
 def calibrate(
@@ -41,8 +42,7 @@ def calibrate(
             tell=tell,
             progress=progress,
         )
-    numbers = ["now", "alerts now", "proposed", "alerts proposed"]
-    table = new_table(f"thresholds -> {out}", ["rule", "bucket", "parameter"], numbers)
+    table = new_table(f"thresholds -> {out}", HEADER[:3], HEADER[3:])
     for choice in choices:
-        table.add_row(choice.rule, choice.bucket, choice.field, *choice.describe())
+        table.add_row(*choice.describe())
     console.print(table)

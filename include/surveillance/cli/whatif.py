@@ -11,7 +11,7 @@ from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, show_progress, tell
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.studies.comparison import compare_books
+from include.surveillance.studies.comparison import HEADER, compare_books
 from include.surveillance.studies.recorded import RecordedFiles
 
 
@@ -36,10 +36,7 @@ def whatif(
         comparison = compare_books(
             files, books, out, names=(str(a), str(b)), calendar=calendar, tell=tell, progress=progress
         )
-    numbers = ["alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
-    table = new_table(f"A {a}, B {b} -> {out}", ["rule"], numbers)
-    for row in comparison.rules.itertuples():
-        rates = (f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}")
-        counts = (f"{count:,}" for count in (row.only_a, row.only_b))
-        table.add_row(row.rule, f"{row.alerts_a:,}", f"{row.alerts_b:,}", *rates, *counts)
+    table = new_table(f"A {a}, B {b} -> {out}", HEADER[:1], HEADER[1:])
+    for cells in comparison.describe():
+        table.add_row(*cells)
     console.print(table)

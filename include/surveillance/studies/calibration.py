@@ -17,7 +17,7 @@ from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.studies.sweep import Sweep, list_subjects, override_entry, replace_entries
-from include.surveillance.studies.thresholds import Choice, calibrate, check_budget
+from include.surveillance.studies.thresholds import HEADER, Choice, calibrate, check_budget
 
 ABOUT_ALERTS = (
     "Alerts are per symbol and day, and every number of them was counted in a run of the engine over these bars: "
@@ -96,17 +96,15 @@ def write_report(out: Path, choices: Sequence[Choice], *, form: RuleForm, budget
             "direction at most the cooldown apart are one alert."
         ),
         "",
-        *markdown_table(
-            ["rule", "bucket", "parameter", "now", "alerts now", "proposed", "alerts proposed"],
-            [[choice.rule, choice.bucket, choice.field, *choice.describe()] for choice in choices],
-        ),
+        *markdown_table(HEADER, [choice.describe() for choice in choices]),
         *("", ABOUT_ALERTS, "", ABOUT_CURVES, ""),
         *("![Alerts per symbol and day against the threshold](curves.png)", "", "## Curves"),
     ]
     for choice in choices:
-        lines += ["", f"### {choice.rule}, {choice.bucket} ({choice.symbol_days:,} symbol-days)", ""]
+        it = choice.subject
+        lines += ["", f"### {it.rule}, {it.bucket} ({it.symbol_days:,} symbol-days)", ""]
         cells = [[f"{row.threshold:.4g}", f"{row.alerts:.3g}"] for row in choice.curve.itertuples()]
-        lines += markdown_table([choice.field, "alerts"], cells) if cells else ["No bar could be judged."]
+        lines += markdown_table([it.field, "alerts"], cells) if cells else ["No bar could be judged."]
     (out / "report.md").write_text("\n".join(lines) + "\n")
 
 
@@ -123,8 +121,9 @@ def write_proposal(
     for choice in choices:
         if isnan(choice.chosen):
             continue
-        because = f"{rationale} {choice.current:g} raised {choice.current_alerts:.3g} per symbol and day."
-        proposed.append(override_entry((choice.rule, choice.bucket), form, effective, choice.chosen, because))
+        it = choice.subject
+        because = f"{rationale} {it.current:g} raised {it.current_alerts / it.symbol_days:.3g} per symbol and day."
+        proposed.append(override_entry(it.cell, form, effective, choice.chosen, because))
     overrides = replace_entries(given.get("overrides") or [], proposed)
     text = yaml.safe_dump(given | {"overrides": overrides}, sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"# Proposed by calibrate; nothing uses it before it takes the place of {current.name}.\n{text}")
@@ -142,19 +141,19 @@ def _draw_curves(path: Path, choices: Sequence[Choice], form: RuleForm, budget: 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rules = list(dict.fromkeys(choice.rule for choice in choices))
+    rules = list(dict.fromkeys(choice.subject.rule for choice in choices))
     figure, axes = plt.subplots(ceil(len(rules) / 2), 2, figsize=(11, 3.6 * ceil(len(rules) / 2)), layout="constrained")
     for axis, rule in zip(axes.flat, rules, strict=False):
-        buckets = [choice for choice in choices if choice.rule == rule]
+        buckets = [choice for choice in choices if choice.subject.rule == rule]
         for choice in buckets:
             shown = choice.curve[choice.curve["alerts"] > 0]
-            (line,) = axis.plot(shown["threshold"], shown["alerts"], marker=".", label=choice.bucket)
+            (line,) = axis.plot(shown["threshold"], shown["alerts"], marker=".", label=choice.subject.bucket)
             if choice.chosen_alerts > 0 and not isnan(choice.chosen):
                 axis.plot(choice.chosen, choice.chosen_alerts, "o", markersize=9, color=line.get_color())
-            axis.axvline(choice.current, color=line.get_color(), linestyle=":")
+            axis.axvline(choice.subject.current, color=line.get_color(), linestyle=":")
         axis.axhline(budget, color="black", linewidth=0.8)
-        points = [point for choice in buckets for point in (choice.current, choice.chosen) if point > 0]
-        axis.set(title=f"{rule} ({form})", xlabel=buckets[0].field, ylabel="alerts per symbol and day")
+        points = [point for choice in buckets for point in (choice.subject.current, choice.chosen) if point > 0]
+        axis.set(title=f"{rule} ({form})", xlabel=buckets[0].subject.field, ylabel="alerts per symbol and day")
         axis.set_xlim(0, 2 * max(points, default=1.0))
         axis.set_yscale("log")
         axis.legend()

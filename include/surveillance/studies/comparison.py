@@ -20,6 +20,7 @@ from include.surveillance.studies.firings import firing_columns
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.timespans import SPAN_MS, to_utc
 
+HEADER = ["rule", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
 SERIES = ["symbol", "timespan", "rule", "direction"]
 SAMPLES = 20
 
@@ -36,6 +37,16 @@ class Comparison:
     rules: pd.DataFrame
     only_a: pd.DataFrame
     only_b: pd.DataFrame
+
+    def describe(self) -> list[list[str]]:
+        """Return per rule the cells of ``HEADER``."""
+        return [
+            [
+                *(row.rule, f"{row.alerts_a:,}", f"{row.alerts_b:,}", f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}"),
+                *(f"{row.only_a:,}", f"{row.only_b:,}"),
+            ]
+            for row in self.rules.itertuples()
+        ]
 
 
 def compare_books(
@@ -119,13 +130,8 @@ def group_episodes(firings: pd.DataFrame) -> pd.DataFrame:
 
 def write_report(path: Path, comparison: Comparison, *, names: tuple[str, str], symbol_days: int, about: str) -> None:
     """Write the comparison as Markdown."""
-    cells = []
-    for row in comparison.rules.itertuples():
-        counts = [f"{count:,}" for count in (row.alerts_a, row.alerts_b, row.only_a, row.only_b)]
-        cells.append([row.rule, *counts[:2], f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}", *counts[2:]])
-    header = ["rule", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
     lines = ["# What if", "", f"A is `{names[0]}`, B is `{names[1]}`. {about} {symbol_days:,} symbol-days.", ""]
-    lines += markdown_table(header, cells)
+    lines += markdown_table(HEADER, comparison.describe())
     for name, only in zip("AB", (comparison.only_a, comparison.only_b), strict=True):
         lines += ["", f"## Only {name} raises", ""]
         if only.empty:

@@ -44,36 +44,35 @@ class Subject:
     current: float
     current_alerts: int
 
+    @property
+    def cell(self) -> Cell:
+        return self.rule, self.bucket
+
 
 @dataclass(frozen=True)
 class Choice:
-    """The threshold chosen for one rule and bucket; all alerts are per symbol and day.
+    """The threshold chosen for a subject; all alerts are per symbol and day.
 
     Attributes:
-        bucket: ``liquid``, ``mid``, ``thin``, or ``all``.
-        field: the parameter that is the threshold.
         curve: all trials: ``threshold`` (rising), ``alerts``.
-        symbol_days: the divisor of alerts.
-        current, current_alerts: the present threshold, and the alerts that it raises.
         chosen: the smallest threshold tried from which on all greater ones tried keep within the budget; NaN when none
             does, or all do (a buffer of 0, the rule as it is meant, is chosen then).
         chosen_alerts: the alerts that are raised with the chosen thresholds of all rules and buckets at once.
     """
 
-    rule: str
-    bucket: str
-    field: str
+    subject: Subject
     curve: pd.DataFrame
-    symbol_days: int
-    current: float
-    current_alerts: float
     chosen: float
     chosen_alerts: float
 
     def describe(self) -> list[str]:
-        """Return as text: the present threshold, its alerts, the proposed threshold, its alerts."""
-        proposed = "nothing" if isnan(self.chosen) else f"{self.chosen:g}"
-        return [f"{self.current:g}", f"{self.current_alerts:.3g}", proposed, f"{self.chosen_alerts:.3g}"]
+        """Return the cells of ``HEADER``."""
+        it, proposed = self.subject, "nothing" if isnan(self.chosen) else f"{self.chosen:g}"
+        now = [f"{it.current:g}", f"{it.current_alerts / it.symbol_days:.3g}"]
+        return [it.rule, it.bucket, it.field, *now, proposed, f"{self.chosen_alerts:.3g}"]
+
+
+HEADER = ["rule", "bucket", "parameter", "now", "alerts now", "proposed", "alerts proposed"]
 
 
 def calibrate(
@@ -90,7 +89,7 @@ def calibrate(
     Args:
         budget: alerts of one rule per symbol and day, above 0.
     """
-    searches = {(it.rule, it.bucket): _Search(it, budget * it.symbol_days) for it in subjects}
+    searches = {it.cell: _Search(it, budget * it.symbol_days) for it in subjects}
     trials = 0
     while True:
         next_thresholds = {cell: search.next() for cell, search in searches.items()}
@@ -164,20 +163,10 @@ class _Search:
         return None if above == 0 and self.subject.field != "buffer" else above
 
     def choice(self, alerts: int) -> Choice:
-        it, chosen = self.subject, self.chosen
+        chosen, days = self.chosen, self.subject.symbol_days
         curve = pd.DataFrame(sorted(self.tried.items()), columns=["threshold", "alerts"])
-        curve["alerts"] /= it.symbol_days
-        return Choice(
-            rule=it.rule,
-            bucket=it.bucket,
-            field=it.field,
-            curve=curve,
-            symbol_days=it.symbol_days,
-            current=it.current,
-            current_alerts=it.current_alerts / it.symbol_days,
-            chosen=nan if chosen is None else chosen,
-            chosen_alerts=alerts / it.symbol_days,
-        )
+        curve["alerts"] /= days
+        return Choice(self.subject, curve, nan if chosen is None else chosen, alerts / days)
 
     def _above_floor(self) -> float | None:
         return min((threshold for threshold in self.tried if threshold > self.floor), default=None)

@@ -14,7 +14,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import calibrate_bars, markdown_table, write_proposal, write_report
 from include.surveillance.studies.recorded import RecordedFiles
-from include.surveillance.studies.thresholds import Choice
+from include.surveillance.studies.thresholds import Choice, Subject
 from tests.surveillance.cli.recordings import hostile, recording
 
 NOWHERE = RecordedFiles(Path("/nowhere/bars.parquet"))
@@ -22,7 +22,7 @@ NOWHERE = RecordedFiles(Path("/nowhere/bars.parquet"))
 
 def choice(rule: str, chosen: float, bucket: str = "all") -> Choice:
     curve = pd.DataFrame({"threshold": [1.0, 2.0], "alerts": [1.5, 0.25]})
-    return Choice(rule, bucket, "multiple", curve, 10, 3.0, 0.7, chosen, 0.25)
+    return Choice(Subject(rule, bucket, "multiple", (), 10, 3.0, 7), curve, chosen, 0.25)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_three_files_are_written_and_unusable_rows_are_told(calibrated):
     out, choices, lines, stages = calibrated
     assert {path.name for path in out.iterdir()} == {"report.md", "curves.png", "parameters.yaml"}
     assert any("1 rows left out: unknown timespan" in line for line in lines)
-    assert [choice.rule for choice in choices] == [
+    assert [choice.subject.rule for choice in choices] == [
         "abnormal_volume", "volatility_spike", "price_breakout", "price_gap",
     ]  # fmt: skip
     trials = [done for stage, done in stages if stage == "try thresholds"]
@@ -61,7 +61,7 @@ def test_the_report_shows_every_choice_and_the_curve_that_it_was_made_from(calib
     report = (out / "report.md").read_text()
     assert "bars of 2 symbols, 2019-02-12 to 2019-02-14. Budget: 0.5 alerts" in report
     for made in choices:
-        assert f"| {made.rule} | all | {made.field} | {' | '.join(made.describe())} |" in report
+        assert f"| {' | '.join(made.describe())} |" in report
         for row in made.curve.itertuples():
             assert f"| {row.threshold:.4g} | {row.alerts:.3g} |" in report
 
@@ -72,8 +72,8 @@ def test_the_proposal_holds_from_the_first_day_of_the_bars(calibrated):
     before, after = book.resolve("2019-02-11"), book.resolve("2019-02-12")
     for made in choices:
         if made.chosen == made.chosen:
-            assert getattr(getattr(after, made.rule), made.field) == made.chosen
-            assert getattr(getattr(before, made.rule), made.field) == made.current
+            assert getattr(getattr(after, made.subject.rule), made.subject.field) == made.chosen
+            assert getattr(getattr(before, made.subject.rule), made.subject.field) == made.subject.current
 
 
 @pytest.mark.parametrize("budget", [0, -1, nan, inf])

@@ -110,9 +110,9 @@ def test_the_engine_keeps_within_the_budget_with_the_proposal(calibrated):
     proposed = [choice for choice in choices if not isnan(choice.chosen)]
     assert len(proposed) >= 3
     for choice in proposed:
-        cell = (choice.rule, choice.bucket)
-        assert counts[cell] <= BUDGET * choice.symbol_days, cell
-        assert counts[cell] / choice.symbol_days == pytest.approx(choice.chosen_alerts), cell
+        cell = (choice.subject.rule, choice.subject.bucket)
+        assert counts[cell] <= BUDGET * choice.subject.symbol_days, cell
+        assert counts[cell] / choice.subject.symbol_days == pytest.approx(choice.chosen_alerts), cell
 
 
 def test_little_is_raised_only_where_the_next_smaller_threshold_raises_too_much(calibrated):
@@ -120,7 +120,7 @@ def test_little_is_raised_only_where_the_next_smaller_threshold_raises_too_much(
     for choice in choices:
         smaller = choice.curve[choice.curve["threshold"] < choice.chosen]
         if not isnan(choice.chosen) and choice.chosen_alerts < BUDGET / 2 and len(smaller):
-            assert smaller["alerts"].iloc[-1] > BUDGET, (choice.rule, choice.bucket)
+            assert smaller["alerts"].iloc[-1] > BUDGET, (choice.subject.rule, choice.subject.bucket)
 
 
 def test_curves_of_a_rule_that_remembers_nothing_are_what_exceeds_each_threshold(calibrated):
@@ -128,18 +128,18 @@ def test_curves_of_a_rule_that_remembers_nothing_are_what_exceeds_each_threshold
     evaluation = recording.evaluate(book)
     statistic = literal_volume(evaluation) if form == "literal" else robust_volume(evaluation, book.base)
     for choice in choices:
-        if choice.rule != "abnormal_volume":
+        if choice.subject.rule != "abnormal_volume":
             continue
         here = np.ones(len(evaluation.bars), dtype=bool)
         if form == "robust":
-            here = np.array([*(it.liquidity == choice.bucket for it in evaluation.profiles), False])[
+            here = np.array([*(it.liquidity == choice.subject.bucket for it in evaluation.profiles), False])[
                 evaluation.scan.profile
             ]
         held = Statistic(np.where(here, statistic.value, -inf), statistic.side)
         episodes = Episodes(evaluation.bars, held, book.base.cooldown_bars)
         # Symbols that change their bucket between sessions are far enough apart in time.
         for row in choice.curve.itertuples():
-            assert row.alerts * choice.symbol_days == pytest.approx(episodes.count(row.threshold)), row
+            assert row.alerts * choice.subject.symbol_days == pytest.approx(episodes.count(row.threshold)), row
 
 
 DATES = [f"2024-01-0{day}" for day in range(1, 8)]

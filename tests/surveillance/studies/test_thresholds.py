@@ -27,7 +27,7 @@ def search(count, values: dict[str, list[float]], budget: float, field: str = "m
         trials.append(dict(thresholds))
         return {(name, "all"): count(name, thresholds.get((name, "all"), nan), thresholds) for name in values}
 
-    return {choice.rule: choice for choice in calibrate(given, count_alerts, budget=budget)}, trials
+    return {choice.subject.rule: choice for choice in calibrate(given, count_alerts, budget=budget)}, trials
 
 
 def above(values):
@@ -39,7 +39,12 @@ def test_the_smallest_threshold_that_the_budget_affords():
     choices, trials = search(above(values), {"volume": values}, budget=2)
     choice = choices["volume"]
     assert (choice.chosen, choice.chosen_alerts) == (4.0, 2)
-    assert (choice.field, choice.current, choice.current_alerts, choice.symbol_days) == ("multiple", 3.0, 7, 1)
+    assert (
+        choice.subject.field,
+        choice.subject.current,
+        choice.subject.current_alerts,
+        choice.subject.symbol_days,
+    ) == ("multiple", 3.0, 7, 1)
     assert choice.curve["threshold"].is_monotonic_increasing
     counts = dict(zip(choice.curve["threshold"], choice.curve["alerts"], strict=True))
     assert (counts[2.0], counts[4.0]) == (3, 2)
