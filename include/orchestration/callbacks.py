@@ -21,8 +21,10 @@ def report_task_failure(context: Mapping[str, Any]) -> None:
     task = context["ti"]
     if _is_mapped(task):
         return
+    error = context.get("exception") or "see its log"
+    what = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
     _notify(
-        f"Task {task.dag_id}.{task.task_id} failed in {task.run_id}: {_describe(context.get('exception'))}",
+        f"Task {task.dag_id}.{task.task_id} failed in {task.run_id}: {what}",
         {"event": "task_failed", "dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id},
         getattr(task, "log_url", None),
     )
@@ -61,9 +63,3 @@ def _notify(text: str, detail: dict[str, Any], log_url: str | None) -> None:
     except Exception:
         # The failure itself is already recorded by Airflow; the channel's own must not hide it.
         LOG.exception("could not send: %s", text)
-
-
-def _describe(error: BaseException | str | None) -> str:
-    if error is None:
-        return "see its log"
-    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)

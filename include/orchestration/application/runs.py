@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -70,7 +71,7 @@ def store_run(context: Mapping[str, Any], stage: str, counts: Mapping[str, int])
         **{name: counts.get(name) for name in COUNTS},
     }
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("upsert_batch"), row)
+        cursor.execute(statement("upsert_batch"), {"row": json.dumps(row, default=str)})
     return {name: row[name] for name in ("tasks", "failed", *COUNTS) if row[name] is not None}
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse
 
 from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.runs import select_newest_runs
@@ -35,19 +36,19 @@ app = FastAPI(
 
 
 @app.get("/")
-def page() -> Response:
+def page() -> FileResponse:
     """The page; its style and script stand beside it."""
-    return _file("page.html", "text/html")
+    return FileResponse(HERE / "page.html")
 
 
 @app.get("/page.css")
-def style() -> Response:
-    return _file("page.css", "text/css")
+def style() -> FileResponse:
+    return FileResponse(HERE / "page.css")
 
 
 @app.get("/page.js")
-def script() -> Response:
-    return _file("page.js", "text/javascript")
+def script() -> FileResponse:
+    return FileResponse(HERE / "page.js", media_type="text/javascript")
 
 
 @app.get("/api/alerts")
@@ -81,7 +82,3 @@ async def own_host_only(request: Request, call_next: Callable[[Request], Awaitab
     response = await call_next(request)
     response.headers.update(HEADERS)
     return response
-
-
-def _file(name: str, media_type: str) -> Response:
-    return Response((HERE / name).read_text(), media_type=media_type)

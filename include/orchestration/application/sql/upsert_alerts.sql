@@ -6,7 +6,8 @@ insert into alerts (
 )
 select
     message.record ->> 'event_id', alert.rule, alert.symbol, alert.timespan,
-    to_timestamp((message.record ->> 'ts_ms')::bigint / 1000.0), alert.severity, alert.score, alert.direction, alert.value, alert.threshold, alert.baseline,
+    to_timestamp((message.record ->> 'ts_ms')::bigint / 1000.0), alert.severity,
+    alert.score, alert.direction, alert.value, alert.threshold, alert.baseline,
     alert.session_phase, alert.session_date, alert.data_age_ms, alert.source, alert.explanation, alert.event_ids,
     alert.form, alert.status, alert.firings, alert.before_value, alert.before_threshold, alert.inhibited_by,
     alert.profile_version, message.record,
@@ -24,35 +25,22 @@ from
 cross join json_populate_record(null::alerts, message.record) as alert
 on conflict (alert_id) do update
     set
-        bar_at = excluded.bar_at,
-        severity = excluded.severity,
-        score = excluded.score,
-        direction = excluded.direction,
-        value = excluded.value,
-        threshold = excluded.threshold,
-        baseline = excluded.baseline,
-        session_phase = excluded.session_phase,
-        session_date = excluded.session_date,
-        data_age_ms = excluded.data_age_ms,
-        source = excluded.source,
-        explanation = excluded.explanation,
-        event_ids = excluded.event_ids,
-        form = excluded.form,
-        status = excluded.status,
-        firings = excluded.firings,
-        before_value = excluded.before_value,
-        before_threshold = excluded.before_threshold,
+        (
+            bar_at, severity, score, direction, value, threshold, baseline, session_phase, session_date, data_age_ms,
+            source, explanation, event_ids, form, status, firings, before_value, before_threshold, profile_version,
+            record, bar_closed_at, polled_at, appended_at, detected_at, published_at
+        ) = (
+            excluded.bar_at, excluded.severity, excluded.score, excluded.direction, excluded.value,
+            excluded.threshold, excluded.baseline, excluded.session_phase, excluded.session_date,
+            excluded.data_age_ms, excluded.source, excluded.explanation, excluded.event_ids, excluded.form,
+            excluded.status, excluded.firings, excluded.before_value, excluded.before_threshold,
+            excluded.profile_version, excluded.record, excluded.bar_closed_at, excluded.polled_at,
+            excluded.appended_at, excluded.detected_at, excluded.published_at
+        ),
         -- An alert that a market event covers stays so while its episode goes on.
         inhibited_by = coalesce(
             excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end
         ),
-        profile_version = excluded.profile_version,
-        record = excluded.record,
-        bar_closed_at = excluded.bar_closed_at,
-        polled_at = excluded.polled_at,
-        appended_at = excluded.appended_at,
-        detected_at = excluded.detected_at,
-        published_at = excluded.published_at,
         -- What people have been notified of is for the next message to them to change.
         notification = case
             when alerts.told_status is null and excluded.notified_at is not null then excluded.notification
