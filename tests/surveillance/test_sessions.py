@@ -87,6 +87,13 @@ def test_minutes_between_skips_nights_weekends_and_the_second_half_of_half_days(
     assert XNYS.minutes_between(monday, friday) == 0
 
 
+def test_minutes_count_to_the_end_of_the_last_session_that_the_calendar_knows():
+    opens, closes, _ = XNYS.arrays()
+    before_its_close, long_after = int(closes[-1]) - 30 * 60_000, int(closes[-1]) + 400 * 86_400_000
+    assert XNYS.minutes_between(before_its_close, long_after) == 30
+    assert XNYS.minutes_between(int(opens[-2]), long_after) == sum(closes[-2:] - opens[-2:]) / 60_000
+
+
 def test_recent_sessions_are_the_latest_that_have_opened():
     at_open = new_york("2019-02-15 09:30")
     assert [session.date for session in XNYS.recent(2, at_open)] == ["2019-02-14", "2019-02-15"]
