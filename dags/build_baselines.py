@@ -2,11 +2,11 @@
 # build_baselines
 
 What is usual for each symbol at each time of day, built from the last 20 sessions of the log: the profiles that the
-robust rules hold a bar against. Runs after each session and its profiles hold from the next one on; a symbol with fewer
-than three sessions has none, and its literal rules alert. The newest five versions of each are kept.
+robust rules compare a bar with. Runs every day at 07:00 UTC, and its profiles are valid from the next session on. A
+symbol with fewer than three sessions has none, and its literal rules alert. The newest five versions of each are kept.
 
-Started by hand with *Holds from* = `now`, the profiles hold from the minute after next, e.g. after a first backfill.
-Bars that have arrived before are not judged anew. Not while a backfill brings bars of today.
+Started by hand with *Holds from* = `now`, the profiles are valid from the minute after next, e.g. after a first
+backfill. Bars that have arrived before are not judged anew. Do not do it while a backfill brings bars of today.
 
 **In**: `polygon.bars.raw`, splits of `market.baselines`, `polygon.reference.raw`. **Out**: `market.baselines`.
 
@@ -38,7 +38,7 @@ with DAG(
 
     @task
     def effective() -> int:
-        """From when on the profiles hold, UTC epoch ms."""
+        """From when on the profiles are valid, UTC epoch ms."""
         context = get_current_context()
         return profiles.choose_effective_ms(context["params"]["effective"], context["dag_run"].run_after)
 

@@ -3,8 +3,8 @@
 
 Finds, for each rule and liquidity bucket, the threshold that raises no more alerts than the budget, from the bars of
 the log. Started by hand with the form. The report has the curves, the chosen points and a proposal of parameters;
-nothing uses the proposal before it takes the place of the file that `PARAMETERS_FILE` names. The task's button *Report*
-opens it. The same as `python -m include.surveillance calibrate`.
+nothing uses the proposal before it is in the file that `PARAMETERS_FILE` names. The task's button *Report* opens the
+report. The same in a shell, on files: `.venv/bin/python -m include.surveillance calibrate`.
 
 **In**: `polygon.bars.raw`, splits and dividends of `market.baselines`. **Out**: a folder of `REPORTS_FOLDER`.
 

@@ -3,7 +3,8 @@
 
 Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
 records reach the warehouse, are people notified, are unusually many records rejected, why are minutes missing? A check
-that fails says at once (Slack, webhook or log) which stage is broken and since when.
+that still fails after three retries, about a minute later, says (Slack, webhook or log) which stage is broken and since
+when.
 
 **When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
 """

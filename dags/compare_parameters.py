@@ -2,8 +2,8 @@
 # compare_parameters
 
 What if: two sets of parameters over the same bars of the log. Started by hand with the form. The report counts the
-alerts of each per rule and lists what only one of them raises. The task's button *Report* opens it. The same as
-`python -m include.surveillance whatif`.
+alerts of each per rule and lists what only one of them raises. The task's button *Report* opens it. The same in a
+shell, on files: `.venv/bin/python -m include.surveillance whatif`.
 
 **In**: `polygon.bars.raw`, splits and dividends of `market.baselines`. **Out**: a folder of `REPORTS_FOLDER`.
 

@@ -6,13 +6,16 @@ as soon as it has: one task per symbol, per group of symbols or for the whole ma
 the watchlist's length). Each asks for the bars since the last successful run (plus an overlap for late and corrected
 ones), so the first run after an outage closes the gap. 5-minute, hour and day bars are asked for when one has closed.
 
-**In**: Polygon; the watchlist is the Airflow Variable `watchlist` or the file `include/watchlist.txt`.
-**Out**: `polygon.bars.raw`, `polygon.news.raw`; what cannot be used goes to `polygon.rejected` with its reason.
+**In**: Polygon; the watchlist is the Airflow Variable `watchlist`, else the file `include/watchlist.txt`. Docker and
+the demo set the Variable. **Out**: `polygon.bars.raw`, `polygon.news.raw`; what cannot be used goes to
+`polygon.rejected` with its reason.
 
-**When it fails**: *API key* or *not entitled*: correct connection `polygon_default`; *calls a minute*: watch fewer
-symbols or take a larger plan; *clock*: set the machine's. Such errors are not retried. *Rate limit*, *not reachable*:
-retried; the next run asks for the same time again. A symbol that failed in its group is polled again by `poll_alone`.
-Nothing needs to be cleared by hand.
+**When it fails**: *API key* or *not entitled*: correct the key, with Docker and on one machine `POLYGON_API_KEY` in
+`.env`, elsewhere connection `polygon_default`; *calls a minute*: watch fewer symbols or take a larger plan; *clock*:
+set the machine's. Such errors are not retried. *Rate limit*, *not reachable*: retried. A symbol that failed in its
+group is polled again by `poll_alone`. *... of ... polls failed* in `check_polls`: it is red on purpose, so that the run
+counts as failed and the next one asks for the same minutes again. Nothing needs to be cleared: open the red `poll` or
+`plan`, whose log has the cause.
 """
 
 from datetime import timedelta
@@ -67,7 +70,7 @@ with DAG(
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def check_polls(polled) -> list[dict]:
-        """Who failed inside a group; fails when a task of poll has failed for good, so that its time is asked again."""
+        """Who failed in a group; fails when a poll failed for good: the next run then asks for its minutes again."""
         polling.check_polls(get_current_context()["ti"])
         return polling.plan_lone_polls([returned["left"] for returned in polled if returned])
 

@@ -9,9 +9,9 @@ records has no task.
 **In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
 `RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
 
-**When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start
-it; the next runs land the backlog, two minutes' worth each. *Table is not as expected*: run the statements that the
-message names, then `bootstrap_platform`, which adds missing tables and columns.
+**When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start it;
+the next runs land the backlog, and each run works at most two minutes per topic. *Table is not as expected*: run the
+statements that the message names, then `bootstrap_platform`, which adds missing tables and columns.
 """
 
 from datetime import timedelta

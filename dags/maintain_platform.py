@@ -19,9 +19,9 @@ and a full refresh of the marts starts from what `RAW` still has.
 Runs five hours after each close of the market: for XNYS at 21:00 in New York, after the post-market. A table is written
 anew outside of sessions only, whenever it runs; that locks it for as long as its remaining rows take.
 
-**When it fails**: nothing breaks soon, the disk fills. *Connection airflow_db is not defined*: define it with the
-address of Airflow's metadata database. Run it by hand with smaller values when the disk is nearly full; no fewer days
-than the longest run takes.
+**When it fails**: nothing breaks at once, but the disk fills up. *Connection airflow_db is not defined*: define it with
+the address of Airflow's metadata database. When the disk is nearly full, run it by hand with smaller values. Choose
+`keep_days` longer than the longest run.
 """
 
 from datetime import datetime, timedelta

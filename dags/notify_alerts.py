@@ -7,9 +7,9 @@ webhook (connection `webhook_alerts`) when configured, the task log otherwise.
 
 **In**: `market.alerts`. **Out**: table `alerts` in connection `surveillance_db`, messages.
 
-**When it fails**: alerts are stored before anybody is notified, and sent again after a failure until a channel
-has accepted them. *relation "alerts" does not exist*: run `bootstrap_platform`. *Slack or webhook refuses*: correct the
-connection; the backlog follows by itself.
+**When it fails**: alerts are stored before anybody is notified. When one channel refuses a message, the task fails and
+sends it again to all of them, so the other channel may get it more than once. *relation "alerts" does not exist*: run
+`bootstrap_platform`. *Slack or webhook refuses*: correct the connection; the backlog follows by itself.
 """
 
 from datetime import timedelta

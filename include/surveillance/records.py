@@ -327,7 +327,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     """One episode of abnormal behaviour and its explanation. ``event_id`` is the alert's id.
 
     The same alert is published again, with a new ``status``, when its episode grows or its bars are corrected; the
-    newest message of an id is what holds.
+    newest message of an id replaces the earlier ones.
     """
 
     topic: ClassVar[str] = ALERTS
@@ -335,10 +335,10 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     rule_version: int
     parameters_version: str
     form: Literal["literal", "robust"] = "literal"
-    profile_version: str | None = None  # of the baseline that a robust form was held against
+    profile_version: str | None = None  # of the profile that a robust form was compared with
     status: Literal["fired", "refired", "confirmed", "retracted"] = "fired"
     firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
-    before_value: float | None = None  # confirmed and retracted: what stood before the correction
+    before_value: float | None = None  # confirmed and retracted: the value before the correction
     before_threshold: float | None = None
     inhibited_by: str | None = None  # why nobody need be notified, e.g. "bars missing before"
     symbol: str

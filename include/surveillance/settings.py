@@ -96,7 +96,7 @@ class Settings:
     )
     poll_calendar: str = _setting("XNYS", CALENDAR, "When to poll; the market's calendar unless set.")
     kafka_partitions: int = _setting(
-        4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics hold records."
+        4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics have records."
     )
     poll_overlap_minutes: int = _setting(
         5, _between(0, 1_440), "How many minutes each poll asks for again, for late and corrected bars; 20 if delayed."

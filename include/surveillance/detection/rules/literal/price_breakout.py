@@ -22,7 +22,7 @@ class LiteralPriceBreakout(LiteralRule, frozen=True):
     Example: the 20 previous bars reached from 100.00 to 101.00 and this one closes at 101.50: above 101.00, so the
     rule fires up with value 101.50 and threshold 101.00.
 
-    Warm-up: not applicable before 20 previous bars. Zero variance: when all 20 bars stand at one price, any other
+    Warm-up: not applicable before 20 previous bars. Zero variance: when all 20 bars have one price, any other
     close is a breakout.
     Exceedance: 1 + distance beyond the level / width of the range; 2 when the range has no width. In the example
     1 + 0.50 / 1.00 = 1.5.

@@ -27,7 +27,7 @@ class LiteralPriceGap(LiteralRule, frozen=True):
     """The session's first regular price is more than 2 % away from the previous session's last one.
 
     abs(open of the day's first regular-session bar / close of the last regular-session bar of the previous session
-    present in the series - 1) > 2 %. A bar is regular when it starts in the session; an hour bar that holds the open
+    present in the series - 1) > 2 %. A bar is regular when it starts in the session; an hour bar that contains the open
     opens the session; every day bar counts. The previous close is first divided by the splits that take effect
     between the two sessions. ``direction`` is up or down.
 

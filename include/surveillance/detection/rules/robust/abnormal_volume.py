@@ -58,7 +58,7 @@ class VolumeBars(NamedTuple):
 class RobustAbnormalVolume(RobustRule, frozen=True):
     """The last five minutes traded far more shares than is usual at this time of day, on a day like this.
 
-    x is ln(1 + shares of the last five minutes), the bar's own included; bars longer than that stand for themselves.
+    x is ln(1 + shares of the last five minutes), the bar's own included; a longer bar is taken alone.
     From earlier sessions the symbol's profile knows, for each time of day, the usual x (a median) and how much x
     varies, S (1.4826 x the median absolute deviation, at least 0.35). Some days are busy as a whole: their level, a, is
     how far x was above the usual on average earlier in the same session, recent minutes first (half-life 40 minutes),

@@ -38,7 +38,7 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     after one at 100.90 the rule is armed again.
 
     Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, and outside the regular
-    session. Without a profile the literal form holds. Zero variance: an ATR below 0.01 % of the price counts as that
+    session. Without a profile the literal form alerts. Zero variance: an ATR below 0.01 % of the price counts as that
     much.
     Exceedance: distance beyond the range / buffer, at most 4, when the buffer is not zero; else 1 + distance in ATR.
 

@@ -27,7 +27,7 @@ class RobustPriceGap(RobustRule, frozen=True):
     ranges, so the rule fires down with value 4.5, threshold 1 and baseline 49.79.
 
     Warm-up: not applicable on any bar but a session's first regular one, nor before one previous session; without a
-    profile the literal form holds. Zero variance: a usual range of zero is not held against, the literal form holds.
+    profile the literal form alerts. Zero variance: with a usual range of zero the literal form alerts, too.
     Exceedance: value / limit.
 
     Attributes:

@@ -31,12 +31,12 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
     built from. The rule starts to fire at the third bar in a row above the limit, and goes on until the statistic is
     below its 80th percentile: one spell is one episode, not one per wobble around the limit.
 
-    Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes stand at 0.0024, 0.0026 and
+    Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes have 0.0024, 0.0026 and
     0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is below 0.0011.
 
     Warm-up: not applicable before 21 regular bars of the session, and outside it. Without a profile, and at timespans
-    with fewer than 22 bars a session, the literal form holds. Zero variance: prices that do not move have the value 0
-    and never fire; a profile of prices that never moved has no percentile above zero and is not held against.
+    with fewer than 22 bars a session, the literal form alerts. Zero variance: prices that do not move have the value 0
+    and never fire; with a profile of prices that never moved, whose percentile is zero, the literal form alerts.
     Exceedance: value / limit, at least 1 while a spell lasts.
 
     Attributes:
