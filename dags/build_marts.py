@@ -6,7 +6,7 @@ model. Runs the dbt project, one Airflow task per model and test, then writes th
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `SNAPSHOTS`, `ANALYTICS`; the documentation in the folder named by
 the environment variable `DBT_DOCS_DIR`.
 
-**When it fails**: the error of `dbt_producer_watcher` names the nodes that failed, its log holds dbt's own messages and
+**When it fails**: the error of `dbt_producer_watcher` names the nodes that failed, its log has dbt's own messages and
 the compiled SQL's path. These nodes are red, and also the nodes after them, which dbt skipped. A failing test means
 that the data break a rule in the model's yml; the tables of that run are already built. Start a new run; cleared tasks
 would each start a dbt of their own, in no order.
