@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from include.orchestration import connections
+from include.orchestration.timetables import load_sessions
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import MINUTE_MS, to_ms
-
-if TYPE_CHECKING:
-    from include.surveillance.sessions import Sessions
 
 
 def choose_effective_ms(choice: str, run_after: datetime) -> int:
@@ -33,7 +30,8 @@ def choose_effective_ms(choice: str, run_after: datetime) -> int:
     run_ms = to_ms(run_after)
     if choice == "now":
         return run_ms // MINUTE_MS * MINUTE_MS + LEAD_MS
-    sessions = _load_sessions()
+    settings = Settings.from_env()
+    sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
     session = sessions.following(run_ms)
     if session is None:
         raise ConfigurationError(
@@ -46,11 +44,6 @@ def build_profiles(partition: int, effective_ms: int) -> dict[str, int]:
     """Build and publish the profiles of one partition; return counts."""
     from include.surveillance.live.build_profiles import build_partition
 
-    return asdict(build_partition(connections.kafka(), partition, sessions=_load_sessions(), effective_ms=effective_ms))
-
-
-def _load_sessions() -> Sessions:
-    from include.surveillance.sessions import Sessions
-
     settings = Settings.from_env()
-    return Sessions(settings.market_calendar, settings.market_shift_ms)
+    sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
+    return asdict(build_partition(connections.kafka(), partition, sessions=sessions, effective_ms=effective_ms))

@@ -157,7 +157,6 @@ def check_missing_minutes(now: datetime) -> dict[str, int]:
     ]
     sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
     rows = find_missing_minutes(records, _read_profiles(until_ms), sessions, since_ms, until_ms)
-    # Every check looks back over half an hour, and reports what the check before could not see yet.
     faults = defaultdict(list)
     for row in rows:
         if row.cause in FAULTS and row.end_ms > to_ms(until - EVERY):

@@ -48,7 +48,7 @@ class _SessionTimetable(Timetable):
 
     @property
     def _sessions(self) -> Sessions:
-        return _load_sessions(self.calendar, self.shift_ms)
+        return load_sessions(self.calendar, self.shift_ms)
 
     def _first_from(self, ts_ms: int) -> DataInterval | None:
         """Return the first interval that starts at ``ts_ms`` or later; None past the calendar's last session."""
@@ -167,7 +167,7 @@ class AfterCloseTimetable(_SessionTimetable):
 
 def is_in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
     """Whether the market is open, pre- and post-market included; one that never closes counts as closed."""
-    sessions = _load_sessions(calendar, shift_ms)
+    sessions = load_sessions(calendar, shift_ms)
     session = sessions.at_or_before(now_ms)
     if session and (following := sessions.following(session.open_ms)) and following.open_ms == session.close_ms:
         return False
@@ -175,7 +175,8 @@ def is_in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:
 
 
 @cache
-def _load_sessions(calendar: str, shift_ms: int) -> Sessions:
+def load_sessions(calendar: str, shift_ms: int) -> Sessions:
+    """Load a calendar's sessions, once a process: half a second."""
     from include.surveillance.sessions import Sessions
 
     return Sessions(calendar, shift_ms)

@@ -25,9 +25,10 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 @reports.get("/")
 def every_report() -> Response:
     """All reports, the newest first."""
-    paths = sorted(_folder().glob("*/*/*.md"), key=lambda path: path.stat().st_mtime, reverse=True)
+    made = sorted(((path.stat().st_mtime, *path.parts[-3:-1]) for path in _folder().glob("*/*/*.md")), reverse=True)
     lines = [
-        f"- [{path.parts[-3]} {path.parts[-2]}]({path.parts[-3]}/{path.parts[-2]}/), {_made(path)}" for path in paths
+        f"- [{dag} {run}]({dag}/{run}/), {datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
+        for made_at, dag, run in made
     ]
     return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../page.css")
 
@@ -55,10 +56,6 @@ def attachment(dag: Word, run: Word, name: Attachment) -> Response:
 
 def _folder() -> Path:
     return Settings.from_env().reports_folder
-
-
-def _made(path: Path) -> str:
-    return f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _page(title: str, text: str, style: str) -> Response:
