@@ -25,10 +25,10 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 @reports.get("/")
 def every_report() -> Response:
     """All reports, the newest first."""
-    made = sorted(((path.stat().st_mtime, *path.parts[-3:-1]) for path in _folder().glob("*/*/*.md")), reverse=True)
+    made = sorted(((path.stat().st_mtime, path.parts) for path in _folder().glob("*/*/*.md")), reverse=True)
     lines = [
         f"- [{dag} {run}]({dag}/{run}/), {datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
-        for made_at, dag, run in made
+        for made_at, (*_, dag, run, _) in made
     ]
     return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../page.css")
 
