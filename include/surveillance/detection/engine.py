@@ -1,7 +1,7 @@
-"""One engine for live, backfill and replay: bars and what is known of them -> measures, firings, new state.
+"""The engine of live, backfill and replay: it makes measures, firings and a new state of bars.
 
-Pure: no clock, no I/O. Time comes from the records, so the same records give the same output, bit for bit, however
-they are cut into batches.
+It is pure: no clock, no I/O. Time comes from the records, so the same records give the same output, bit for bit, in
+whatever batches they come.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import SPAN_MS
+
+Ints = np.ndarray
+"""int64, one element per series or per bar."""
 
 
 class Engine:
@@ -80,19 +83,19 @@ class Engine:
         return self._pass(state, rows[present], first[present], first[present + 1], bars, order)
 
     def reconsider(self, state: State) -> Evaluation:
-        """Evaluate once more what can still be revised, settle what no longer can; ``state`` is changed in place."""
+        """Evaluate once more what can still be revised; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
         return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0])
 
     def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
-        """Parameters and profile that hold for a series at a moment, and its New York date in days from 1970-01-01."""
+        """Return a series' parameters and profile at a time, and its New York date in days from 1970-01-01."""
         first, last = self._profiles_of.get(key, (0, 0))
         in_force = int(np.searchsorted(self._effective[first:last], ts_ms, side="right"))
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
         return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 
-    def _pass(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Evaluation:
+    def _pass(self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
         for form in FORMS if self.profiles else FORMS[:1]:
             for rule in self.rules[form].values():
@@ -101,7 +104,7 @@ class Engine:
         _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
 
-    def _scan(self, state: State, row, first, last, new: BarColumns, order: np.ndarray) -> Scan:
+    def _scan(self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints) -> Scan:
         """Line up what the state still holds of each series and, behind it, its new bars: ``order[first:last]``."""
         held, settled = state.bar_count[row], state.settled_count[row]
         end = np.cumsum(held + last - first)
@@ -151,7 +154,7 @@ class Engine:
         date = position.date if self.calendar.by_clock else position.session
         return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
 
-    def _share_factor(self, keys: list[SeriesKey], start, end, date: np.ndarray) -> np.ndarray | None:
+    def _share_factor(self, keys: list[SeriesKey], start: Ints, end: Ints, date: Ints) -> np.ndarray | None:
         split = [(s, symbol) for s, (symbol, _) in enumerate(keys) if self.actions.has_splits(symbol)]
         if not split:
             return None
@@ -207,7 +210,7 @@ def _keep_bars(state: State, scan: Scan) -> None:
 
 @njit(cache=True)
 def _by_series(code, count):
-    """The order that brings together the bars of each code, and where each code's begin; bars keep their order."""
+    """Return the order that brings each code's bars together, and where each code begins; bars keep their order."""
     first = np.zeros(count + 1, np.int64)
     for c in code:
         first[c + 1] += 1

@@ -1,4 +1,4 @@
-"""A series' earlier values of one statistic, and their percentile. Two forms, neither depends on batches.
+"""Percentiles of a series' earlier values of one statistic, in two forms; neither depends on batches.
 
 ``exact`` keeps every value: the answer is numpy's linear percentile; memory grows with history.
 
@@ -31,12 +31,12 @@ VALUES = np.concatenate([[0.0], LEAST * 2 / (_GAMMA + 1) * _GAMMA ** np.arange(1
 
 @dataclass(frozen=True)
 class EarlierValues:
-    """Each series' earlier values of one statistic, per row of the state, as of the last bar that cannot be revised.
+    """Holds each series' earlier values of one statistic, up to the last bar that cannot be revised.
 
     Attributes:
-        form: in which they are kept.
-        bins, counts: the sketch, [row, BINS], and how many values each row counts.
-        values: the exact form: one array per row, in order of time.
+        form: how they are kept.
+        bins, counts: the sketch of each row of the state, [row, BINS], and how many values it counts, [row].
+        values: the exact form: one array per row of the state, in order of time.
     """
 
     form: Percentiles
@@ -68,7 +68,7 @@ class EarlierValues:
 
 @njit(cache=True)
 def bin_of(value: float) -> int:
-    """The bin that counts ``value`` >= 0."""
+    """Return the bin that counts ``value`` >= 0."""
     if value < LEAST:
         return 0
     return min(max(int(ceil(log(value / LEAST) / _LOG_GAMMA)), 1), BINS - 1)  # noqa: RUF046 - compiled, it is a float
@@ -76,7 +76,7 @@ def bin_of(value: float) -> int:
 
 @njit(cache=True)
 def sketched(values, segments, percent, minimum, bins, counts, limits):  # noqa: C901 - one walk over the bins
-    """Percentile of the strictly earlier values at each value; NaN while they are fewer than ``minimum``.
+    """Write the percentile of the strictly earlier values at each value; NaN while they are fewer than ``minimum``.
 
     Args:
         values: one per bar, NaN where there is none.
@@ -132,7 +132,7 @@ def sketched(values, segments, percent, minimum, bins, counts, limits):  # noqa:
 
 @njit(cache=True)
 def exact(settled, values, percent, minimum, limits):
-    """Percentile of ``settled`` (sorted) and the strictly earlier ``values`` at each of them; NaN while too few.
+    """Write the percentile of ``settled`` (sorted) and the strictly earlier ``values``, at each of them.
 
     Two heaps: all values up to the rank asked for, greatest first, and the others, least first.
     """

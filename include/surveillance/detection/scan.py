@@ -1,4 +1,4 @@
-"""One pass over bars: columns sorted by series and time, cut into segments, and what is measured on the way."""
+"""The scan: what one pass reads of bars, sorted by series and time, and what rules measure of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Unit = Literal["price", "shares", ""]
 
 @dataclass(frozen=True)
 class ProfileTable:
-    """Profiles as arrays; axis 0 is the profile, axis 1 the slot.
+    """Holds profiles as arrays; axis 0 is the profile, axis 1 the slot.
 
     ``share_factor`` is adjusted price / price on the day from which the profile holds.
     """
@@ -58,7 +58,7 @@ class ProfileTable:
 
 @dataclass(frozen=True)
 class Scan:
-    """What rules work on.
+    """Holds the bars of one pass, and what rules need and measure of them.
 
     Attributes:
         bars: as they came, unadjusted.
@@ -121,28 +121,28 @@ class Scan:
         return (self.memory[name] for name in names)
 
     def prices_today(self, prices: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Adjusted prices of the bars at ``index`` in the shares of each one's own day."""
+        """Convert adjusted prices of the bars at ``index`` to the shares of each one's own day."""
         return prices if self.share_factor is None else prices / self.share_factor[index]
 
     def shares_today(self, volumes: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Adjusted volumes of the bars at ``index`` in the shares of each one's own day."""
+        """Convert adjusted volumes of the bars at ``index`` to the shares of each one's own day."""
         return volumes if self.share_factor is None else volumes * self.share_factor[index]
 
     def measured(self, name: str, index: np.ndarray) -> np.ndarray:
-        """A measure of the bars at ``index``, prices and volumes in the shares of each one's own day."""
+        """Return a measure of the bars at ``index``, prices and volumes in the shares of each one's own day."""
         values, unit = self.measures[name][index], self.units.get(name, "")
         if unit == "price":
             return self.prices_today(values, index)
         return self.shares_today(values, index) if unit == "shares" else values
 
     def shares_of_profile(self) -> np.ndarray | None:
-        """Shares of each bar's profile that one share of its day is: not 1 where a split has come between them."""
+        """Return how many shares of its profile one share of each bar is: not 1 where a split lies between them."""
         if self.share_factor is None:
             return None
         return np.where(self.profile >= 0, self.profiles.share_factor[self.profile] / self.share_factor, 1.0)
 
     def adjusts(self, index: int) -> bool:
-        """Whether a split is known up to this bar."""
+        """Say whether prices of this bar are adjusted for a split."""
         return self.share_factor is not None and self.share_factor[index] != 1.0
 
     def phase(self, index: int) -> str:

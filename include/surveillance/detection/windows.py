@@ -2,7 +2,7 @@
 
 All take bars sorted by series and time, and ``Segments``. A window that would reach before its segment's start
 gives NaN: too short, never a guess; so do bars before ``evaluate_from``. Each value depends on the bars of its own
-window alone, in one fixed order of operations, so it has the same bits however the bars were cut into batches.
+window alone, in one fixed order of operations, so it has the same bits in whatever batches the bars come.
 
 The inner loops run over neighbouring bars, not over the window: the compiler turns them into vector instructions.
 """
@@ -17,7 +17,7 @@ BLOCK = 256
 
 @njit(cache=True)
 def log_returns(close, segments, out):
-    """ln(close / previous close); NaN on a segment's first bar."""
+    """Write ln(close / previous close); NaN on a segment's first bar."""
     for s in range(len(segments.start)):
         start, end = segments.start[s], segments.end[s]
         out[start : min(start + 1, end)] = np.nan
@@ -27,7 +27,7 @@ def log_returns(close, segments, out):
 
 @njit(cache=True)
 def means_before(values, segments, window, out):
-    """Mean of the ``window`` values before each bar."""
+    """Write the mean of the ``window`` values before each bar."""
     total = np.empty(BLOCK)
     for s in range(len(segments.start)):
         start, end = segments.start[s], segments.end[s]
@@ -46,7 +46,7 @@ def means_before(values, segments, window, out):
 
 @njit(cache=True)
 def extremes_before(high, low, segments, window, highest, lowest):
-    """Highest high and lowest low of the ``window`` bars before each bar."""
+    """Write the highest high and the lowest low of the ``window`` bars before each bar."""
     for s in range(len(segments.start)):
         start, end = segments.start[s], segments.end[s]
         first = max(segments.evaluate_from[s], start + window)
@@ -84,7 +84,7 @@ def _lowest(values, window, out):
 
 @njit(cache=True, inline="always")
 def _product(a, b):
-    """a * b and what rounding took from it (Dekker 1971)."""
+    """Return a * b, and what rounding took from it (Dekker 1971)."""
     product = a * b
     split = 134217729.0 * a
     a_high = split - (split - a)
@@ -97,7 +97,7 @@ def _product(a, b):
 
 @njit(cache=True)
 def deviations(values, segments, window, out):
-    """Standard deviation (ddof 1) of the last ``window`` values, the bar's own included; NaN where one is NaN.
+    """Write the standard deviation (ddof 1) of the last ``window`` values, the bar's own included; NaN if one is NaN.
 
     Sums carry what rounding takes from them along, so they are right to the last bit in almost every case: the same
     values in another order give the same deviation, and a strict comparison of two such windows is not decided by
@@ -142,7 +142,7 @@ def deviations(values, segments, window, out):
 
 @njit(cache=True)
 def true_ranges_before(high, low, close, segments, window, out):
-    """Mean true range of the ``window`` bars before each bar."""
+    """Write the mean true range of the ``window`` bars before each bar."""
     for s in range(len(segments.start)):
         start, end = segments.start[s], segments.end[s]
         first = max(segments.evaluate_from[s], start + window + 1)
@@ -156,7 +156,7 @@ def true_ranges_before(high, low, close, segments, window, out):
 
 @njit(cache=True)
 def forget_across(date, segments, window, out):
-    """NaN where the window reaches into another date."""
+    """Write NaN where the window reaches into another date."""
     for s in range(len(segments.start)):
         for i in range(segments.evaluate_from[s], segments.end[s]):
             if out[i] == out[i] and date[i - window] != date[i]:

@@ -29,7 +29,7 @@ Structural = Annotated[T, _STRUCTURAL]
 
 @cache
 def structural_fields(rule: type[Struct]) -> frozenset[str]:
-    """The names of a rule's fields that are Structural."""
+    """Return the names of a rule's fields that are Structural."""
     hints = get_type_hints(rule, include_extras=True)
     return frozenset(name for name in rule.__struct_fields__ if _STRUCTURAL in getattr(hints[name], "__metadata__", ()))
 
@@ -54,14 +54,8 @@ class Fired:
 
     def take(self, which: np.ndarray) -> Fired:
         """Keep the bars that ``which`` selects."""
-        return Fired(
-            self.index[which],
-            self.value[which],
-            self.threshold[which],
-            self.baseline[which],
-            self.exceedance[which],
-            self.direction,
-        )
+        columns = {name: array[which] for name, array in vars(self).items() if name != "direction"}
+        return Fired(**columns, direction=self.direction)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from include.surveillance.timespans import DAY_MS
 
 
 class GapMemory(NamedTuple):
-    """The last regular bar of each series: its session, close and start; a close of zero for none."""
+    """Holds each series' last regular bar: its session, close and start; a close of zero for none."""
 
     session: np.ndarray
     close: np.ndarray

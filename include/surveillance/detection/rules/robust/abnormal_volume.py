@@ -25,7 +25,7 @@ LEAST_SCALE = 0.35  # below, a burst of three times would be many z, and so woul
 
 
 class VolumeMemory(NamedTuple):
-    """What is remembered of each series, zero for nothing yet.
+    """Holds what is remembered of each series, zero for nothing yet.
 
     Attributes:
         total, weight: the day's level as a weighted sum, and its weight.
@@ -42,7 +42,7 @@ class VolumeMemory(NamedTuple):
 
 
 class VolumeBars(NamedTuple):
-    """What is measured, per bar; ``slot`` is -1 outside the regular session, ``profile`` -1 for none.
+    """Holds what is measured, per bar; ``slot`` is -1 outside the regular session, ``profile`` -1 for none.
 
     ``volume`` is in the shares of the bar's profile; the other fields are those of ``Positions`` and ``Scan``.
     """
@@ -147,10 +147,10 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
 
 
 @njit(cache=True)
-def recent_volume(ts, session, regular, volume, lo, i):
-    """Shares of the bars of the same regular session that start in (ts - 5 minutes, ts], the latest bar first."""
+def recent_volume(ts, session, regular, volume, start, i):
+    """Add up the shares of the regular session's bars that start in (ts - 5 minutes, ts], the latest bar first."""
     total, j = 0.0, i
-    while j >= lo and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
+    while j >= start and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
         if regular[j]:
             total += volume[j]
         j -= 1

@@ -1,4 +1,4 @@
-"""Price breakout, robust: the moment at which the price leaves its range, with conviction."""
+"""Price breakout, robust: the price leaves its range, with conviction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.surveillance.timespans import DAY_MS
 
 
 class BreakoutMemory(NamedTuple):
-    """The session of each series, and the price to come back to before the next firing; 0 when the rule is armed."""
+    """Holds each series' session, and the price to come back to before the next firing; 0 when the rule is armed."""
 
     session: np.ndarray
     rearm_up: np.ndarray

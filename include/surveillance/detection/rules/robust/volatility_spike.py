@@ -15,7 +15,7 @@ from include.surveillance.detection.scan import Scan
 
 
 class SpikeMemory(NamedTuple):
-    """The session of each series, its bars in a row above the limit, and whether it is in a spell."""
+    """Holds each series' session, its bars in a row above the limit, and whether it is in a spell."""
 
     session: np.ndarray
     above: np.ndarray
@@ -90,14 +90,14 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
 
     @staticmethod
     def _quantile(scan: Scan, name: str) -> np.ndarray:
-        """Per bar; NaN where there is no profile or none above zero."""
+        """Return a quantile of each bar's profile; NaN where there is no profile, or none above zero."""
         quantile = getattr(scan.profiles, name)[scan.profile]
         return np.where((scan.profile >= 0) & (quantile > 0), quantile, np.nan)
 
 
 @njit(cache=True)
 def usual_deviations(segments, returns, positions, profile, factor, window, out):
-    """Standard deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
+    """Write the deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
     session, regular, slot = positions.session, positions.regular, positions.slot
     scaled = np.empty(window)
     for s in range(len(segments.start)):
