@@ -36,7 +36,7 @@ with DAG(
     @task(pool=Pool.WAREHOUSE)
     def raw_tables() -> None:
         """Create schema RAW and its tables."""
-        from include.surveillance.warehouse import create_tables
+        from include.surveillance.warehouse.schema import create_tables
 
         with connections.warehouse() as warehouse:
             create_tables(warehouse)

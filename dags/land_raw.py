@@ -44,18 +44,18 @@ with DAG(
     @task
     def behind() -> list[str]:
         """Topics with something new: the others cost no task."""
-        from include.surveillance import warehouse
+        from include.surveillance.warehouse.landing import list_topics_behind
 
         with connections.warehouse() as session:
-            return warehouse.list_topics_behind(session, connections.kafka())
+            return list_topics_behind(session, connections.kafka())
 
     @task(outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:
         """Land one topic, for two minutes at most; counts only."""
-        from include.surveillance import warehouse
+        from include.surveillance.warehouse import landing
 
         with connections.warehouse() as session:
-            landed = warehouse.land(session, connections.kafka(), topic)
+            landed = landing.land(session, connections.kafka(), topic)
         return {"rows": landed.rows, "batches": landed.batches}
 
     land.expand(topic=behind()) >> account_for("land", "land")

@@ -118,20 +118,20 @@ def clean_application(before: datetime) -> dict[str, int]:
 
 def clean_raw(days: float) -> dict[str, int]:
     """Delete rows of RAW that landed so many days ago, 0 for none; return how many of each table."""
-    from include.surveillance import warehouse
+    from include.surveillance.warehouse import retention
 
     if not days:
         return {}
     with connections.warehouse() as session:
-        return warehouse.delete_old_rows(session, days_ago(days))
+        return retention.delete_old_rows(session, days_ago(days))
 
 
 def clean_stage() -> int:
     """Remove what killed landings left on the landing stage; return how many files."""
-    from include.surveillance import warehouse
+    from include.surveillance.warehouse import retention
 
     with connections.warehouse() as session:
-        return warehouse.remove_staged_files(session, days_ago(STAGED_DAYS))
+        return retention.remove_staged_files(session, days_ago(STAGED_DAYS))
 
 
 def days_ago(days: float) -> datetime:

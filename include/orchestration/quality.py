@@ -83,7 +83,7 @@ def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> 
     Raises:
         QualityError: longer than ``allowed`` ago, or never.
     """
-    from include.surveillance.warehouse import last_landing
+    from include.surveillance.warehouse.landing import last_landing
 
     with connections.warehouse() as warehouse:
         last = last_landing(warehouse)

@@ -21,8 +21,9 @@ import snowflake.connector
 import typer
 
 from include.local_stack import kafka as kafka_broker
-from include.surveillance import broker, warehouse
+from include.surveillance import broker
 from include.surveillance.records import Bar
+from include.surveillance.warehouse import schema
 from tests.benchmarks import machine
 from tests.benchmarks.market import Market
 from tests.conftest import JARS, ROOT, free_port, service
@@ -33,19 +34,20 @@ SYMBOLS = 200
 LIMIT_MB = 1024
 TASKS = {
     "detect": "detect_partition(kafka, 0, sessions=Sessions()).records",
-    "land": "sum(landed(kafka, topic) for topic in warehouse.TABLES)",
+    "land": "sum(landed(kafka, topic) for topic in TABLES)",
 }
 TASK = """
 import json, os, resource, time
 from contextlib import closing
 import snowflake.connector
-from include.surveillance import warehouse
+from include.surveillance.warehouse.landing import land
+from include.surveillance.warehouse.rows import TABLES
 from tests.integration.detecting import detect_partition
 from include.surveillance.sessions import Sessions
 
 def landed(kafka, topic):
     with closing(snowflake.connector.connect(**json.loads(os.environ["WAREHOUSE"]))) as connection:
-        return warehouse.land(connection, kafka, topic).rows
+        return land(connection, kafka, topic).rows
 
 kafka, begun = json.loads(os.environ["KAFKA"]), time.monotonic()
 done = {task}
@@ -119,7 +121,7 @@ def chunks(bars: int) -> Iterator[list[Bar]]:
 
 def create_tables(environment: dict[str, str]) -> None:
     with snowflake.connector.connect(**json.loads(environment["WAREHOUSE"])) as connection:
-        warehouse.create_tables(connection)
+        schema.create_tables(connection)
 
 
 def run_until_done(name: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:

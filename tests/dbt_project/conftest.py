@@ -16,7 +16,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from snowflake.connector import SnowflakeConnection
 
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record
-from include.surveillance.warehouse import create_tables
+from include.surveillance.warehouse.schema import create_tables
 from include.surveillance.wire import encode
 from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem
 from include.surveillance.timespans import SPAN_MS
-from include.surveillance.warehouse import delete_old_rows
+from include.surveillance.warehouse.retention import delete_old_rows
 
 FIRST_LANDING, SECOND_LANDING, THIRD_LANDING = "2024-03-08 15:00:00", "2024-03-08 18:00:00", "2024-03-11 20:00:00"
 RULES = (

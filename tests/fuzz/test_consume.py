@@ -15,8 +15,7 @@ from include.surveillance.live import detector, intake
 from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark, as_text
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
-from include.surveillance.warehouse import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.rows import SKIPPED_KIND, make_rows, make_table
+from include.surveillance.warehouse.rows import REJECTED_TABLE, SKIPPED_KIND, TABLES, make_rows, make_table
 from tests.fuzz.mutations import changed_bytes, changed_object
 from tests.integration.detecting import detect_partition
 from tests.surveillance.live.partition_log import partition  # noqa: F401

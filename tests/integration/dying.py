@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from include.surveillance import broker, failpoints, warehouse
+from include.surveillance import broker, failpoints
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector
 from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
+from include.surveillance.warehouse import landing
 from tests.embedded_warehouse.launcher import Launcher
 from tests.integration.detecting import detect_partition
 from tests.integration.private_topics import private_topics
@@ -70,4 +71,4 @@ def land(kafka: dict[str, Any], topic: str, home: Path, port: int, database: str
     launcher.port = port
     os.environ["REQUESTS_CA_BUNDLE"] = str(launcher.bundle)
     with closing(launcher.connect(database=database)) as connection:
-        warehouse.land(connection, kafka, topic)
+        landing.land(connection, kafka, topic)

@@ -14,10 +14,12 @@ from decimal import Decimal
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from include.surveillance import broker, failpoints, warehouse, wire
+from include.surveillance import broker, failpoints, wire
 from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
-from include.surveillance.warehouse.landing import list_topics_behind
+from include.surveillance.warehouse import landing
+from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.schema import create_tables
 from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
@@ -45,7 +47,7 @@ def database() -> str:
 @pytest.fixture
 def connection(warehouse_at, database):
     with closing(warehouse_at(database)) as opened:
-        warehouse.create_tables(opened)
+        create_tables(opened)
         yield opened
 
 
@@ -103,13 +105,14 @@ def test_bars_land_once_with_their_place_and_watermarks_do_not(kafka, connection
     broker.publish(kafka, [*published, watermark])
     now = datetime(2026, 3, 9, 14, tzinfo=UTC)
 
-    first = warehouse.land(connection, kafka, broker.BARS, clock=lambda: now)
-    again = warehouse.land(connection, kafka, broker.BARS)
+    first = landing.land(connection, kafka, broker.BARS, clock=lambda: now)
+    after_first = stored_offsets(connection)
+    again = landing.land(connection, kafka, broker.BARS)
 
     assert landed_bars(connection, symbol) == as_json(published)
     assert first.rows >= 30
     assert (again.rows, again.batches) == (0, 0)
-    assert first.offsets == again.offsets == stored_offsets(connection) == ends(kafka)
+    assert after_first == stored_offsets(connection) == ends(kafka)
     assert rows(connection, "select distinct landed_at from raw.raw_bars") == [(now.replace(tzinfo=None),)]
     origins = "select kafka_partition, kafka_offset from raw.raw_bars where payload:symbol::varchar = %(symbol)s"
     assert len(set(rows(connection, origins, symbol=symbol))) == 30
@@ -132,8 +135,8 @@ def test_each_topic_has_its_table(kafka, connection, symbol):
         "RAW_REJECTED": Reject(stage="normalise", reason="high below low", detail="1 < 2", raw="{}", symbol=symbol),
     }
     broker.publish(kafka, records.values())
-    for topic in warehouse.TABLES:
-        warehouse.land(connection, kafka, topic)
+    for topic in TABLES:
+        landing.land(connection, kafka, topic)
     for table, record in records.items():
         sql = f"select event_id, payload from raw.{table} where payload:symbol::varchar = %(symbol)s"
         [(event_id, payload)] = rows(connection, sql, symbol=symbol)
@@ -147,11 +150,11 @@ def test_a_bar_polled_again_replaces_its_row_and_a_corrected_one_adds_a_row(kafk
     corrected = Bar(**{name: getattr(bar, name) for name in ("symbol", "timespan", "ts_ms", "open", "high", "low")},
                     close=9.5, volume=Decimal(1))  # fmt: skip
     broker.publish(kafka, [bar, again])
-    warehouse.land(connection, kafka, broker.BARS, limit=limit)
+    landing.land(connection, kafka, broker.BARS, limit=limit)
     assert landed_bars(connection, symbol) == as_json([again])
     [latest] = bars(symbol, 1, polled_ms=3)
     broker.publish(kafka, [corrected, latest])
-    warehouse.land(connection, kafka, broker.BARS, limit=limit)
+    landing.land(connection, kafka, broker.BARS, limit=limit)
     assert landed_bars(connection, symbol) == as_json([latest, corrected])
 
 
@@ -160,7 +163,7 @@ def test_topics_landed_at_the_same_time_do_not_disturb_each_other(kafka, warehou
 
     def land(topic: str) -> None:
         with closing(warehouse_at(database)) as session:
-            warehouse.land(session, kafka, topic, limit=100)
+            landing.land(session, kafka, topic, limit=100)
 
     for minute in range(3):
         metric = {"symbol": symbol, "timespan": "minute", "session_phase": "regular", "session_date": "2026-03-09"}
@@ -175,10 +178,10 @@ def test_topics_landed_at_the_same_time_do_not_disturb_each_other(kafka, warehou
 
 
 def test_small_batches_land_the_same(kafka, connection, symbol):
-    warehouse.land(connection, kafka, broker.BARS)
+    landing.land(connection, kafka, broker.BARS)
     published = bars(symbol, 50)
     broker.publish(kafka, published)
-    landed = warehouse.land(connection, kafka, broker.BARS, limit=20)
+    landed = landing.land(connection, kafka, broker.BARS, limit=20)
     assert landed.batches >= 3
     assert landed_bars(connection, symbol) == as_json(published)
     assert stored_offsets(connection) == ends(kafka)
@@ -190,7 +193,7 @@ def test_an_aborted_transaction_is_not_landed_and_does_not_hold_up(kafka, connec
         ongoing.send(taken_back)
         raise InterruptedError
     broker.publish(kafka, [kept])
-    warehouse.land(connection, kafka, broker.BARS)
+    landing.land(connection, kafka, broker.BARS)
     assert landed_bars(connection, symbol) == as_json([kept])
     assert stored_offsets(connection) == ends(kafka)
 
@@ -203,7 +206,7 @@ def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol)
             ongoing.send_raw(broker.BARS, value, key=symbol, partition=0)
         ongoing.send(good)
     for _ in range(2):
-        warehouse.land(connection, kafka, broker.BARS)
+        landing.land(connection, kafka, broker.BARS)
     sql = (
         "select payload:raw::varchar, payload:encoding::varchar from raw.raw_rejected "
         "where payload:symbol::varchar = %(symbol)s order by kafka_offset"
@@ -219,8 +222,9 @@ def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol)
 @pytest.mark.parametrize("point", [point for point in failpoints.POINTS if point.startswith("land.")])
 def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, symbol, tmp_path, point):
     with closing(warehouse_at(database)) as first:
-        warehouse.create_tables(first)
-        before = warehouse.land(first, kafka, broker.BARS).offsets
+        create_tables(first)
+        landing.land(first, kafka, broker.BARS)
+        before = stored_offsets(first)
     published = bars(symbol, 30)
     broker.publish(kafka, published)
     arm(tmp_path, point)
@@ -231,7 +235,7 @@ def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, sym
         stored = point == "land.committed"
         assert len(landed_bars(fresh, symbol)) == (30 if stored else 0)
         assert stored_offsets(fresh) == (ends(kafka) if stored else before)
-        warehouse.land(fresh, kafka, broker.BARS)
+        landing.land(fresh, kafka, broker.BARS)
         assert landed_bars(fresh, symbol) == as_json(published)
         assert stored_offsets(fresh) == ends(kafka)
 
@@ -240,17 +244,17 @@ def test_a_warehouse_that_dies_is_an_error_and_a_new_connection_goes_on(
     kafka, launcher, warehouse_at, database, symbol
 ):
     with closing(warehouse_at(database)) as first:
-        warehouse.create_tables(first)
+        create_tables(first)
     broker.publish(kafka, bars(symbol, 3))
     with closing(warehouse_at(database, network_timeout=3)) as old:
         launcher.stop(signal.SIGKILL)
         with pytest.raises(WarehouseError, match=r"land polygon\.bars\.raw: the warehouse answered"):
-            warehouse.land(old, kafka, broker.BARS)
+            landing.land(old, kafka, broker.BARS)
         launcher.start()
         with pytest.raises(WarehouseError, match="401"):
-            warehouse.land(old, kafka, broker.BARS)
+            landing.land(old, kafka, broker.BARS)
     with closing(warehouse_at(database)) as fresh:
-        warehouse.land(fresh, kafka, broker.BARS)
+        landing.land(fresh, kafka, broker.BARS)
         assert landed_bars(fresh, symbol) == as_json(bars(symbol, 3))
 
 
@@ -285,17 +289,18 @@ DRIFTS = {
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_a_table_that_has_drifted_is_named_with_what_mends_it_and_its_rows_wait(kafka, connection, symbol, drift):
     statements, message = DRIFTS[drift]
-    before = warehouse.land(connection, kafka, broker.BARS).offsets
+    landing.land(connection, kafka, broker.BARS)
+    before = stored_offsets(connection)
     for sql in statements:
         rows(connection, sql)
     broker.publish(kafka, bars(symbol, 2))
     with pytest.raises(WarehouseError, match=f"land polygon.bars.raw: .*{message}.* 35 days") as raised:
-        warehouse.land(connection, kafka, broker.BARS)
+        landing.land(connection, kafka, broker.BARS)
     assert stored_offsets(connection) == before
     for sql in re.findall("run: ([^;]+)", str(raised.value)):
         rows(connection, sql)
-    warehouse.create_tables(connection)
-    warehouse.land(connection, kafka, broker.BARS)
+    create_tables(connection)
+    landing.land(connection, kafka, broker.BARS)
     assert landed_bars(connection, symbol) == as_json(bars(symbol, 2))
     assert stored_offsets(connection) == ends(kafka)
 
@@ -306,7 +311,7 @@ def test_messages_of_a_later_version_are_kept_whole_and_unknown_kinds_are_reject
     with broker.transaction(kafka, f"land-{symbol}", "land-test") as ongoing:
         for value in (json.dumps(known), twice, '{"kind":"tick","event_id":"x"}'):
             ongoing.send_raw(broker.BARS, value.encode(), key=symbol, partition=0)
-    warehouse.land(connection, kafka, broker.BARS)
+    landing.land(connection, kafka, broker.BARS)
     kept = rows(
         connection,
         "select payload from raw.raw_bars where event_id like %(mine)s order by event_id",
@@ -321,28 +326,28 @@ def test_messages_of_a_later_version_are_kept_whole_and_unknown_kinds_are_reject
 
 
 def test_a_backlog_is_worked_off_in_several_calls(kafka, connection, symbol):
-    warehouse.land(connection, kafka, broker.BARS)
+    landing.land(connection, kafka, broker.BARS)
     broker.publish(kafka, bars(symbol, 50))
-    landed = [warehouse.land(connection, kafka, broker.BARS, limit=20, seconds=0) for _ in range(4)]
+    landed = [landing.land(connection, kafka, broker.BARS, limit=20, seconds=0) for _ in range(4)]
     assert [(each.rows, each.batches) for each in landed] == [(20, 1), (20, 1), (10, 1), (0, 0)]
     assert landed_bars(connection, symbol) == as_json(bars(symbol, 50))
 
 
 def test_the_last_landing_is_known_by_its_clock(kafka, connection, symbol):
-    assert warehouse.last_landing(connection) is None
+    assert landing.last_landing(connection) is None
     now = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
-    warehouse.land(connection, kafka, broker.BARS, clock=lambda: now)
-    assert warehouse.last_landing(connection) == now
+    landing.land(connection, kafka, broker.BARS, clock=lambda: now)
+    assert landing.last_landing(connection) == now
 
 
 def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
-    for topic in warehouse.TABLES:
-        warehouse.land(connection, kafka, topic)
-    assert list_topics_behind(connection, kafka) == []
+    for topic in TABLES:
+        landing.land(connection, kafka, topic)
+    assert landing.list_topics_behind(connection, kafka) == []
     broker.publish(kafka, bars(symbol, 1))
-    assert list_topics_behind(connection, kafka) == [broker.BARS]
-    warehouse.land(connection, kafka, broker.BARS)
-    assert list_topics_behind(connection, kafka) == []
+    assert landing.list_topics_behind(connection, kafka) == [broker.BARS]
+    landing.land(connection, kafka, broker.BARS)
+    assert landing.list_topics_behind(connection, kafka) == []
 
 
 def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
@@ -350,7 +355,7 @@ def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
     producer = Producer(kafka)
     producer.produce(broker.ALERTS, value, key=symbol, headers={"polled_ms": "1773063000123", "odd": b'\xff"'})
     producer.flush(10)
-    warehouse.land(connection, kafka, broker.ALERTS)
+    landing.land(connection, kafka, broker.ALERTS)
     sql = "select headers:polled_ms::varchar, headers:odd::varchar from raw.raw_alerts where event_id = %(id)s"
     assert rows(connection, sql, id=symbol) == [("1773063000123", '\ufffd"')]
 
@@ -358,11 +363,11 @@ def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
 def test_a_kafka_that_does_not_answer_is_an_error(connection):
     nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 does not answer"):
-        warehouse.land(connection, nowhere, broker.BARS)
+        landing.land(connection, nowhere, broker.BARS)
 
 
 def test_tables_can_be_created_again_without_losing_rows(kafka, connection, symbol):
     broker.publish(kafka, bars(symbol, 2))
-    warehouse.land(connection, kafka, broker.BARS)
-    warehouse.create_tables(connection)
+    landing.land(connection, kafka, broker.BARS)
+    create_tables(connection)
     assert len(landed_bars(connection, symbol)) == 2

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.surveillance import warehouse
+from include.surveillance.warehouse.retention import delete_old_rows, remove_staged_files
+from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.schema import create_tables
 
 BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
 
@@ -17,23 +19,23 @@ BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def connection(launcher):
     with closing(launcher.connect(database="RETENTION")) as opened:
-        warehouse.create_tables(opened)
+        create_tables(opened)
         yield opened
 
 
 def test_old_rows_go_and_those_kept_for_ever_stay(connection):
     cursor = connection.cursor()
-    for table in warehouse.TABLES.values():
+    for table in TABLES.values():
         for name, age in (("old", 1), ("young", 0)):
             landed_at = (BEFORE - timedelta(seconds=age)).replace(tzinfo=None)
             cursor.execute(f"insert into raw.{table} (event_id, landed_at) select %s, %s", (name, landed_at))
 
-    deleted = warehouse.delete_old_rows(connection, BEFORE)
+    deleted = delete_old_rows(connection, BEFORE)
 
     assert deleted == dict.fromkeys(("RAW_BARS", "RAW_NEWS", "RAW_METRICS", "RAW_REJECTED"), 1)
     left = {
         table: {name for (name,) in cursor.execute(f"select event_id from raw.{table}").fetchall()}
-        for table in warehouse.TABLES.values()
+        for table in TABLES.values()
     }
     assert {table for table, names in left.items() if names == {"young"}} == set(deleted)
     assert all(names == {"old", "young"} for table, names in left.items() if table not in deleted)
@@ -49,7 +51,7 @@ def test_files_of_killed_landings_go(connection, launcher, tmp_path):
         (staged,) = launcher.folder.rglob(f"stages/**/{name}")
         os.utime(staged, (BEFORE.timestamp() - 1,) * 2)
 
-    assert warehouse.remove_staged_files(connection, BEFORE) == 1
+    assert remove_staged_files(connection, BEFORE) == 1
 
     listed = connection.cursor().execute("list @raw.landing").fetchall()
     assert {row[0].rpartition("/")[2] for row in listed} == set(names.values()) - {names["forgotten"]}

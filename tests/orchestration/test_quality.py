@@ -9,10 +9,11 @@ import pytest
 
 from include.orchestration import quality
 from include.orchestration.application.alerts import mark_alerts, store_alerts
-from include.surveillance import broker, warehouse
+from include.surveillance import broker
 from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Reject, Watermark
 from include.surveillance.timespans import MINUTE_MS, to_ms
+from include.surveillance.warehouse import landing
 from tests.orchestration.conftest import alert
 
 SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests reject
@@ -69,7 +70,7 @@ def test_an_alert_that_waits_too_long_is_reported_and_one_that_is_new_is_counted
 @pytest.mark.parametrize("last", [None, SINCE])
 def test_a_landing_that_is_too_long_ago_or_never_was_is_reported(monkeypatch, last):
     monkeypatch.setattr(quality.connections, "warehouse", nullcontext)
-    monkeypatch.setattr(warehouse, "last_landing", lambda _: last)
+    monkeypatch.setattr(landing, "last_landing", lambda _: last)
     with pytest.raises(quality.QualityError, match=r"land_raw"):
         quality.check_landing(SINCE + timedelta(minutes=16))
     if last:

@@ -14,8 +14,9 @@ from include.local_stack.clients import Clients
 from include.local_stack.ports import HOST
 from include.local_stack.postgres import DATABASES, SERVER_USER
 from include.orchestration.maintenance import TABLES
-from include.surveillance import broker, warehouse
+from include.surveillance import broker
 from include.surveillance.live import detector
+from include.surveillance.warehouse import rows
 from include.surveillance.warehouse.retention import FOR_EVER
 from tests.soak import usage
 
@@ -85,7 +86,7 @@ class Sampler:
         """Seconds since the last landing, rows of RAW."""
         ((last,),) = self.clients.warehouse(LAST_LANDING)
         values = {"landing.age": (datetime.now(UTC) - last.replace(tzinfo=UTC)).total_seconds()}
-        for table in warehouse.TABLES.values():
+        for table in rows.TABLES.values():
             kind = "kept" if table in FOR_EVER else "raw"
             ((values[f"{kind}.{table.lower()}"],),) = self.clients.warehouse(f"select count(*) from raw.{table}")
         return values

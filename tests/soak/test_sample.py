@@ -14,7 +14,7 @@ import pytest
 
 from include.local_stack.ports import HOST
 from include.orchestration.application.database import create_tables
-from include.surveillance import warehouse
+from include.surveillance.warehouse import rows, schema
 from tests.embedded_warehouse.launcher import Launcher
 from tests.soak import sample, usage
 
@@ -71,7 +71,7 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     launcher = Launcher(tmp_path).start()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     session = launcher.connect()
-    warehouse.create_tables(session)
+    schema.create_tables(session)
     landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
     session.cursor().execute("insert into raw.kafka_offsets values ('polygon.bars.raw', 0, 7, %s)", (landed,))
     clients = SimpleNamespace(
@@ -84,6 +84,6 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     launcher.close_sessions()
     launcher.stop()
     assert 100 <= values.pop("landing.age") < 400
-    assert len(values) == len(warehouse.TABLES)
+    assert len(values) == len(rows.TABLES)
     assert set(values.values()) == {0}
     assert {name.partition(".")[0] for name in values} == {"raw", "kept"}

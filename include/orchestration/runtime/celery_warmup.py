@@ -54,7 +54,7 @@ USEFUL = (
     "dbt.cli.main",
     "dbt.adapters.snowflake",
     "include.orchestration.marts.render",
-    "include.surveillance.warehouse",
+    "include.surveillance.warehouse.landing",
 )
 
 # Objects made before the collector looks for garbage. A batch of bars is tens of thousands that are none: at 700, as

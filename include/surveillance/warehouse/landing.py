@@ -12,9 +12,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,42 +23,19 @@ from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance import broker, failpoints
-from include.surveillance.warehouse import schema
 from include.surveillance.warehouse.rows import TABLES, make_rows, make_table
+from include.surveillance.warehouse.schema import check_tables
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 # The headers of an alert say when its bar was asked for, stored and examined; they are landed beside it.
 WITH_HEADERS = {broker.ALERTS}
 
 
-@dataclass(frozen=True)
-class Landed:
-    """The result of one call.
+class Landed(NamedTuple):
+    """How many rows were inserted or replaced by newer messages, rejects included, in how many transactions."""
 
-    Attributes:
-        rows: how many were inserted or replaced by newer messages, rejects included.
-        offsets: partition -> the offset from which the next call goes on.
-        batches: transactions committed.
-    """
-
-    topic: str
     rows: int
-    offsets: dict[int, int]
     batches: int
-
-
-def create_tables(connection: SnowflakeConnection) -> None:
-    """Create schema RAW, its tables, their columns and the landing stage where they are missing.
-
-    Raises:
-        WarehouseError: the warehouse refused.
-    """
-    with as_warehouse_error("create the raw tables"), connection.cursor() as cursor:
-        schema.create_schema(cursor)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def land(
@@ -68,7 +45,7 @@ def land(
     *,
     limit: int = 50_000,
     seconds: float = 120.0,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Landed:
     """Land ``topic`` in its raw table, from the stored offsets to its end, ``limit`` messages per transaction.
 
@@ -82,8 +59,11 @@ def land(
     """
     until = time.monotonic() + seconds
     with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
-        schema.check_tables(cursor, topic)
-        positions = _read_positions(cursor, kafka, topic)
+        check_tables(cursor, topic)
+        stored = _read_offsets(cursor)
+        positions: Mapping[broker.Position, int | None] = {
+            (topic, number): stored.get((topic, number)) for number in broker.partitions_of(kafka, topic)
+        }
         rows = batches = 0
         with broker.Reader(kafka, positions, headers=topic in WITH_HEADERS) as reader:
             while True:
@@ -94,8 +74,7 @@ def land(
                     batches += 1
                 positions = batch.next_offsets
                 if len(batch.messages) < limit or time.monotonic() > until:
-                    offsets = {partition: offset for (_, partition), offset in batch.next_offsets.items()}
-                    return Landed(topic, rows, offsets, batches)
+                    return Landed(rows, batches)
 
 
 def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> list[str]:
@@ -127,11 +106,6 @@ def last_landing(connection: SnowflakeConnection) -> datetime | None:
         cursor.execute(statement("last_landing"))
         ((stored_at,),) = cursor.fetchall()
     return stored_at.replace(tzinfo=UTC) if stored_at else None
-
-
-def _read_positions(cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str) -> Mapping[broker.Position, int | None]:
-    stored = _read_offsets(cursor)
-    return {(topic, partition): stored.get((topic, partition)) for partition in broker.partitions_of(kafka, topic)}
 
 
 def _read_offsets(cursor: SnowflakeCursor) -> dict[broker.Position, int]:

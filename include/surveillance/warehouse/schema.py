@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import ProgrammingError
 
 from include.surveillance import broker
 from include.surveillance.errors import WarehouseError
 from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.statements import statement
+from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 OFFSETS_TABLE = "KAFKA_OFFSETS"
 RAW_COLUMNS = {
@@ -34,16 +35,21 @@ COLUMNS = {
 DOES_NOT_EXIST = 2003
 
 
-def create_schema(cursor: SnowflakeCursor) -> None:
-    """Create schema RAW, its tables and their columns where they are missing."""
-    cursor.execute(statement("create_raw_schema"))
-    for table in TABLES.values():
-        cursor.execute(statement("create_raw_table", table=table))
-    cursor.execute(statement("create_kafka_offsets"))
-    cursor.execute(statement("create_landing_stage"))
-    for table, columns in COLUMNS.items():
-        for column in columns.keys() - _describe_table(cursor, table).keys():
-            cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
+def create_tables(connection: SnowflakeConnection) -> None:
+    """Create schema RAW, its tables, their columns and the landing stage where they are missing.
+
+    Raises:
+        WarehouseError: the warehouse refused.
+    """
+    with as_warehouse_error("create the raw tables"), connection.cursor() as cursor:
+        cursor.execute(statement("create_raw_schema"))
+        for table in TABLES.values():
+            cursor.execute(statement("create_raw_table", table=table))
+        cursor.execute(statement("create_kafka_offsets"))
+        cursor.execute(statement("create_landing_stage"))
+        for table, columns in COLUMNS.items():
+            for column in columns.keys() - _describe_table(cursor, table).keys():
+                cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
 
 
 def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
@@ -54,7 +60,7 @@ def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
     """
     for table in (TABLES[topic], REJECTED_TABLE, OFFSETS_TABLE):
         if differences := _list_differences(cursor, table):
-            retention_days = {spec.name: spec.retention_days for spec in broker.TOPICS}[topic]
+            (retention_days,) = (spec.retention_days for spec in broker.TOPICS if spec.name == topic)
             raise WarehouseError(
                 f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; "
                 "then run DAG bootstrap_platform, which adds what is missing. Until then nothing of the topic is "

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from include.surveillance import broker, wire
 from include.surveillance.records import Bar, Instrument, Watermark
-from include.surveillance.warehouse import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.rows import KINDS, make_rows, make_table
+from include.surveillance.warehouse.rows import KINDS, REJECTED_TABLE, TABLES, make_rows, make_table
 from include.surveillance.warehouse.statements import SQL
 
 BAR = Bar(symbol="MSFT", timespan="minute", ts_ms=0, open=1, high=1, low=1, close=1, volume=Decimal(1))
