@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import ceil, isnan
+from functools import partial
+from math import ceil, inf, isnan
 from pathlib import Path
 
 import yaml
@@ -13,11 +14,12 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
-from include.surveillance.studies.sweep import Sweep, list_subjects, override_entry, replace_entries
-from include.surveillance.studies.thresholds import HEADER, Choice, calibrate, check_budget
+from include.surveillance.studies.sweep import count_alerts, list_subjects, override_entry, replace_entries
+from include.surveillance.studies.thresholds import HEADER, Choice, calibrate
 
 ABOUT_ALERTS = (
     "Alerts are per symbol and day, and every number of them was counted in a run of the engine over these bars: "
@@ -59,7 +61,8 @@ def calibrate_bars(
     Raises:
         ConfigurationError: the budget, the parameters or a file cannot be used, or no bar can be judged.
     """
-    check_budget(budget)
+    if not 0 < budget < inf:
+        raise ConfigurationError(f"the budget is {budget}; give alerts per symbol and day, above 0, e.g. 0.1")
     book = ParameterBook.load(parameters).replaced(alerting_form=form)
     robust = form == "robust"
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
@@ -71,8 +74,9 @@ def calibrate_bars(
     # An evaluation is several times as large as the bars, and the engine's next runs need the memory.
     del evaluation, dates
     entries = (yaml.safe_load(parameters.read_text()) or {}).get("overrides") or []
-    sweep = Sweep(recording.evaluate, book, entries, effective=first)
-    choices = calibrate(subjects, sweep.count_alerts, budget=budget, progress=progress)
+    choices = calibrate(
+        subjects, partial(count_alerts, recording, book, entries, first), budget=budget, progress=progress
+    )
     symbols = len({symbol for symbol, _ in recording.bars.keys})
     about = f"{len(recording.bars):,} bars of {symbols:,} symbols, {first} to {last}."
     rationale = f"Calibrated for {budget:g} alerts per symbol and day on {about} ({datetime.now(UTC):%Y-%m-%d})"

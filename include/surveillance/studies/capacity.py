@@ -118,6 +118,7 @@ def plan_load(load: Load, costs: Costs | None = None) -> Plan:
         "detect": (metrics + (bars - metrics) / 4) * costs.detect_ms,
         "land": (bars + metrics) * costs.land_ms,
     }
+    kafka_bytes = bars * costs.bar_bytes + watermarks * costs.watermark_bytes + metrics * costs.metric_bytes
     busy, day = sum(cpu.values()), SESSION_MINUTES
     partitions = max(
         4,
@@ -134,9 +135,7 @@ def plan_load(load: Load, costs: Costs | None = None) -> Plan:
         partitions_needed=partitions,
         detect_workers_needed=ceil(partitions / PARTITIONS_PER_WORKER),
         messages_per_day=day * (bars + watermarks + metrics),
-        kafka_gb_per_day=day
-        * (bars * costs.bar_bytes + watermarks * costs.watermark_bytes + metrics * costs.metric_bytes)
-        / 1e9,
+        kafka_gb_per_day=day * kafka_bytes / 1e9,
         metadata_rows_per_day=day * tasks * costs.rows_per_task,
         metadata_gb_per_day=day * tasks * costs.metadata_bytes_per_task / 1e9,
         log_gb_per_day=day * tasks * costs.log_bytes_per_task / 1e9,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table
 from include.surveillance.studies.evaluation import count_symbol_days
-from include.surveillance.studies.firings import firing_columns
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
+from include.surveillance.studies.replay import firing_columns
 from include.surveillance.timespans import SPAN_MS, to_utc
 
 HEADER = ["rule", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
@@ -30,7 +30,7 @@ class Comparison:
     """The alerts of two sets of parameters.
 
     Attributes:
-        rules: one row per rule: ``rule, alerts_a, alerts_b, per_day_a, per_day_b, only_a, only_b``.
+        rules: one row per rule: ``rule, alerts_a, alerts_b, only_a, only_b, per_day_a, per_day_b``.
         only_a, only_b: the episodes that only one of them raises, see ``group_episodes``.
     """
 
@@ -103,13 +103,12 @@ def compare_episodes(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: int, sy
         cooldown_bars: the longer one of both sets of parameters.
     """
     only_a, only_b = a[~_near(a, b, cooldown_bars)], b[~_near(b, a, cooldown_bars)]
-    rows = []
-    for rule in sorted({*a["rule"], *b["rule"]}):
-        in_a, in_b, without_b, without_a = (int((frame["rule"] == rule).sum()) for frame in (a, b, only_a, only_b))
-        per_day = [count / symbol_days if symbol_days else float("nan") for count in (in_a, in_b)]
-        rows.append([rule, in_a, in_b, *per_day, without_b, without_a])
-    columns = ["rule", "alerts_a", "alerts_b", "per_day_a", "per_day_b", "only_a", "only_b"]
-    return Comparison(pd.DataFrame(rows, columns=columns), only_a, only_b)
+    episodes = {"alerts_a": a, "alerts_b": b, "only_a": only_a, "only_b": only_b}
+    counts = pd.DataFrame({name: frame["rule"].value_counts() for name, frame in episodes.items()})
+    rules = counts.fillna(0).astype(int).sort_index().rename_axis("rule").reset_index()
+    days = symbol_days or nan
+    rules = rules.assign(per_day_a=rules["alerts_a"] / days, per_day_b=rules["alerts_b"] / days)
+    return Comparison(rules, only_a, only_b)
 
 
 def group_episodes(firings: pd.DataFrame) -> pd.DataFrame:
@@ -140,21 +139,15 @@ def write_report(path: Path, comparison: Comparison, *, names: tuple[str, str], 
         if len(only) > SAMPLES:
             lines += [f"{SAMPLES} of {len(only):,}, spread evenly over time.", ""]
         sample = only.iloc[np.unique(np.linspace(0, len(only) - 1, SAMPLES).astype(int))]
-        rows = [_episode_cells(row) for row in sample.itertuples()]
+        rows = [
+            [
+                *(f"{to_utc(row.start_ms):%Y-%m-%d %H:%MZ}", row.symbol, f"{row.rule} {row.direction}".rstrip()),
+                *(f"{row.value:.6g}", f"{row.threshold:.6g}", str(row.firings)),
+            ]
+            for row in sample.itertuples()
+        ]
         lines += markdown_table(["start", "symbol", "rule", "value", "threshold", "firings"], rows)
     path.write_text("\n".join(lines) + "\n")
-
-
-def _episode_cells(row: Any) -> list[str]:
-    rule = f"{row.rule} {row.direction}".rstrip()
-    return [
-        f"{to_utc(row.start_ms):%Y-%m-%d %H:%MZ}",
-        row.symbol,
-        rule,
-        f"{row.value:.6g}",
-        f"{row.threshold:.6g}",
-        str(row.firings),
-    ]
 
 
 def _near(episodes: pd.DataFrame, others: pd.DataFrame, bars_apart: int) -> np.ndarray:

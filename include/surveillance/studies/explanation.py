@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +31,7 @@ from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.replay import replay_files
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 LIMIT = 200_000  # messages per read
 
 
@@ -52,10 +51,18 @@ class Explained(NamedTuple):
     @property
     def differences(self) -> list[str]:
         """One line per field that differs; empty when all is reproduced bit for bit."""
+        pairs, lines = list(zip(self.stored, self.reproduced, strict=False)), []
         if len(self.stored) != len(self.reproduced):
-            counts = f"stored {len(self.stored)} times, reproduced {len(self.reproduced)} times"
-            return [counts, *_differences(self.stored[:1], self.reproduced[:1])]
-        return _differences(self.stored, self.reproduced)
+            pairs = pairs[:1]
+            lines = [f"stored {len(self.stored)} times, reproduced {len(self.reproduced)} times"]
+        for number, (then, now) in enumerate(pairs):
+            which = "" if len(pairs) == 1 else f" (row {number + 1} of {len(pairs)})"
+            lines += [
+                f"{name}{which}: stored {then.get(name)!r}, reproduced {now.get(name)!r}"
+                for name in dict.fromkeys([*then, *now])
+                if not _same(then.get(name), now.get(name))
+            ]
+        return lines
 
 
 def parse_symbol(alert_id: str) -> str:
@@ -122,12 +129,11 @@ def explain_from_log(
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"topic {broker.BARS} has no bar of {symbol} any more; it keeps 35 days")
     detection = detect_records(Engine(book, sessions, *read_background(kafka)), State("sketch"), records)
-    reproduced: list[Row] = [structs.asdict(alert) for alert in detection.alerts if alert.event_id == alert_id]
-    stored: list[Row] = [structs.asdict(alert) for _, alert in messages]
-    inputs: dict[str, Row] = {
-        record.event_id: structs.asdict(record) for record in records if isinstance(record, Bar | NewsItem)
-    }
-    return Explained(stored, reproduced, inputs)
+    return Explained(
+        [structs.asdict(alert) for _, alert in messages],
+        [structs.asdict(alert) for alert in detection.alerts if alert.event_id == alert_id],
+        {record.event_id: structs.asdict(record) for record in records if isinstance(record, Bar | NewsItem)},
+    )
 
 
 def _select_rows(path: Path, column: str, value: str) -> pa.Table:
@@ -171,18 +177,6 @@ def _symbol_records(kafka: Kafka, partition: int, symbol: str) -> list[Bar | Wat
         while messages := log.read(LIMIT).messages:
             records += [record for record in intake.decode_messages(messages).records if record.symbol == symbol]
     return records
-
-
-def _differences(stored: Sequence[Row], reproduced: Sequence[Row]) -> list[str]:
-    lines = []
-    for number, (then, now) in enumerate(zip(stored, reproduced, strict=True)):
-        which = "" if len(stored) == 1 else f" (row {number + 1} of {len(stored)})"
-        lines += [
-            f"{name}{which}: stored {then.get(name)!r}, reproduced {now.get(name)!r}"
-            for name in dict.fromkeys([*then, *now])
-            if not _same(then.get(name), now.get(name))
-        ]
-    return lines
 
 
 def _same(one: Any, other: Any) -> bool:

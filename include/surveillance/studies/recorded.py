@@ -148,9 +148,6 @@ def read_profiles(path: Path) -> list[Profile]:
         ConfigurationError: the file cannot be read, or a line is no profile.
     """
     try:
-        return [_profile_decoder.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
+        return msgspec.json.Decoder(Profile).decode_lines(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise ConfigurationError(f"profiles {path} cannot be read: {error}; write them with `baselines`") from error
-
-
-_profile_decoder = msgspec.json.Decoder(Profile)

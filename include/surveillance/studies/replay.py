@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +17,15 @@ from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.positions import iso_date
+from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
+from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.files import results
-from include.surveillance.records import Alert, NewsItem
+from include.surveillance.records import SEVERITIES, Alert, NewsItem
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.firings import firing_columns
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
 from include.surveillance.timespans import SPAN_MS
 
@@ -44,7 +45,6 @@ class Replay:
         counts: rows, bars, news, duplicate, corrected.
         firings, episodes: per rule.
         rejected: rows per reason.
-        profiles: how many were built or read.
         events: market-wide ones.
     """
 
@@ -52,8 +52,7 @@ class Replay:
     firings: Counter[str]
     episodes: Counter[str]
     rejected: Counter[str]
-    profiles: int = 0
-    events: int = 0
+    events: int
 
 
 def replay_files(
@@ -111,7 +110,31 @@ def replay_files(
     firings, episodes = _count(evaluation, on_bars)
     rejected = Counter(reason for table in rejects for reason in table["reason"].to_pylist())
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))
-    return Replay(counts, firings, episodes, rejected, len(engine.profiles), events)
+    return Replay(counts, firings, episodes, rejected, events)
+
+
+def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    """Return the columns of ``Alert`` that arrays hold, one element per firing of a new bar; text as objects."""
+    firings, scan = evaluation.fresh_firings, evaluation.scan
+    code = scan.bars.code[firings.index]
+    symbols, timespans = ([key[part] for key in scan.bars.keys] for part in (0, 1))
+    rules, directions = zip(*KINDS, strict=True)
+    return {
+        "symbol": _named(symbols, code),
+        "timespan": _named(timespans, code),
+        "ts_ms": scan.bars.ts[firings.index],
+        "rule": _named(rules, firings.kind),
+        "form": _named(FORMS, firings.form),
+        "direction": _named(directions, firings.kind),
+        "value": firings.value,
+        "threshold": firings.threshold,
+        "baseline": firings.baseline,
+        "score": firings.score,
+        "severity": _named(SEVERITIES, firings.severity),
+        "episode_start_ms": firings.start,
+        "firings": firings.count,
+        "session_phase": _named(PHASES, scan.positions.phase[firings.index]),
+    }
 
 
 def _published(engine: Engine, evaluation: Evaluation) -> list[Alert]:
@@ -161,12 +184,11 @@ def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
 
 def _count(evaluation: Evaluation, on_bars: list[Alert]) -> tuple[Counter[str], Counter[str]]:
     """Count firings and episodes per rule."""
-    fresh = evaluation.fresh_firings
-    firings: Counter[str] = Counter()
-    episodes: Counter[str] = Counter()
-    for kind, (rule, _) in enumerate(KINDS):
-        firings[rule] += int(np.sum(fresh.kind == kind))
-        episodes[rule] += int(np.sum((fresh.kind == kind) & (fresh.count == 1)))
-    firings["news_impact"] = len(on_bars)
-    episodes["news_impact"] = sum(alert.firings == 1 for alert in on_bars)
-    return +firings, +episodes
+    fresh, rules = evaluation.fresh_firings, [rule for rule, _ in KINDS]
+    firings = Counter([*_named(rules, fresh.kind), *(alert.rule for alert in on_bars)])
+    opened = Counter([*_named(rules, fresh.kind[fresh.count == 1]), *(it.rule for it in on_bars if it.firings == 1)])
+    return firings, opened
+
+
+def _named(names: Sequence[str], index: np.ndarray) -> np.ndarray:
+    return np.array(names, dtype=object)[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from include.surveillance.detection.parameters.overrides import LIQUIDITY, parse
 from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
 from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.studies.recorded import Recording
 from include.surveillance.studies.thresholds import Cell, Subject, list_thresholds
 
 BUCKETS: dict[RuleForm, tuple[str, ...]] = {"literal": ("all",), "robust": LIQUIDITY}
@@ -21,33 +22,27 @@ Entry = dict[str, Any]
 """One override as it is written in a parameters file."""
 
 
-class Sweep:
-    """Runs the engine over the same bars with the parameters in force, some thresholds excepted.
+def count_alerts(
+    recording: Recording,
+    book: ParameterBook,
+    entries: Sequence[Entry],
+    effective: str,
+    thresholds: Mapping[Cell, float],
+) -> dict[Cell, int]:
+    """Run the engine over the same bars and count the alerts of each rule and bucket.
 
     Args:
-        evaluate: runs all bars through the engine with a book.
         book: the parameters in force; its alerting form is swept.
         entries: the overrides of ``book`` as they are written.
         effective: YYYY-MM-DD, New York, not later than any of the bars.
+        thresholds: to try; a cell that is not named keeps its threshold.
     """
-
-    def __init__(
-        self,
-        evaluate: Callable[[ParameterBook], Evaluation],
-        book: ParameterBook,
-        entries: Sequence[Entry],
-        effective: str,
-    ):
-        self.form, self._evaluate, self._book = book.base.alerting_form, evaluate, book
-        self._entries, self._effective = entries, effective
-
-    def count_alerts(self, thresholds: Mapping[Cell, float]) -> dict[Cell, int]:
-        """Count the alerts of each rule and bucket in one run; a cell that is not named keeps its threshold."""
-        trial = [override_entry(cell, self.form, self._effective, to, "A trial.") for cell, to in thresholds.items()]
-        overrides = [parse(entry, "a trial") for entry in replace_entries(self._entries, trial)]
-        # A value exceeds a threshold of 0 infinitely; here only the count matters.
-        with np.errstate(divide="ignore"):
-            return count_openings(self._evaluate(ParameterBook(self._book.base, overrides)), self.form)
+    form = book.base.alerting_form
+    trial = [override_entry(cell, form, effective, threshold, "A trial.") for cell, threshold in thresholds.items()]
+    overrides = [parse(entry, "a trial") for entry in replace_entries(entries, trial)]
+    # A value exceeds a threshold of 0 infinitely; here only the count matters.
+    with np.errstate(divide="ignore"):
+        return count_openings(recording.evaluate(ParameterBook(book.base, overrides)), form)
 
 
 def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float, date: str) -> Iterator[Subject]:

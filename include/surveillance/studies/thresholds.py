@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.detection.profiles.schedule import Progress
-from include.surveillance.errors import ConfigurationError
 
 POINTS = 16
 """Thresholds on the way down, beside the greatest value and 0."""
@@ -123,12 +122,6 @@ def list_thresholds(values: np.ndarray, affordable: float) -> tuple[float, ...]:
     first = min(int(affordable) + 1, len(values))
     ranks = np.unique([1, *np.geomspace(first, len(values), POINTS).astype(int)]) - 1
     return tuple(sorted({0.0, *map(_rounded_up, values[ranks].tolist())}, reverse=True))
-
-
-def check_budget(budget: float) -> None:
-    """Raise ConfigurationError unless the budget is above zero and finite."""
-    if not 0 < budget < inf:
-        raise ConfigurationError(f"the budget is {budget}; give alerts per symbol and day, above 0, e.g. 0.1")
 
 
 class _Search:

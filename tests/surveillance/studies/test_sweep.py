@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from math import inf, isnan
 
 import numpy as np
@@ -21,7 +22,7 @@ from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import write_proposal
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
-from include.surveillance.studies.sweep import Sweep, list_subjects, override_entry, replace_entries
+from include.surveillance.studies.sweep import count_alerts, list_subjects, override_entry, replace_entries
 from include.surveillance.studies.thresholds import calibrate
 from include.surveillance.timespans import MINUTE_MS
 from tests.benchmarks.episode_counts import Episodes, Statistic, literal_volume, robust_volume
@@ -84,12 +85,12 @@ def calibrated(request, tmp_path_factory):
     book = ParameterBook.default().replaced(alerting_form=form)
     evaluation = recording.evaluate(book)
     entries = yaml.safe_load(Settings.parameters_file.read_text())["overrides"]
-    sweep = Sweep(recording.evaluate, book, entries, effective="2019-01-01")
+    count = partial(count_alerts, recording, book, entries, "2019-01-01")
     subjects = list(list_subjects(evaluation, book, budget=BUDGET, date="2024-01-01"))
     # Nothing else tried is the engine as it is.
     now = {(it.rule, it.bucket): it.current_alerts for it in subjects}
-    assert {cell: count for cell, count in sweep.count_alerts({}).items() if cell in now} == now
-    choices = calibrate(subjects, sweep.count_alerts, budget=BUDGET)
+    assert {cell: count for cell, count in count({}).items() if cell in now} == now
+    choices = calibrate(subjects, count, budget=BUDGET)
     out = tmp_path_factory.mktemp("proposal") / "parameters.yaml"
     write_proposal(out, Settings.parameters_file, choices, form=form, effective="2019-01-01", rationale="A test.")
     return form, recording, choices, ParameterBook.load(out).replaced(alerting_form=form)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.errors import ConfigurationError
-from include.surveillance.studies.thresholds import Subject, calibrate, check_budget, list_thresholds
+from include.surveillance.studies.thresholds import Subject, calibrate, list_thresholds
 
 
 def search(count, values: dict[str, list[float]], budget: float, field: str = "multiple"):
@@ -113,9 +112,3 @@ def test_whatever_the_engine_says_the_choice_keeps_within_the_budget(values, wob
     assert (curve[curve.index >= choice.chosen] <= budget).all()
     assert curve[curve.index < choice.chosen].iloc[-1] > budget
     assert choice.chosen_alerts == curve[choice.chosen]
-
-
-@pytest.mark.parametrize("budget", [0, -1, nan, inf])
-def test_a_budget_must_be_above_zero(budget):
-    with pytest.raises(ConfigurationError, match="the budget is"):
-        check_budget(budget)
