@@ -22,7 +22,7 @@ FILE = "statement"
 # The summary counts the tables that it lists itself.
 COUNTS = {"f'select count(*) from {table}'", "f'select count(*) - count(distinct event_id) from {table}'"}
 # The identifiers that a file of SQL leaves open; everything else is bound.
-IDENTIFIERS = {"table", "file", "name", "column", "type"}
+IDENTIFIERS = {"table", "file", "name", "column", "columns", "type"}
 
 
 def called(node: ast.Call) -> str:

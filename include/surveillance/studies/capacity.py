@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.settings import PollBy, automatic_poll_by
+from include.surveillance.settings import PollBy, Settings, automatic_poll_by
 from include.surveillance.timespans import MINUTE_MS
 
 SESSION_MINUTES = 390
@@ -49,20 +49,16 @@ class Load:
         symbols: on the watchlist.
         cores: processors of all machines together.
         mode: of polling; None lets the number of symbols decide.
-        group_size: symbols of one task when polling by groups.
-        overlap_minutes: that each poll asks for again; a snapshot has no overlap.
         timespans: 1 with minute bars only, 4 with all.
     """
 
     symbols: int
     cores: int = 2
     mode: PollBy | None = None
-    group_size: int = 500
-    overlap_minutes: int = 5
     timespans: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("symbols", "cores", "group_size"):
+        for name in ("symbols", "cores"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}={getattr(self, name)} must be at least 1")
 
@@ -104,10 +100,10 @@ def plan_load(load: Load, costs: Costs | None = None) -> Plan:
     # A snapshot holds minute bars only; longer bars are asked for in groups.
     by_call = symbols * (longer if mode == "market" else 1 + longer)
     by_snapshot = symbols if mode == "market" else 0
-    groups = ceil(symbols / load.group_size)
+    groups = ceil(symbols / Settings.poll_group_size)
     polls = {"symbols": symbols, "groups": groups, "market": 1 + (groups * min(1.0, longer))}[mode]
     tasks = polls + 3  # plan, news, check_polls
-    repeated = 1 if mode == "market" else 1 + load.overlap_minutes
+    repeated = 1 if mode == "market" else 1 + Settings.poll_overlap_minutes
     bars = symbols * (repeated + longer)
     watermarks = by_call + by_snapshot
     metrics = symbols * (1 + longer)

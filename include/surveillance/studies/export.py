@@ -56,13 +56,20 @@ def export_log(
     bars_written = 0
     with pq.ParquetWriter(paths["bars"], BARS) as writer:
         for records in _read_log(kafka, broker.BARS, partitions):
-            rows = [_bar_row(bar, shift_ms) for bar in records if type(bar) is Bar and keep(bar)]
+            rows = [
+                _row(bar, BARS) | {"ts_ms": bar.ts_ms - shift_ms, "volume": float(bar.volume)}
+                for bar in records
+                if type(bar) is Bar and keep(bar)
+            ]
             writer.write_table(pa.Table.from_pylist(rows, schema=BARS))
             bars_written += len(rows)
     with pq.ParquetWriter(paths["news"], NEWS) as writer:
         for records in _read_log(kafka, broker.NEWS, partitions):
             newest = {(item.article_id, item.symbol): item for item in records if type(item) is NewsItem}
-            rows = [_news_row(item, shift_ms) for item in newest.values()]
+            rows = [
+                _row(item, NEWS) | {"published_ms": item.published_ms - shift_ms, "tickers": ",".join(item.tickers)}
+                for item in newest.values()
+            ]
             writer.write_table(pa.Table.from_pylist(rows, schema=NEWS))
     actions, profiles = read_background(kafka)
     _write(
@@ -100,14 +107,8 @@ def _read_log(kafka: Kafka, topic: str, partitions: int) -> Iterator[list[Bar | 
             yield decode_messages(batch.messages).records
 
 
-def _bar_row(bar: Bar, shift_ms: int) -> dict[str, Any]:
-    row = {name: getattr(bar, name) for name in BARS.names}
-    return row | {"ts_ms": bar.ts_ms - shift_ms, "volume": float(bar.volume)}
-
-
-def _news_row(item: NewsItem, shift_ms: int) -> dict[str, Any]:
-    row = {name: getattr(item, name) for name in NEWS.names}
-    return row | {"published_ms": item.published_ms - shift_ms, "tickers": ",".join(item.tickers)}
+def _row(record: Bar | NewsItem, schema: pa.Schema) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in schema.names}
 
 
 def _write(path: Path, rows: Iterable[tuple[Any, ...]], fields: dict[str, pa.DataType]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -85,12 +87,11 @@ def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
     """Count the episodes that the engine opened, of every rule in every bucket; the other form's do not count."""
     firings = evaluation.fresh_firings
     opened = (firings.effect == OPENS) & (firings.form == FORMS.index(form))
-    bucket, kind = bucket_numbers(evaluation, form)[firings.index[opened]], firings.kind[opened]
-    counts = dict.fromkeys(((rule, name) for rule in BAR_RULES[form] for name in BUCKETS[form]), 0)
-    for kind_number, (rule, _) in enumerate(KINDS):
-        for number, name in enumerate(BUCKETS[form] if rule in BAR_RULES[form] else ()):
-            counts[rule, name] += int(np.count_nonzero((kind == kind_number) & (bucket == number)))
-    return counts
+    # -1, no bucket, is the last one here.
+    names = np.array([*BUCKETS[form], ""], dtype=object)[bucket_numbers(evaluation, form)[firings.index[opened]]]
+    rules = [KINDS[kind][0] for kind in firings.kind[opened].tolist()]
+    counts = Counter(zip(rules, names, strict=True))
+    return {cell: counts[cell] for cell in product(BAR_RULES[form], BUCKETS[form])}
 
 
 def bucket_numbers(evaluation: Evaluation, form: RuleForm) -> np.ndarray:

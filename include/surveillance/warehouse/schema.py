@@ -43,11 +43,10 @@ def create_tables(connection: SnowflakeConnection) -> None:
     """
     with as_warehouse_error("create the raw tables"), connection.cursor() as cursor:
         cursor.execute(statement("create_raw_schema"))
-        for table in TABLES.values():
-            cursor.execute(statement("create_raw_table", table=table))
-        cursor.execute(statement("create_kafka_offsets"))
         cursor.execute(statement("create_landing_stage"))
         for table, columns in COLUMNS.items():
+            definition = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            cursor.execute(statement("create_table", table=table, columns=definition))
             for column in columns.keys() - _describe_table(cursor, table).keys():
                 cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
 

@@ -14,7 +14,7 @@ from tests.paths import MEASURED
 
 # Not of the platform: who plays the vendor, and the sum of everything.
 BESIDE = {"simulator", "everything on the machine"}
-MINUTES_ONLY = {"timespans": 1, "overlap_minutes": 5}
+MINUTES_ONLY = {"timespans": 1}
 
 
 def test_a_task_per_symbol():
