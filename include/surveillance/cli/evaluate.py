@@ -57,5 +57,5 @@ def _table(result: pd.DataFrame) -> Table:
     return table
 
 
-def _text(value: float, form: str, unit: str = "") -> str:
-    return "" if isnan(value) else f"{value:{form}}{unit}"
+def _text(value: float, spec: str, unit: str = "") -> str:
+    return "" if isnan(value) else f"{value:{spec}}{unit}"

@@ -83,7 +83,9 @@ def replay_files(
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     events = 0
     if robust:
-        alerts = _published(engine, evaluation) + published
+        fired = evaluation.fresh_firings
+        raised = np.flatnonzero(fired.effect).tolist()
+        alerts = [*(alert_records.build_alert(engine, evaluation, fired, f) for f in raised), *published]
         market = market_events.find_market_events(
             alerts, len({symbol for symbol, _ in recording.bars.keys}),
             breadth=book.base.market_breadth, minimum=book.base.market_minimum,
@@ -135,12 +137,6 @@ def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
         "firings": firings.count,
         "session_phase": _named(PHASES, scan.positions.phase[firings.index]),
     }
-
-
-def _published(engine: Engine, evaluation: Evaluation) -> list[Alert]:
-    """Build the alerts of bars that would have been published live."""
-    fresh = evaluation.fresh_firings
-    return [alert_records.build_alert(engine, evaluation, fresh, f) for f in np.flatnonzero(fresh.effect).tolist()]
 
 
 def _match_news(

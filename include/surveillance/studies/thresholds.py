@@ -13,7 +13,7 @@ from include.surveillance.detection.profiles.schedule import Progress
 
 POINTS = 16
 """Thresholds on the way down, beside the greatest value and 0."""
-DEAR = 2
+EXCEEDED = 2
 """The way down ends after so many thresholds that raise too much: a curve shows what smaller ones would raise."""
 TRIES = POINTS + 16
 """The most trials of one rule and bucket: ten halvings are three digits within a decade."""
@@ -105,7 +105,7 @@ def calibrate(
             if settled or next_thresholds[cell] is not None:
                 searches[cell].add(threshold, counts[cell])
         if settled and all(search.chosen == given[cell] for cell, search in searches.items()):
-            return [search.choice(counts[cell]) for cell, search in searches.items()]
+            return [search.make_choice(counts[cell]) for cell, search in searches.items()]
 
 
 def list_thresholds(values: np.ndarray, affordable: float) -> tuple[float, ...]:
@@ -132,11 +132,11 @@ class _Search:
         self.left = list(subject.thresholds)
         self.tried: dict[float, int] = {}
         # The greatest threshold that raises too much, and how many thresholds did.
-        self.floor, self.dear = -inf, 0
+        self.floor, self.exceeded = -inf, 0
 
     def next(self) -> float | None:
         """Return the threshold to try, None when no further one can change the choice."""
-        if self.left and self.dear < DEAR:
+        if self.left and self.exceeded < EXCEEDED:
             return self.left.pop(0)
         above = self._above_floor()
         if self.floor == -inf or above is None or len(self.tried) >= TRIES:
@@ -148,14 +148,14 @@ class _Search:
         self.tried[threshold] = alerts
         if alerts > self.affordable:
             self.floor = max(self.floor, threshold)
-            self.dear += 1
+            self.exceeded += 1
 
     @property
     def chosen(self) -> float | None:
         above = self._above_floor()
         return None if above == 0 and self.subject.field != "buffer" else above
 
-    def choice(self, alerts: int) -> Choice:
+    def make_choice(self, alerts: int) -> Choice:
         chosen, days = self.chosen, self.subject.symbol_days
         curve = pd.DataFrame(sorted(self.tried.items()), columns=["threshold", "alerts"])
         curve["alerts"] /= days
