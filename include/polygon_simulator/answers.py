@@ -99,12 +99,19 @@ def listing(request: Request, items: list[dict[str, Any]], *, sort: str, order: 
     ascending = given.get("order", order).startswith("asc")
     kept = [item for item in items if _matches(item, given)]
     kept.sort(key=lambda item: (str(item.get(field, "")), str(item["ticker"])), reverse=not ascending)
+    return paged(request, kept, limit, given, count=count)
+
+
+def paged(
+    request: Request, items: list[dict[str, Any]], limit: int, given: Mapping[str, Any], *, count: bool = True
+) -> Response:
+    """Return the page of items at the given offset; the given parameters travel in the next page's address."""
     offset = int(given.get("offset", "0"))
-    page = kept[offset : offset + limit]
+    page = items[offset : offset + limit]
     body: dict[str, Any] = {"results": page, "status": "OK", "request_id": request_id()}
     if count:
         body["count"] = len(page)
-    if offset + limit < len(kept):
+    if offset + limit < len(items):
         state = {key: value for key, value in given.items() if key not in ("offset", "apiKey")}
         body["next_url"] = f"{address(request)}?cursor={cursor(**state, offset=offset + limit)}"
     return answer(body)

@@ -63,21 +63,25 @@ def dividends(market: Market) -> list[dict[str, Any]]:
     return sorted(items, key=lambda item: (item["ex_dividend_date"], item["ticker"]), reverse=True)
 
 
-def as_stocks_split(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a split in the vendor's newer shape."""
-    factor = item["split_from"] / item["split_to"]
-    kind = "forward_split" if factor < 1 else "reverse_split"
-    return item | {"adjustment_type": kind, "historical_adjustment_factor": factor}
+def stocks_splits(market: Market) -> list[dict[str, Any]]:
+    """Return the splits in the vendor's newer shape."""
+    items = splits(market)
+    for item in items:
+        factor = item["split_from"] / item["split_to"]
+        item["adjustment_type"] = "forward_split" if factor < 1 else "reverse_split"
+        item["historical_adjustment_factor"] = factor
+    return items
 
 
-def as_stocks_dividend(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a dividend in the vendor's newer shape."""
-    renamed = {key: value for key, value in item.items() if key != "dividend_type"}
-    return renamed | {
-        "distribution_type": "recurring",
-        "historical_adjustment_factor": 0.996,
-        "split_adjusted_cash_amount": item["cash_amount"],
-    }
+def stocks_dividends(market: Market) -> list[dict[str, Any]]:
+    """Return the dividends in the vendor's newer shape."""
+    items = dividends(market)
+    for item in items:
+        del item["dividend_type"]
+        item["distribution_type"] = "recurring"
+        item["historical_adjustment_factor"] = 0.996
+        item["split_adjusted_cash_amount"] = item["cash_amount"]
+    return items
 
 
 def _identity(kind: str, symbol: str, day: str) -> str:

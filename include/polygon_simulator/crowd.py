@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -24,19 +23,6 @@ BURST_MINUTES, BURST_TIMES = 3, 10  # of abnormal volume
 RISE_MINUTES, RISE_WIDTHS, FADE_WIDTHS, RISE_TIMES = 3, 3.0, 0.1, 1.8
 KEPT_MINUTES = 32  # of all symbols: what polls ask for again and again
 SHORTEST_CYCLE, LONGEST_CYCLE = 180, 1440  # minutes between two anomalies of a symbol
-
-
-class Columns(NamedTuple):
-    """Bars, named as on the wire, one array of symbols x minutes per field; those not ``traded`` do not exist."""
-
-    o: np.ndarray
-    h: np.ndarray
-    l: np.ndarray  # noqa: E741 - the vendor's name
-    c: np.ndarray
-    v: np.ndarray
-    vw: np.ndarray
-    n: np.ndarray
-    traded: np.ndarray
 
 
 class Crowd(Source):
@@ -72,11 +58,14 @@ class Crowd(Source):
         return Bars(numbers * MINUTE_MS, *values).at(traded > 0)
 
     def _minute(self, number: int) -> np.ndarray:
-        """Return one minute of all symbols: a row for each field of ``Columns``."""
+        """Return one minute of all symbols: a row for each array of ``columns``."""
         return np.array(self.columns(np.array([number])))[:, :, 0]
 
-    def columns(self, numbers: np.ndarray, symbols: slice = slice(None)) -> Columns:
-        """Return bars of the minutes with these numbers, counted from 1970, of a slice of the symbols or of all."""
+    def columns(self, numbers: np.ndarray, symbols: slice = slice(None)) -> tuple[np.ndarray, ...]:
+        """Return bars of the minutes with these numbers, counted from 1970, of a slice of the symbols or of all.
+
+        The arrays are o, h, l, c, v, vw, n, each of symbols x minutes, and where a bar was traded: others do not exist.
+        """
         chosen = np.arange(len(self.symbols))[symbols, None]
         width, turn = self._width[chosen], numbers + chosen + self._seed
         since, sort = turn % self._cycle, turn // self._cycle + chosen
@@ -99,7 +88,7 @@ class Crowd(Source):
         # Noise has bounds: without a burst no volume is three times the mean.
         v = np.ceil(self._activity[chosen] * times * np.exp(0.3 * (one + two + three - 1.5)))
         traded = (chance < self._trades[chosen]) | (since < BURST_MINUTES)
-        return Columns(o, h, low, c, v, np.round((o + h + low + c) / 4, 4), 1 + v // 100, traded)
+        return o, h, low, c, v, np.round((o + h + low + c) / 4, 4), 1 + v // 100, traded
 
     def labels(self, session: Session, start_ms: int, end_ms: int) -> Iterator[Label]:
         """Yield the labels of the session's anomalies that begin in [start_ms, end_ms]."""

@@ -15,7 +15,7 @@ from include.polygon_simulator.bars import Bars, Source
 from include.polygon_simulator.crowd import Crowd
 from include.polygon_simulator.recorded_bars import RecordedSource
 from include.polygon_simulator.synthetic_bars import SyntheticSource
-from include.polygon_simulator.universe import CANARIES, Instrument, generated, listed, recorded
+from include.polygon_simulator.universe import CANARIES, Instrument, generated, listed
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session, Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, now_ms
@@ -100,13 +100,10 @@ class Market:
         end_ms = min(end_ms, self.clock())
         if self.last_ms is not None:
             end_ms = min(end_ms, self.last_ms)
-        labels = [
-            anomaly.label(session)
-            for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1)
-            for anomaly in self.plan.session(session)
-        ]
-        if self.crowd:
-            for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1):
+        labels: list[Label] = []
+        for session in self.sessions_between(start_ms - DAY_MS, end_ms + 1):
+            labels += [anomaly.label(session) for anomaly in self.plan.session(session)]
+            if self.crowd:
                 labels += self.crowd.labels(session, start_ms - DAY_MS, end_ms)
         touching = [label for label in labels if label["start_ms"] <= end_ms and label["end_ms"] >= start_ms]
         return sorted(touching, key=lambda label: (label["start_ms"], label["symbol"]))
@@ -144,12 +141,12 @@ def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Marke
         raise ConfigurationError(f"{path} begins before the exchange calendar, in 2000; give a newer recording")
     plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), first_date=first.date)
     canaries = SyntheticSource(seed, CANARIES, sessions, plan, splits=False)
-    instruments = (*recorded(recording.symbols), *CANARIES)
+    recorded = [Instrument(symbol, f"{symbol} (recorded)", "recorded") for symbol in recording.symbols]
     return Market(
         mode="replay",
         seed=seed,
         sessions=sessions,
-        instruments={instrument.symbol: instrument for instrument in instruments},
+        instruments={instrument.symbol: instrument for instrument in (*recorded, *CANARIES)},
         sources=dict.fromkeys(recording.symbols, recording) | {canary.symbol: canaries for canary in CANARIES},
         plan=plan,
         first_ms=first.open_ms,
@@ -164,9 +161,7 @@ def crowded(market: Market, path: Path) -> Market:
     Raises:
         ConfigurationError: unreadable file, or one without a column ``symbol`` or ``ticker``.
     """
-    added = {
-        instrument.symbol: instrument for instrument in listed(path) if instrument.symbol not in market.instruments
-    }
+    added = {item.symbol: item for item in listed(path) if item.symbol not in market.instruments}
     if not added:
         return market
     crowd = Crowd(market.seed, tuple(added))

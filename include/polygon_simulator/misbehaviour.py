@@ -15,37 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.polygon_simulator.answers import RefusedError
 from include.polygon_simulator.delivery import dated, deliver, gone
-from include.polygon_simulator.spoiled_answers import spoil
+from include.polygon_simulator.spoiled_answers import CHANGES, CUT_SHORT, spoil
 
-Kind = Literal[
-    "429",
-    "5xx",
-    "timeout",
-    "slow",
-    "drip",
-    "endless",
-    "cut",
-    "html200",
-    "error200",
-    "no_results",
-    "lost_results",
-    "delayed",
-    "truncated",
-    "lost_next_url",
-    "repeated_next_url",
-    "not_authorized",
-    "future",
-    "duplicates",
-    "out_of_order",
-    "other_year",
-    "late",
-    "provisional",
-    "decimal_volumes",
-    "scientific_volumes",
-    "text_volumes",
-    "unknown_fields",
-    "clock",
-]
 TOO_MANY = (
     "You've exceeded the maximum requests per minute, please wait or upgrade your subscription to continue. "
     "https://polygon.io/pricing"
@@ -63,7 +34,7 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     how far clock puts the vendor's clock ahead.
     """
 
-    kind: Kind
+    kind: str
     skip: int = 0
     count: int = 1
     symbol: str | None = None
@@ -71,6 +42,10 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: float | None = None
     status: int = 503
     key: Literal["error", "message"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of misbehaviour")
 
 
 @dataclass
@@ -152,3 +127,4 @@ REFUSALS: dict[str, Callable[[Order], Response]] = {
     "not_authorized": lambda order: RefusedError(403, "NOT_AUTHORIZED", NOT_ENTITLED, key=order.key).response,
     "future": lambda order: RefusedError(403, "NOT_AUTHORIZED", NOT_YET, key=order.key).response,
 }
+KINDS = (*REFUSALS, *WAITS, "drip", "endless", *CUT_SHORT, *CHANGES, "clock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from functools import lru_cache
 from typing import Any
@@ -11,11 +12,10 @@ from fastapi import APIRouter, Request, Response
 from include.polygon_simulator import corporate_actions
 from include.polygon_simulator.answers import (
     RefusedError,
-    address,
     answer,
-    cursor,
     epoch_ms,
     listing,
+    paged,
     parameters,
     request_id,
     whole_number,
@@ -27,7 +27,6 @@ from include.polygon_simulator.universe import Instrument
 from include.surveillance.timespans import DAY_MS
 
 NEWS_HISTORY_MS = 30 * DAY_MS
-TICKERS, DETAILS = "/v3/reference/tickers", "/v3/reference/tickers/{ticker}"
 
 
 def reference_router(market: Market) -> APIRouter:
@@ -39,33 +38,25 @@ def reference_router(market: Market) -> APIRouter:
         updated = {"last_updated_utc": f"{today}T00:00:00Z"}
         return [_listed(instrument) | updated for instrument in market.instruments.values()]
 
-    @router.get(TICKERS)
+    @router.get("/v3/reference/tickers")
     async def tickers(request: Request) -> Response:
         return listing(request, all_listed(market.today()), sort="ticker", order="asc")
 
-    @router.get(DETAILS)
+    @router.get("/v3/reference/tickers/{ticker}")
     async def details(ticker: str) -> Response:
         if ticker not in market.instruments:
             raise RefusedError(404, "NOT_FOUND", "Ticker not found.")
         return answer({"results": _detailed(market.instruments[ticker]), "status": "OK", "request_id": request_id()})
 
-    @router.get("/v3/reference/splits")
-    async def splits(request: Request) -> Response:
-        return listing(request, corporate_actions.splits(market), sort="execution_date", order="desc", count=False)
+    def add_actions(path: str, actions: Callable[[Market], list[dict[str, Any]]], sort: str) -> None:
+        @router.get(path)
+        async def route(request: Request) -> Response:
+            return listing(request, actions(market), sort=sort, order="desc", count=False)
 
-    @router.get("/v3/reference/dividends")
-    async def dividends(request: Request) -> Response:
-        return listing(request, corporate_actions.dividends(market), sort="ex_dividend_date", order="desc", count=False)
-
-    @router.get("/stocks/v1/splits")
-    async def stocks_splits(request: Request) -> Response:
-        items = [corporate_actions.as_stocks_split(item) for item in corporate_actions.splits(market)]
-        return listing(request, items, sort="execution_date", order="desc", count=False)
-
-    @router.get("/stocks/v1/dividends")
-    async def stocks_dividends(request: Request) -> Response:
-        items = [corporate_actions.as_stocks_dividend(item) for item in corporate_actions.dividends(market)]
-        return listing(request, items, sort="ex_dividend_date", order="desc", count=False)
+    add_actions("/v3/reference/splits", corporate_actions.splits, "execution_date")
+    add_actions("/v3/reference/dividends", corporate_actions.dividends, "ex_dividend_date")
+    add_actions("/stocks/v1/splits", corporate_actions.stocks_splits, "execution_date")
+    add_actions("/stocks/v1/dividends", corporate_actions.stocks_dividends, "ex_dividend_date")
 
     @router.get("/v2/reference/news")
     async def news(request: Request) -> Response:
@@ -126,15 +117,10 @@ def _news(request: Request, market: Market, newsroom: Newsroom) -> Response:
         articles = [article for article in articles if ticker in article["tickers"]]
     if not given.get("order", "desc").startswith("asc"):
         articles.reverse()
-    offset = int(given.get("offset", "0"))
-    page = articles[offset : offset + limit]
-    body = {"results": page, "status": "OK", "request_id": request_id(), "count": len(page)}
-    if offset + limit < len(articles):
-        # Both ends are pinned, so that an article that appears between two pages moves none of the others.
-        kept = {key: value for key, value in given.items() if key in ("ticker", "order", "sort")}
-        pinned = {"published_utc.gte": start, "published_utc.lte": end}
-        body["next_url"] = f"{address(request)}?cursor={cursor(**kept, **pinned, limit=limit, offset=offset + limit)}"
-    return answer(body)
+    # Both ends are pinned, so that an article that appears between two pages moves none of the others.
+    kept = {key: value for key, value in given.items() if key in ("ticker", "order", "sort", "offset")}
+    pinned = {"published_utc.gte": start, "published_utc.lte": end, "limit": limit}
+    return paged(request, articles, limit, kept | pinned)
 
 
 def _published(given: dict[str, str], market: Market) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -11,7 +11,7 @@ from include.polygon_simulator.answers import RefusedError, answer, bad_request
 from include.polygon_simulator.bar_routes import bars_router
 from include.polygon_simulator.gate import Gate
 from include.polygon_simulator.market import Market
-from include.polygon_simulator.misbehaviour import Kind, Misbehaviour, Order
+from include.polygon_simulator.misbehaviour import KINDS, Misbehaviour, Order
 from include.polygon_simulator.reference_routes import reference_router
 
 LABEL_SESSIONS = 3
@@ -75,7 +75,7 @@ def create_app(
         try:
             order = msgspec.json.decode(await request.body(), type=Order)
         except msgspec.DecodeError as error:
-            raise bad_request(f"{error}; kinds are {', '.join(get_args(Kind))}") from error
+            raise bad_request(f"{error}; kinds are {', '.join(KINDS)}") from error
         orders.append(order)
         return answer({"pending": orders})
 

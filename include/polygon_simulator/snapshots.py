@@ -69,10 +69,8 @@ class Snapshots:
 
 def _estimate(crowd: Crowd, first: int, end: int) -> np.ndarray:
     """Estimate the bar of the minutes with the numbers first..end: rows o, h, l, c, v, vw."""
-    it = crowd.columns(np.arange(first, end, SAMPLE_MINUTES))
-    return np.array(
-        (it.o[:, 0], it.h.max(1), it.l.min(1), it.c[:, -1], it.v.sum(1) * SAMPLE_MINUTES, np.round(it.vw.mean(1), 4))
-    )
+    o, h, low, c, v, vw, *_ = crowd.columns(np.arange(first, end, SAMPLE_MINUTES))
+    return np.array((o[:, 0], h.max(1), low.min(1), c[:, -1], v.sum(1) * SAMPLE_MINUTES, np.round(vw.mean(1), 4)))
 
 
 def _named(values: list[float]) -> dict[str, float]:

@@ -12,11 +12,12 @@ from starlette.types import Scope
 from include.surveillance.timespans import DAY_MS
 
 YEAR_MS = 364 * DAY_MS
+CUT_SHORT = ("cut", "truncated")
 
 
 def spoil(kind: str, body: bytes, scope: Scope) -> bytes:
     """Return the body as an answer of this kind has it; the same for a kind that spoils no content."""
-    if kind in ("cut", "truncated"):
+    if kind in CUT_SHORT:
         return body[: len(body) // 2]
     content = msgspec.json.decode(body) if kind in CHANGES else None
     if not isinstance(content, dict):
@@ -29,20 +30,6 @@ def _no_results(content: dict[str, Any], scope: Scope) -> None:
     content.pop("results", None)
     content.pop("next_url", None)
     content |= {"queryCount": 0, "resultsCount": 0}
-
-
-def _lost_results(content: dict[str, Any], scope: Scope) -> None:
-    """Keep the counts of the results that are not there."""
-    content.pop("results", None)
-
-
-def _delayed(content: dict[str, Any], scope: Scope) -> None:
-    content["status"] = "DELAYED"
-
-
-def _lost_next_url(content: dict[str, Any], scope: Scope) -> None:
-    """End the chain of pages early."""
-    content.pop("next_url", None)
 
 
 def _repeated_next_url(content: dict[str, Any], scope: Scope) -> None:
@@ -97,11 +84,11 @@ def _unknown_fields(content: dict[str, Any], scope: Scope) -> None:
     content |= added
 
 
-CHANGES: dict[str, Callable[[dict[str, Any], Scope], None]] = {
+CHANGES: dict[str, Callable[[dict[str, Any], Scope], object]] = {
     "no_results": _no_results,
-    "lost_results": _lost_results,
-    "delayed": _delayed,
-    "lost_next_url": _lost_next_url,
+    "lost_results": lambda content, _: content.pop("results", None),  # the counts stay
+    "delayed": lambda content, _: content.update(status="DELAYED"),
+    "lost_next_url": lambda content, _: content.pop("next_url", None),  # the chain of pages ends early
     "repeated_next_url": _repeated_next_url,
     "duplicates": _duplicates,
     "out_of_order": _out_of_order,

@@ -86,10 +86,6 @@ def generated(count: int) -> tuple[Instrument, ...]:
     return GENERATED[:count]
 
 
-def recorded(symbols: list[str]) -> tuple[Instrument, ...]:
-    return tuple(Instrument(symbol, f"{symbol} (recorded)", "recorded") for symbol in symbols)
-
-
 def listed(path: Path) -> Iterator[Instrument]:
     """Yield the instruments of a CSV with a column ``symbol`` or ``ticker``, and perhaps ``name``.
 

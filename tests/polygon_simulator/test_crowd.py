@@ -38,17 +38,17 @@ def test_however_it_is_asked_for_a_minute_is_the_same():
 def test_the_literal_rules_fire_at_the_labels_and_nowhere_else():
     crowd, minutes, before = Crowd(5, CROWD), 300, 20
     first = NOON // MINUTE - minutes
-    bars = crowd.columns(np.arange(first, first + minutes))
-    assert (bars.l <= np.minimum(bars.o, bars.c)).all()
-    assert (bars.h >= np.maximum(bars.o, bars.c)).all()
+    opened, high, low, closed, traded, *_ = crowd.columns(np.arange(first, first + minutes))
+    assert (low <= np.minimum(opened, closed)).all()
+    assert (high >= np.maximum(opened, closed)).all()
 
     def window(column):
         return sliding_window_view(column, before, axis=1)[:, :-1]
 
-    close, volume = bars.c[:, before:], bars.v[:, before:]
+    close, volume = closed[:, before:], traded[:, before:]
     fired = {
-        "abnormal_volume": volume > 3 * window(bars.v).mean(-1),
-        "price_breakout": (close > window(bars.h).max(-1)) | (close < window(bars.l).min(-1)),
+        "abnormal_volume": volume > 3 * window(traded).mean(-1),
+        "price_breakout": (close > window(high).max(-1)) | (close < window(low).min(-1)),
     }
     labels = list(crowd.labels(SESSION, (first + before) * MINUTE, NOON - 15 * MINUTE))
     assert {label["kind"] for label in labels} == set(fired)

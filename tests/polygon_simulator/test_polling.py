@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
-from include.polygon_simulator.misbehaviour import Kind
+from include.polygon_simulator.misbehaviour import KINDS
 from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorError, VendorUnavailableError
 from include.surveillance.polygon.client import Polygon
@@ -246,4 +245,4 @@ def test_clocks_that_agree_are_not_spoken_of(polygon, clean, caplog):
 
 def test_every_misbehaviour_is_polled_through():
     tried = {*MENDED, *EXTRA, *ENDLESS, "delayed", "late", "provisional", "no_results", "lost_next_url", "clock"}
-    assert {name.split(" ")[0] for name in tried} == set(get_args(Kind))
+    assert {name.split(" ")[0] for name in tried} == set(KINDS)
