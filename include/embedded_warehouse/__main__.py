@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
-import sys
 import warnings
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from include.embedded_warehouse.certificates import ensure_certificates
 from include.embedded_warehouse.versions import check_versions
 from include.surveillance.errors import ConfigurationError
 
-IDLE_SESSION = 4 * 3600.0
-IDLE_TRANSACTION = 20.0  # nobody thinks that long between two statements, and its locks hold up every other writer
+
+def run(
+    db_path: Annotated[Path, typer.Option(help="Folder of the database files.")],
+    database: Annotated[str, typer.Option(help="Created when missing.")] = "MARKET",
+    host: Annotated[str, typer.Option(help="Address to bind; loopback unless --allow-remote.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port.")] = 18821,
+    tls: Annotated[Path | None, typer.Option(help="Folder of the certificates; plain HTTP without.")] = None,
+    tls_name: Annotated[list[str] | None, typer.Option(help="Host name beside localhost, repeatable.")] = None,
+    allow_remote: Annotated[bool, typer.Option(help="Bind beyond loopback, which needs a password.")] = False,
+    idle_session: Annotated[float, typer.Option(help="Seconds until it is closed.")] = 4 * 3600.0,
+    # Nobody thinks that long between two statements, and its locks hold up every other writer.
+    idle_transaction: Annotated[float, typer.Option(help="Seconds until it is rolled back.")] = 20.0,
+    password: Annotated[
+        str, typer.Option(envvar="WAREHOUSE_PASSWORD", show_default=False, help="The one that logs in; without, any.")
+    ] = "",
+) -> None:
+    """Serve Snowflake's dialect and protocol emulated on DuckDB. It is not Snowflake."""
+    _quiet_libraries()
+    try:
+        check_versions()
+        from include.embedded_warehouse import launcher  # only once the versions are known to fit
+
+        listener = launcher.listen(host, port, allow_remote and bool(password))
+        files = ensure_certificates(tls, ("localhost", *(tls_name or ()))) if tls else None
+        launcher.serve(listener, db_path, database, files, password, (idle_session, idle_transaction))
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.embedded_warehouse",
-        description="Embedded warehouse: Snowflake's dialect and protocol emulated on DuckDB. Not Snowflake.",
-    )
-    parser.add_argument("--db-path", type=Path, required=True, dest="folder", help="folder of the database files")
-    parser.add_argument("--database", default="MARKET", help="created when missing (default MARKET)")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=18821)
-    parser.add_argument("--tls", type=Path, help="folder of the certificates, made when missing; plain HTTP without")
-    parser.add_argument(
-        "--tls-name",
-        action="append",
-        default=["localhost"],
-        dest="tls_names",
-        help="host name beside localhost, repeatable",
-    )
-    parser.add_argument("--allow-remote", action="store_true", help="listen on an address that is not loopback")
-    parser.add_argument("--idle-session", type=float, default=IDLE_SESSION, help="seconds until it is closed")
-    parser.add_argument("--idle-transaction", type=float, default=IDLE_TRANSACTION, help="seconds until rolled back")
-    parser.add_argument(
-        "--password",
-        default=os.environ.get("WAREHOUSE_PASSWORD"),
-        help="the one password that logs in (better by env WAREHOUSE_PASSWORD); without, any does",
-    )
-    return parser.parse_args()
-
-
-def quiet_libraries() -> None:
+def _quiet_libraries() -> None:
     """Keep the log for what an operator can act on."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("sqlglot", "snowflake"):
@@ -53,23 +52,5 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
 
 
-def main() -> int:
-    args = arguments()
-    quiet_libraries()
-    try:
-        check_versions()
-        serve(args)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
-
-
-def serve(args: argparse.Namespace) -> None:
-    from include.embedded_warehouse import launcher  # only once the versions are known to fit
-
-    launcher.serve(launcher.Options(**vars(args)))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(run)

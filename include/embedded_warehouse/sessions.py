@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import fakesnow.server as server
@@ -35,18 +35,15 @@ def failure(code: str, message: str, sqlstate: str = "XX000") -> JSONResponse:
     return JSONResponse({"data": data, "code": code, "message": message, "success": False})
 
 
-class Logins:
-    """The login route; it refuses a wrong password when ``password`` is set, else it accepts any."""
+def login(password: str) -> Callable[[Request], Awaitable[JSONResponse]]:
+    """Return the login route; it refuses all but ``password``, and nothing when that is empty."""
 
-    def __init__(self, password: str | None):
-        self.password = password
-
-    async def __call__(self, request: Request) -> JSONResponse:
+    async def route(request: Request) -> JSONResponse:
         body = await request.body()
         if request.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         given = json.loads(body)["data"].get("PASSWORD") or ""
-        if self.password and not hmac.compare_digest(given.encode(), self.password.encode()):
+        if password and not hmac.compare_digest(given.encode(), password.encode()):
             return failure(WRONG_PASSWORD, "Incorrect username or password was specified.", "08001")
         try:
             answer = json.loads(bytes((await server.login_request(request)).body))
@@ -56,6 +53,8 @@ class Logins:
         # without a master token the connector's close() never tells the server that the session ends
         answer["data"]["masterToken"] = answer["data"]["token"]
         return JSONResponse(answer)
+
+    return route
 
 
 async def query(request: Request) -> JSONResponse:

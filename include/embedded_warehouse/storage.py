@@ -56,10 +56,6 @@ class DiskWarehouse(FakeSnow):
         self.duck_conn.execute(f"SET GLOBAL checkpoint_threshold = '{LOG_LIMIT}'")
         stage.LOCAL_BUCKET_PATH = str(folder / "stages")
 
-    def close(self) -> None:
-        """Write everything to the files and close them."""
-        self.duck_conn.close()
-
 
 def open_warehouse(folder: Path, database: str) -> DiskWarehouse:
     """Open the warehouse in ``folder`` with every database attached; create ``database`` when it is missing.

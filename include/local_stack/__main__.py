@@ -40,7 +40,7 @@ Duration = Annotated[float | None, typer.Option(help="Seconds of live minutes be
 def up(replay: Replay = None) -> None:
     """Start everything and keep it running until Ctrl-C or `stop`."""
     with _stack(replay) as stack, suppress(KeyboardInterrupt):
-        _show(stack)
+        stack.show_addresses()
         _watch(stack)
 
 
@@ -131,14 +131,9 @@ def _stack(replay: Path | None) -> Stack:
     stack = Stack(replay, console)
     if stack.supervisor.is_running():
         console.print("already running; `make stop` stops it:")
-        _show(stack)
+        stack.show_addresses()
         raise typer.Exit(1)
     return stack
-
-
-def _show(stack: Stack) -> None:
-    for name, address in stack.addresses().items():
-        console.print(f"  [bold]{name:<14}[/] {address}")
 
 
 def _watch(stack: Stack) -> None:

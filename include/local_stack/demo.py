@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -42,16 +43,17 @@ def run(stack: Stack, duration: float | None) -> int:
     """
     demo = Demo(stack)
     demo.prepare()
-    demo.show_addresses()
+    stack.show_addresses()
     demo.watch(duration)
     if duration is None:
         return 0
     summary = demo.finish()
+    failures = summary.failures()
     console.print(summary.table(), crop=False)
-    (stack.state / "summary.json").write_text(json.dumps(summary.as_dict(), indent=2))
-    for failure in summary.failures():
+    (stack.state / "summary.json").write_text(json.dumps({**asdict(summary), "failures": failures}, indent=2))
+    for failure in failures:
         console.print(f"[bold red]failed:[/] {failure}")
-    return 1 if summary.failures() else 0
+    return 1 if failures else 0
 
 
 class Demo(Clients):
@@ -114,10 +116,6 @@ class Demo(Clients):
                     )
                 time.sleep(0.5)
         _step(done, time.monotonic() - started)
-
-    def show_addresses(self) -> None:
-        for name, address in self.stack.addresses().items():
-            console.print(f"  [bold]{name:<14}[/] {address}")
 
     def watch(self, duration: float | None) -> None:
         """Print each live alert as one line, until ``duration`` seconds have passed or a signal comes."""

@@ -15,8 +15,9 @@ from include.local_stack.ports import HOST, Ports
 
 def http(url: str, bundle: Path | None = None) -> bool:
     """Whether an address answers below 400; ``bundle`` holds the CA of an https server."""
+    trust = ssl.create_default_context(cafile=bundle) if bundle else True
     try:
-        return httpx.get(url, timeout=5, verify=_trust(bundle)).status_code < 400
+        return httpx.get(url, timeout=5, verify=trust).status_code < 400
     except httpx.TransportError:
         return False
 
@@ -52,7 +53,3 @@ def worker_answers(ports: Ports, name: str) -> bool:
         return False
     finally:
         app.close()
-
-
-def _trust(bundle: Path | None) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=str(bundle)) if bundle else True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from include.local_stack.environment import ROOT
-from include.local_stack.errors import StackError
+from include.local_stack.errors import StackError, log_end
 
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
@@ -32,14 +32,11 @@ def initialise(environment: Mapping[str, str], logs: Path) -> None:
 
 def manifest_is_old() -> bool:
     """Whether a file of the dbt project is newer than the manifest that the DAGs are rendered from."""
-    newest = max((path.stat().st_mtime for path in _project_files()), default=0)
-    return newest > (MANIFEST.stat().st_mtime if MANIFEST.exists() else 0)
-
-
-def _project_files() -> Iterator[Path]:
-    for path in DBT_PROJECT.rglob("*"):
-        if path.is_file() and path.relative_to(DBT_PROJECT).parts[0] not in GENERATED:
-            yield path
+    written = MANIFEST.stat().st_mtime if MANIFEST.exists() else 0
+    return any(
+        path.is_file() and path.relative_to(DBT_PROJECT).parts[0] not in GENERATED and path.stat().st_mtime > written
+        for path in DBT_PROJECT.rglob("*")
+    )
 
 
 def _airflow(environment: Mapping[str, str], log: Path) -> None:
@@ -61,5 +58,4 @@ def _run(command: list[str], environment: Mapping[str, str], log: Path) -> None:
     with log.open("a") as output:
         run = subprocess.run(command, env=dict(environment), stdout=output, stderr=subprocess.STDOUT, cwd=ROOT)
     if run.returncode:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise StackError(f"`{' '.join(command[1:])}` ended with {run.returncode}; the end of {log}:\n{tail}")
+        raise StackError(f"`{' '.join(command[1:])}` ended with {run.returncode}; {log_end(log)}")

@@ -47,15 +47,6 @@ def ensure_prerequisites(say: Callable[[str], None]) -> None:
         )
 
 
-def java_version() -> int | None:
-    """Return the major version of the Java on the PATH; None when there is no Java."""
-    if not shutil.which("java"):
-        return None
-    output = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
-    match = re.search(r'version "(?:1\.)?(\d+)', output)
-    return int(match[1]) if match else None
-
-
 def postgres_programs() -> Path:
     """Return the folder of PostgreSQL's server programs; Debian keeps them off the PATH.
 
@@ -68,8 +59,11 @@ def postgres_programs() -> Path:
 
 
 def _java() -> str | None:
-    version = java_version()
-    return shutil.which("java") if version and version >= JAVA_MINIMUM else None
+    if java := shutil.which("java"):
+        output = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+        version = re.search(r'version "(?:1\.)?(\d+)', output)
+        return java if version and int(version[1]) >= JAVA_MINIMUM else None
+    return None
 
 
 def _postgres() -> str | None:

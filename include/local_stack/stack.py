@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from rich.console import Console
 
@@ -15,7 +14,7 @@ from include.local_stack import components, postgres
 from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
-from include.local_stack.errors import StackError
+from include.local_stack.errors import StackError, log_end
 from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
@@ -66,11 +65,11 @@ class Stack:
         if self.market.mode == "vendor":
             Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
         services, airflow = self._services(), self._airflow()
-        self._check_ports()
-        if postgres.data_folder(self.state) != self.state / "postgres":
-            self.console.print(
-                f"PostgreSQL's user cannot enter {self.state}; its data is in {postgres.data_folder(self.state)}"
-            )
+        unused = {"simulator"} if self.market.mode == "vendor" else set()
+        self.ports.check_free([name for name in vars(self.ports) if name not in unused])
+        data = postgres.data_folder(self.state)
+        if data != self.state / "postgres":
+            self.console.print(f"PostgreSQL's user cannot enter {self.state}; its data is in {data}")
         self.supervisor.start([*services, *airflow], self.environment)
         try:
             self._bring_up(services)
@@ -92,6 +91,10 @@ class Stack:
         """Return every component, in the order in which they start."""
         return [*self._services(), *self._airflow()]
 
+    def show_addresses(self) -> None:
+        for name, address in self.addresses().items():
+            self.console.print(f"  [bold]{name:<14}[/] {address}")
+
     def addresses(self) -> dict[str, str]:
         """Return the addresses that a person opens or connects to, by name."""
         known = {component.name: component.address for component in self.components() if component.address}
@@ -103,7 +106,7 @@ class Stack:
         self.start()
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _services(self) -> list[Component]:
@@ -111,10 +114,6 @@ class Stack:
 
     def _airflow(self) -> list[Component]:
         return components.airflow(self.state, self.ports, self.environment)
-
-    def _check_ports(self) -> None:
-        unused = {"simulator"} if self.market.mode == "vendor" else set()
-        self.ports.check_free([name for name in vars(self.ports) if name not in unused])
 
     def _bring_up(self, group: list[Component]) -> None:
         """Launch a group's components at once, then wait for each in order."""
@@ -141,8 +140,7 @@ class Stack:
             time.sleep(POLL_SECONDS)
 
     def _failure(self, component: Component, what: str) -> StackError:
-        log = self.supervisor.logs / f"{component.name}.log"
-        return StackError(f"{component.name} {what}; the end of {log}:\n{self.supervisor.tail(component.name)}")
+        return StackError(f"{component.name} {what}; {log_end(self.supervisor.logs / f'{component.name}.log')}")
 
     @contextmanager
     def _step(self, name: str, address: str = "", begun: float | None = None) -> Iterator[None]:

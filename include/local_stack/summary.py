@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import httpx
 from rich.table import Table
@@ -97,9 +96,6 @@ class Summary:
             for kind, missed in self.labels_missed.items()
         }
         return [text for text, holds in checks.items() if not holds]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "failures": self.failures()}
 
     def table(self) -> Table:
         table = Table(title="Demo summary", title_justify="left", show_header=False, width=TABLE_WIDTH)

@@ -115,11 +115,6 @@ class Supervisor:
             ) from error
         self._socket.unlink(missing_ok=True)
 
-    def tail(self, name: str, lines: int = 15) -> str:
-        """Return the end of a component's log."""
-        log = self.logs / f"{name}.log"
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
-
     def _config(self, components: list[Component]) -> str:
         general = f"""[unix_http_server]
 file={self._socket}
@@ -129,7 +124,8 @@ chmod=0700
 logfile={self.logs}/supervisord.log
 pidfile={self._state}/supervisord.pid
 childlogdir={self.logs}
-{_as_root()}
+{"user=root" if os.geteuid() == 0 else ""}
+
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
@@ -154,10 +150,6 @@ stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=1
 {f"user={component.user}" if component.user else ""}
 """
-
-
-def _as_root() -> str:
-    return "user=root\n" if os.geteuid() == 0 else ""
 
 
 def _socket(state: Path) -> Path:
