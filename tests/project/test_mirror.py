@@ -7,7 +7,6 @@ from tests.paths import ROOT
 LONGEST_WITHOUT = 60
 # Longer modules without a test file of their own path, and the file that tests each.
 TESTED_BY: dict[str, str] = {
-    "include/embedded_warehouse/__main__.py": "tests/embedded_warehouse/test_launcher.py",
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/demo.py": "tests/e2e/test_demo.py",
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
