@@ -101,9 +101,9 @@ def _connections(
             "schema": "RAW",
             "extra": {**WAREHOUSE, "host": HOST, "port": ports.warehouse},
         },
+        # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
+        "RATE_LIMIT": {"conn_type": "redis", "host": HOST, "port": ports.redis, "schema": "2"},
     }
-    # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
-    connections["RATE_LIMIT"] = {"conn_type": "redis", "host": HOST, "port": ports.redis, "schema": "2"}
     named = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
     watchlist = market.watchlist(base)
     return {
