@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +64,7 @@ class TradingCalendar:
     Attributes:
         by_clock: New York's clock counts, not the sessions alone.
         session_minutes: length of a full session; half-days are shorter.
+        locate: (start in UTC epoch ms, timespan) of one bar -> its position; a moment is a minute.
     """
 
     def __init__(self, sessions: Sessions):
@@ -73,6 +74,8 @@ class TradingCalendar:
         self._days = _Days(opens, closes, ordinals, _midnights() + sessions.shift_ms)
         lengths, counts = np.unique(closes - opens, return_counts=True)
         self.session_minutes = int(lengths[np.argmax(counts)]) // MINUTE_MS
+        # The watermarks of one poll share a moment.
+        self.locate = lru_cache(maxsize=1024)(self._locate)
 
     def locate_bars(self, ts: np.ndarray, start: np.ndarray, end: np.ndarray, timespans: list[str]) -> Positions:
         """Locate the bars that start at ``ts`` (UTC epoch ms, int64).
@@ -88,8 +91,7 @@ class TradingCalendar:
         _locate(ts, start, end, span, self._days, self.sessions.extended, self.by_clock, full_ms, positions)
         return positions
 
-    def locate(self, ts_ms: int, timespan: str = "minute") -> Position:
-        """Locate one bar, or a moment."""
+    def _locate(self, ts_ms: int, timespan: str = "minute") -> Position:
         one = self.locate_bars(np.array([ts_ms]), np.array([0]), np.array([1]), [timespan])
         return Position(int(one.session[0]), int(one.phase[0]), int(one.date[0]))
 
