@@ -135,8 +135,8 @@ check: lint types contracts ## lint, types and import contracts; a minute, and m
 lint: setup # style of Python and SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar --templater placeholder include
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	$(BIN)/sqlfluff lint --disable-progress-bar --templater placeholder include
 
 types: setup
 	$(BIN)/mypy --config-file .mypy.ini
