@@ -156,13 +156,6 @@ def build_record_alert(
     )
 
 
-def _window_start(scan: Scan, form: str, rule: str, index: int, first: int) -> int:
-    """Start of the earliest bar that a firing rests on: of a gap, the bar of the previous close."""
-    if rule == "price_gap":
-        return int(scan.measures["previous_ts" if form == "literal" else "session_ts"][index])
-    return int(scan.bars.ts[first])
-
-
 def _judgement(firings: Firings, f: int) -> tuple[int, float, float]:
     """What a revision can change about a firing: its direction, value and threshold."""
     return int(firings.kind[f]), float(firings.value[f]), float(firings.threshold[f])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -22,13 +21,6 @@ class Arrival(IntEnum):
     WAITING = 5  # behind a late or corrected one of its series, whose turn that ends
 
 
-class _Bars(NamedTuple):
-    """Start and revision, one element per bar or [row, bar]."""
-
-    ts: np.ndarray
-    revision: np.ndarray
-
-
 def classify(state: State, row: np.ndarray, ts: np.ndarray, revision: np.ndarray) -> np.ndarray:
     """Classify bars against what the state holds and against each other.
 
@@ -41,21 +33,21 @@ def classify(state: State, row: np.ndarray, ts: np.ndarray, revision: np.ndarray
     """
     first = np.flatnonzero(np.diff(row, prepend=-1))
     arrivals = np.empty(len(row), np.int8)
-    held = _Bars(state.bars["ts"], state.bars["revision"])
-    _classify(row, first, _Bars(ts, revision), held, state.bar_count, state.settled_count, arrivals)
+    held_ts, held_revision = state.bars["ts"], state.bars["revision"]
+    _classify(row, first, ts, revision, held_ts, held_revision, state.bar_count, state.settled_count, arrivals)
     return arrivals
 
 
 @njit(cache=True)
-def _classify(row, first, bars, held, bar_count, settled_count, arrivals):
+def _classify(row, first, ts, revision, held_ts, held_revision, bar_count, settled_count, arrivals):
     for s in range(len(first)):
         r = row[first[s]]
         end = first[s + 1] if s + 1 < len(first) else len(row)
         new = np.empty(end - first[s], np.int64)
         n, count = bar_count[r], 0
         for p in range(first[s], end):
-            start = bars.ts[p]
-            newest = bars.ts[new[count - 1]] if count else (held.ts[r, n - 1] if n else np.int64(-1) << 62)
+            start = ts[p]
+            newest = ts[new[count - 1]] if count else (held_ts[r, n - 1] if n else np.int64(-1) << 62)
             if start > newest:
                 new[count] = p
                 count += 1
@@ -63,24 +55,24 @@ def _classify(row, first, bars, held, bar_count, settled_count, arrivals):
                 continue
             oldest = max(settled_count[r], n + count - REVISABLE)
             if oldest > 0:
-                settled = held.ts[r, oldest - 1] if oldest <= n else bars.ts[new[oldest - 1 - n]]
+                settled = held_ts[r, oldest - 1] if oldest <= n else ts[new[oldest - 1 - n]]
                 if start <= settled:
                     arrivals[p] = Arrival.STALE
                     continue
-            arrivals[p] = _classify_revisable(p, new, count, oldest, bars, held, r, n)
+            arrivals[p] = _classify_revisable(p, new, count, oldest, ts, revision, held_ts, held_revision, r, n)
             if arrivals[p] != Arrival.DUPLICATE:
                 arrivals[p + 1 : end] = Arrival.WAITING
                 break
 
 
 @njit(cache=True)
-def _classify_revisable(p, new, count, oldest, bars, held, r, n):
+def _classify_revisable(p, new, count, oldest, ts, revision, held_ts, held_revision, r, n):
     """Look for bar ``p`` among the ``n`` held bars of row ``r`` and the ``count`` new ones behind them."""
     for at in range(n + count - 1, oldest - 1, -1):
-        ts = held.ts[r, at] if at < n else bars.ts[new[at - n]]
-        if ts < bars.ts[p]:
+        start = held_ts[r, at] if at < n else ts[new[at - n]]
+        if start < ts[p]:
             break
-        if ts == bars.ts[p]:
-            revision = held.revision[r, at] if at < n else bars.revision[new[at - n]]
-            return Arrival.DUPLICATE if revision == bars.revision[p] else Arrival.CORRECTED
+        if start == ts[p]:
+            known = held_revision[r, at] if at < n else revision[new[at - n]]
+            return Arrival.DUPLICATE if known == revision[p] else Arrival.CORRECTED
     return Arrival.LATE

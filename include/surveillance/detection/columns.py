@@ -54,8 +54,7 @@ class BarColumns:
 
     def event_id(self, index: int) -> str:
         """As ``Bar.event_id``."""
-        symbol, timespan = self.keys[self.code[index]]
-        return f"{symbol}|{timespan}|{self.ts[index]}|{self.revision[index]:08x}"
+        return self.event_ids(slice(index, index + 1))[0]
 
     def event_ids(self, index: np.ndarray | slice) -> list[str]:
         """``event_id`` of the bars at ``index``, in its order."""
@@ -85,10 +84,7 @@ class BarColumns:
             keys=list(codes),
             code=np.array(code, dtype=np.int32),
             ts=np.array([bar.ts_ms for bar in bars], dtype=np.int64),
-            open=prices[:, 0].copy(),
-            high=prices[:, 1].copy(),
-            low=prices[:, 2].copy(),
-            close=prices[:, 3].copy(),
+            **{name: prices[:, at].copy() for at, name in enumerate(("open", "high", "low", "close"))},
             volume=np.array([float(bar.volume) for bar in bars], dtype=float),
             revision=np.array([int(bar.revision, 16) for bar in bars], dtype=np.uint32),
             polled=np.array([bar.polled_ms for bar in bars], dtype=np.int64),

@@ -7,11 +7,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
+from typing import TypeVar
 
 import numpy as np
 
 from include.surveillance.detection.positions import date_ordinal
 from include.surveillance.records import Dividend, Split, TickerChange
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,8 @@ class CorporateActions:
         for split in self.splits:
             by_symbol[split.symbol][date_ordinal(split.execution_date)] = split.split_to / split.split_from
         return {
-            symbol: (
-                np.array(sorted(ratios), dtype=np.int32),
-                np.cumprod([1.0, *(ratios[day] for day in sorted(ratios))]),
-            )
-            for symbol, ratios in by_symbol.items()
+            symbol: (np.array(days, dtype=np.int32), np.cumprod([1.0, *ratios]))
+            for symbol, (days, ratios) in _by_day(by_symbol).items()
         }
 
     @cached_property
@@ -90,7 +90,7 @@ class CorporateActions:
         for dividend in self.dividends:
             if dividend.currency == "USD":
                 by_symbol[dividend.symbol][date_ordinal(dividend.ex_date)] = dividend.cash_amount
-        return {symbol: (sorted(cash), [cash[day] for day in sorted(cash)]) for symbol, cash in by_symbol.items()}
+        return _by_day(by_symbol)
 
     @cached_property
     def _given_up(self) -> dict[str, tuple[list[int], list[bool]]]:
@@ -99,4 +99,9 @@ class CorporateActions:
         for change in self.ticker_changes:
             by_symbol[change.symbol].setdefault(date_ordinal(change.date), True)
             by_symbol[change.new_symbol][date_ordinal(change.date)] = False
-        return {symbol: (sorted(hands), [hands[day] for day in sorted(hands)]) for symbol, hands in by_symbol.items()}
+        return _by_day(by_symbol)
+
+
+def _by_day(by_symbol: dict[str, dict[int, T]]) -> dict[str, tuple[list[int], list[T]]]:
+    """Per symbol: days in order, and the value of each."""
+    return {symbol: (sorted(of_day), [of_day[day] for day in sorted(of_day)]) for symbol, of_day in by_symbol.items()}

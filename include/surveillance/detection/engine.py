@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import severity as alerting
-from include.surveillance.detection import episodes
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.episodes import assign_episodes
 from include.surveillance.detection.findings import Evaluation, Firings
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.in_force import ParametersInForce
@@ -126,15 +126,14 @@ class Engine:
             _in_force(start, end, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
         # A split takes effect with its New York date; where the market never closes, with its session.
         factor = self._share_factor(keys, start, end, positions.date if self.calendar.by_clock else positions.session)
+        adjusted = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}
+        if factor is not None:
+            adjusted = {name: one / factor if name == "volume" else one * factor for name, one in adjusted.items()}
         return Scan(
             bars=bars,
             segments=segments,
             positions=positions,
-            open=bars.open if factor is None else bars.open * factor,
-            high=bars.high if factor is None else bars.high * factor,
-            low=bars.low if factor is None else bars.low * factor,
-            close=bars.close if factor is None else bars.close * factor,
-            volume=bars.volume if factor is None else bars.volume / factor,
+            **adjusted,
             share_factor=factor,
             profile=profile,
             profiles=self._table,
@@ -190,12 +189,12 @@ class Engine:
         index, kind, form = index[order], kind[order], form[order]
         score = alerting.score_exceedance(numbers["exceedance"])
         severity = alerting.grade_scores(score)
-        assigned = episodes.Assigned(*(np.empty(len(index), np.int64) for _ in range(3)))
-        cooldown = self.book.base.cooldown_bars * scan.span
-        episodes.assign_episodes(scan.segments, cooldown, index, kind, severity, scan.bars.ts, state.episodes, assigned)
+        start, count, effect = assign_episodes(
+            scan.segments, self.book.base.cooldown_bars * scan.span, index, kind, severity, scan.bars.ts, state.episodes
+        )
         return Firings(
             index=index, kind=kind, form=form, **numbers, score=score, severity=severity,
-            start=assigned.start, count=assigned.firings, effect=assigned.effect,
+            start=start, count=count, effect=effect,
         )  # fmt: skip
 
 

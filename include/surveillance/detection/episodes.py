@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -12,22 +10,8 @@ CONTINUES, OPENS, GROWS = range(3)
 the severity has risen."""
 
 
-class Assigned(NamedTuple):
-    """The episode of each firing, one array element per firing, int64.
-
-    Attributes:
-        start: start of the episode's first bar, UTC epoch ms.
-        firings: how many the episode has up to this one.
-        effect: what the firing does to the episode: CONTINUES, OPENS or GROWS.
-    """
-
-    start: np.ndarray
-    firings: np.ndarray
-    effect: np.ndarray
-
-
 @njit(cache=True)
-def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered, assigned):
+def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered):
     """Assign each firing to an episode.
 
     Args:
@@ -37,8 +21,12 @@ def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered, a
         ts: per bar.
         remembered: [row, kind, (start, last, firings, peak)], int64: read as of ``evaluate_from``, written as of
             ``revisable_from``.
-        assigned: see ``Assigned``; written.
+
+    Returns:
+        Start, count and effect of ``Firings``.
     """
+    assigned = np.empty((3, len(index)), np.int64)
+    start, count, effect = assigned[0], assigned[1], assigned[2]
     f = 0
     for s in range(len(segments.state_row)):
         row, now, stored = segments.state_row[s], remembered[segments.state_row[s]].copy(), False
@@ -49,14 +37,15 @@ def assign_episodes(segments, cooldown, index, kind, severity, ts, remembered, a
             k, at = kind[f], ts[index[f]]
             if now[k, 2] == 0 or at - now[k, 1] > cooldown[s]:
                 now[k, 0], now[k, 1], now[k, 2], now[k, 3] = at, at, 1, severity[f]
-                assigned.effect[f] = OPENS
+                effect[f] = OPENS
             else:
                 now[k, 1] = at
                 now[k, 2] += 1
                 n = now[k, 2]
-                assigned.effect[f] = GROWS if severity[f] > now[k, 3] or n & (n - 1) == 0 else CONTINUES
+                effect[f] = GROWS if severity[f] > now[k, 3] or n & (n - 1) == 0 else CONTINUES
                 now[k, 3] = max(now[k, 3], severity[f])
-            assigned.start[f], assigned.firings[f] = now[k, 0], now[k, 2]
+            start[f], count[f] = now[k, 0], now[k, 2]
             f += 1
         if not stored:
             remembered[row] = now
+    return start, count, effect

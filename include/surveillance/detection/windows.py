@@ -54,32 +54,22 @@ def extremes_before(high, low, segments, window, highest, lowest):
         lowest[start : min(first, end)] = np.nan
         for base in range(first, end, BLOCK):
             n = min(BLOCK, end - base)
-            _highest(high[base - window : base + n], window, highest[base : base + n])
-            _lowest(low[base - window : base + n], window, lowest[base : base + n])
+            _extremes(high[base - window : base + n], 1.0, window, highest[base : base + n])
+            _extremes(low[base - window : base + n], -1.0, window, lowest[base : base + n])
 
 
-# Widths double: the extremes of 16 bars are those of 8 and of the 8 after them. Two loops of one kind each are what
-# the compiler turns into vector instructions.
 @njit(cache=True)
-def _highest(values, window, out):
-    best, width = values.copy(), 1
+def _extremes(values, sign, window, out):
+    """Highest of each ``window`` values; with a sign of -1, lowest."""
+    # Widths double: the extremes of 16 bars are those of 8 and of the 8 after them. Two loops of one kind each are
+    # what the compiler turns into vector instructions.
+    best, width = sign * values, 1
     while 2 * width <= window:
         for t in range(len(values) - 2 * width + 1):
             best[t] = max(best[t + width], best[t])
         width *= 2
     for t in range(len(out)):
-        out[t] = max(best[t + window - width], best[t])
-
-
-@njit(cache=True)
-def _lowest(values, window, out):
-    best, width = values.copy(), 1
-    while 2 * width <= window:
-        for t in range(len(values) - 2 * width + 1):
-            best[t] = min(best[t + width], best[t])
-        width *= 2
-    for t in range(len(out)):
-        out[t] = min(best[t + window - width], best[t])
+        out[t] = sign * max(best[t + window - width], best[t])
 
 
 @njit(cache=True, inline="always")

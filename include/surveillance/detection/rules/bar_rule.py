@@ -136,8 +136,12 @@ class BarRule(Struct, frozen=True):
         raise NotImplementedError
 
     def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        """Return what is held against ``threshold``, per new bar; NaN where not applicable."""
-        raise NotImplementedError
+        """Return what is held against ``threshold``, per new bar; NaN where not applicable.
+
+        By default that is the last of ``reported``, of either sign where the rule has directions.
+        """
+        values = evaluation.measures[self.reported[-1]]
+        return np.abs(values) if len(self.directions) > 1 else values
 
     def sentence(self, firing: Firing) -> str:
         """Explain a firing in one sentence of plain English."""

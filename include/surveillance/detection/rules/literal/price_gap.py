@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, LiteralRule, times_limit
+from include.surveillance.detection.rules.bar_rule import (
+    SIDES,
+    BarRule,
+    Fired,
+    Firing,
+    Limits,
+    LiteralRule,
+    times_limit,
+)
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
 
@@ -54,25 +61,15 @@ class LiteralPriceGap(LiteralRule, frozen=True):
     limit: float = 0.02
 
     def measure(self, scan: Scan) -> None:
-        previous, gap = scan.new_measure("previous_close", "price"), scan.new_measure("gap")
+        gap = scan.new_measure("gap")
         # New York's date and clock; where there is no such clock, the calendar's session.
         day = scan.positions.date if scan.by_clock else scan.positions.session
-        memory, start = GapMemory(*scan.remembered(self.memory)), scan.new_measure("previous_ts")
-        write_previous_closes(scan, scan.positions.clock_regular, day, memory, previous, start)
+        previous = measure_previous_closes(self, scan, "previous_close", scan.positions.clock_regular, day)
         opening = np.flatnonzero(previous > 0)
         gap[opening] = scan.open[opening] / previous[opening] - 1.0
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
-        gap, limit = scan.measures["gap"], limits("limit")
-        opening = np.flatnonzero(gap == gap)
-        for direction, sign in SIDES:
-            index = opening[sign * gap[opening] > limit[opening]]
-            value, tolerated = np.abs(gap[index]), limit[index]
-            previous = scan.prices_today(scan.measures["previous_close"][index], index)
-            yield Fired(index, value, tolerated, previous, times_limit(value, tolerated), direction)
-
-    def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        return np.abs(evaluation.measures["gap"])
+        return fire_gaps(scan, scan.measures["gap"], limits("limit"), scan.measures["previous_close"])
 
     def sentence(self, firing: Firing) -> str:
         return (
@@ -84,13 +81,28 @@ class LiteralPriceGap(LiteralRule, frozen=True):
         )
 
 
-def write_previous_closes(
-    scan: Scan, regular: np.ndarray, session: np.ndarray, memory: GapMemory, close: np.ndarray, start: np.ndarray
-) -> None:
-    """Write, at a session's first regular bar, the close and the start of the previous session's last regular bar."""
-    _write_previous_closes(
-        scan.segments, scan.span == DAY_MS, regular, session, scan.bars.ts, scan.close, memory, close, start
-    )
+def measure_previous_closes(
+    rule: BarRule, scan: Scan, name: str, regular: np.ndarray, session: np.ndarray
+) -> np.ndarray:
+    """Measure, at a session's first regular bar, the close of the previous session's last regular bar, and its start.
+
+    Returns:
+        The measure of this name; the start is the measure that the rule rests on.
+    """
+    close, start = scan.new_measure(name, "price"), scan.new_measure(rule.rests_on)
+    memory, day_bars = GapMemory(*scan.remembered(rule.memory)), scan.span == DAY_MS
+    _write_previous_closes(scan.segments, day_bars, regular, session, scan.bars.ts, scan.close, memory, close, start)
+    return close
+
+
+def fire_gaps(scan: Scan, gap: np.ndarray, limit: np.ndarray, previous: np.ndarray) -> Iterator[Fired]:
+    """Yield, per direction, the bars whose gap is beyond the limit; its baseline is the previous close."""
+    opening = np.flatnonzero(gap == gap)
+    for direction, sign in SIDES:
+        index = opening[sign * gap[opening] > limit[opening]]
+        value, tolerated = np.abs(gap[index]), limit[index]
+        baseline = scan.prices_today(previous[index], index)
+        yield Fired(index, value, tolerated, baseline, times_limit(value, tolerated), direction)
 
 
 @njit(cache=True)

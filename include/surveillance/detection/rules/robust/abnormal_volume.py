@@ -10,7 +10,6 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, times_limit
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import MINUTE_MS
@@ -130,9 +129,6 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
         expected = np.log1p(recent) - z * scale
         threshold = np.maximum(np.expm1(expected + limit * scale), least_rvol[index] * (1.0 + recent) / rvol - 1.0)
         yield Fired(index, recent, threshold, np.expm1(expected), times_limit(z, limit))
-
-    def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        return evaluation.measures["volume_z"]
 
     def sentence(self, firing: Firing) -> str:
         rvol, z = firing.measured("rvol"), firing.measured("volume_z")

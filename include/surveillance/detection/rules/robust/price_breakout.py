@@ -10,7 +10,6 @@ from numba import njit
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection import windows
-from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, RobustRule, Structural
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
@@ -97,9 +96,6 @@ class RobustPriceBreakout(RobustRule, frozen=True):
             with np.errstate(divide="ignore", invalid="ignore"):
                 exceedance = np.where(room > 0, np.minimum(apart / room, 4.0), 1.0 + apart)
             yield Fired(index, close, base + sign * room * range_, base, exceedance, direction)
-
-    def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        return np.abs(evaluation.measures["breakout_atr"])
 
     def sentence(self, firing: Firing) -> str:
         side = "above the highest high" if firing.direction == "up" else "below the lowest low"

@@ -8,9 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, RobustRule, times_limit
-from include.surveillance.detection.rules.literal.price_gap import GapMemory, write_previous_closes
+from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule
+from include.surveillance.detection.rules.literal.price_gap import fire_gaps, measure_previous_closes
 from include.surveillance.detection.scan import Scan
 
 
@@ -50,12 +49,9 @@ class RobustPriceGap(RobustRule, frozen=True):
         return (scan.profile >= 0) & (scan.profiles.range_percent[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        previous, gaps = scan.new_measure("session_close", "price"), scan.new_measure("gap_range")
-        memory, positions = GapMemory(*scan.remembered(self.memory)), scan.positions
-        before = memory.session[scan.segments.state_row]
-        write_previous_closes(
-            scan, positions.regular, positions.session, memory, previous, scan.new_measure("session_ts")
-        )
+        gaps, positions = scan.new_measure("gap_range"), scan.positions
+        before = scan.memory["open_session"][scan.segments.state_row]
+        previous = measure_previous_closes(self, scan, "session_close", positions.regular, positions.session)
         opening = np.flatnonzero(previous == previous)
         if len(opening):
             self._without_dividends(scan, opening, before, previous)
@@ -63,16 +59,9 @@ class RobustPriceGap(RobustRule, frozen=True):
         gaps[opening] = np.log(scan.open[opening] / previous[opening]) / usual
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
-        gaps, limit = scan.measures["gap_range"], limits("limit")
-        far = np.abs(np.log(scan.open / scan.measures["session_close"])) >= limits("minimum")
-        for direction, sign in SIDES:
-            index = np.flatnonzero((sign * gaps > limit) & far)
-            value, tolerated = np.abs(gaps[index]), limit[index]
-            previous = scan.prices_today(scan.measures["session_close"][index], index)
-            yield Fired(index, value, tolerated, previous, times_limit(value, tolerated), direction)
-
-    def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        return np.abs(evaluation.measures["gap_range"])
+        previous = scan.measures["session_close"]
+        far = np.abs(np.log(scan.open / previous)) >= limits("minimum")
+        return fire_gaps(scan, np.where(far, scan.measures["gap_range"], np.nan), limits("limit"), previous)
 
     def sentence(self, firing: Firing) -> str:
         opened = float(firing.scan.bars.open[firing.index])

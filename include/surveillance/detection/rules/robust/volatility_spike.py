@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, Structural, times_limit
 from include.surveillance.detection.scan import Scan
 
@@ -76,9 +75,6 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         index = np.flatnonzero(on)
         value, tolerated = deviation[index], limit[index]
         yield Fired(index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
-
-    def statistic(self, evaluation: Evaluation) -> np.ndarray:
-        return evaluation.measures["volatility_ratio"]
 
     def sentence(self, firing: Firing) -> str:
         return (
