@@ -97,10 +97,10 @@ def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: in
     return alerts
 
 
-def volume_firings(evaluation: Evaluation, s: int) -> list[int]:
-    """The firings of abnormal_volume among the evaluated bars of one series."""
-    own = _series_firings(evaluation, s)
-    return own[evaluation.firings.kind[own] == VOLUME].tolist()
+def build_volume_bars(evaluation: Evaluation, s: int) -> list[VolumeBar]:
+    """Build those of one series' evaluated bars that fired abnormal_volume."""
+    own, firings = _series_firings(evaluation, s), evaluation.firings
+    return [build_volume_bar(evaluation, firings, f) for f in own[firings.kind[own] == VOLUME].tolist()]
 
 
 def build_volume_bar(evaluation: Evaluation, firings: Firings, f: int) -> VolumeBar:
@@ -111,10 +111,7 @@ def build_volume_bar(evaluation: Evaluation, firings: Firings, f: int) -> Volume
         event_id=bars.event_id(index),
         form=FORMS[firings.form[f]],
         volume=float(bars.volume[index]),
-        value=float(firings.value[f]),
-        threshold=float(firings.threshold[f]),
-        baseline=float(firings.baseline[f]),
-        exceedance=float(firings.exceedance[f]),
+        **{name: float(getattr(firings, name)[f]) for name in ("value", "threshold", "baseline", "exceedance")},
         polled_ms=int(bars.polled[index]),
         source="live" if bars.live[index] else "backfill",
     )
@@ -126,33 +123,21 @@ def build_record_alert(
 ) -> Alert:  # fmt: skip
     """Build the alert of a finding at a single record; ``severity`` is an index into ``SEVERITIES``."""
     position = engine.calendar.locate(finding.ts_ms, key[1])
+    given = {name: getattr(finding, name) for name in Finding.__struct_fields__ if name in Alert.__struct_fields__}
     return Alert(
-        rule=finding.rule,
-        rule_version=finding.version,
+        **given,
         parameters_version=engine.parameters.version(position.date),
-        form=finding.form,
         profile_version=profile.version if profile is not None and finding.form == "robust" else None,
         status="fired" if episode.firings == 1 else "refired",
         firings=episode.firings,
         symbol=key[0],
         timespan=key[1],
-        ts_ms=finding.ts_ms,
-        bar_close_ms=finding.close_ms,
-        value=finding.value,
-        threshold=finding.threshold,
-        baseline=finding.baseline,
-        window_start_ms=finding.window_start_ms,
-        window_end_ms=finding.window_end_ms,
         score=score,
         severity=SEVERITIES[severity],
         episode_start_ms=episode.start_ms,
         session_phase=PHASES[position.phase],
         session_date=iso_date(position.session),
-        data_age_ms=finding.polled_ms - finding.close_ms if finding.polled_ms else 0,
-        event_ids=finding.event_ids,
-        article_id=finding.article_id,
-        explanation=finding.explanation,
-        source=finding.source,
+        data_age_ms=finding.polled_ms - finding.bar_close_ms if finding.polled_ms else 0,
     )
 
 

@@ -145,8 +145,7 @@ class LogPass:
                     self.metrics.append((number, metric))
             for alert in alert_records.build_revisions(self.engine, before, after, s):
                 self.raised.append((number, 0, alert))
-            firings = alert_records.volume_firings(after, s)
-            standing = [alert_records.build_volume_bar(after, after.firings, f) for f in firings]
+            standing = alert_records.build_volume_bars(after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
             self.news.add_revision(number, bars.key(s), since_ms, standing)
 

@@ -22,23 +22,11 @@ DELAY_MS = 15 * MINUTE_MS
 """How far a DELAYED entitlement lags: what is younger has not been withheld, it is not out yet."""
 
 
-@dataclass(frozen=True)
-class SilenceLimits:
-    """What decides on the cause of a silence.
-
-    Attributes:
-        improbable: a silence less probable than this is no lack of trades.
-        expected: a symbol with at least this share of its minutes present is expected to have the next one.
-        breadth: share of the expected symbols from which on a minute missing for them is the provider's.
-        minimum: expected symbols that such a judgement needs.
-        halt_minutes: a silence of one symbol from here on may be a halt; the shortest at US exchanges is five minutes.
-    """
-
-    improbable: float = 1e-4
-    expected: float = 0.9
-    breadth: float = 0.3
-    minimum: int = 3
-    halt_minutes: int = 5
+IMPROBABLE = 1e-4  # a silence less probable than this is no lack of trades
+EXPECTED = 0.9  # share of its minutes present from which on a symbol is expected to have the next one
+BREADTH = 0.3  # share of the expected symbols from which on a minute missing for them is the provider's
+LEAST_EXPECTED = 3  # symbols that such a judgement needs
+HALT_MINUTES = 5  # of silence of one symbol from which on it may be a halt, the shortest at US exchanges
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,6 @@ def find_missing_minutes(
     sessions: Sessions,
     from_ms: int,
     to_ms: int,
-    limits: SilenceLimits = SilenceLimits(),
 ) -> list[Missing]:
     """Find the minutes of regular session in [from_ms, to_ms) that have no bar, each with its cause.
 
@@ -110,7 +97,7 @@ def find_missing_minutes(
                 np.asarray(profiles[symbol].presence, dtype=float)[slots], FeedFreshness.MOST_PRESENT
             )
     # Before its first watermark nothing is known of a symbol, so nothing is missing.
-    return classify_minutes(symbols, minutes, present | ~known, covered, expected, limits)
+    return classify_minutes(symbols, minutes, present | ~known, covered, expected)
 
 
 def classify_minutes(
@@ -119,7 +106,6 @@ def classify_minutes(
     present: np.ndarray,
     asked: np.ndarray,
     expected: np.ndarray,
-    limits: SilenceLimits = SilenceLimits(),
 ) -> list[Missing]:
     """Give each minute that is not present a cause; returns rows sorted by symbol and time.
 
@@ -138,9 +124,9 @@ def classify_minutes(
     missing = ~present
     cause = np.full(present.shape, UNKNOWN, dtype=np.int8)
     cause[missing & ~asked] = OUR_OUTAGE
-    likely = asked & (expected >= limits.expected)
+    likely = asked & (expected >= EXPECTED)
     counted = likely.sum(axis=0)
-    gap = (counted >= limits.minimum) & ((likely & missing).sum(axis=0) >= limits.breadth * np.maximum(counted, 1))
+    gap = (counted >= LEAST_EXPECTED) & ((likely & missing).sum(axis=0) >= BREADTH * np.maximum(counted, 1))
     # Thin symbols may just not have traded; without a profile the crowd is the best witness.
     cause[missing & asked & gap & (likely | np.isnan(expected))] = PROVIDER_GAP
     rows = []
@@ -148,9 +134,9 @@ def classify_minutes(
         for silence in _silences(minutes, missing[index]):
             left = silence[cause[index, silence] == UNKNOWN]
             probability = float(np.prod(1 - expected[index, left]))
-            if probability >= limits.improbable:
+            if probability >= IMPROBABLE:
                 cause[index, left] = NO_TRADE
-            elif probability < limits.improbable and len(left) >= limits.halt_minutes:
+            elif probability < IMPROBABLE and len(left) >= HALT_MINUTES:
                 cause[index, left] = HALT
             for part in np.split(silence, np.flatnonzero(np.diff(cause[index, silence])) + 1):
                 start_ms, last_ms = int(minutes[part[0]]), int(minutes[part[-1]])

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.alert_records import build_alert, build_revisions, build_volume_bar, volume_firings
+from include.surveillance.detection.alert_records import build_alert, build_revisions, build_volume_bars
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.rules.registry import VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
@@ -87,8 +89,8 @@ def test_an_alert_of_a_single_record_says_where_in_the_day_it_lies(form):
 def test_a_bar_of_abnormal_volume_is_remembered_as_it_fired():
     machine, state = engine(), State("exact")
     evaluation = evaluate(machine, state, [*calm(), bar(20, volume=9000), bar(21)])
-    (f,) = volume_firings(evaluation, 0)
-    remembered = build_volume_bar(evaluation, evaluation.firings, f)
+    (remembered,) = build_volume_bars(evaluation, 0)
+    (f,) = np.flatnonzero(evaluation.firings.kind == VOLUME).tolist()
     alert = build_alert(machine, evaluation, evaluation.firings, f)
     burst = bar(20, volume=9000)
     assert (remembered.ts_ms, remembered.event_id, remembered.volume) == (burst.ts_ms, burst.event_id, 9000.0)

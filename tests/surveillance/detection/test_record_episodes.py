@@ -18,9 +18,9 @@ COOLDOWN = 15  # minutes
 
 
 def finding(minute: float, exceedance: float = 1.0, **over) -> Finding:
-    given = {"rule": "data_quality", "version": 1, "value": 2.0, "threshold": 1.0} | over
+    given = {"rule": "data_quality", "rule_version": 1, "value": 2.0, "threshold": 1.0} | over
     return Finding(
-        ts_ms=at(minute), close_ms=at(minute), polled_ms=at(minute) + 2_000, source="live", exceedance=exceedance,
+        ts_ms=at(minute), bar_close_ms=at(minute), polled_ms=at(minute) + 2_000, source="live", exceedance=exceedance,
         window_start_ms=at(minute - 1), window_end_ms=at(minute), event_ids=(f"w{minute}",), explanation="so it is",
         **given,
     )  # fmt: skip

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 
-from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import TradingCalendar, bars_per_slot, date_ordinal, iso_date
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.records import Profile, Split
@@ -17,14 +16,6 @@ from include.surveillance.timespans import MINUTE_MS, NEW_YORK, SPAN_MS, to_utc
 RANGE_SESSIONS = 14
 LIQUID, MID = 50_000_000.0, 5_000_000.0
 """Dollars traded in a usual session from which on a symbol is ``liquid`` or ``mid``; below it is ``thin``."""
-
-
-class _Usable(NamedTuple):
-    """Bars of finished full sessions, sorted by series and time; of each key the last in the log."""
-
-    bars: BarColumns
-    session: np.ndarray
-    slot: np.ndarray
 
 
 def build_profiles(
@@ -55,42 +46,28 @@ def build_profiles(
         Profiles sorted by (symbol, timespan).
     """
     calendar, classes = TradingCalendar(sessions), classes or {}
-    usable = _usable(bars, calendar, effective_ms)
+    bars, sessions_of, slots = _usable_bars(bars, calendar, effective_ms)
     by_symbol = _splits_until(splits, effective_ms - sessions.shift_ms)
-    codes = usable.bars.code
-    starts, ends = _series_edges(codes)
+    starts, ends = _series_edges(bars.code)
     profiles = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        key = usable.bars.keys[codes[start]]
-        session, effects = usable.session[start:end], by_symbol.get(key[0], [])
+        key = bars.key(start)
+        session, effects = sessions_of[start:end], by_symbol.get(key[0], [])
         days = np.setdiff1d(session, [day for day, _ in effects])[-maximum_sessions:]
         if len(days) < minimum_sessions:
             continue
         index = start + np.flatnonzero(np.isin(session, days))
-        series = usable.bars.take(index)
-        shares = _shares(usable.session[index], effects)
-        profiles.append(
-            _build_profile(
-                key,
-                (series, usable.session[index], usable.slot[index], shares),
-                calendar.session_minutes,
-                effective_ms,
-                classes.get(key[0], ""),
-            )
-        )
+        shares, widths = _shares(sessions_of[index], effects), bars_per_slot(key[1], calendar.session_minutes)
+        history = bars.take(index), sessions_of[index], slots[index], shares
+        profiles.append(_build_profile(*history, np.array(widths, np.int64), effective_ms, classes.get(key[0], "")))
     return sorted(profiles, key=lambda profile: (profile.symbol, profile.timespan))
 
 
 def _build_profile(
-    key: SeriesKey,
-    history: tuple[BarColumns, np.ndarray, np.ndarray, np.ndarray],
-    session_minutes: int,
-    effective_ms: int,
-    asset_class: str,
-) -> Profile:
-    (symbol, timespan), (bars, session, slot, shares) = key, history
-    widths = np.array(bars_per_slot(timespan, session_minutes), dtype=np.int64)
-    days = np.unique(session)
+    bars: BarColumns, session: np.ndarray, slot: np.ndarray, shares: np.ndarray, widths: np.ndarray,
+    effective_ms: int, asset_class: str,
+) -> Profile:  # fmt: skip
+    (symbol, timespan), days = bars.key(0), np.unique(session)
     level, scale = statistics.estimate_volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
     returns = statistics.log_returns(session, bars.close)
     factor = statistics.return_factors(returns, session, slot, widths)
@@ -123,7 +100,10 @@ def _rounded(values: np.ndarray) -> list[float]:
     return np.round(values, 4).tolist()
 
 
-def _usable(bars: BarColumns, calendar: TradingCalendar, effective_ms: int) -> _Usable:
+def _usable_bars(
+    bars: BarColumns, calendar: TradingCalendar, effective_ms: int
+) -> tuple[BarColumns, np.ndarray, np.ndarray]:
+    """Bars of finished full sessions, sorted by series and time, with session and slot; of each key the log's last."""
     prices = (bars.open, bars.high, bars.low, bars.close)
     good = (bars.ts < effective_ms) & np.isfinite(bars.volume) & (bars.volume >= 0)
     for price in prices:
@@ -140,7 +120,7 @@ def _usable(bars: BarColumns, calendar: TradingCalendar, effective_ms: int) -> _
     opens, closes, days = calendar.sessions.arrays()
     full = (closes <= effective_ms) & (closes - opens >= calendar.session_minutes * MINUTE_MS)
     index = np.flatnonzero(positions.regular & np.isin(positions.session, days[full]))
-    return _Usable(bars.take(index), positions.session[index], positions.slot[index])
+    return bars.take(index), positions.session[index], positions.slot[index]
 
 
 def _series_edges(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

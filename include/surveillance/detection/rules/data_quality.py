@@ -32,9 +32,9 @@ class DataQuality(FeedRule, frozen=True):
             return None
         return Finding(
             rule=self.name,
-            version=self.version,
+            rule_version=self.version,
             ts_ms=watermark.as_of_ms,
-            close_ms=watermark.as_of_ms,
+            bar_close_ms=watermark.as_of_ms,
             polled_ms=watermark.polled_ms,
             source=watermark.source,
             value=float(watermark.rejected),

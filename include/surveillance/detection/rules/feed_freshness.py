@@ -66,10 +66,10 @@ class FeedFreshness(FeedRule, frozen=True):
             return None
         return Finding(
             rule=self.name,
-            version=self.version,
+            rule_version=self.version,
             form="literal" if view.profile is None else "robust",
             ts_ms=watermark.as_of_ms,
-            close_ms=watermark.as_of_ms,
+            bar_close_ms=watermark.as_of_ms,
             polled_ms=watermark.polled_ms,
             source=watermark.source,
             value=minutes,

@@ -49,10 +49,10 @@ class NewsView:
         late = f" (which arrived {late_ms / MINUTE_MS:.0f} minutes after the bar)" if late_ms > 2 * MINUTE_MS else ""
         return Finding(
             rule=rule.name,
-            version=rule.version,
+            rule_version=rule.version,
             form=rule.form,
             ts_ms=bar.ts_ms,
-            close_ms=close_ms,
+            bar_close_ms=close_ms,
             # The firing could be known when the later of the two had been polled.
             polled_ms=max(bar.polled_ms, article.polled_ms),
             source=bar.source,

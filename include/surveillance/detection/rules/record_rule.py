@@ -14,13 +14,16 @@ from include.surveillance.sessions import Sessions
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """A rule's limit was crossed at one record; fields as in ``Alert``, ``exceedance`` as in ``bar_rule.Fired``."""
+    """A rule's limit was crossed at one record; fields as in ``Alert``, ``exceedance`` as in ``bar_rule.Fired``.
+
+    ``polled_ms`` is when the latest record that it rests on was polled; 0 when that was recorded.
+    """
 
     rule: str
-    version: int
+    rule_version: int
     form: RuleForm = "literal"
     ts_ms: int
-    close_ms: int
+    bar_close_ms: int
     polled_ms: int
     source: Source
     value: float

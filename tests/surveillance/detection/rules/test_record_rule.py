@@ -24,7 +24,7 @@ def test_a_finding_names_the_records_that_it_rests_on():
     assert isinstance(finding, Finding)
     assert finding.event_ids == (watermark(40).event_id, bar(0).event_id)
     assert (finding.window_start_ms, finding.window_end_ms) == (at(1), at(40))
-    assert (finding.rule, finding.version, finding.form) == ("feed_freshness", 2, "literal")
+    assert (finding.rule, finding.rule_version, finding.form) == ("feed_freshness", 2, "literal")
 
 
 def test_looked_at_and_silent_is_not_too_little_to_go_on():
