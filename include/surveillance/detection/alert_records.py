@@ -111,7 +111,10 @@ def build_volume_bar(evaluation: Evaluation, firings: Firings, f: int) -> Volume
         event_id=bars.event_id(index),
         form=FORMS[firings.form[f]],
         volume=float(bars.volume[index]),
-        **{name: float(getattr(firings, name)[f]) for name in ("value", "threshold", "baseline", "exceedance")},
+        value=float(firings.value[f]),
+        threshold=float(firings.threshold[f]),
+        baseline=float(firings.baseline[f]),
+        exceedance=float(firings.exceedance[f]),
         polled_ms=int(bars.polled[index]),
         source="live" if bars.live[index] else "backfill",
     )
