@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation, Firings
 
 HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
+_ALIKE = [name for name in Finding.__struct_fields__ if name in Alert.__struct_fields__]
 
 
 def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> Alert:
@@ -126,9 +127,8 @@ def build_record_alert(
 ) -> Alert:  # fmt: skip
     """Build the alert of a finding at a single record; ``severity`` is an index into ``SEVERITIES``."""
     position = engine.calendar.locate(finding.ts_ms, key[1])
-    given = {name: getattr(finding, name) for name in Finding.__struct_fields__ if name in Alert.__struct_fields__}
     return Alert(
-        **given,
+        **{name: getattr(finding, name) for name in _ALIKE},
         parameters_version=engine.parameters.version(position.date),
         profile_version=profile.version if profile is not None and finding.form == "robust" else None,
         status="fired" if episode.firings == 1 else "refired",
