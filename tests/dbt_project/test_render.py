@@ -33,7 +33,7 @@ def group(dbt, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(render, "MANIFEST", manifest)
         with DAG("drawn", schedule=None, start_date=datetime(2024, 1, 1, tzinfo=UTC)):
-            yield render.dbt_task_group(group_id="dbt")
+            yield render.dbt_task_group()
 
 
 def nodes(group) -> dict[str, set[str]]:

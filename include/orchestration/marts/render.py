@@ -180,7 +180,7 @@ def raise_failed_nodes(project: str, **_: Any) -> None:
     results = json.loads(written.read_text())["results"]
     failed = [f"{result['unique_id']} ({result['status']})" for result in results if result["status"] in FAILED]
     if failed:
-        raise SurveillanceError(f"dbt failed: {', '.join(failed)}")
+        raise SurveillanceError(f"dbt found wrong: {', '.join(failed)}")
 
 
 def report_unless_dbt_failed(context: dict[str, Any]) -> None:
