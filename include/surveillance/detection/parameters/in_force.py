@@ -47,11 +47,13 @@ class ParametersInForce:
 
     def _at_bars(self, rule: BarRule, scan: Scan, field: str) -> np.ndarray:
         if (rule.form, rule.name, field) not in self._varied:
-            return np.broadcast_to(_field(self.book.base, rule, field), len(scan))
+            # One number for all bars, without a copy per bar; numpy.broadcast_to takes as long as a kernel.
+            return np.ndarray(len(scan), float, np.array(_field(self.book.base, rule, field), float), strides=(0,))
         code, profile = scan.bars.code, scan.profile
         regime = np.searchsorted(self._regimes, scan.positions.date, side="right")
-        changes = [np.diff(array, prepend=-2) != 0 for array in (code, regime, profile)]
-        first = np.flatnonzero(np.logical_or.reduce(changes))
+        changes = np.ones(len(scan), np.bool_)
+        changes[1:] = (code[1:] != code[:-1]) | (regime[1:] != regime[:-1]) | (profile[1:] != profile[:-1])
+        first = np.flatnonzero(changes)
         alike = zip(code[first].tolist(), regime[first].tolist(), profile[first].tolist(), strict=True)
         values = [_field(self._resolve(when, scan.bars.keys[key][0], known), rule, field) for key, when, known in alike]
         return np.repeat(np.array(values, dtype=float), np.diff(first, append=len(scan)))
