@@ -114,6 +114,8 @@ def _connections(
         "SIMULATOR_API_KEY": credentials["SIMULATOR_API_KEY"],
         "POLYGON_CALLS_PER_MINUTE": base.get("POLYGON_CALLS_PER_MINUTE") or "0",
         "KAFKA_PARTITIONS": base.get("KAFKA_PARTITIONS") or "4",
+        # This process reads the topics too, under the names that its own shell gives them.
+        "KAFKA_PREFIX": os.environ.get("KAFKA_PREFIX", ""),
     }
 
 

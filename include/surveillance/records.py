@@ -16,6 +16,7 @@ from typing import ClassVar, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from include.surveillance.settings import Settings
 from include.surveillance.timespans import SPAN_MS, Timespan
 
 Source = Literal["live", "backfill"]
@@ -24,13 +25,13 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Sentiment = Literal["positive", "neutral", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
 
-BARS = "polygon.bars.raw"
-NEWS = "polygon.news.raw"
-REFERENCE = "polygon.reference.raw"
-REJECTED = "polygon.rejected"
-ALERTS = "market.alerts"
-METRICS = "market.metrics"
-BASELINES = "market.baselines"
+BARS = Settings.kafka_name("polygon.bars.raw")
+NEWS = Settings.kafka_name("polygon.news.raw")
+REFERENCE = Settings.kafka_name("polygon.reference.raw")
+REJECTED = Settings.kafka_name("polygon.rejected")
+ALERTS = Settings.kafka_name("market.alerts")
+METRICS = Settings.kafka_name("market.metrics")
+BASELINES = Settings.kafka_name("market.baselines")
 
 
 def digest(*parts: object) -> str:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.
 SYMBOL = re.compile(r"[A-Z][A-Za-z0-9]{0,9}([.\-][A-Za-z0-9]{1,4})?")
+# What Kafka takes in a name, and far below its limit of 249 characters.
+KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
 PollBy = Literal["symbols", "groups", "market"]
 BY_SYMBOLS, BY_GROUPS = 500, 2_000
@@ -45,6 +47,15 @@ def _one_of(*choices: str) -> Parser[str]:
         return text
 
     return Parser(parse, f"one of {', '.join(choices)}")
+
+
+def _kafka_prefix(name: str, text: str) -> str:
+    if not KAFKA_PREFIX.fullmatch(text):
+        raise ConfigurationError(
+            f"{name}={text!r} must be at most 63 letters, digits, dots, dashes and underscores, a letter or digit "
+            "first; write e.g. staging."
+        )
+    return text
 
 
 def _timespans(name: str, text: str) -> tuple[str, ...]:
@@ -84,6 +95,10 @@ def _setting(default: T, parser: Parser[T], sentence: str) -> T:
     return field(default=default, metadata={"parser": parser, "sentence": sentence})
 
 
+def _text(setting: str, environment: Mapping[str, str] | None = None) -> str:
+    return (os.environ if environment is None else environment).get(setting.upper(), "").strip()
+
+
 @dataclass(frozen=True)
 class Settings:
     """See ``from_env``; the field's name in capitals is the variable's."""
@@ -97,6 +112,12 @@ class Settings:
     poll_calendar: str = _setting("XNYS", CALENDAR, "When to poll; the market's calendar unless set.")
     kafka_partitions: int = _setting(
         4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics have records."
+    )
+    kafka_prefix: str = _setting(
+        "",
+        Parser(_kafka_prefix, "letters, digits, dots, dashes, underscores"),
+        "What the names of all topics, groups and transactional ids begin with, e.g. staging. with its dot: "
+        "platforms that share a cluster differ in it.",
     )
     poll_overlap_minutes: int = _setting(
         5, _between(0, 1_440), "How many minutes each poll asks for again, for late and corrected bars; 20 if delayed."
@@ -146,13 +167,22 @@ class Settings:
         Raises:
             ConfigurationError: a value is unusable; the message names its variable and the limits.
         """
-        env = os.environ if environment is None else environment
         values = {}
         for setting in fields(cls):
-            if text := env.get(setting.name.upper(), "").strip():
+            if text := _text(setting.name, environment):
                 values[setting.name] = setting.metadata["parser"].parse(setting.name.upper(), text)
         values.setdefault("poll_calendar", values.get("market_calendar", cls.poll_calendar))
         return cls(**values)
+
+    @classmethod
+    def kafka_name(cls, name: str) -> str:
+        """Return the name on Kafka of one of the platform's topics, groups or transactional ids.
+
+        Raises:
+            ConfigurationError: KAFKA_PREFIX is unusable.
+        """
+        prefix = _text("kafka_prefix")
+        return f"{_kafka_prefix('KAFKA_PREFIX', prefix)}{name}" if prefix else name
 
     def watchlist(self, symbols: str | None = None) -> list[str]:
         """List the symbols to watch, sorted: those given (separated by commas or spaces), else the file's.

@@ -22,6 +22,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "MARKET_SHIFT_MS": "-120000",
         "POLL_CALENDAR": "24/7",
         "KAFKA_PARTITIONS": "7",
+        "KAFKA_PREFIX": "staging.",
         "POLL_OVERLAP_MINUTES": "20",
         "POLL_DELAY_SECONDS": "3",
         "POLL_LEAD_SECONDS": "25",

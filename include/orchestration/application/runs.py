@@ -13,6 +13,7 @@ from airflow.sdk import get_current_context, task
 from include.orchestration import connections
 from include.orchestration.application.database import fetch_rows, statement
 from include.orchestration.dag_defaults import Queue
+from include.surveillance.records import REJECTED
 
 COUNTS = ("records", "bars", "metrics", "alerts", "late", "rejected", "rows")
 
@@ -37,13 +38,13 @@ def account_for(stage: str, *task_ids: str) -> Any:
 def sum_counts(returned: Iterable[Mapping[str, Any] | None]) -> dict[str, int]:
     """Sum each count over what tasks returned; what is no number and what did not come is left out.
 
-    Counts per topic are records; those of ``polygon.rejected`` are rejected, too.
+    Counts per topic are records; those of topic REJECTED are rejected, too.
     """
     sums: Counter[str] = Counter()
     for counts in returned:
         for name, count in (counts or {}).items():
             if isinstance(count, int):
-                sums["rejected" if name == "polygon.rejected" else name] += count
+                sums["rejected" if name == REJECTED else name] += count
                 sums["records"] += count if "." in name else 0
     return dict(sums)
 

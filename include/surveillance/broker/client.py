@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from include.surveillance.errors import BrokerError
+from include.surveillance.settings import Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
     return Consumer(
         {
             **_shared(kafka),
-            "group.id": group,
+            "group.id": Settings.kafka_name(group),
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -19,9 +19,10 @@ from include.surveillance.broker.client import (
 )
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED
+from include.surveillance.settings import Settings
 from include.surveillance.timespans import DAY_MS
 
-DETECTOR_STATE = "market.detector.state"
+DETECTOR_STATE = Settings.kafka_name("market.detector.state")
 
 
 class TopicSpec(NamedTuple):

@@ -20,6 +20,7 @@ from include.surveillance.broker.client import (
     partitions_at,
 )
 from include.surveillance.broker.producer import Outbox
+from include.surveillance.settings import Settings
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
 TRANSACTION_MS = 30_000
@@ -52,7 +53,8 @@ class Transactions:
         self.kafka, self.transactional_id, self.group = kafka, transactional_id, group
 
     def __enter__(self) -> Transactions:
-        settings = {"transactional.id": self.transactional_id, "transaction.timeout.ms": TRANSACTION_MS}
+        name = Settings.kafka_name(self.transactional_id)
+        settings = {"transactional.id": name, "transaction.timeout.ms": TRANSACTION_MS}
         with self._errors():
             # Who has no member in the group commits for it all the same; Kafka wants to know its name only.
             with new_consumer(self.kafka, self.group) as member:
