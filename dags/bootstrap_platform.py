@@ -2,8 +2,8 @@
 # bootstrap_platform
 
 Makes everything that the other DAGs expect: topics, tables in the warehouse, tables in the application database,
-and one call that shows whether Polygon accepts the key. Run it once after installing and after an upgrade; it
-creates what is missing and changes nothing else.
+and one call that shows whether Polygon accepts the key. The platform's start does the same; run this one when it could
+not reach the warehouse, or where something else starts Airflow. What has been done is not done again.
 
 **When it fails**: each task says which connection or setting is wrong and what to do. Correct it and clear the task.
 """
@@ -12,10 +12,9 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, task
 
-from include.orchestration import connections
+from include.orchestration import connections, migrate
 from include.orchestration.application import database
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
-from include.surveillance.settings import Settings
 
 with DAG(
     "bootstrap_platform",
@@ -29,22 +28,17 @@ with DAG(
     @task
     def topics() -> list[str]:
         """Create the Kafka topics; returns the new ones."""
-        from include.surveillance.broker import ensure_topics
-
-        return ensure_topics(connections.kafka(), Settings.from_env().kafka_partitions)
+        return migrate.migrate_topics()
 
     @task(pool=Pool.WAREHOUSE)
-    def raw_tables() -> None:
-        """Create schema RAW and its tables."""
-        from include.surveillance.warehouse.schema import create_tables
-
-        with connections.warehouse() as warehouse:
-            create_tables(warehouse)
+    def raw_tables() -> list[str]:
+        """Migrate schema RAW; returns the migrations that were applied."""
+        return migrate.migrate_warehouse()
 
     @task
-    def application_tables() -> None:
-        """Create the application database's tables."""
-        database.create_tables()
+    def application_tables() -> list[str]:
+        """Migrate the application database; returns the migrations that were applied."""
+        return database.migrate_database()
 
     @task(pool=Pool.POLYGON)
     def polygon() -> None:

@@ -10,8 +10,8 @@ records has no task.
 `RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
 
 **When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start it;
-the next runs land the backlog, and each run works at most two minutes per topic. *Table is not as expected*: run the
-statements that the message names, then `bootstrap_platform`, which adds missing tables and columns.
+the next runs land the backlog, and each run works at most two minutes per topic. *Schema RAW lacks a migration*: run
+`bootstrap_platform`. *Table is not as expected*: run the statements that the message names.
 """
 
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The one-shot steps before Airflow starts: its tables, the pools and variables, dbt's manifest."""
+"""The one-shot steps before Airflow starts: its tables and ours, topics, pools and variables, dbt's manifest."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def manifest_is_old() -> bool:
 
 def _airflow(environment: Mapping[str, str], log: Path) -> None:
     _run([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
+    _run([sys.executable, "-m", "include.orchestration.migrate"], environment, log)
     _run([sys.executable, "-m", "include.orchestration.apply_settings"], environment, log)
 
 

@@ -121,7 +121,7 @@ def chunks(bars: int) -> Iterator[list[Bar]]:
 
 def create_tables(environment: dict[str, str]) -> None:
     with snowflake.connector.connect(**json.loads(environment["WAREHOUSE"])) as connection:
-        schema.create_tables(connection)
+        schema.migrate_raw(connection)
 
 
 def run_until_done(name: str, environment: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from snowflake.connector import SnowflakeConnection
 
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record
-from include.surveillance.warehouse.schema import create_tables
+from include.surveillance.warehouse.schema import migrate_raw
 from include.surveillance.wire import encode
 from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT
@@ -95,7 +95,7 @@ def market(profile, tmp_path_factory) -> Iterator[Market]:
     profile.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     try:
         with launcher.connect(database=database) as connection:
-            create_tables(connection)
+            migrate_raw(connection)
             yield Market(connection)
     finally:
         launcher.stop()

@@ -15,11 +15,11 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from include.surveillance import broker, failpoints, wire
-from include.surveillance.errors import BrokerError, WarehouseError
+from include.surveillance.errors import BrokerError, ConfigurationError, WarehouseError
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
-from include.surveillance.warehouse import landing
+from include.surveillance.warehouse import landing, schema
 from include.surveillance.warehouse.rows import TABLES
-from include.surveillance.warehouse.schema import create_tables
+from include.surveillance.warehouse.schema import migrate_raw
 from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
@@ -47,7 +47,7 @@ def database() -> str:
 @pytest.fixture
 def connection(warehouse_at, database):
     with closing(warehouse_at(database)) as opened:
-        create_tables(opened)
+        migrate_raw(opened)
         yield opened
 
 
@@ -222,7 +222,7 @@ def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol)
 @pytest.mark.parametrize("point", [point for point in failpoints.POINTS if point.startswith("land.")])
 def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, symbol, tmp_path, point):
     with closing(warehouse_at(database)) as first:
-        create_tables(first)
+        migrate_raw(first)
         landing.land(first, kafka, broker.BARS)
         before = stored_offsets(first)
     published = bars(symbol, 30)
@@ -244,7 +244,7 @@ def test_a_warehouse_that_dies_is_an_error_and_a_new_connection_goes_on(
     kafka, launcher, warehouse_at, database, symbol
 ):
     with closing(warehouse_at(database)) as first:
-        create_tables(first)
+        migrate_raw(first)
     broker.publish(kafka, bars(symbol, 3))
     with closing(warehouse_at(database, network_timeout=3)) as old:
         launcher.stop(signal.SIGKILL)
@@ -299,7 +299,6 @@ def test_a_table_that_has_drifted_is_named_with_what_mends_it_and_its_rows_wait(
     assert stored_offsets(connection) == before
     for sql in re.findall("run: ([^;]+)", str(raised.value)):
         rows(connection, sql)
-    create_tables(connection)
     landing.land(connection, kafka, broker.BARS)
     assert landed_bars(connection, symbol) == as_json(bars(symbol, 2))
     assert stored_offsets(connection) == ends(kafka)
@@ -366,8 +365,43 @@ def test_a_kafka_that_does_not_answer_is_an_error(connection):
         landing.land(connection, nowhere, broker.BARS)
 
 
+def test_a_warehouse_of_an_earlier_version_is_refused_until_it_is_migrated(kafka, connection, symbol):
+    newest = schema.MIGRATIONS[-1]
+    rows(connection, f"delete from raw.schema_migrations where version = {newest.version}")
+    broker.publish(kafka, bars(symbol, 1))
+    with pytest.raises(WarehouseError, match=f"RAW lacks {newest.version:04} .*bootstrap_platform.* 35 days"):
+        landing.land(connection, kafka, broker.BARS)
+    assert migrate_raw(connection) == [f"{newest.version:04} ({newest.name})"]
+    assert migrate_raw(connection) == []
+    landing.land(connection, kafka, broker.BARS)
+    assert landed_bars(connection, symbol) == as_json(bars(symbol, 1))
+
+
+def test_a_warehouse_from_before_the_migrations_keeps_its_rows(kafka, connection, symbol):
+    broker.publish(kafka, bars(symbol, 2))
+    landing.land(connection, kafka, broker.BARS)
+    rows(connection, "drop table raw.schema_migrations")
+    with pytest.raises(WarehouseError, match="RAW lacks 0001"):
+        landing.land(connection, kafka, broker.BARS)
+    assert len(migrate_raw(connection)) == len(schema.MIGRATIONS)
+    landing.land(connection, kafka, broker.BARS)
+    assert len(landed_bars(connection, symbol)) == 2
+
+
+def test_a_warehouse_of_a_later_version_is_not_migrated(connection):
+    rows(connection, "insert into raw.schema_migrations (version, name) values (9999, 'later')")
+    with pytest.raises(ConfigurationError, match="RAW of the warehouse has schema version 9999"):
+        migrate_raw(connection)
+
+
+def test_the_migrations_make_the_columns_that_landing_writes(connection):
+    with connection.cursor() as cursor:
+        for table in schema.COLUMNS:
+            assert schema._list_differences(cursor, table) == []
+
+
 def test_tables_can_be_created_again_without_losing_rows(kafka, connection, symbol):
     broker.publish(kafka, bars(symbol, 2))
     landing.land(connection, kafka, broker.BARS)
-    create_tables(connection)
+    migrate_raw(connection)
     assert len(landed_bars(connection, symbol)) == 2

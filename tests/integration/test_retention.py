@@ -11,7 +11,7 @@ import pytest
 
 from include.surveillance.warehouse.retention import delete_old_rows, remove_staged_files
 from include.surveillance.warehouse.rows import TABLES
-from include.surveillance.warehouse.schema import create_tables
+from include.surveillance.warehouse.schema import migrate_raw
 
 BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ BEFORE = datetime(2026, 3, 9, 14, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def connection(launcher):
     with closing(launcher.connect(database="RETENTION")) as opened:
-        create_tables(opened)
+        migrate_raw(opened)
         yield opened
 
 

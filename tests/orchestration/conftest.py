@@ -9,7 +9,7 @@ from tests.airflow_home import airflow_database as airflow_database
 
 # isort: split
 from include.orchestration import connections
-from include.orchestration.application.database import create_tables
+from include.orchestration.application.database import migrate_database
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.records import Alert
@@ -47,8 +47,8 @@ def group(topics, monkeypatch):
 def database(postgres, monkeypatch):
     """The application's own database in a real PostgreSQL, without alerts."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    create_tables()
-    create_tables()
+    migrate_database()
+    migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
         cursor.execute("truncate alerts")
 

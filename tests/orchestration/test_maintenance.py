@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from include.local_stack.ports import HOST
 from include.orchestration import connections, maintenance
-from include.orchestration.application.database import create_tables
+from include.orchestration.application.database import migrate_database
 from include.surveillance.errors import ConfigurationError, SurveillanceError
 
 BEFORE = datetime(2026, 11, 15, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_old_reports_go(tmp_path, monkeypatch):
 
 def test_alerts_and_batches_go_some_time_after_they_last_changed(postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    create_tables()
+    migrate_database()
     row = """
         insert into alerts (
             alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, session_phase,

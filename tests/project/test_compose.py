@@ -146,7 +146,7 @@ def test_dependencies_have_no_cycle(services):
 def test_tasks_start_only_when_what_they_talk_to_is_up(services):
     needs = set(services["worker-batch"]["depends_on"])
     assert needs >= {"airflow-init", "execution-api", "redis", "kafka", "simulator", "warehouse"}
-    assert set(services["airflow-init"]["depends_on"]) == {"postgres"}
+    assert set(services["airflow-init"]["depends_on"]) == {"postgres", "kafka", "warehouse"}  # it migrates all three
 
 
 def test_airflow_components_share_image_environment_and_volumes(airflow_services):

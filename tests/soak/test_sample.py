@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from include.local_stack.ports import HOST
-from include.orchestration.application.database import create_tables
+from include.orchestration.application.database import migrate_database
 from include.surveillance.warehouse import rows, schema
 from tests.embedded_warehouse.launcher import Launcher
 from tests.soak import sample, usage
@@ -55,7 +55,7 @@ def test_a_folder_counts_with_those_below_it(tmp_path):
 
 def test_a_database_has_a_size_and_rows(postgres_server, postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    create_tables()
+    migrate_database()
     port, credentials = postgres_server
     login = {"host": HOST, "port": port, "user": "postgres", "password": credentials["POSTGRES_PASSWORD"]}
     with closing(psycopg2.connect(**login, dbname="surveillance")) as connection, connection.cursor() as cursor:
@@ -71,7 +71,7 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     launcher = Launcher(tmp_path).start()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     session = launcher.connect()
-    schema.create_tables(session)
+    schema.migrate_raw(session)
     landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
     session.cursor().execute("insert into raw.kafka_offsets values ('polygon.bars.raw', 0, 7, %s)", (landed,))
     clients = SimpleNamespace(

@@ -2,22 +2,94 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from include.orchestration import connections
+from include.surveillance.migrations import Migration, describe_missing, read_migrations, select_missing
 from include.surveillance.statements import read_statement
 
+LOG = logging.getLogger(__name__)
 SQL = Path(__file__).with_name("sql")
 statement = partial(read_statement, SQL)
+MIGRATIONS = read_migrations(SQL / "migrations")
+WHERE = "the application's database"
+WAIT_SECONDS = 60
 
 
-def create_tables() -> None:
-    """Create what is missing in the application's database; safe to repeat."""
+def migrate_database() -> list[str]:
+    """Apply the migrations that the application's database lacks; return their names.
+
+    Each is a transaction of its own. Of several at once one applies it, and the others wait and find it done.
+
+    Raises:
+        ConfigurationError: a newer version of the platform has been here.
+    """
+    applied = []
+    for _ in MIGRATIONS:
+        with connections.application_database() as database, database.cursor() as cursor:
+            cursor.execute(statement("lock_migrations"))
+            cursor.execute(statement("create_schema_migrations"))
+            missing = select_missing(MIGRATIONS, _select_applied(cursor), WHERE)
+            if not missing:
+                break
+            migration = missing[0]
+            cursor.execute(migration.sql)
+            cursor.execute(statement("record_migration"), {"version": migration.version, "name": migration.name})
+            applied.append(describe_missing([migration]))
+    return applied
+
+
+def list_missing_migrations() -> list[Migration]:
+    """List the migrations that this code needs and the application's database lacks.
+
+    A newer version's migrations do not disturb: it adds, so that the version before goes on until it is replaced.
+    """
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("create_alerts"))
-        cursor.execute(statement("create_batches"))
+        cursor.execute(statement("has_schema_migrations"))
+        ((exists,),) = cursor.fetchall()
+        applied = _select_applied(cursor) if exists else set()
+    return [migration for migration in MIGRATIONS if migration.version not in applied]
+
+
+def await_migrations() -> None:
+    """Wait until the application's database has the tables that this code needs; say once a minute why it waits.
+
+    A connection that only Airflow's tasks are told of cannot be asked here; then nothing is waited for.
+    """
+    while reason := _reason_to_wait():
+        LOG.warning("this worker waits: %s", reason)
+        time.sleep(WAIT_SECONDS)
+
+
+def _reason_to_wait() -> str | None:
+    import psycopg  # heavy, and no DAG file needs it
+
+    try:
+        missing = list_missing_migrations()
+    except AirflowNotFoundException:
+        LOG.warning("connection %s is not in the environment: schema not checked", connections.APPLICATION)
+        return None
+    except psycopg.Error as error:
+        why = " ".join(str(error).split())
+        return f"{WHERE} does not say its schema version ({why}); start it, or correct {connections.APPLICATION}"
+    if not missing:
+        return None
+    return (
+        f"{WHERE} lacks {describe_missing(missing)}, which this code needs; "
+        "run `python -m include.orchestration.migrate` of this version, as the platform's start does, or DAG "
+        "bootstrap_platform"
+    )
+
+
+def _select_applied(cursor: Any) -> set[int]:
+    cursor.execute(statement("select_migrations"))
+    return {version for (version,) in cursor.fetchall()}
 
 
 def fetch_rows(cursor: Any) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from airflow.sdk.listener import get_listener_manager
 from celery import Celery
 from celery.signals import import_modules, worker_process_init
 
+from include.orchestration.application.database import await_migrations
 from include.orchestration.dag_defaults import Queue
 from include.orchestration.marts.connector import initialise_connector_logger
 from include.orchestration.runtime.worker_lifecycle import DismissSensors, consumes, prepare_threads, reap_at_once
@@ -64,6 +65,8 @@ YOUNG = 10_000
 
 def preload(sender: Celery, **_: Any) -> None:
     """Load what the tasks of this worker's queues need; in its main process, before it forks."""
+    if not consumes(conf.get("operators", "default_queue")):  # bootstrap_platform, which migrates, runs there
+        await_migrations()
     sender.steps["worker"].add(DismissSensors)
     if conf.get("celery", "pool") == "threads":
         prepare_threads()

@@ -1,6 +1,8 @@
-"""The raw tables: creates them, completes them, and compares them with the columns that landing writes."""
+"""The raw tables: migrates them, and compares them with the columns that landing writes."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
@@ -8,8 +10,9 @@ from snowflake.connector.errors import ProgrammingError
 
 from include.surveillance import broker
 from include.surveillance.errors import WarehouseError
+from include.surveillance.migrations import Migration, describe_missing, read_migrations, select_missing
 from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
-from include.surveillance.warehouse.statements import as_warehouse_error, statement
+from include.surveillance.warehouse.statements import SQL, as_warehouse_error, statement
 
 OFFSETS_TABLE = "KAFKA_OFFSETS"
 RAW_COLUMNS = {
@@ -32,39 +35,69 @@ COLUMNS = {
     **dict.fromkeys(TABLES.values(), RAW_COLUMNS),
 }
 """The columns that landing writes: table -> column -> type without its length."""
+MIGRATIONS = read_migrations(SQL / "migrations")
 DOES_NOT_EXIST = 2003
 
 
-def create_tables(connection: SnowflakeConnection) -> None:
-    """Create schema RAW, its tables, their columns and the landing stage where they are missing.
+def migrate_raw(connection: SnowflakeConnection) -> list[str]:
+    """Apply the migrations that schema RAW lacks; return their names.
+
+    Snowflake commits each statement that defines something by itself, so a migration is no transaction: each of its
+    statements can be repeated, and it is recorded when all are done. Two who migrate at once do the same twice.
 
     Raises:
+        ConfigurationError: a newer version of the platform has been here.
         WarehouseError: the warehouse refused.
     """
-    with as_warehouse_error("create the raw tables"), connection.cursor() as cursor:
+    with as_warehouse_error("migrate schema RAW"), connection.cursor() as cursor:
         cursor.execute(statement("create_raw_schema"))
-        cursor.execute(statement("create_landing_stage"))
-        for table, columns in COLUMNS.items():
-            definition = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-            cursor.execute(statement("create_table", table=table, columns=definition))
-            for column in columns.keys() - _describe_table(cursor, table).keys():
-                cursor.execute(statement("add_column", table=table, column=column, type=columns[column]))
+        cursor.execute(statement("create_schema_migrations"))
+        missing = select_missing(MIGRATIONS, _select_applied(cursor), "schema RAW of the warehouse")
+        for migration in missing:
+            connection.execute_string(migration.sql)
+            applied_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+            record = {"version": migration.version, "name": migration.name, "applied_at": applied_at}
+            cursor.execute(statement("record_migration"), record)
+    return [describe_missing([migration]) for migration in missing]
 
 
 def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
     """Compare the tables that rows of ``topic`` go into with the columns that landing writes.
 
     Raises:
-        WarehouseError: they differ; the message names the differences and the statements that mend them.
+        WarehouseError: a migration is missing, or they differ; the message names the differences and the statements
+            that mend them.
     """
+    if missing := _list_missing(cursor):
+        raise WarehouseError(
+            f"land {topic}: schema RAW lacks {describe_missing(missing)}, which this code needs; "
+            f"run DAG bootstrap_platform; {_consequence(topic)}"
+        )
     for table in (TABLES[topic], REJECTED_TABLE, OFFSETS_TABLE):
         if differences := _list_differences(cursor, table):
-            (retention_days,) = (spec.retention_days for spec in broker.TOPICS if spec.name == topic)
             raise WarehouseError(
-                f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; "
-                "then run DAG bootstrap_platform, which adds what is missing. Until then nothing of the topic is "
-                f"stored, and Kafka keeps its records for {retention_days} days"
+                f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; {_consequence(topic)}"
             )
+
+
+def _consequence(topic: str) -> str:
+    (retention_days,) = (spec.retention_days for spec in broker.TOPICS if spec.name == topic)
+    return f"until then nothing of the topic is stored, and Kafka keeps its records for {retention_days} days"
+
+
+def _list_missing(cursor: SnowflakeCursor) -> list[Migration]:
+    try:
+        applied = _select_applied(cursor)
+    except ProgrammingError as error:
+        if error.errno != DOES_NOT_EXIST:
+            raise
+        applied = set()
+    return [migration for migration in MIGRATIONS if migration.version not in applied]
+
+
+def _select_applied(cursor: SnowflakeCursor) -> set[int]:
+    cursor.execute(statement("select_migrations"))
+    return {version for (version,) in cursor.fetchall()}
 
 
 def _list_differences(cursor: SnowflakeCursor, table: str) -> list[str]:
@@ -72,15 +105,18 @@ def _list_differences(cursor: SnowflakeCursor, table: str) -> list[str]:
         present = _describe_table(cursor, table)
     except ProgrammingError as error:
         if error.errno == DOES_NOT_EXIST:
-            return [f"it does not exist, or this role does not see it ({error.msg})"]
+            columns = ", ".join(f"{column} {kind}" for column, kind in COLUMNS[table].items())
+            create = f"create table raw.{table} ({columns})"
+            return [f"it does not exist, or this role does not see it ({error.msg}), so grant it, or run: {create}"]
         raise
     expected, differences = COLUMNS[table], []
     for column, kind in expected.items():
+        add = f"alter table raw.{table} add column {column} {kind}"
         if column not in present:
-            differences.append(f"{column} {kind} is missing")
+            differences.append(f"{column} {kind} is missing, so run: {add}")
         elif present[column][0].partition("(")[0] != kind:
             aside = f"alter table raw.{table} rename column {column} to {column}_OLD"
-            differences.append(f"{column} is {present[column][0]} instead of {kind}, so run: {aside}")
+            differences.append(f"{column} is {present[column][0]} instead of {kind}, so run: {aside}; and run: {add}")
     for column, (kind, compulsory) in present.items():
         if compulsory and column not in expected:
             free = f"alter table raw.{table} alter column {column} drop not null"

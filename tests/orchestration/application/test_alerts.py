@@ -7,7 +7,7 @@ import pytest
 from include.orchestration import connections
 from include.orchestration.application import alerts as alerts_table
 from include.orchestration.application.alerts import mark_alerts, select_alerts, store_alerts
-from include.orchestration.application.database import create_tables, statement
+from include.orchestration.application.database import MIGRATIONS, migrate_database
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified
 from tests.orchestration.conftest import alert, crowd, rows
@@ -85,16 +85,16 @@ def test_the_newest_alerts_come_first_and_all_that_match_are_counted(database):
 
 def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    earlier = statement("create_alerts").partition(";")[0]
+    earlier = MIGRATIONS[0].sql.partition(";")[0]
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute(f"drop table if exists alerts; {earlier}")
+        cursor.execute(f"drop table if exists alerts, schema_migrations cascade; {earlier}")
         cursor.execute(
             "insert into alerts values (%(id)s, 'price_gap', 'ACME', 'minute', now(), 'high', 70, '', 0.03, 0.02, null,"
             " 'regular', '2023-11-14', 900, 'live', 'said', '{}', now(), now(), 'slack', now())",
             {"id": alert().event_id},
         )
-    create_tables()
-    create_tables()
+    migrate_database()
+    migrate_database()
     assert rows("form, status, firings, told_status, told_severity") == [("literal", "fired", 1, "fired", "high")]
     ((_, last),) = store_alerts([alert(status="refired", firings=2)])
     assert last == LastNotified("fired", "high")

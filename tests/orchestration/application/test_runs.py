@@ -7,7 +7,7 @@ import pytest
 
 from include.orchestration import connections
 from include.orchestration.application import runs
-from include.orchestration.application.database import create_tables
+from include.orchestration.application.database import migrate_database
 
 START, END = datetime(2026, 11, 23, 14, 31, tzinfo=UTC), datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_failed", "account": "running"}
@@ -17,7 +17,7 @@ STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_fai
 def context(postgres, monkeypatch):
     """What Airflow gives the last task of a run."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    create_tables()
+    migrate_database()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate batches")
     run = SimpleNamespace(dag_id="detect_anomalies", run_id="r1", start_date=START)

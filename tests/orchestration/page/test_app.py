@@ -9,7 +9,7 @@ import pytest
 
 from include.orchestration import connections
 from include.orchestration.application.alerts import store_alerts
-from include.orchestration.application.database import create_tables
+from include.orchestration.application.database import migrate_database
 from include.orchestration.page import app
 from include.surveillance.records import Alert
 
@@ -43,7 +43,7 @@ def alert(symbol="ACME", rule="price_gap", severity="high", ts_ms=1_700_000_000_
 def stored(postgres, monkeypatch):
     """The application database with nothing in it but what the test stores."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
-    create_tables()
+    migrate_database()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate alerts")
     return store_alerts

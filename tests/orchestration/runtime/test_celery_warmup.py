@@ -81,6 +81,17 @@ def test_a_worker_preloads_what_its_queues_need(monkeypatch, line, warehouse, de
     assert warmed == ["useful", "connector"] * warehouse + ["detection"] * detect
 
 
+@pytest.mark.parametrize(("queues", "waits"), [("poll,short", True), ("detect", True), ("default,warehouse", False)])
+def test_a_worker_waits_for_the_tables_but_where_bootstrap_platform_runs(monkeypatch, queues, waits):
+    waited = []
+    monkeypatch.setattr(celery_warmup, "await_migrations", lambda: waited.append(queues))
+    monkeypatch.setattr(celery_warmup, "NEEDED", ())
+    monkeypatch.setattr(celery_warmup, "_try", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--queues", queues])
+    celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
+    assert bool(waited) == waits
+
+
 def test_a_worker_does_not_look_for_garbage_in_every_handful_of_bars(monkeypatch):
     monkeypatch.setattr(celery_warmup, "_try", lambda *_: None)
     before = gc.get_threshold()

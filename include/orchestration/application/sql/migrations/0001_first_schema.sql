@@ -46,3 +46,26 @@ update alerts set told_status = 'fired', told_severity = severity
 where told_status is null and notified_at is not null and notification not like 'not sent%';
 
 create index if not exists alerts_bar_at on alerts (bar_at desc);
+
+-- One row per run of a DAG. What does not apply to a stage, or is not known, is null.
+create table if not exists batches (
+    dag_id text not null,
+    run_id text not null,
+    stage text not null,
+    -- The end of the run's data interval: for a poll the minute that it asked for.
+    interval_end timestamptz,
+    started_at timestamptz not null,
+    ended_at timestamptz not null,
+    tasks integer not null,
+    failed integer not null,
+    records bigint,
+    bars bigint,
+    metrics bigint,
+    alerts bigint,
+    late bigint,
+    rejected bigint,
+    rows bigint,
+    primary key (dag_id, run_id)
+);
+
+create index if not exists batches_ended_at on batches (ended_at desc);

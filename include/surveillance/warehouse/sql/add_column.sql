@@ -1,1 +1,0 @@
-alter table raw.{table} add column if not exists {column} {type}

@@ -1,0 +1,1 @@
+select version from raw.schema_migrations
