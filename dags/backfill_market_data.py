@@ -8,7 +8,8 @@ again for what is there changes nothing. Alerts of a backfill are stored and sho
 **In**: Polygon. **Out**: `polygon.bars.raw`, `polygon.news.raw`, `polygon.rejected`.
 
 **When it fails**: clear the red tasks; each is independent of the others. *not entitled*: the plan's history does not
-reach that far back, choose a later *from*.
+reach that far back, choose a later *from*. *0 bars for ...* in a log, *no bars* in `polygon.rejected`: the vendor has
+none of that symbol in the whole range; is it written as the vendor does?
 """
 
 from datetime import timedelta
@@ -19,12 +20,12 @@ from include.orchestration import connections, forms
 from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.ingest import backfill, polling
+from include.orchestration.ingest.backfill_operator import BackfillOperator
 
 
-def read_form() -> tuple[dict, tuple[int, int]]:
-    """Read the run's form, and its range as of when the run was asked for."""
-    context = get_current_context()
-    return context["params"], forms.read_range(context["params"], context["dag_run"].run_after)
+def read_symbols() -> list[str]:
+    """Read the symbols of the run's form, else the watchlist."""
+    return forms.read_symbols(get_current_context()["params"]) or polling.read_watchlist()
 
 
 with DAG(
@@ -45,32 +46,24 @@ with DAG(
     @task
     def plan() -> list[dict]:
         """Whose bars each task is to bring."""
-        params, _ = read_form()
-        return backfill.plan_tasks(params["symbols"] or polling.read_watchlist(), params["symbols_per_task"])
-
-    @task(pool=Pool.BACKFILL, map_index_template="{{ task.op_kwargs['name'] }}")
-    def poll(name: str, symbols: list[str]) -> dict[str, int]:
-        """Bars of some symbols over the whole range, oldest first; returns records per topic."""
-        from include.surveillance.broker import Publisher
-
-        params, span = read_form()
-        polygon = connections.polygon(connections.PATIENT_SECONDS)
-        with Publisher(connections.kafka()) as publisher:
-            spans = backfill.cut_range(*span, params["chunk_days"])
-            return backfill.poll_spans(polygon, publisher, symbols, params["timespan"], spans)
+        params = get_current_context()["params"]
+        return backfill.plan_tasks(read_symbols(), params["symbols_per_task"])
 
     @task(pool=Pool.BACKFILL)
     def poll_news() -> dict[str, int]:
         """News of the symbols in the whole range; returns records per topic."""
         from include.surveillance import broker, normalise
 
-        params, span = read_form()
-        if not params["news"]:
+        context = get_current_context()
+        if not context["params"]["news"]:
             return {}
+        span = forms.read_range(context["params"], context["dag_run"].run_after)
         payload = connections.polygon(connections.PATIENT_SECONDS).news(*span)
-        watched = params["symbols"] or polling.read_watchlist()
-        return broker.publish(connections.kafka(), normalise.news(payload, watched, source="backfill"))
+        return broker.publish(connections.kafka(), normalise.news(payload, read_symbols(), source="backfill"))
 
     # News first: an article waits for the bars of its time, bars wait for articles only a while.
     calls = plan()
-    calls >> poll_news() >> poll.expand_kwargs(calls) >> account_for("backfill", "poll", "poll_news")
+    poll = BackfillOperator.partial(
+        task_id="poll", pool=Pool.BACKFILL, map_index_template="{{ task.name }}"
+    ).expand_kwargs(calls)
+    calls >> poll_news() >> poll >> account_for("backfill", "poll", "poll_news")

@@ -13,8 +13,9 @@ allowed. *The log has no bar*: it keeps 35 days.
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
+from include.orchestration import forms
 from include.orchestration.dag_defaults import Tag, dag_defaults
 from include.orchestration.studies import BARS_OF_THE_LOG, CompareOperator
 
@@ -27,8 +28,8 @@ with DAG(
     tags=[Tag.DETECT, Tag.TIER_2],
     params={
         **BARS_OF_THE_LOG,
-        "a": Param("", type="string", format="multiline", title="Parameters A", description=YAML),
-        "b": Param("", type="string", format="multiline", title="Parameters B", description=YAML),
+        "a": forms.yaml_param("Parameters A", YAML),
+        "b": forms.yaml_param("Parameters B", YAML),
     },
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(hours=2), retries=1),

@@ -1,16 +1,27 @@
-"""The fields of a run's form that say which bars, wherever a DAG asks for them, and how they are read."""
+"""The fields of a run's form: what each accepts, wherever a DAG asks for it, and how those about bars are read.
+
+Whoever may fill in a form may not thereby do more than that: every text is held to a pattern, by Airflow before the
+run is made and again before each of its tasks, and lists of symbols once more where they are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param
 
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.texts import LONGEST_SYMBOL, SYMBOL, is_symbol
 from include.surveillance.timespans import NEW_YORK, POLLED, to_ms
 
+MOST_SYMBOLS = 20_000
+LONGEST_MOMENT, LONGEST_YAML = 40, 20_000
+_DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
+_MOMENT = f"{_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+# Lines of printable characters; what opens a template never stands in YAML that anybody needs.
+_YAML = r"((?!\{[{%#])[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029])*"
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 
 
@@ -18,11 +29,45 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
     """Make the fields From, To, Symbols and Timespan; ``no_symbols`` says whose bars an empty list means."""
     description = f"Empty: {no_symbols}"
     return {
-        "from": Param(type="string", minLength=10, title="From", description=MOMENT),
-        "to": Param(type="string", minLength=10, title="To", description=f"{MOMENT}; the date itself is included"),
-        "symbols": Param([], type="array", items={"type": "string"}, title="Symbols", description=description),
+        "from": Param(**_text(_MOMENT, LONGEST_MOMENT), title="From", description=MOMENT),
+        "to": Param(**_text(_MOMENT, LONGEST_MOMENT), title="To", description=f"{MOMENT}; the date itself is included"),
+        "symbols": Param(
+            [],
+            type="array",
+            items=_text(SYMBOL.pattern, LONGEST_SYMBOL),
+            maxItems=MOST_SYMBOLS,
+            title="Symbols",
+            description=description,
+        ),
         "timespan": Param("minute", type="string", enum=list(POLLED), title="Timespan"),
     }
+
+
+def yaml_param(title: str, description: str) -> Param:
+    """Make a field for a text of YAML, several lines of it."""
+    return Param("", **_text(_YAML, LONGEST_YAML), format="multiline", title=title, description=description)
+
+
+def _text(pattern: str, longest: int) -> dict[str, Any]:
+    """Describe a text of which the whole matches ``pattern``; ``$`` would let a line end follow."""
+    return {"type": "string", "pattern": f"^({pattern})(?![\\s\\S])", "maxLength": longest}
+
+
+def read_symbols(params: Mapping[str, Any]) -> list[str]:
+    """Read the field Symbols: each once, in the order given; raises as ``check_symbols`` does."""
+    return check_symbols(dict.fromkeys(params["symbols"]))
+
+
+def check_symbols(symbols: Iterable[str]) -> list[str]:
+    """Return the symbols.
+
+    Raises:
+        ConfigurationError: one that cannot be a ticker.
+    """
+    checked = list(symbols)
+    if wrong := [symbol for symbol in checked if not is_symbol(symbol)]:
+        raise ConfigurationError(f"symbols holds {wrong[0][:80]!r}, which is no ticker; write e.g. AAPL or BRK.B")
+    return checked
 
 
 def read_range(params: Mapping[str, Any], now: datetime) -> tuple[int, int]:

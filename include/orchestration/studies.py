@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,13 +24,19 @@ if TYPE_CHECKING:
     from include.surveillance.studies.recorded import RecordedFiles
 
 PAGE = "/surveillance/reports"
+# With the digest, the name of a folder has to stay below 255 characters.
+LONGEST_WORD = 200
 BARS_OF_THE_LOG = forms.bars_params(no_symbols="all of the log")
 """The part of a run's form that says which bars the report is made from."""
 
 
 def report_path(dag_id: str, run_id: str) -> str:
-    """Return the path of a run's report below the folder, and below the address, of all reports; safe in both."""
-    return "/".join(re.sub(r"[^A-Za-z0-9_-]+", "-", part) for part in (dag_id, run_id))
+    """Return the path of a run's report below the folder, and below the address, of all reports; safe in both.
+
+    Words cannot tell ``a:b`` from ``a-b``: the digest does, so that no run replaces the report of another.
+    """
+    dag, run = (re.sub(r"[^A-Za-z0-9_-]+", "-", part)[:LONGEST_WORD] for part in (dag_id, run_id))
+    return f"{dag}/{run}-{sha256(json.dumps([dag_id, run_id]).encode()).hexdigest()[:32]}"
 
 
 class ReportLink(BaseOperatorLink):
@@ -105,18 +113,18 @@ def _export_bars(folder: Path, params: dict[str, Any], settings: Settings, now: 
     """Write the bars of the form; those that a replay has moved to now, with the times at which they were recorded."""
     from include.surveillance.studies.export import export_log, select_bars
 
-    start, end = forms.read_range(params, now)
+    (start, end), symbols = forms.read_range(params, now), forms.read_symbols(params)
     files, bars = export_log(
         connections.kafka(),
         settings.kafka_partitions,
         folder,
-        keep=select_bars(params["symbols"], params["timespan"], start, end),
+        keep=select_bars(symbols, params["timespan"], start, end),
         shift_ms=settings.market_shift_ms,
     )
     if not bars:
         raise ConfigurationError(
             f"the log has no {params['timespan']} bar from {params['from']} to {params['to']} of "
-            f"{', '.join(params['symbols']) or 'any symbol'}; it keeps 35 days, backfill_market_data brings older ones"
+            f"{', '.join(symbols) or 'any symbol'}; it keeps 35 days, backfill_market_data brings older ones"
         )
     # The log's profiles belong to bars as they were moved; a study builds its own.
     return replace(files, news=None, profiles=None)

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.texts import is_symbol
 from include.surveillance.timespans import MINUTE_MS, POLLED
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-# Tickers as the vendor writes them: classes, units and preferred shares have dots and small letters.
-SYMBOL = re.compile(r"[A-Z][A-Za-z0-9]{0,9}([.\-][A-Za-z0-9]{1,4})?")
 # What Kafka takes in a name, and far below its limit of 249 characters.
 KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
@@ -199,7 +198,7 @@ class Settings:
                 raise ConfigurationError(f"{source} cannot be read: {error}") from error
         lines = (line.partition("#")[0] for line in symbols.splitlines())
         words = {word for line in lines for word in re.split(r"[,\s]+", line) if word}
-        if wrong := sorted(word for word in words if not SYMBOL.fullmatch(word)):
+        if wrong := sorted(word for word in words if not is_symbol(word)):
             raise ConfigurationError(f"{source} holds {', '.join(wrong)}: not a ticker; write e.g. AAPL or BRK.B")
         if not words:
             raise ConfigurationError(f"{source} holds no symbol; write at least one ticker, e.g. AAPL")

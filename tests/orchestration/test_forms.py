@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.orchestration.forms import bars_params, read_range
+from include.orchestration.forms import bars_params, read_range, read_symbols
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import POLLED, to_ms
 
@@ -40,6 +40,16 @@ def test_range(first, last, start, end):
 def test_nonsense_is_refused_with_what_to_do(first, last, said):
     with pytest.raises(ConfigurationError, match=said):
         read_range({"from": first, "to": last}, NOW)
+
+
+@pytest.mark.parametrize("word", ["{{ 7*7 }}", "aapl", "AAPL\n", "AAPL MSFT", "../x", "", "A" * 16, "\uff21"])
+def test_a_word_that_is_no_ticker_is_refused_wherever_it_is_read(word):
+    with pytest.raises(ConfigurationError, match="no ticker"):
+        read_symbols({"symbols": ["AAPL", word]})
+
+
+def test_symbols_are_read_once_each_in_the_order_given():
+    assert read_symbols({"symbols": ["MSFT", "BRK.B", "MSFT"]}) == ["MSFT", "BRK.B"]
 
 
 def test_every_polled_timespan_can_be_chosen_and_an_empty_list_of_symbols_says_what_it_means():

@@ -1,6 +1,7 @@
 """Calibration and comparison from a real log: what the form asks for, as one folder that the page serves."""
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -49,7 +50,7 @@ def context(dag_id, **form):
 def test_calibration_writes_a_report_with_its_curves_and_a_proposal(destination):
     operator = studies.CalibrateOperator(task_id="calibrate")
     made = operator.execute(context("calibrate_rules", rules="literal", budget=2))
-    assert made == str(destination / "calibrate_rules" / "manual__2024-03-05T08-00-00-00-00")
+    assert made == str(destination / studies.report_path("calibrate_rules", RUN))
     assert {path.name for path in (destination / studies.report_path("calibrate_rules", RUN)).iterdir()} == {
         "report.md", "curves.png", "parameters.yaml",
     }  # fmt: skip
@@ -106,8 +107,16 @@ def test_no_run_leaves_the_folder_of_reports(run_id):
     assert "." not in run
 
 
+def test_no_two_runs_share_a_folder_and_no_name_is_too_long_for_one():
+    runs = ["a:b", "a-b", "a/b", "a b", "a.b", "a", "A:B", "x" * 250, "x" * 249, ""]
+    folders = {studies.report_path("calibrate_rules", run) for run in runs}
+    assert len({folder.casefold() for folder in folders}) == len(runs)
+    assert max(len(folder.split("/")[1]) for folder in folders) < 255
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,300}", folder.split("/")[1]) for folder in folders)
+
+
 def test_link_is_the_page_of_the_report(monkeypatch):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example:8080/")
     key = SimpleNamespace(dag_id="calibrate_rules", run_id=RUN)
     link = studies.ReportLink().get_link(None, ti_key=key)
-    assert link == "http://airflow.example:8080/surveillance/reports/calibrate_rules/manual__2024-03-05T08-00-00-00-00/"
+    assert link == f"http://airflow.example:8080/surveillance/reports/{studies.report_path('calibrate_rules', RUN)}/"

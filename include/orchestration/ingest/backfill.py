@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from include.orchestration import forms
 from include.orchestration.ingest import polling
-from include.surveillance.timespans import DAY_MS
+from include.surveillance.records import Bar, Reject
+from include.surveillance.timespans import DAY_MS, now_ms, write_utc
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
@@ -20,8 +22,12 @@ LOG = logging.getLogger(__name__)
 
 
 def plan_tasks(symbols: Sequence[str], size: int) -> list[dict[str, Any]]:
-    """Plan one task per ``size`` symbols: its name in the UI and whose bars it brings."""
-    groups = polling.cut_groups(symbols, size)
+    """Plan one task per ``size`` symbols: its name in the UI and whose bars it brings.
+
+    Raises:
+        ConfigurationError: one of them cannot be a ticker.
+    """
+    groups = polling.cut_groups(forms.check_symbols(symbols), size)
     return [{"name": polling.name_group(group), "symbols": group} for group in groups]
 
 
@@ -42,6 +48,7 @@ def poll_spans(
     from include.surveillance.polygon.client import poll_each
 
     sent: Counter[str] = Counter()
+    found = dict.fromkeys(symbols, 0)
     failed: list[Exception] = []
 
     def records(from_ms: int, to_ms: int) -> Iterator[AnyRecord]:
@@ -51,10 +58,30 @@ def poll_spans(
                 failed.append(answer)
                 continue
             for payload in answer:
-                yield from normalise.bars(payload, source="backfill")
+                for record in normalise.bars(payload, source="backfill"):
+                    found[symbol] += isinstance(record, Bar)
+                    yield record
 
     for span in spans:
         sent.update(publisher.publish(records(*span)))
         if failed:
             raise failed[0]
+    silent = [_tell_silence(symbol, timespan, spans[0][0], spans[-1][1]) for symbol, bars in found.items() if not bars]
+    sent.update(publisher.publish(silent))
     return dict(sent)
+
+
+def _tell_silence(symbol: str, timespan: str, from_ms: int, to_ms: int) -> Reject:
+    """Say that the vendor has nothing of a symbol: a quiet week looks like this, and a misspelt ticker."""
+    detail = f"0 bars for {symbol} from {write_utc(from_ms)} to {write_utc(to_ms)}"
+    LOG.warning("%s; is it written as the vendor does?", detail)
+    return Reject(
+        stage="normalise",
+        reason="no bars",
+        detail=detail,
+        raw="",
+        symbol=symbol,
+        timespan=timespan,
+        source="backfill",
+        polled_ms=now_ms(),
+    )

@@ -15,6 +15,7 @@ from include.surveillance.detection.rules.news_view import NewsView
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, NewsItem, Profile
+from include.surveillance.texts import LONGEST_TITLE, one_line
 from include.surveillance.timespans import DAY_MS, SPAN_MS
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class NewsMatcher:
         if item.sentiment != "negative":
             return
         article = Article(
-            item.article_id, item.event_id, item.published_ms, item.polled_ms, item.title, _relevance(item),
+            item.article_id, item.event_id, item.published_ms, item.polled_ms, one_line(item.title, LONGEST_TITLE),
+            _relevance(item),
             not any(_same_story(item, other) for other in known),
         )  # fmt: skip
         self.remembered.articles[item.symbol] = [*known, article][-ARTICLES:]

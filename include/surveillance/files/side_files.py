@@ -27,6 +27,7 @@ from include.surveillance.files.tables import (
     read_columns,
 )
 from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Record, Split, TickerChange
+from include.surveillance.texts import LONGEST_TITLE, one_line, web_address
 from include.surveillance.validity import LATEST_MS, TIME_OUT_OF_RANGE
 
 R = TypeVar("R", bound=Record)
@@ -47,6 +48,7 @@ def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
     def item(*, tickers: str | None, **row: Any) -> NewsItem:
         parts = (part.strip() for part in (tickers or "").split(","))
         known = {name: value for name, value in row.items() if value is not None}
+        known |= {"title": one_line(row["title"], LONGEST_TITLE), "url": web_address(row.get("url") or "")}
         return NewsItem(**known, tickers=tuple(part for part in parts if part), source="backfill")
 
     return _records(path, NEWS, item, _check_news)

@@ -10,6 +10,7 @@ from typing import Any
 
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.records import Reject, as_text
+from include.surveillance.texts import is_identifier, one_line, web_address
 
 Fields = dict[str, Any]
 
@@ -17,6 +18,9 @@ LARGEST_VOLUME = Decimal(10) ** 15
 LARGEST_INTEGER = 2**53
 # Shares trade in millionths at most; more digits are the vendor's floating point.
 VOLUME_DECIMALS, SMALLEST_VOLUME = 6, Decimal("0.000001")
+LONGEST_IDENTIFIER, LONGEST_NAME, LONGEST_DETAIL = 200, 300, 300
+# Rejected bytes are kept whole unless no message could carry them.
+LARGEST_RAW = 2_000_000
 
 
 class UnusableError(SurveillanceError):
@@ -28,9 +32,11 @@ class UnusableError(SurveillanceError):
 
 
 def reject(raw: bytes, error: UnusableError, **about: Any) -> Reject:
-    """Make a Reject of what came, with the reason why it cannot be used."""
-    received, encoding = as_text(raw)
-    return Reject(stage="normalise", reason=error.reason, detail=error.detail, raw=received, encoding=encoding, **about)
+    """Make a Reject of what came, with the reason why it cannot be used; only the first ``LARGEST_RAW`` bytes of it."""
+    received, encoding = as_text(raw[:LARGEST_RAW])
+    cut = f" (the first {LARGEST_RAW} of {len(raw)} bytes)" if len(raw) > LARGEST_RAW else ""
+    detail = one_line(error.detail, LONGEST_DETAIL) + cut
+    return Reject(stage="normalise", reason=error.reason, detail=detail, raw=received, encoding=encoding, **about)
 
 
 def parse_object(raw: bytes) -> Fields:
@@ -100,15 +106,30 @@ def read_integer(fields: Fields, name: str) -> int:
     return int(value)
 
 
-def read_text(fields: Fields, name: str) -> str:
+def read_text(fields: Fields, name: str, longest: int = LONGEST_NAME) -> str:
+    """Read what people are shown as one printable line, cut at ``longest`` characters."""
     value = fields.get(name)
-    if not isinstance(value, str) or not value or not is_unicode(value):
+    if not isinstance(value, str) or not is_unicode(value) or not (line := one_line(value, longest)):
         raise unusable(name, value, "a text")
+    return line
+
+
+def read_optional_text(fields: Fields, name: str, longest: int = LONGEST_NAME) -> str | None:
+    return None if fields.get(name) in (None, "") else read_text(fields, name, longest)
+
+
+def read_identifier(fields: Fields, name: str) -> str:
+    """Read a ticker or an id, which is exactly what came or nothing."""
+    value = fields.get(name)
+    if not isinstance(value, str) or not is_identifier(value, LONGEST_IDENTIFIER):
+        raise unusable(name, value, f"a word of visible ASCII, {LONGEST_IDENTIFIER} characters at most")
     return value
 
 
-def read_optional_text(fields: Fields, name: str) -> str | None:
-    return None if fields.get(name) in (None, "") else read_text(fields, name)
+def read_web_address(fields: Fields, name: str) -> str:
+    """Read an http(s) address; empty when there is none, because nobody shall follow anything else."""
+    value = fields.get(name)
+    return web_address(value) if isinstance(value, str) else ""
 
 
 def is_unicode(value: str) -> bool:

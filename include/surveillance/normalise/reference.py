@@ -9,23 +9,29 @@ from math import fsum
 from typing import Any, TypeVar
 
 from include.surveillance.normalise.fields import (
+    LONGEST_IDENTIFIER,
     Fields,
     UnusableError,
-    is_unicode,
     parse_object,
     read_date,
+    read_identifier,
     read_optional_text,
     read_price,
     read_text,
     read_time,
+    read_web_address,
     reject,
     unusable,
 )
 from include.surveillance.polygon.client import Payload
 from include.surveillance.records import SENTIMENTS, Dividend, Instrument, NewsItem, Reject, Source, Split
+from include.surveillance.texts import LONGEST_TITLE, is_identifier, one_line
 from include.surveillance.timespans import MINUTE_MS
 
 T = TypeVar("T")
+LONGEST_REASONING = 1_000
+# An article names a handful; each of them that is watched has an item with the list of all.
+MOST_TICKERS = 100
 
 
 def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
@@ -105,12 +111,12 @@ def _read_article(
         raise UnusableError("future stamp", f"published {published_ms} is after the poll at {about['polled_ms']}")
     publisher = fields.get("publisher")
     article: Fields = {
-        "article_id": read_text(fields, "id"),
+        "article_id": read_identifier(fields, "id"),
         "published_ms": published_ms,
-        "title": read_text(fields, "title"),
-        "url": read_optional_text(fields, "article_url") or "",
+        "title": read_text(fields, "title", LONGEST_TITLE),
+        "url": read_web_address(fields, "article_url"),
         "publisher": (read_optional_text(publisher, "name") if isinstance(publisher, dict) else None) or "",
-        "tickers": tuple(ticker for ticker in tickers if is_unicode(ticker)),
+        "tickers": tuple(ticker for ticker in tickers[:MOST_TICKERS] if is_identifier(ticker, LONGEST_IDENTIFIER)),
     }
     insights, errors = _read_insights(fields.get("insights"), symbols)
     return [NewsItem(symbol=symbol, **article, **insights.get(symbol, {}), **about) for symbol in symbols], errors
@@ -128,8 +134,8 @@ def _read_insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], l
         elif insight.get("ticker") in symbols:
             sentiment, reasoning = insight.get("sentiment"), insight.get("sentiment_reasoning")
             if sentiment in SENTIMENTS:
-                readable = isinstance(reasoning, str) and is_unicode(reasoning)
-                insights[insight["ticker"]] = {"sentiment": sentiment, "reasoning": reasoning if readable else None}
+                why = one_line(reasoning, LONGEST_REASONING) if isinstance(reasoning, str) else ""
+                insights[insight["ticker"]] = {"sentiment": sentiment, "reasoning": why or None}
             else:
                 errors.append(unusable("sentiment", sentiment, f"one of {', '.join(SENTIMENTS)}"))
     return insights, errors
@@ -137,7 +143,7 @@ def _read_insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], l
 
 def _read_instrument(fields: Fields, *, polled_ms: int) -> Instrument:
     return Instrument(
-        symbol=read_text(fields, "ticker"),
+        symbol=read_identifier(fields, "ticker"),
         name=read_text(fields, "name"),
         market=read_optional_text(fields, "market") or "stocks",
         type=read_optional_text(fields, "type"),
@@ -153,7 +159,7 @@ def _read_instrument(fields: Fields, *, polled_ms: int) -> Instrument:
 
 def _read_split(fields: Fields) -> Split:
     return Split(
-        symbol=read_text(fields, "ticker"),
+        symbol=read_identifier(fields, "ticker"),
         execution_date=read_date(fields, "execution_date"),
         split_from=read_price(fields, "split_from"),
         split_to=read_price(fields, "split_to"),
@@ -162,7 +168,7 @@ def _read_split(fields: Fields) -> Split:
 
 def _read_dividend(fields: Fields) -> Dividend:
     return Dividend(
-        symbol=read_text(fields, "ticker"),
+        symbol=read_identifier(fields, "ticker"),
         ex_date=read_date(fields, "ex_dividend_date"),
         cash_amount=read_price(fields, "cash_amount"),
         currency=(read_optional_text(fields, "currency") or "USD").upper(),

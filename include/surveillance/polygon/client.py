@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from polygon import RESTClient
 from tenacity import stop_before_delay
@@ -113,7 +113,7 @@ class Polygon:
         """Ask for unadjusted bars that start in [from_ms, to_ms), oldest first; the range is widened to whole bars."""
         ask = partial(
             self._client.list_aggs,
-            symbol,
+            _path_segment(symbol),
             *MULTIPLIER[timespan],
             from_=from_ms,
             to=to_ms - 1,
@@ -175,6 +175,12 @@ class Polygon:
             request_ids=tuple(page.request_id for page in pages if page.request_id),
             **question,
         )
+
+
+def _path_segment(word: str) -> str:
+    """Quote a word so that it stays one segment of a path, whatever is in it."""
+    # Nothing else asks a path to go up.
+    return word.replace(".", "%2E") if set(word) == {"."} else quote(word, safe="")
 
 
 def poll_each(

@@ -68,7 +68,7 @@ class Pages:
                 return
             target = _next_target(page.next_url)
             if target in followed:
-                raise VendorUnavailableError(f"Polygon goes round in circles: {target} came twice as next page")
+                raise VendorUnavailableError(f"Polygon goes round in circles: {_shown(target)} came twice as next page")
             followed.add(target)
             address, headers = self._client.BASE + target, self._client.headers
             ask = partial(self._client.client.request, "GET", address, headers=headers)
@@ -90,14 +90,18 @@ class Pages:
     def _ask_for_results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page]) -> Page:
         page = self.ask_once(ask, to_ms, shape)
         if page.status not in ("OK", "DELAYED"):
-            said = page.error or page.message
             raise VendorUnavailableError(
-                f"Polygon answered 200 with status {page.status!r} ({said}); expected OK or DELAYED"
+                f"Polygon answered 200 with status {_shown(page.status)!r} ({_shown(page.error or page.message)}); "
+                "expected OK or DELAYED"
             )
         sent = len(page.results or ())
         if sent < (page.count or 0):
             raise VendorUnavailableError(f"Polygon announced {page.count} results and sent {sent}; the answer was cut")
         return page
+
+
+def _shown(said: object) -> str:
+    return excerpt(str(said).encode(errors="replace"))
 
 
 def _next_target(next_url: str) -> str:

@@ -20,6 +20,7 @@ from include.surveillance.errors import (
     VendorError,
     VendorUnavailableError,
 )
+from include.surveillance.texts import one_line
 from include.surveillance.timespans import write_utc
 
 if TYPE_CHECKING:  # Redis and its limits load only where a plan has a limit
@@ -167,7 +168,7 @@ def _reason(body: bytes) -> str:
 def excerpt(body: bytes) -> str:
     """Cut the beginning of a body; an API key in an address is left out."""
     shown = re.sub(r"(?i)(apikey=)[^&\s\"']+", r"\1***", body[:1_000].decode(errors="replace"))
-    return " ".join(shown[:160].split()) or "(empty)"
+    return one_line(shown, 160) or "(empty)"
 
 
 def _retry_after(answer: Answer) -> float | None:

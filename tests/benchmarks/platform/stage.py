@@ -17,7 +17,7 @@ from include.local_stack.stack import Stack, clean
 from include.surveillance import broker, normalise
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import poll_each
-from include.surveillance.settings import SYMBOL
+from include.surveillance.texts import is_symbol
 from include.surveillance.timespans import MINUTE_MS, now_ms
 from tests.ground import ends, landed_offsets, move_to
 
@@ -153,7 +153,7 @@ def read_universe(file: Path, count: int) -> list[str]:
         usable = [
             row["symbol"]
             for row in csv.DictReader(rows)
-            if row.get("test_issue", "N") == "N" and SYMBOL.fullmatch(row["symbol"])
+            if row.get("test_issue", "N") == "N" and is_symbol(row["symbol"])
         ]
     if len(usable) < count:
         raise SurveillanceError(f"{file} lists {len(usable)} usable symbols, {count} are needed; set SHARED_DATA")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.orchestration.ingest.backfill import cut_range, plan_tasks, poll_spans
-from include.surveillance.errors import VendorUnavailableError
+from include.surveillance.errors import ConfigurationError, VendorUnavailableError
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import Bar
+from include.surveillance.records import Bar, Reject
 from include.surveillance.timespans import DAY_MS, HOUR_MS
 
 NOW_MS = 1_795_199_400_000
@@ -33,11 +33,17 @@ def test_every_symbol_is_in_one_group(count, size):
     assert len({group["name"] for group in tasks}) == len(tasks)
 
 
-class Vendor:
-    """Answers every question with one bar per symbol and span; one symbol is refused in one span."""
+@pytest.mark.parametrize("word", ["{{ 7*7 }}", "../A", "a b"])
+def test_a_word_that_is_no_ticker_is_in_no_group(word):
+    with pytest.raises(ConfigurationError, match="no ticker"):
+        plan_tasks(["AAPL", word], 10)
 
-    def __init__(self, refused=None):
-        self.refused = refused
+
+class Vendor:
+    """Answers every question with one bar per symbol and span; one symbol is refused in one span, one has no bars."""
+
+    def __init__(self, refused=None, silent=None):
+        self.refused, self.silent = refused, silent
 
     def sharing_patience(self):
         return self
@@ -47,15 +53,17 @@ class Vendor:
             raise VendorUnavailableError("busy")
         raw = json.dumps({"t": from_ms, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}).encode()
         about = {"symbols": (symbol,), "timespan": timespan, "from_ms": from_ms, "to_ms": to_ms}
-        return Payload((raw,), polled_ms=to_ms + 1, **about)
+        return Payload(() if symbol == self.silent else (raw,), polled_ms=to_ms + 1, **about)
 
 
 class Published:
     def __init__(self):
-        self.bars = []
+        self.bars, self.rejects = [], []
 
     def publish(self, records):
+        records = list(records)
         new = [record for record in records if isinstance(record, Bar)]
+        self.rejects += [record for record in records if isinstance(record, Reject)]
         self.bars += [(bar.symbol, bar.ts_ms) for bar in new]
         return {"polygon.bars.raw": len(new)}
 
@@ -74,3 +82,12 @@ def test_a_refused_symbol_holds_later_days_back_but_not_the_others_of_its_day():
     with pytest.raises(VendorUnavailableError, match="busy"):
         poll_spans(Vendor(refused=("A", 60_000)), published, ["A", "B"], "minute", SPANS)
     assert published.bars == [("A", 0), ("B", 0), ("B", 60_000)]
+
+
+def test_a_symbol_without_any_bar_is_named_in_the_log_and_among_the_rejects(caplog):
+    published = Published()
+    poll_spans(Vendor(silent="NOSUCH"), published, ["A", "NOSUCH"], "minute", SPANS)
+    assert "0 bars for NOSUCH from 1970-01-01T00:00:00Z to 1970-01-01T00:03:00Z" in caplog.text
+    (reject,) = published.rejects
+    assert (reject.symbol, reject.reason, reject.source) == ("NOSUCH", "no bars", "backfill")
+    assert reject.detail.startswith("0 bars for NOSUCH")

@@ -190,3 +190,17 @@ def test_the_news_of_weeks_may_come_before_its_bars():
     assert alert.ts_ms == at(20)
     # What is long past is forgotten, what is yet to come is not.
     assert len(detection.state.record_state.articles["NVDA"]) == 101
+
+
+TITLE = (
+    "<!channel> ACME\n[critical] GOOD closed up 900 %\u2028see\x85\u202e<https://evil.example|here>" + "x" * 2_000_000
+)
+
+
+def test_an_alert_is_one_sentence_of_one_line_whatever_the_log_has_as_title():
+    """The border makes titles one line; messages of an earlier version may still be on the topic."""
+    detected = run([*calm(), news(19.5, title=TITLE), burst()])
+    (alert,) = alerts(detected, "news_impact")
+    assert alert.explanation.isprintable()
+    assert len(alert.explanation) < 600
+    assert len(detected.state.to_bytes()) < 100_000

@@ -26,7 +26,7 @@ def test_news(tmp_path):
         ("NA", "negative", ("NA", "B")),
         ("B", None, ()),
     ]
-    assert items[0].title == "Two\nlines, one"
+    assert items[0].title == "Two lines, one"
     unknown = "sentiment is none of positive, neutral, negative"
     assert reasons(rejects) == ["published_ms is no number", unknown, "time out of range"]
 

@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from include.surveillance import normalise
-from include.surveillance.records import Dividend, Instrument, NewsItem, Split
+from include.surveillance import normalise, wire
+from include.surveillance.records import Dividend, Instrument, NewsItem, Reject, Split
+from include.surveillance.texts import one_line
 from tests.surveillance.normalise.payloads import END, RECORDED, needs_recorded, payload, recorded
 
 ARTICLE = {
@@ -74,6 +77,59 @@ def test_an_insight_that_cannot_be_used_is_rejected_and_the_item_kept():
 def test_an_unusable_article_is_rejected(changes, reason):
     (rejected,) = normalise.news(payload(ARTICLE | changes), ["AAPL"], source="live")
     assert rejected.reason == reason
+
+
+HOSTILE_TITLE = (
+    "<!channel> ACME recalls\n[critical] GOOD closed up 900 %, see <https://evil.example/login|your compliance portal>"
+)
+
+
+@given(st.text(min_size=1) | st.builds(f"{HOSTILE_TITLE}{{}}".format, st.text()))
+@example(HOSTILE_TITLE + "x" * 2_000_000)
+def test_a_title_is_one_printable_line_of_bounded_length_or_a_reject(title):
+    (made,) = normalise.news(payload(ARTICLE | {"title": title}), ["AAPL"], source="live")
+    if isinstance(made, Reject):
+        assert not one_line(title, 300)
+        return
+    assert 0 < len(made.title) <= 300
+    assert made.title.isprintable()
+    assert made.title[:20].strip() == one_line(title, 300)[:20].strip()
+
+
+def test_every_other_text_of_an_article_is_bounded_too():
+    long = "line one\nline two " * 10_000
+    insight = {"ticker": "AAPL", "sentiment": "negative", "sentiment_reasoning": long}
+    strange = {
+        "article_url": "javascript:alert(1)",
+        "publisher": {"name": long},
+        "insights": [insight],
+        "tickers": ["AAPL", "A\nB", "\ud800", "x" * 10_000, *(f"T{number}" for number in range(10_000))],
+    }
+    (item,) = normalise.news(payload(ARTICLE | strange), ["AAPL"], source="live")
+    assert item.url == ""
+    assert len(item.publisher) <= 300
+    assert len(item.reasoning) <= 1_000
+    assert item.tickers[:2] == ("AAPL", "T0")
+    assert len(wire.encode(item)) < 5_000
+
+
+@pytest.mark.parametrize("identifier", ["a\nb", "x" * 201, "a b", "\u202e"])
+def test_an_id_is_never_changed(identifier):
+    (rejected,) = normalise.news(payload(ARTICLE | {"id": identifier}), ["AAPL"], source="live")
+    assert rejected.reason == "id unusable"
+    for found in (
+        normalise.splits(
+            payload({"ticker": identifier, "execution_date": "2020-08-31", "split_from": 1, "split_to": 4})
+        ),
+        normalise.dividends(payload({"ticker": identifier, "ex_dividend_date": "2026-02-06", "cash_amount": 0.26})),
+    ):
+        assert [it.reason for it in found] == ["ticker unusable"]
+
+
+def test_a_reject_says_why_in_one_line_and_keeps_what_a_message_can_carry():
+    (rejected,) = normalise.news(payload(ARTICLE | {"title": ["x" * 20_000_000]}), ["AAPL"], source="live")
+    assert len(wire.encode(rejected)) < 3_000_000
+    assert "2000000 of" in rejected.detail
 
 
 # --- instruments and splits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import uvicorn
@@ -24,6 +24,17 @@ def test_bars_are_asked_for_as_the_vendor_wants_it(vendor, polygon):
     assert urlsplit(vendor.asked[0].path).path == "/v2/aggs/ticker/BRK.B/range/5/minute/300000/899999"
     assert vendor.query() == {"adjusted": "false", "sort": "asc", "limit": "50000"}
     assert vendor.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    "symbol", ["A/../../v1/x", "A?apiKey=b", "A#b", "..", ".", "A B", "A\r\nX: y", "é", "{{ 7*7 }}", "%2e%2e"]
+)
+def test_a_symbol_stays_one_word_of_the_path(vendor, polygon, symbol):
+    vendor.answers(page())
+    polygon.bars(symbol, "minute", 0, MINUTE)
+    path = urlsplit(vendor.asked[0].path).path.split("/")
+    assert (path[:4], path[5:]) == (["", "v2", "aggs", "ticker"], ["range", "1", "minute", "0", "59999"])
+    assert unquote(path[4]) == symbol
 
 
 def test_news_is_asked_for_once_for_all_tickers_to_the_second(vendor, polygon):
