@@ -19,13 +19,14 @@ from airflow.sdk import DAG
 from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import DetectSensor
+from include.orchestration.timetables import FollowerTimetable
 from include.surveillance.settings import Settings
 
 settings = Settings.from_env()
 
 with DAG(
     "detect_anomalies",
-    schedule="@continuous",
+    schedule=FollowerTimetable(settings.detect_lifetime_seconds),
     max_active_runs=1,
     max_active_tasks=settings.kafka_partitions,
     tags=[Tag.DETECT, Tag.TIER_1],

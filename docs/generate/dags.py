@@ -149,7 +149,7 @@ def _schedule(dag: Any) -> str:
     if isinstance(dag.schedule, timedelta):
         return f"every {_duration(dag.schedule)}"
     if isinstance(dag.schedule, str):
-        return "one run after the other" if dag.schedule == "@continuous" else f"`{dag.schedule}` UTC"
+        return f"`{dag.schedule}` UTC"
     text = re.sub(r"(\d+) s\b", lambda match: _duration(timedelta(seconds=int(match[1]))), timetable.description)
     return f"{text[0].lower()}{text[1:]}".removesuffix(" while 24/7 is open")
 

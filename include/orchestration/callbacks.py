@@ -14,6 +14,7 @@ from typing import Any
 from include.orchestration import channels
 
 LOG = logging.getLogger(__name__)
+ENDED = ("success", "failed")
 
 
 def report_task_failure(context: Mapping[str, Any]) -> None:
@@ -44,8 +45,13 @@ def report_run_failure(context: Mapping[str, Any]) -> None:
 
 
 async def report_deadline(context: Mapping[str, Any], allowed: str) -> None:
-    """Notify of a run that is not done in the time allowed; runs in the triggerer."""
+    """Notify of a run that is not done in the time allowed; runs in the triggerer.
+
+    Airflow asks for a run that has ended, too. Why that one failed has been reported.
+    """
     run = context["dag_run"]
+    if run.get("state") in ENDED:
+        return
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     detail = {"event": "deadline_missed", "dag_id": dag_id, "run_id": run_id}
     await asyncio.to_thread(_notify, f"Run {run_id} of {dag_id} is late: not done after {allowed}", detail, None)

@@ -1,4 +1,4 @@
-"""Schedules that follow the market: one run per step of every session, or one after its close.
+"""Schedules: one run per step of every session, one after its close, or one after the other.
 
 Every component imports this module with the plugins; pandas and the calendar load on the first question.
 """
@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.timetables.simple import ContinuousTimetable
 
 from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
     from include.surveillance.sessions import Sessions
+
+
+# How long after the start of a run that ends at once the next one starts, and how long after that all others.
+SOON_SECONDS, LATER_SECONDS = 5, 60
 
 
 class _SessionTimetable(Timetable):
@@ -163,6 +168,42 @@ class AfterCloseTimetable(_SessionTimetable):
         while session and session.close_ms > ts_ms:
             session = self._sessions.at_or_before(session.open_ms - 1)
         return _interval(session.open_ms, session.close_ms) if session else None
+
+
+class FollowerTimetable(ContinuousTimetable):
+    """One run after the other, with a brake: runs that fail at once do not follow each other at once.
+
+    After a run that lived, the next one starts ``SOON_SECONDS`` after it at the earliest; after one that did not, the
+    next starts ``LATER_SECONDS`` after it, or as long as a run lives where that is shorter.
+
+    Args:
+        lifetime_seconds: how long a run lives that nothing ends.
+    """
+
+    description = "One run after the other"
+
+    def __init__(self, lifetime_seconds: float = LATER_SECONDS):
+        self.lifetime_seconds = lifetime_seconds
+
+    def serialize(self) -> dict[str, Any]:
+        return {"lifetime_seconds": self.lifetime_seconds}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Self:
+        return cls(**data)
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        last = last_automated_data_interval
+        if last is None:
+            return super().next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+        # Asked when a run is created. Its interval ends when it could have been: as the one before it was created, and
+        # a pause. What is between, that one lived.
+        now = pendulum.now("UTC")
+        pause = SOON_SECONDS if (now - last.end).total_seconds() > LATER_SECONDS else LATER_SECONDS
+        end = max(now, last.end).add(seconds=min(pause, self.lifetime_seconds))
+        return None if restriction.latest and end > restriction.latest else DagRunInfo.interval(last.end, end)
 
 
 def is_in_session(calendar: str, shift_ms: int, now_ms: int) -> bool:

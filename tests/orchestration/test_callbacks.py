@@ -105,6 +105,13 @@ def test_missed_deadline_is_told(webhook):
     assert webhook.received[0][1]["text"] == "Run run 2 of land_raw is late: not done after 0:15:00"
 
 
+@pytest.mark.parametrize(("state", "told"), [("success", 0), ("failed", 0), ("queued", 1), ("running", 1)])
+def test_a_run_that_has_ended_is_not_late(webhook, state, told):
+    run = {"dag_id": "land_raw", "dag_run_id": "run 2", "state": state}
+    asyncio.run(callbacks.report_deadline(context={"dag_run": run}, allowed="0:15:00"))
+    assert len(webhook.received) == told
+
+
 def test_slack_is_told(slack):
     assert channels.send_message("hello", {}) == "slack"
     assert slack.received == [("/T0/B0/X", {"text": "hello"})]

@@ -7,7 +7,12 @@ from airflow.timetables.base import DataInterval, TimeRestriction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.orchestration.timetables import AfterCloseTimetable, MarketSessionTimetable, is_in_session
+from include.orchestration.timetables import (
+    AfterCloseTimetable,
+    FollowerTimetable,
+    MarketSessionTimetable,
+    is_in_session,
+)
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import to_ms
 
@@ -193,3 +198,31 @@ def test_after_close_serialises_to_the_same_schedule():
     assert timetable.infer_manual_data_interval(run_after=pendulum.datetime(2026, 11, 26)).end > pendulum.datetime(
         2026, 11, 25
     )
+
+
+def starts(monkeypatch, lives, lifetime=600):
+    """When the runs start, seconds from the first, whose lives last so many seconds; a scheduler that is never late."""
+    begin = pendulum.datetime(2026, 3, 2, 14, 30)
+    timetable = FollowerTimetable.deserialize(FollowerTimetable(lifetime).serialize())
+    interval, now, started = DataInterval(begin.subtract(seconds=lifetime), begin), begin, []
+    for life in lives:
+        started.append((now - begin).total_seconds())
+        monkeypatch.setattr("include.orchestration.timetables.pendulum.now", lambda _, now=now: now)
+        info = timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=CATCH_UP)
+        interval, now = info.data_interval, max(info.run_after, now.add(seconds=life))
+    return started
+
+
+def test_runs_that_live_follow_each_other_at_once(monkeypatch):
+    assert starts(monkeypatch, [600, 600, 600]) == [0, 600, 1_200]
+    assert starts(monkeypatch, [20, 20, 20, 20], lifetime=20) == [0, 20, 40, 60]
+
+
+def test_runs_that_fail_at_once_are_soon_a_minute_apart(monkeypatch):
+    started = starts(monkeypatch, [600, *[3] * 20, 600, 600])
+    assert started[:5] == [0, 600, 605, 665, 725]
+    assert started[-2:] == [600 + 5 + 60 * 19, 600 + 5 + 60 * 19 + 600]
+
+
+def test_a_follower_has_one_run_at_a_time():
+    assert FollowerTimetable(600).active_runs_limit == 1

@@ -186,8 +186,10 @@ def test_a_run_with_a_lost_poll_is_no_success():
         return SimpleNamespace(dag_id="d", run_id="r", get_task_states=lambda *_, **__: {"r": states})
 
     polling.check_polls(run(poll_0="success", poll_1="success"))
+    # Two symbols fewer after plan was cleared.
+    polling.check_polls(run(poll_0="success", poll_1="removed", poll_2="removed"))
     with pytest.raises(AirflowFailException, match="1 of 2 polls failed"):
-        polling.check_polls(run(poll_0="success", poll_1="failed"))
+        polling.check_polls(run(poll_0="success", poll_1="failed", poll_2="removed"))
 
 
 @pytest.mark.parametrize(("now", "waited"), [(90.0, 32.0), (121.5, 0.5), (500.0, 0.0)])

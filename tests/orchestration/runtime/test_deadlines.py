@@ -1,4 +1,4 @@
-"""Every run can be cleared, in the database that Airflow has in operation."""
+"""Runs are cleared and paused, in the database that Airflow has in operation."""
 
 import json
 import os
@@ -10,21 +10,21 @@ import airflow
 import pytest
 
 from include.local_stack.ports import HOST
-from include.orchestration.runtime import clearing
+from include.orchestration.runtime import deadlines
 from tests.dags.conftest import manifest as manifest
 from tests.paths import ROOT
 
-PROGRAM = ROOT / "tests" / "orchestration" / "runtime" / "clear_runs.py"
+PROGRAM = ROOT / "tests" / "orchestration" / "runtime" / "meet_deadlines.py"
 
 
 def test_airflow_is_one_that_was_read():
     """When this fails: clear a failed run without the plugin. Does it work now? Then delete plugin and module."""
-    assert airflow.__version__ in clearing.PATCHED_AIRFLOW
+    assert airflow.__version__ in deadlines.PATCHED_AIRFLOW
 
 
 @pytest.fixture(scope="module")
-def cleared(manifest, postgres_server, tmp_path_factory):
-    """What came of clearing a failed and a running run of each DAG."""
+def came(manifest, postgres_server, tmp_path_factory):
+    """What came of clearing a failed and a running run of each DAG, and of letting time pass."""
     port, credentials = postgres_server
     database = f"postgresql+psycopg2://airflow:{credentials['AIRFLOW_DB_PASSWORD']}@{HOST}:{port}/airflow"
     home = {"AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")), "PYTHONPATH": str(ROOT)}
@@ -39,28 +39,36 @@ def cleared(manifest, postgres_server, tmp_path_factory):
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_failed_and_running_runs_of_every_dag_are_cleared(cleared):
+def test_failed_and_running_runs_of_every_dag_are_cleared(came):
+    cleared = came["cleared"]
     files = {path.stem for path in (ROOT / "dags").glob("*.py")}
     assert {name.split()[0] for name in cleared} == files
     assert len(cleared) == 2 * len(files)
-    failed = {name: came for name, came in cleared.items() if isinstance(came, str)}
+    failed = {name: error for name, error in cleared.items() if isinstance(error, str)}
     assert failed == {}
 
 
-def test_a_cleared_run_has_all_its_time_again(cleared):
-    for name, (tasks, seconds, later) in cleared.items():
+def test_a_cleared_run_has_all_its_time_again(came):
+    for name, (tasks, seconds, later) in came["cleared"].items():
         assert tasks > 0, name
         assert later, name
         # Ending a run's failure stamps it a moment later than its deadline.
         assert seconds > timedelta(minutes=4).total_seconds(), name
-    assert cleared["backfill_market_data failed"][1] == pytest.approx(timedelta(hours=6).total_seconds(), abs=60)
+    assert came["cleared"]["backfill_market_data failed"][1] == pytest.approx(
+        timedelta(hours=6).total_seconds(), abs=60
+    )
+
+
+def test_a_run_of_a_paused_dag_is_not_late_and_has_its_time_again(came):
+    assert came["missed"] == [[False, False], [True, True]]
 
 
 def test_another_airflow_is_left_alone(monkeypatch, caplog):
     from airflow.models import taskinstance
+    from airflow.models.deadline import Deadline
 
-    before = taskinstance._recalculate_dagrun_queued_at_deadlines
-    monkeypatch.setattr(clearing, "airflow_version", "3.4.0")
-    clearing.patch_clearing()
-    assert taskinstance._recalculate_dagrun_queued_at_deadlines is before
+    before = taskinstance._recalculate_dagrun_queued_at_deadlines, Deadline.handle_miss
+    monkeypatch.setattr(deadlines, "airflow_version", "3.4.0")
+    deadlines.patch_deadlines()
+    assert (taskinstance._recalculate_dagrun_queued_at_deadlines, Deadline.handle_miss) == before
     assert "3.4.0" in caplog.text
