@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from include.embedded_warehouse.certificates import ensure_certificates
+from include.local_stack.errors import StackError
 from include.local_stack.market import VENDOR, Market
 from include.local_stack.ports import HOST, Ports
 
@@ -22,8 +23,30 @@ UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
 
 
 def user_environment() -> dict[str, str]:
-    """Return what the user has set: the shell's variables over those of ``.env``."""
-    return {**_read(ROOT / ".env"), **os.environ}
+    """Return what the user has set: the shell's variables over those of ``.env``.
+
+    Raises:
+        StackError: as ``name_vendor`` does.
+    """
+    return name_vendor({**_read(ROOT / ".env"), **os.environ})
+
+
+def name_vendor(user: Mapping[str, str]) -> dict[str, str]:
+    """Return the user's environment with the vendor's key and address under one name each.
+
+    Polygon calls itself Massive now: ``MASSIVE_API_KEY`` and ``MASSIVE_BASE_URL`` are as good as ``POLYGON_...``.
+
+    Raises:
+        StackError: both names are set, and differ.
+    """
+    named = dict(user)
+    for what in ("API_KEY", "BASE_URL"):
+        given = {name: named.pop(name, "").strip() for name in (f"POLYGON_{what}", f"MASSIVE_{what}")}
+        values = {value for value in given.values() if value}
+        if len(values) > 1:
+            raise StackError(f"{' and '.join(given)} are both set and differ; they mean the same, so unset one of them")
+        named |= {f"POLYGON_{what}": value for value in values}
+    return named
 
 
 def uses_vendor(user: Mapping[str, str], credentials: Mapping[str, str]) -> bool:
@@ -113,6 +136,8 @@ def _connections(
         "POLYGON_API_KEY": polygon["password"],
         "SIMULATOR_API_KEY": credentials["SIMULATOR_API_KEY"],
         "POLYGON_CALLS_PER_MINUTE": base.get("POLYGON_CALLS_PER_MINUTE") or "0",
+        # The simulator asks for no fair use.
+        "POLYGON_CALLS_PER_SECOND": base.get("POLYGON_CALLS_PER_SECOND") or ("" if market.mode == "vendor" else "0"),
         "KAFKA_PARTITIONS": base.get("KAFKA_PARTITIONS") or "4",
         # This process reads the topics too, under the names that its own shell gives them.
         "KAFKA_PREFIX": os.environ.get("KAFKA_PREFIX", ""),

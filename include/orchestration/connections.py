@@ -34,12 +34,22 @@ def polygon(patience_seconds: float = 45.0) -> Polygon:
     """
     from include.surveillance.polygon.client import Polygon
 
-    connection, rate_limit = _get(POLYGON), None
-    if calls := Settings.from_env().polygon_calls_per_minute:
+    connection, rate_limit, settings = _get(POLYGON), None, Settings.from_env()
+    if calls := settings.polygon_calls_per_minute:
         from include.surveillance.polygon.rate_limit import RateLimit
 
         rate_limit = RateLimit(_get(RATE_LIMIT).get_uri(), calls, connection.password)
-    return Polygon(connection.password, connection.host, rate_limit=rate_limit, patience_seconds=patience_seconds)
+    pace = settings.polygon_calls_per_second
+    if pace and patience_seconds >= PATIENT_SECONDS:
+        # Its process is another one than that of the live polls, and both together must keep within the fair use.
+        pace = max(1, pace // 10)
+    return Polygon(
+        connection.password or "",
+        connection.host or "",
+        rate_limit=rate_limit,
+        calls_per_second=pace,
+        patience_seconds=patience_seconds,
+    )
 
 
 def kept_open() -> tuple[Polygon, Publisher]:

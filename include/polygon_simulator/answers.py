@@ -91,12 +91,17 @@ def epoch_ms(text: str, zone: tzinfo, *, end_of_day: bool = False) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def listing(request: Request, items: list[dict[str, Any]], *, sort: str, order: str, count: bool = True) -> Response:
-    """Return one page of a reference list: filtered, sorted, cut at ``limit``, with the address of the next page."""
+def listing(
+    request: Request, items: list[dict[str, Any]], *, sort: str, order: str, most: int = 1_000, count: bool = True
+) -> Response:
+    """Return one page of a reference list: filtered, sorted, cut at ``limit``, with the address of the next page.
+
+    The order is in ``order``, or behind the field's name in ``sort``, as the vendor's newer lists have it.
+    """
     given = parameters(request)
-    limit = whole_number(given, "limit", 10, 1000)
-    field = given.get("sort", sort)
-    ascending = given.get("order", order).startswith("asc")
+    limit = whole_number(given, "limit", 10, most)
+    field, _, direction = given.get("sort", sort).partition(".")
+    ascending = (direction or given.get("order", order)).startswith("asc")
     kept = [item for item in items if _matches(item, given)]
     kept.sort(key=lambda item: (str(item.get(field, "")), str(item["ticker"])), reverse=not ascending)
     return paged(request, kept, limit, given, count=count)

@@ -48,15 +48,15 @@ def reference_router(market: Market) -> APIRouter:
             raise RefusedError(404, "NOT_FOUND", "Ticker not found.")
         return answer({"results": _detailed(market.instruments[ticker]), "status": "OK", "request_id": request_id()})
 
-    def add_actions(path: str, actions: Callable[[Market], list[dict[str, Any]]], sort: str) -> None:
+    def add_actions(path: str, actions: Callable[[Market], list[dict[str, Any]]], sort: str, most: int) -> None:
         @router.get(path)
         async def route(request: Request) -> Response:
-            return listing(request, actions(market), sort=sort, order="desc", count=False)
+            return listing(request, actions(market), sort=sort, order="desc", most=most, count=False)
 
-    add_actions("/v3/reference/splits", corporate_actions.splits, "execution_date")
-    add_actions("/v3/reference/dividends", corporate_actions.dividends, "ex_dividend_date")
-    add_actions("/stocks/v1/splits", corporate_actions.stocks_splits, "execution_date")
-    add_actions("/stocks/v1/dividends", corporate_actions.stocks_dividends, "ex_dividend_date")
+    add_actions("/v3/reference/splits", corporate_actions.splits, "execution_date", 1_000)
+    add_actions("/v3/reference/dividends", corporate_actions.dividends, "ex_dividend_date", 1_000)
+    add_actions("/stocks/v1/splits", corporate_actions.stocks_splits, "execution_date", 5_000)
+    add_actions("/stocks/v1/dividends", corporate_actions.stocks_dividends, "ex_dividend_date", 5_000)
 
     @router.get("/v2/reference/news")
     async def news(request: Request) -> Response:

@@ -140,6 +140,12 @@ class Settings:
     polygon_calls_per_minute: int = _setting(
         0, _between(0, 1_000_000), "Calls that the vendor's plan allows all workers together; 0 for no limit."
     )
+    polygon_calls_per_second: int = _setting(
+        75,
+        _between(0, 10_000),
+        "Calls to the vendor that one polling worker makes in any second, a backfill's task a tenth of them; 0 for no "
+        "limit. The vendor's fair use is less than 100.",
+    )
     catchup_days: int = _setting(5, _between(0, 365), "How many days back a poll goes after an outage.")
     watchlist_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / "include" / "watchlist.txt", PATH, "The symbols to watch, unless Airflow Variable watchlist has any."

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from include.local_stack.credentials import ensure_credentials
-from include.local_stack.environment import build_environment, uses_vendor
+from include.local_stack.environment import build_environment, name_vendor, uses_vendor
+from include.local_stack.errors import StackError
 from include.local_stack.market import VENDOR, Market
 from include.local_stack.ports import Ports
 from tests.paths import ROOT
@@ -63,6 +64,35 @@ def test_the_users_address_of_the_vendor_is_used(build):
     assert (
         json.loads(build(Market("vendor"), **user)["AIRFLOW_CONN_POLYGON_DEFAULT"])["host"] == "https://proxy.example"
     )
+
+
+@pytest.mark.parametrize(
+    ("user", "key", "url"),
+    [
+        ({"MASSIVE_API_KEY": " mine "}, "mine", None),
+        ({"MASSIVE_API_KEY": "mine", "POLYGON_API_KEY": "mine "}, "mine", None),
+        ({"POLYGON_API_KEY": "", "MASSIVE_API_KEY": "mine", "MASSIVE_BASE_URL": " https://api.massive.com"}, "mine",
+         "https://api.massive.com"),
+        ({"MASSIVE_API_KEY": "  "}, None, None),
+    ],
+)  # fmt: skip
+def test_the_vendors_newer_name_is_as_good(user, key, url):
+    named = name_vendor(user | {"OTHER": "x"})
+    assert (named.get("POLYGON_API_KEY"), named.get("POLYGON_BASE_URL"), named["OTHER"]) == (key, url, "x")
+    assert not [name for name in named if name.startswith("MASSIVE")]
+
+
+@pytest.mark.parametrize("what", ["API_KEY", "BASE_URL"])
+def test_two_names_that_differ_are_an_error_without_the_key(what):
+    with pytest.raises(StackError, match=f"POLYGON_{what} and MASSIVE_{what} are both set and differ") as caught:
+        name_vendor({f"POLYGON_{what}": "secret-one", f"MASSIVE_{what}": "secret-two"})
+    assert "secret" not in str(caught.value)
+
+
+def test_the_vendor_is_asked_at_its_pace_and_the_simulator_at_any(build):
+    assert build()["POLYGON_CALLS_PER_SECOND"] == "0"
+    assert build(Market("vendor"), POLYGON_API_KEY="mine")["POLYGON_CALLS_PER_SECOND"] == ""
+    assert build(POLYGON_CALLS_PER_SECOND="5")["POLYGON_CALLS_PER_SECOND"] == "5"
 
 
 def test_everything_listens_on_loopback(build):

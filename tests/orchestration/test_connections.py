@@ -37,3 +37,14 @@ def test_clients_share_the_calls_in_the_database_of_the_connection(monkeypatch, 
     with pytest.raises(RateLimitedError, match="all 1 calls"):
         connections.polygon().check()
     assert Redis.from_url(redis_url).dbsize() == 1
+
+
+@pytest.mark.usefixtures("polygon_connection")
+@pytest.mark.parametrize(("allowed", "live", "patient"), [("", 75, 7), ("5", 5, 1), ("0", 0, 0)])
+def test_who_can_wait_leaves_the_calls_of_a_second_to_live_polls(monkeypatch, allowed, live, patient):
+    made = []
+    monkeypatch.setattr("include.surveillance.polygon.client.Pace", made.append)
+    monkeypatch.setenv("POLYGON_CALLS_PER_SECOND", allowed)
+    connections.polygon()
+    connections.polygon(connections.PATIENT_SECONDS)
+    assert made == [calls for calls in (live, patient) if calls]

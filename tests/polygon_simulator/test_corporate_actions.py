@@ -40,4 +40,6 @@ def test_the_newer_shape_holds_the_same_actions(served, name, date):
     assert [(item["id"], item["ticker"], item[date]) for item in newer] == [
         (item["id"], item["ticker"], item[date]) for item in older
     ]
+    oldest_first = served.get(f"/stocks/v1/{name}", limit=5000, sort=f"{date}.asc").json()["results"]
+    assert [item[date] for item in oldest_first] == sorted(item[date] for item in older)
     assert all(item["historical_adjustment_factor"] > 0 for item in newer)

@@ -30,6 +30,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "POLL_GROUP_SIZE": "250",
         "POLL_TIMESPANS": "day, minute",
         "POLYGON_CALLS_PER_MINUTE": "5",
+        "POLYGON_CALLS_PER_SECOND": "50",
         "CATCHUP_DAYS": "2",
         "WATCHLIST_FILE": "/tmp/list.txt",
         "PARAMETERS_FILE": "/tmp/parameters.yaml",

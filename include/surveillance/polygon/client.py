@@ -21,6 +21,7 @@ from polygon import RESTClient
 from tenacity import stop_before_delay
 
 from include.surveillance.errors import ConfigurationError, SurveillanceError
+from include.surveillance.polygon.pace import Pace
 from include.surveillance.polygon.pages import Page, Pages, Snapshot
 from include.surveillance.polygon.transport import FIX_KEY, FIX_URL, Answer, Transport
 from include.surveillance.timespans import Timespan, now_ms, write_utc
@@ -37,7 +38,9 @@ MULTIPLIER: dict[Timespan, tuple[int, str]] = {
 }
 BARS_PER_PAGE = 50_000
 ITEMS_PER_PAGE = 1_000
-# Calls at a time: at 50 ms an answer these are 600 calls a second, more than one core can normalise.
+ACTIONS_PER_PAGE = 5_000
+# Calls at a time: at 50 ms an answer these could be 600 calls a second, more than one core can normalise; how many
+# may be is what ``calls_per_second`` says.
 IN_FLIGHT = 32
 
 
@@ -69,6 +72,7 @@ class Polygon:
             the whole of it.
         patience_seconds: how long to go on with a page when the vendor is busy or broken before giving up.
         rate_limit: counts every call, each page is one; None for a plan without a limit.
+        calls_per_second: how many calls go out in any second, those beyond wait; 0 for no limit.
 
     Every call raises:
         VendorError: refused for good (key, entitlement, unknown path); retrying does not help.
@@ -85,14 +89,20 @@ class Polygon:
         timeout_seconds: float = 10.0,
         patience_seconds: float = 45.0,
         rate_limit: RateLimit | None = None,
+        calls_per_second: int = 0,
     ):
+        # Whoever pastes an address or a key may paste a space with it.
+        api_key, base_url = api_key.strip(), base_url.strip()
         if not api_key:
             raise ConfigurationError(f"there is no Polygon API key; {FIX_KEY}")
         if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
             raise ConfigurationError(f"{base_url!r} is no address like https://api.polygon.io; {FIX_URL}")
         self._client = RESTClient(api_key, base=base_url.rstrip("/"))
         pool, headers = self._client.client.connection_pool_kw, self._client.headers
-        self._client.client = Transport(timeout_seconds=timeout_seconds, rate_limit=rate_limit, headers=headers, **pool)
+        pace = Pace(calls_per_second) if calls_per_second else None
+        self._client.client = Transport(
+            timeout_seconds=timeout_seconds, rate_limit=rate_limit, pace=pace, headers=headers, **pool
+        )
         self._patience_seconds = patience_seconds
         self._pages = Pages(self._client, stop_before_delay(patience_seconds))
 
@@ -152,15 +162,19 @@ class Polygon:
 
     def splits(self, since_date: str) -> Payload:
         """Ask for splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
-        ask = partial(self._client.list_splits, execution_date_gte=since_date, sort="execution_date", order="asc")
-        return self._payload(ask, ITEMS_PER_PAGE)
+        return self._actions("/stocks/v1/splits", "execution_date", since_date)
 
     def dividends(self, since_date: str) -> Payload:
         """Ask for cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
+        return self._actions("/stocks/v1/dividends", "ex_dividend_date", since_date)
+
+    def _actions(self, path: str, date: str, since_date: str) -> Payload:
+        """Ask for corporate actions, oldest first, where the vendor has them since the official client was frozen."""
+        asked = {f"{date}.gte": since_date, "sort": f"{date}.asc", "limit": str(ACTIONS_PER_PAGE)}
         ask = partial(
-            self._client.list_dividends, ex_dividend_date_gte=since_date, sort="ex_dividend_date", order="asc"
+            self._client.client.request, "GET", self._client.BASE + path, fields=asked, headers=self._client.headers
         )
-        return self._payload(ask, ITEMS_PER_PAGE)
+        return self._received(self._pages.read(ask, limit=ACTIONS_PER_PAGE, to_ms=0))
 
     def _payload(self, ask: Callable[..., Answer], limit: int, **question: Any) -> Payload:
         ask = partial(ask, limit=limit, raw=True)

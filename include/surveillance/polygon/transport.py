@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict, PoolManager, Retry, Timeout
@@ -20,6 +21,7 @@ from include.surveillance.errors import (
     VendorError,
     VendorUnavailableError,
 )
+from include.surveillance.polygon.pace import Pace
 from include.surveillance.texts import one_line
 from include.surveillance.timespans import write_utc
 
@@ -37,8 +39,15 @@ CONNECTIONS = 64
 # Clocks differ: what is worth a word, and what puts bars into the wrong minute.
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
 
-FIX_KEY = "put a valid key into POLYGON_API_KEY, or into the password of Airflow connection polygon_default"
-FIX_URL = "correct POLYGON_BASE_URL, the host of Airflow connection polygon_default, or the network"
+# Polygon calls itself Massive now; its keys, addresses and answers are the same.
+FIX_KEY = (
+    "put a valid key into POLYGON_API_KEY (or MASSIVE_API_KEY), or into the password of Airflow connection "
+    "polygon_default"
+)
+FIX_URL = (
+    "correct POLYGON_BASE_URL (or MASSIVE_BASE_URL), the host of Airflow connection polygon_default, or the network"
+)
+TICKER_IN_PATH = "/ticker/"
 
 
 class Answer(NamedTuple):
@@ -62,15 +71,17 @@ class Transport(PoolManager):
         ConfigurationError: this machine's clock is off by more than a minute.
     """
 
-    def __init__(self, *, timeout_seconds: float, rate_limit: RateLimit | None, **pool: Any):
+    def __init__(self, *, timeout_seconds: float, rate_limit: RateLimit | None, pace: Pace | None, **pool: Any):
         timeout = Timeout(connect=timeout_seconds, read=timeout_seconds)
         super().__init__(**pool | {"timeout": timeout, "retries": False, "maxsize": CONNECTIONS})
-        self._answer_seconds, self._rate_limit = PARTS * timeout_seconds, rate_limit
+        self._answer_seconds, self._rate_limit, self._pace = PARTS * timeout_seconds, rate_limit, pace
 
     # The official client looks at the status and the data only, which an Answer has, too.
     def request(self, *args: Any, **kwargs: Any) -> Answer:  # type: ignore[override]
         if self._rate_limit:
             self._rate_limit.count_call()
+        if self._pace:
+            self._pace.wait()
         sent, started = time.time(), time.monotonic()
         response = super().request(*args, redirect=False, preload_content=False, **kwargs)
         received, shown = time.time(), _date(response)
@@ -81,7 +92,7 @@ class Transport(PoolManager):
         vendor_ms = int(shown.timestamp() * 1000) + 999 if shown else None
         answer = Answer(response.status, response.headers, body, vendor_ms)
         if answer.status != 200:
-            raise refusal(answer)
+            raise refusal(answer, urlsplit(args[1]).path)
         return answer
 
     def _body(self, response: BaseHTTPResponse, deadline: float) -> bytes:
@@ -126,8 +137,8 @@ def _compare_clocks(shown: float, sent: float, received: float) -> None:
     LOG.warning(said)
 
 
-def refusal(answer: Answer) -> SurveillanceError:
-    """Make the error for an answer other than 200."""
+def refusal(answer: Answer, path: str) -> SurveillanceError:
+    """Make the error for an answer other than 200 to a question at ``path``."""
     said = f"{answer.status}: {_reason(answer.data)}"
     match answer.status:
         case 401:
@@ -140,7 +151,13 @@ def refusal(answer: Answer) -> SurveillanceError:
                 f"refuses times in its future like this, and its clock shows {answer.headers.get('Date', 'nothing')}; "
                 "else take a plan that includes the request, or ask for a time within the plan's history"
             )
-        case 404:
+        # Every other question is for all tickers: what is missing is the question itself.
+        case 404 | 410 if TICKER_IN_PATH not in path:
+            return VendorError(
+                f"Polygon has ended {excerpt(path.encode())}, or the address is not its own ({said}); look whether a "
+                f"newer version of this platform asks elsewhere, and {FIX_URL}"
+            )
+        case 404 | 410:
             return VendorError(f"Polygon does not know what was asked for ({said}); check ticker and base address")
         case 429:
             return RateLimitedError(

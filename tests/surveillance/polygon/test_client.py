@@ -52,15 +52,22 @@ def test_news_is_asked_for_once_for_all_tickers_to_the_second(vendor, polygon):
 def test_splits_are_asked_for_from_a_date(vendor, polygon):
     vendor.answers(page())
     polygon.splits("2026-01-02")
-    assert vendor.query()["execution_date.gte"] == "2026-01-02"
+    assert vendor.asked[0].path.startswith("/stocks/v1/splits?")
+    assert vendor.query() == {"execution_date.gte": "2026-01-02", "sort": "execution_date.asc", "limit": "5000"}
+    assert vendor.asked[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
 def test_dividends_are_asked_for_from_a_date(vendor, polygon):
     vendor.answers(page())
     polygon.dividends("2026-01-02")
-    assert vendor.asked[0].path.startswith("/v3/reference/dividends?")
-    asked = vendor.query()
-    assert (asked["ex_dividend_date.gte"], asked["sort"], asked["order"]) == ("2026-01-02", "ex_dividend_date", "asc")
+    assert vendor.asked[0].path.startswith("/stocks/v1/dividends?")
+    assert vendor.query() == {"ex_dividend_date.gte": "2026-01-02", "sort": "ex_dividend_date.asc", "limit": "5000"}
+
+
+def test_spaces_around_key_and_address_are_no_part_of_them(vendor):
+    vendor.answers(Answer({"market": "open"}))
+    Polygon(f" {KEY}\n", f" {vendor.url}/ ").check()
+    assert vendor.asked[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
 def test_check_is_one_question(vendor, polygon):

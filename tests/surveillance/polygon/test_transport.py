@@ -18,6 +18,7 @@ from tests.surveillance.polygon.vendor import HANG, KEY, Answer
         (Answer({"error": "API Key was not provided"}, 400), r"400: API Key was not provided.*polygon_default"),
         (Answer({"status": "NOT_AUTHORIZED", "message": "not in your plan"}, 403), "not entitled.*not in your plan"),
         (Answer(b"<h1>no</h1>", 404), "does not know.*<h1>no</h1>"),
+        (Answer(b"", 410), "does not know.*410"),
         (Answer({"error": "'limit' is bad"}, 400), "refused the request.*'limit' is bad"),
         (Answer(b"", 302, {"Location": "http://127.0.0.1:1/"}), "refused the request.*302"),
     ],
@@ -27,6 +28,22 @@ def test_a_refusal_is_not_tried_again(vendor, polygon, waits, answer, said):
     with pytest.raises(VendorError, match=said):
         polygon.bars("AAPL", "minute", 0, 60_000)
     assert len(vendor.asked) == 1
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_list_that_is_gone_has_ended(vendor, polygon, waits, status):
+    vendor.answers(Answer({"message": "no Route matched with those values"}, status))
+    asked = {
+        "/stocks/v1/splits": lambda: polygon.splits("2026-01-02"),
+        "/stocks/v1/dividends": lambda: polygon.dividends("2026-01-02"),
+        "/v3/reference/tickers": lambda: polygon.instruments(["AAPL"]),
+        "/v2/reference/news": lambda: polygon.news(0, 60_000),
+    }
+    for path, ask in asked.items():
+        with pytest.raises(VendorError, match=f"Polygon has ended {path}, or .*{status}: no Route.*newer version"):
+            ask()
+    assert len(vendor.asked) == len(asked)
     assert waits == []
 
 
@@ -49,7 +66,8 @@ def test_an_unreachable_port_is_one_line_that_says_what_to_do(vendor, waits):
         reserved.bind(("127.0.0.1", 0))
         polygon = Polygon(KEY, f"http://127.0.0.1:{reserved.getsockname()[1]}")
         with pytest.raises(
-            VendorUnavailableError, match=r"is not reachable: .*; correct POLYGON_BASE_URL, .*polygon_default"
+            VendorUnavailableError,
+            match=r"is not reachable: .*; correct POLYGON_BASE_URL .or MASSIVE_BASE_URL., .*polygon_default",
         ):
             polygon.check()
     assert waits == [], "a check answers at once"

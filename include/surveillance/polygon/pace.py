@@ -1,0 +1,31 @@
+"""Spreads the calls of one process over seconds, because a plan without a limit has one: the vendor's fair use."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from threading import Lock
+
+# A little more than a second: two calls need not be equally long on their way.
+WINDOW_SECONDS = 1.05
+
+
+class Pace:
+    """Lets ``calls`` through in any second, and makes those beyond wait their turn. Threads share it.
+
+    The first of a burst go at once: who polls few symbols never waits.
+    """
+
+    def __init__(self, calls: int):
+        self._turns: deque[float] = deque(maxlen=calls)
+        self._taking = Lock()
+
+    def wait(self) -> None:
+        """Return when the call may go out."""
+        with self._taking:
+            now = turn = time.monotonic()
+            if len(self._turns) == self._turns.maxlen:
+                turn = max(now, self._turns[0] + WINDOW_SECONDS)
+            self._turns.append(turn)
+        if turn > now:
+            time.sleep(turn - now)
