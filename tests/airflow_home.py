@@ -18,7 +18,6 @@ from tests.paths import ROOT
 if "SURVEILLANCE_TEST_HOME" not in os.environ:
     HOME = Path(tempfile.mkdtemp(prefix="airflow-test-"))
     atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-    (HOME / "passwords.json").write_text('{"admin": "admin", "viewer": "viewer"}')
     for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
         del os.environ[name]
     os.environ.update(
@@ -30,8 +29,9 @@ if "SURVEILLANCE_TEST_HOME" not in os.environ:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__FERNET_KEY": "",
             "AIRFLOW__API_AUTH__JWT_SECRET": "not-a-secret-" * 6,
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(HOME / "passwords.json"),
+            "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "AIRFLOW__FAB__CONFIG_FILE": str(ROOT / "include" / "orchestration" / "accounts" / "login.py"),
+            "AIRFLOW__FAB__UPDATE_FAB_PERMS": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
             "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
             "DO_NOT_TRACK": "1",

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from include.local_stack import health, kafka, postgres
-from include.local_stack.credentials import write_secret
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
 
@@ -108,11 +107,6 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
     def reports(name: str) -> Callable[[float], bool]:
         return lambda started: health.airflow_component(ports, name, started)
 
-    def write_password() -> None:
-        passwords = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-        user, password = environment["AIRFLOW_ADMIN_USER"], environment["AIRFLOW_ADMIN_PASSWORD"]
-        write_secret(passwords, json.dumps({user: password}))
-
     docs = Path(environment["DBT_DOCS_DIR"])
     # Logs are read from the shared folder; the servers for remote logs would listen on every interface.
     return [
@@ -121,7 +115,6 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
             _module("airflow", "api-server", "--apps", "core"),
             reports("metadatabase"),
             address=environment["AIRFLOW__API__BASE_URL"],
-            prepare=write_password,
             limit_seconds=AIRFLOW_SECONDS,
         ),
         # Tasks report to a server of their own: without the user interface's layers a call costs a third less, and a

@@ -84,7 +84,6 @@ def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__FERNET_KEY": credentials["FERNET_KEY"],
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(state / "airflow" / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
@@ -92,6 +91,7 @@ def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(ports.airflow),
         "AIRFLOW__API__BASE_URL": web,
+        "AIRFLOW__FAB__CONFIG_FILE": str(ROOT / "include" / "orchestration" / "accounts" / "login.py"),
         "AIRFLOW__API__SECRET_KEY": credentials["API_SECRET_KEY"],
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials["JWT_SECRET"],
     }

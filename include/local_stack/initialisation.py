@@ -1,4 +1,4 @@
-"""The one-shot steps before Airflow starts: its tables and ours, topics, pools and variables, dbt's manifest."""
+"""The one-shot steps before Airflow starts: its tables and ours, topics, pools, variables, roles, dbt's manifest."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ def manifest_is_old() -> bool:
 
 def _airflow(environment: Mapping[str, str], log: Path) -> None:
     _run([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
-    _run([sys.executable, "-m", "include.orchestration.migrate"], environment, log)
-    _run([sys.executable, "-m", "include.orchestration.apply_settings"], environment, log)
+    # None needs another's work; each mostly waits for Airflow's imports.
+    modules = (f"include.orchestration.{name}" for name in ("migrate", "apply_settings", "accounts.apply_roles"))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda module: _run([sys.executable, "-m", module], environment, log), modules))
 
 
 def parse_dbt(environment: Mapping[str, str], log: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import time
 import uuid
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,38 @@ from include.surveillance.errors import BrokerError
 from include.surveillance.records import Alert
 
 PARTITIONS = 4
+
+
+@pytest.fixture(scope="session")
+def client(airflow_database):
+    """Airflow's own API server with our plugins in it, as `airflow api-server` runs it, and a user for each role."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    from include.orchestration.accounts.apply_roles import apply_roles
+    from include.orchestration.accounts.roles import ADMIN, ROLES
+
+    apply_roles([(role.lower(), f"password of {role}", role) for role in (*ROLES, ADMIN)])
+    with TestClient(create_app(apps="all")) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def sign_in(client):
+    """A function from a role to the headers of somebody who has it."""
+
+    @cache
+    def headers(role):
+        login = {"username": role.lower(), "password": f"password of {role}"}
+        return {"Authorization": f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"}
+
+    return headers
+
+
+@pytest.fixture(scope="session")
+def viewer(sign_in):
+    """The headers of somebody who may look."""
+    return sign_in("Viewer")
 
 
 @pytest.fixture(scope="session")

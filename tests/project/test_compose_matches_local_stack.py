@@ -197,7 +197,7 @@ def test_init_does_what_the_local_stack_does_before_airflow_starts(services):
     script = services["airflow-init"]["command"][-1]
     assert "python -m airflow db migrate\n" in script
     assert "python -m include.orchestration.apply_settings\n" in script
-    assert 'printf \'{"%s": "%s"}\' "$AIRFLOW_ADMIN_USER" "$AIRFLOW_ADMIN_PASSWORD"' in script
+    assert "python -m include.orchestration.accounts.apply_roles\n" in script
 
 
 def test_addresses_agree_with_the_default_ports(services, ports):

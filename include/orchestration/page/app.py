@@ -1,4 +1,5 @@
-"""The page's server: one HTML file, its style and script, and the alerts as JSON. Every route needs a login."""
+"""The page's server: one HTML file, its style and script, and the alerts as JSON. Every route needs a
+login that may read the page."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_view
-from fastapi import Depends, FastAPI, Query, Request, Response
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from include.orchestration.accounts.permissions import PAGE
 from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.reports import reports
@@ -25,9 +27,16 @@ HEADERS = {
 }
 MOST_ALERTS = 500
 
+
+def may_read(user: GetUserDep) -> None:
+    """Let nobody in whose role does not read the page."""
+    if not get_auth_manager().is_authorized_custom_view(method="GET", resource_name=PAGE, user=user):
+        raise HTTPException(403, "your role does not read this page: ask an administrator for role Viewer")
+
+
 app = FastAPI(
     title="Market surveillance",
-    dependencies=[Depends(requires_access_view(AccessView.WEBSITE))],
+    dependencies=[Depends(may_read)],
     # The generated documentation pages would be open to everybody and load scripts from elsewhere.
     docs_url=None,
     redoc_url=None,

@@ -1,0 +1,1 @@
+"""Who may sign in to Airflow and what each role may do there."""

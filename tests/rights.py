@@ -1,0 +1,77 @@
+"""What each role may do, asked over HTTP: of the API server in a test's process, and of a running stack.
+
+No act has an effect: each names what does not exist or has a body that means nothing, which Airflow sees only after it
+has asked whether the user may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+API, USERS = "/api/v2", "/auth/fab/v1"
+DAG, STUDY = f"{API}/dags/ingest_market_data", f"{API}/dags/calibrate_rules"
+NONSENSE = {"nonsense": True}
+# Name of the act -> method, address.
+ACTS = {
+    "see the page": ("GET", "/surveillance/"),
+    "see DAGs": ("GET", f"{API}/dags"),
+    "see runs": ("GET", f"{API}/dags/~/dagRuns"),
+    "see the link to the page": ("GET", f"{API}/plugins"),
+    "see logs": ("GET", f"{DAG}/dagRuns/none/taskInstances/poll/logs/1"),
+    "see code": ("GET", f"{API}/dagSources/ingest_market_data"),
+    "see XComs": ("GET", f"{DAG}/dagRuns/none/taskInstances/poll/xcomEntries/none"),
+    "see the audit log": ("GET", f"{API}/eventLogs"),
+    "trigger a study": ("POST", f"{STUDY}/dagRuns"),
+    "trigger": ("POST", f"{DAG}/dagRuns"),
+    "trigger by an asset": ("POST", f"{API}/assets/events"),
+    "backfill": ("POST", f"{API}/backfills"),
+    "clear": ("POST", f"{DAG}/clearTaskInstances"),
+    "clear a study": ("POST", f"{STUDY}/clearTaskInstances"),
+    "clear a run": ("POST", f"{DAG}/dagRuns/none/clear"),
+    "mark a run": ("PATCH", f"{DAG}/dagRuns/none"),
+    "mark a task": ("PATCH", f"{DAG}/dagRuns/none/taskInstances/poll"),
+    "pause": ("PATCH", DAG),
+    "pause all": ("PATCH", f"{API}/dags"),
+    "delete a run": ("DELETE", f"{DAG}/dagRuns/none"),
+    "delete a study's run": ("DELETE", f"{STUDY}/dagRuns/none"),
+    "delete a DAG": ("DELETE", f"{API}/dags/no_such_dag"),
+    "see variables": ("GET", f"{API}/variables"),
+    "make a variable": ("POST", f"{API}/variables"),
+    "change a variable": ("PATCH", f"{API}/variables/no_such_variable"),
+    "delete a variable": ("DELETE", f"{API}/variables/no_such_variable"),
+    "change a pool": ("PATCH", f"{API}/pools/no_such_pool"),
+    "see connections": ("GET", f"{API}/connections"),
+    "make a connection": ("POST", f"{API}/connections"),
+    "change a connection": ("PATCH", f"{API}/connections/no_such_connection"),
+    "delete a connection": ("DELETE", f"{API}/connections/no_such_connection"),
+    "change an XCom": ("PATCH", f"{DAG}/dagRuns/none/taskInstances/poll/xcomEntries/none"),
+    "see users": ("GET", f"{USERS}/users"),
+    "make a user": ("POST", f"{USERS}/users"),
+    "change a user": ("PATCH", f"{USERS}/users/no_such_user"),
+    "delete a user": ("DELETE", f"{USERS}/users/no_such_user"),
+    "change a role": ("PATCH", f"{USERS}/roles/no_such_role"),
+}
+VIEWER = {"see the page", "see DAGs", "see runs", "see the link to the page"}
+ANALYST = VIEWER | {"see logs", "see code", "see XComs"}
+LEAD = ANALYST | {"see the audit log", "trigger a study"}
+KEPT_FROM_OPERATORS = {act for act in ACTS if "connection" in act or "user" in act or act.endswith((" role", " XCom"))}
+MAY = {
+    "Viewer": VIEWER,
+    "Analyst": ANALYST,
+    "Lead": LEAD,
+    "Operator": set(ACTS) - KEPT_FROM_OPERATORS,
+    "Admin": set(ACTS),
+}
+
+
+def acts_allowed(request: Callable[..., Any], headers: dict[str, str]) -> set[str]:
+    """Try every act through ``request`` (httpx's) and return those that were not refused."""
+    allowed = set()
+    for act, (method, address) in ACTS.items():
+        body = {"json": NONSENSE} if method in ("POST", "PATCH") else {}
+        answer = request(method, address, headers=headers, **body)
+        assert answer.status_code < 500, f"{act}: {answer.status_code} {answer.text[:500]}"
+        if answer.status_code not in (401, 403):
+            allowed.add(act)
+    return allowed
