@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 API, USERS = "/api/v2", "/auth/fab/v1"
 DAG, STUDY = f"{API}/dags/ingest_market_data", f"{API}/dags/calibrate_rules"
 NONSENSE = {"nonsense": True}
@@ -75,3 +77,21 @@ def acts_allowed(request: Callable[..., Any], headers: dict[str, str]) -> set[st
         if answer.status_code not in (401, 403):
             allowed.add(act)
     return allowed
+
+
+def acts_of_every_role(airflow: str, admin_password: str) -> dict[str, set[str]]:
+    """Give each role a user, as the administrator does, and return what each may do at the running Airflow."""
+    with httpx.Client(base_url=airflow, timeout=60) as client:
+
+        def sign_in(name: str, password: str) -> dict[str, str]:
+            answer = client.post("/auth/token", json={"username": name, "password": password}).raise_for_status()
+            return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+        admin, allowed = sign_in("admin", admin_password), {}
+        for role in MAY:
+            name = f"nina-{role.lower()}"
+            user = {"username": name, "first_name": "Nina", "last_name": role, "email": f"{name}@example.com"}
+            user |= {"roles": [{"name": role}], "password": f"password of {role}"}
+            client.post(f"{USERS}/users", json=user, headers=admin).raise_for_status()
+            allowed[role] = acts_allowed(client.request, sign_in(name, user["password"]))
+        return allowed

@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from include.local_stack.credentials import ensure_credentials
-from include.local_stack.ports import HOST, Ports
+from include.local_stack.ports import HOST, Ports, variable
 from include.surveillance.detection.rules.registry import RULES
 from tests.ground import ground
 from tests.leaks import leaked_credentials
 from tests.paths import ROOT, SHARED_DATA
+from tests.rights import MAY, acts_of_every_role
 
 LIVE_SECONDS = 120
 # Airflow's own way of running a task; the fast lane is what the example settings switch on.
@@ -68,11 +69,14 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
             if any(rule in line for rule in RULES):
                 break
         open_to_all = reachable(state)
+        airflow, login = f"http://{HOST}:{environment[variable('airflow')]}", ensure_credentials(state / "secrets.env")
+        allowed = acts_of_every_role(airflow, login["AIRFLOW_ADMIN_PASSWORD"])
         first.send_signal(signal.SIGINT)
         rest, _ = first.communicate(timeout=180)
     assert first.returncode == 0, "".join(seen) + rest
     assert any(rule in seen[-1] for rule in RULES), "".join(seen) + rest
     assert open_to_all == []
+    assert allowed == MAY
     in_own_process, inside_worker = polls(state)
     assert in_own_process > 0
     assert inside_worker == 0
