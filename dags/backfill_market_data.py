@@ -40,7 +40,7 @@ with DAG(
         "news": Param(True, type="boolean", title="News too"),
     },
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(hours=6), retries=4),
+    **dag_defaults(deadline=timedelta(hours=6), execution_timeout=timedelta(days=1), retries=4),
 ):
 
     @task

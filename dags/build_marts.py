@@ -8,8 +8,8 @@ the environment variable `DBT_DOCS_DIR`.
 
 **When it fails**: the error of `dbt_producer_watcher` names the nodes that failed, its log has dbt's own messages and
 the compiled SQL's path. These nodes are red, and also the nodes after them, which dbt skipped. A failing test means
-that the data break a rule in the model's yml; the tables of that run are already built. Start a new run; cleared tasks
-would each start a dbt of their own, in no order.
+that the data break a rule in the model's yml; the tables of that run are already built. Start a new run, or clear the
+whole one: dbt builds again. A cleared task of one node only reads again what dbt left of it.
 """
 
 from datetime import timedelta

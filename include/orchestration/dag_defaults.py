@@ -55,6 +55,10 @@ class Queue(StrEnum):
     WAREHOUSE = "warehouse"
 
 
+# Of the fast lane: what runs in a thread cannot be ended from outside.
+LANE = (Queue.POLL, Queue.SHORT)
+
+
 class RetryWhatMayHelp(RetryPolicy):
     """Fails a wrong key or setting at once, asks a busy vendor again when it says, and retries the rest as usual."""
 
@@ -71,11 +75,15 @@ class RetryWhatMayHelp(RetryPolicy):
         return RetryDecision.default()
 
 
-def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any) -> dict[str, Any]:
+def dag_defaults(
+    *, deadline: timedelta, execution_timeout: timedelta | None = None, retries: int = 2, **task_arguments: Any
+) -> dict[str, Any]:
     """Make keyword arguments for ``DAG``.
 
     Args:
         deadline: how long a run may take from being queued until somebody is notified.
+        execution_timeout: how long a try of a task may take until it is ended, outside the fast lane; the deadline
+            unless given.
         retries: of each task, with 10 s, 20 s, ... between them.
         task_arguments: more default arguments for the tasks, e.g. ``pool``.
     """
@@ -90,6 +98,7 @@ def dag_defaults(*, deadline: timedelta, retries: int = 2, **task_arguments: Any
             "max_retry_delay": timedelta(minutes=5),
             "retry_policy": RetryWhatMayHelp(),
             "on_failure_callback": report_task_failure,
+            "execution_timeout": None if task_arguments.get("queue") in LANE else execution_timeout or deadline,
             **task_arguments,
         },
         "on_failure_callback": report_run_failure,

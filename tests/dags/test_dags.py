@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from datetime import timedelta
 
 import airflow  # noqa: F401 - cosmos imported first leaves Airflow half imported
 import pytest
 from cosmos.operators.watcher import BaseConsumerSensor
 
 from include.orchestration.callbacks import report_run_failure, report_task_failure
-from include.orchestration.dag_defaults import OWNER, Pool, RetryWhatMayHelp, Tag
+from include.orchestration.dag_defaults import LANE, OWNER, Pool, RetryWhatMayHelp, Tag
 from include.orchestration.marts.render import report_unless_dbt_failed
 from tests.paths import ROOT
 
@@ -131,6 +132,15 @@ def test_owner_retries_and_pool(dag):
         assert isinstance(task.retry_policy, RetryWhatMayHelp), task.task_id
         assert isinstance(task.retries, int), task.task_id
         assert task.pool in {*Pool, "default_pool"}
+
+
+def test_hung_work_ends(dag):
+    """Where a process can be ended. In the fast lane tasks are threads, whose calls have time-outs of their own."""
+    for task in dag.tasks:
+        if task.queue in LANE:
+            assert task.execution_timeout is None, task.task_id
+        else:
+            assert timedelta(0) < task.execution_timeout <= timedelta(days=1), task.task_id
 
 
 QUEUES = {

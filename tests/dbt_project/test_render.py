@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -12,10 +14,12 @@ from tests.airflow_home import airflow_database as airflow_database
 
 # isort: split
 from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from cosmos.operators.watcher import DbtProducerWatcherOperator
 
 from include.orchestration.callbacks import report_task_failure
 from include.orchestration.marts import render
-from include.orchestration.marts.render import publish_files, raise_failed_nodes
+from include.orchestration.marts.render import DbtBuild, publish_files, raise_failed_nodes
 from include.surveillance.errors import SurveillanceError
 
 PRODUCER = "dbt.dbt_producer_watcher"
@@ -63,8 +67,35 @@ def test_tasks_follow_the_graph_of_dbt(group):
     assert tasks["dbt.dim_instruments.run"].upstream_task_ids >= {"dbt.snap_instruments.test"}
 
 
-def test_a_failed_task_is_left_to_the_next_run(group):
-    assert {task.retries for task in group.iter_tasks() if task.task_id != "dbt.dbt_producer_watcher_done"} == {0}
+def test_every_task_is_tried_twice(group):
+    assert {task.retries for task in group.iter_tasks() if task.task_id != "dbt.dbt_producer_watcher_done"} == {1}
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 7])
+def test_dbt_builds_on_every_try(group, monkeypatch, attempt):
+    built = []
+    monkeypatch.setattr(
+        DbtProducerWatcherOperator, "execute", lambda self, context: built.append(context["ti"].try_number)
+    )
+    ti = RuntimeTaskInstance.model_construct(try_number=attempt)
+    producer = group.dag.get_task(PRODUCER)
+    assert isinstance(producer, DbtBuild)
+    DbtBuild.execute.__wrapped__(producer, {"ti": ti})
+    assert built == [1]
+    assert ti.try_number == attempt
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_dbt_that_hangs_is_ended(group, monkeypatch, deaf):
+    monkeypatch.setattr(render, "KILL_SECONDS", 0.5)
+    producer = group.dag.get_task(PRODUCER)
+    script = f"trap '{'' if deaf else 'exit 3'}' INT; echo up; while :; do sleep 0.05; done"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as dbt:
+        assert dbt.stdout.readline() == b"up\n"
+        monkeypatch.setattr(producer.subprocess_hook, "sub_process", dbt)
+        producer.on_kill()
+    assert dbt.returncode == (-signal.SIGKILL if deaf else 3)
+    producer.on_kill()  # nothing is left to end
 
 
 def waiting(group) -> list:
@@ -83,11 +114,11 @@ def test_no_task_waits_for_another_node_when_dbt_is_done(group):
 def look(group, monkeypatch):
     """What a task makes of the outcome that dbt left of its node, and of how dbt ended."""
 
-    def look(task_id: str, status: str | None, dbt: str):
+    def look(task_id: str, status: str | None, dbt: str, attempt: int = 1):
         task = next(task for task in group.iter_tasks() if task.task_id == task_id)
         values = {"model__market__fact_alerts_status": status and {"status": status, "outlet_uris": []}}
         values["model__market__fact_alerts_tests_status"] = status
-        ti = SimpleNamespace(try_number=1, xcom_pull=lambda task_ids=None, key=None: values.get(key))
+        ti = SimpleNamespace(try_number=attempt, xcom_pull=lambda task_ids=None, key=None: values.get(key))
         monkeypatch.setattr(task, "_get_producer_task_status", lambda context: dbt)
         monkeypatch.setattr(task, "_override_rtif", lambda context: None)
         monkeypatch.setattr(task, "build_and_run_cmd", lambda *_, **__: pytest.fail("runs a dbt of its own"))
@@ -97,11 +128,14 @@ def look(group, monkeypatch):
 
 
 @pytest.mark.parametrize(("task_id", "well", "ill"), [("run", "success", "error"), ("test", "pass", "fail")])
-def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill):
-    assert look(f"dbt.fact_alerts.{task_id}", well, "failed")
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_node_that_fails_is_a_task_that_fails(look, task_id, well, ill, attempt):
+    """On every try: one that was lost or cleared finds the outcome that dbt left, and runs nothing."""
+    for ended in ("failed", "success"):
+        assert look(f"dbt.fact_alerts.{task_id}", well, ended, attempt)
     for status in (ill, None):
         with pytest.raises(AirflowException, match=ill if status else "producer"):
-            look(f"dbt.fact_alerts.{task_id}", status, "failed")
+            look(f"dbt.fact_alerts.{task_id}", status, "failed", attempt)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def account_for(stage: str, *task_ids: str) -> Any:
     run. It takes the fast lane, because the next run of a follower waits for it.
     """
 
-    @task(task_id="account", retries=1, queue=Queue.SHORT)
+    @task(task_id="account", retries=1, queue=Queue.SHORT, execution_timeout=None)
     def account_task() -> dict[str, int]:
         """One row of table batches: what this run did."""
         context = get_current_context()

@@ -10,7 +10,11 @@ import json
 import logging
 import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from cosmos import (
 from cosmos.constants import PRODUCER_WATCHER_TASK_ID
 from cosmos.operators._watcher.base import BaseConsumerSensor
 from cosmos.operators.local import DbtDocsLocalOperator
+from cosmos.operators.watcher import DbtProducerWatcherOperator
 from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
 from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
@@ -40,6 +45,8 @@ from include.surveillance.errors import SurveillanceError
 LOG = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
+BUILD_TIMEOUT = timedelta(minutes=25)
+KILL_SECONDS = 20.0
 # What dbt calls nodes that failed by themselves, not because of another.
 FAILED = ("error", "fail", "runtime error")
 
@@ -70,6 +77,27 @@ PROFILE = ProfileConfig(
     target_name="snowflake",
     profile_mapping=ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}),
 )
+
+
+class DbtBuild(DbtProducerWatcherOperator):  # type: ignore[misc]  # Cosmos ships no types
+    """Runs the one ``dbt build``, on every try: all that it does can be done again."""
+
+    def execute(self, context: dict[str, Any], **kwargs: Any) -> Any:
+        # Cosmos skips every other try, for its other tasks have already begun: ours wait for the last one to end.
+        first = context["ti"].model_copy(update={"try_number": 1})
+        return super().execute(context={**context, "ti": first}, **kwargs)
+
+    def on_kill(self) -> None:
+        """Interrupt dbt, which cancels its statements; one that hangs is killed."""
+        process = self.subprocess_hook.sub_process
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            super().on_kill()
+            try:
+                process.wait(KILL_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def dbt_task_group() -> DbtTaskGroup:
@@ -107,15 +135,16 @@ def dbt_task_group() -> DbtTaskGroup:
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
                 "queue": Queue.WAREHOUSE,
+                "execution_timeout": BUILD_TIMEOUT,
                 "on_failure_callback": report_task_failure,
             },
         ),
         operator_args={
             "append_env": True,
-            # The next run repeats the build; a retried task would start a dbt of its own for its one node.
-            "retries": 0,
+            "retries": 1,
             # To learn the outcome takes milliseconds.
             "queue": Queue.SHORT,
+            "execution_timeout": None,
             "on_failure_callback": report_unless_dbt_failed,
         },
     )
@@ -145,13 +174,19 @@ def _release_all_at_once(group: DbtTaskGroup) -> None:
     while dbt runs take the processor from it. The edges between the nodes are for the eye.
     """
     producer = group.children[f"{group.group_id}.{PRODUCER_WATCHER_TASK_ID}"]
+    producer.__class__ = DbtBuild  # Cosmos takes its own for granted
     for task in group.iter_tasks():
         if isinstance(task, BaseConsumerSensor):
-            # A producer that was cleared is skipped, which is not "one done": each node then runs dbt after the others.
             task.trigger_rule = TriggerRule.ONE_DONE if task.upstream_task_ids else TriggerRule.ALL_DONE
             # At the first look Cosmos would run a node on its own for which a failed dbt left no outcome.
             task.poke_retry_number = 1
+            # And on every other try: a lost or cleared task reports what dbt has left, and starts no dbt of its own.
+            task._handle_retry = _look_again
             producer >> task
+
+
+def _look_again(*_: Any) -> None:
+    """Have a task read its node's outcome, whichever try it is."""
 
 
 def publish_files(project: str, names: Iterable[str], **_: Any) -> None:
