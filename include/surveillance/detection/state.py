@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,10 +16,11 @@ from numba import njit
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
-from include.surveillance.detection.rules.registry import KINDS, MEMORY
+from include.surveillance.detection.rules.registry import KINDS, MEMORY, VERSIONS
 from include.surveillance.errors import SurveillanceError
 
-FORMAT = 2
+FORMAT = 3
+"""How a snapshot is packed. What it holds is its layout, which is compared by itself."""
 CONTEXT = 20
 """Bars before the revisable ones that windows look back on."""
 REVISABLE = 20
@@ -28,19 +32,19 @@ _CODEC = pa.Codec("lz4")  # a third larger than zstd, in a third of the time
 
 
 class StateError(SurveillanceError):
-    """A snapshot cannot be read; rebuild it from the log."""
+    """A snapshot cannot be read, or is of another layout; rebuild the state from the log."""
 
 
 class _Header(Struct, kw_only=True, omit_defaults=True):
     """What precedes the arrays of a snapshot; the encoded names are older than the fields'."""
 
     format: int
+    layout: dict[str, str] = {}  # see ``describe_layout``
     percentiles: Percentiles = field(name="history")
     offsets: dict[str, int]
     keys: list[SeriesKey]
     record_state: RecordState = field(name="notes")
     arrays: list[tuple[str, str, int]]  # name, dtype, elements
-    kinds: int = 6  # of what can fire; later rules add to them
 
 
 class State:
@@ -122,12 +126,12 @@ class State:
         arrays = _packed(self, order)
         header = _Header(
             format=FORMAT,
+            layout=describe_layout(),
             percentiles=self.percentiles,
             offsets=self.offsets,
             keys=[self.keys[row] for row in order.tolist()],
             record_state=self.record_state,
             arrays=[(name, array.dtype.str, len(array)) for name, array in arrays.items()],
-            kinds=len(KINDS),
         )
         head = _encoder.encode(header)
         raw = b"".join([len(head).to_bytes(8, "little"), head, *(array.tobytes() for array in arrays.values())])
@@ -138,18 +142,26 @@ class State:
         """Read a snapshot.
 
         Raises:
-            StateError: not a snapshot, or one of another format.
+            StateError: not a snapshot, or one of another layout than this version's.
         """
         try:
-            whole = _CODEC.decompress(raw[8:], int.from_bytes(raw[:8], "little"), asbytes=True)
-            size = int.from_bytes(whole[:8], "little")
-            header = _header_decoder.decode(whole[8 : 8 + size])
-        except (OSError, ValueError, OverflowError, MemoryError, msgspec.DecodeError) as error:
-            raise StateError(f"unreadable detector snapshot of {len(raw):,} bytes: {error}") from error
-        if header.format != FORMAT:
-            raise StateError(f"detector snapshot has format {header.format}; this version reads {FORMAT}")
-        if header.kinds > len(KINDS):
-            raise StateError(f"detector snapshot knows {header.kinds} kinds of firings; this version {len(KINDS)}")
+            return cls._read(raw)
+        except StateError:
+            raise
+        # Whatever a snapshot does that this version did not write: with the log at hand, it is no reason to stop.
+        except Exception as error:
+            raise StateError(f"unreadable detector snapshot of {len(raw):,} bytes: {error!r}") from error
+
+    @classmethod
+    def _read(cls, raw: bytes) -> State:
+        whole = _CODEC.decompress(raw[8:], int.from_bytes(raw[:8], "little"), asbytes=True)
+        size = int.from_bytes(whole[:8], "little")
+        stated = _stated_decoder.decode(whole[8 : 8 + size])
+        if stated.format != FORMAT:
+            raise StateError(f"detector snapshot has format {stated.format}; this version reads {FORMAT}")
+        if differing := _list_differences(stated.layout, describe_layout()):
+            raise StateError(f"detector snapshot was written with other {', '.join(differing)} than this version has")
+        header = _header_decoder.decode(whole[8 : 8 + size])
         state = cls(header.percentiles)
         state.offsets, state.record_state, state.keys = header.offsets, header.record_state, header.keys
         state.rows = {key: row for row, key in enumerate(header.keys)}
@@ -158,7 +170,7 @@ class State:
         for name, dtype, length in header.arrays:
             arrays[name] = np.frombuffer(whole, dtype, length, at)
             at += arrays[name].nbytes
-        _unpack(state, arrays, header.kinds)
+        _unpack(state, arrays)
         return state
 
     def _copy(self, rows: np.ndarray, record_state: RecordState) -> State:
@@ -238,24 +250,61 @@ def _sparse(array):
     return steps, values
 
 
-def _unpack(state: State, arrays: dict[str, np.ndarray], kinds: int) -> None:
+def _unpack(state: State, arrays: dict[str, np.ndarray]) -> None:
     state.bar_count[:], state.settled_count[:], state.counts[:] = arrays["held"], arrays["kept"], arrays["counts"]
     filled = np.arange(ROW_BARS) < state.bar_count[:, None]
     ts = np.cumsum(arrays["bar ts"])
     for name, array in state.bars.items():
         array[filled] = arrays[f"bar {name}"]
     state.bars["ts"][filled], state.bars["polled"][filled] = ts, arrays["bar polled"] + ts
-    # A rule that is newer than the snapshot has remembered and fired nothing yet.
     for name, array in state.memory.items():
-        array[:] = arrays.get(f"memory {name}", 0)
-    episodes = np.zeros((len(state.keys), kinds, 4), np.int64)
-    sparse = {"episodes": episodes} | ({"bins": state.bins} if state.percentiles == "sketch" else {})
+        array[:] = arrays[f"memory {name}"]
+    sparse = {"episodes": state.episodes} | ({"bins": state.bins} if state.percentiles == "sketch" else {})
     for name, array in sparse.items():
         array.reshape(-1)[np.cumsum(arrays[f"{name} at"], dtype=np.int64)] = arrays[name]
-    state.episodes[:, :kinds] = episodes
     if state.percentiles == "exact":
         state.values = np.split(arrays["values"], np.cumsum(arrays["lengths"])[:-1]) if state.keys else []
 
 
+def describe_layout() -> dict[str, str]:
+    """Return a digest of each thing that the bytes of a snapshot depend on, by its name.
+
+    A change of any of them gives earlier bytes another meaning: a kind is an index, a rule of another version has
+    remembered something else.
+    """
+    held = (CONTEXT, REVISABLE, BINS)
+    return _describe_layout(KINDS, tuple(VERSIONS.items()), tuple(MEMORY.items()), tuple(_BAR_TYPES.items()), held)
+
+
+@cache
+def _describe_layout(kinds: Any, versions: Any, memory: Any, bar_types: Any, held: Any) -> dict[str, str]:
+    schema = _without_prose(msgspec.json.schema(_Header))
+    arrays = {name: (array.dtype.str, array.shape[1:]) for name, array in State("sketch")._arrays().items()}
+    parts = {
+        "kinds": kinds, "versions of rules": versions, "memory": memory, "columns": (_BARS, bar_types), "sizes": held,
+        "arrays": arrays, "header": schema,
+    }  # fmt: skip
+    return {name: hashlib.sha256(msgspec.json.encode(part)).hexdigest()[:12] for name, part in parts.items()}
+
+
+def _without_prose(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        prose = {name for name in ("description", "title") if isinstance(schema.get(name), str)}
+        return {name: _without_prose(schema[name]) for name in sorted(schema.keys() - prose)}
+    return [_without_prose(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _list_differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    return [name for name in {**other, **one} if one.get(name) != other.get(name)]
+
+
+class _Stated(Struct):
+    """As much of a header as every version can read."""
+
+    format: int
+    layout: dict[str, str] = {}
+
+
+_stated_decoder = msgspec.msgpack.Decoder(_Stated)
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 _header_decoder = msgspec.msgpack.Decoder(_Header)

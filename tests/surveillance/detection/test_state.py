@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from include.surveillance.detection import state as states
+from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.state import FORMAT, ROW_BARS, State, StateError
 from tests.surveillance.detection.market import OPEN, alerts, bar, calm, news, profile, run, watermark
 
@@ -53,25 +55,66 @@ def test_another_format_says_so(monkeypatch):
         State.from_bytes(raw)
 
 
+OTHER_LAYOUTS = {
+    "a kind more": ({"KINDS": (*states.KINDS, ("new_rule", "up"))}, "kinds, arrays"),
+    "a kind more at the front": ({"KINDS": (("new_rule", "up"), *states.KINDS)}, "kinds, arrays"),
+    "a kind fewer": ({"KINDS": states.KINDS[:-1]}, "kinds, arrays"),
+    "a kind renamed": ({"KINDS": (("volume", ""), *states.KINDS[1:])}, "kinds"),
+    "kinds in another order": ({"KINDS": states.KINDS[::-1]}, "kinds"),
+    "memory more": ({"MEMORY": states.MEMORY | {"new_memory": "int64"}}, "memory, arrays"),
+    "memory fewer": ({"MEMORY": dict(list(states.MEMORY.items())[1:])}, "memory, arrays"),
+    "memory of another dtype": ({"MEMORY": states.MEMORY | {"volume_sum": "float32"}}, "memory, arrays"),
+    "a changed formula": ({"VERSIONS": states.VERSIONS | {("literal", "price_gap"): 99}}, "versions of rules"),
+    "a column's dtype": ({"_BAR_TYPES": states._BAR_TYPES | {"revision": "uint64"}}, "columns, arrays"),
+    "other bins": ({"BINS": 512}, "sizes, arrays"),
+    "more bars held": ({"ROW_BARS": 51, "REVISABLE": 30}, "sizes, arrays"),
+}
+
+
 @pytest.mark.parametrize("form", ["exact", "sketch"])
-def test_a_snapshot_from_before_a_rule_was_added_is_read(monkeypatch, form):
-    records = [*RECORDS, bar(151, volume=46_000), *calm(30, first=152)]
-    before = run(records, State(form), profiles=(profile(),)).state
-    raw = before.to_bytes()
-    with monkeypatch.context() as newer:
-        newer.setattr(states, "KINDS", (*states.KINDS, ("new_rule", "up"), ("new_rule", "down")))
-        newer.setattr(states, "MEMORY", states.MEMORY | {"new_memory": "int64"})
-        after = State.from_bytes(raw)
-        written = after.to_bytes()
-        assert State.from_bytes(written).to_bytes() == written
-    rows = [before.rows[key] for key in after.keys]
-    assert before.episodes.any()
-    assert np.array_equal(after.episodes[:, :-2], before.episodes[rows])
-    assert not after.episodes[:, -2:].any()
-    assert not after.memory["new_memory"].any()
-    assert np.array_equal(after.memory["volume_sum"], before.memory["volume_sum"][rows])
-    with pytest.raises(StateError, match="knows 8 kinds of firings; this version 6"):
-        State.from_bytes(written)
+@pytest.mark.parametrize("layout", OTHER_LAYOUTS)
+def test_a_snapshot_of_another_layout_is_refused_both_ways(monkeypatch, form, layout):
+    changes, differing = OTHER_LAYOUTS[layout]
+    state = run(RECORDS, State(form), profiles=(profile(),)).state
+    ours = state.to_bytes()
+    with monkeypatch.context() as other:
+        for name, value in changes.items():
+            other.setattr(states, name, value)
+        with pytest.raises(StateError, match=f"written with other {differing} than this version has"):
+            State.from_bytes(ours)
+        theirs = State(form).to_bytes()
+    with pytest.raises(StateError, match=f"written with other {differing} than this version has"):
+        State.from_bytes(theirs)
+
+
+def test_other_records_are_another_layout(monkeypatch):
+    ours = states.describe_layout()
+    monkeypatch.setattr(states, "_Header", RecordState)
+    states._describe_layout.cache_clear()
+    theirs = states.describe_layout()
+    states._describe_layout.cache_clear()
+    assert {name for name in ours if ours[name] != theirs[name]} == {"header"}
+
+
+@pytest.mark.parametrize(
+    "broken", [KeyError("x"), IndexError("x"), TypeError("x"), ValueError("x"), AttributeError("x")]
+)
+def test_whatever_happens_while_a_snapshot_is_unpacked_it_is_the_snapshots_fault(monkeypatch, broken):
+    def unpack(*_):
+        raise broken("x")
+
+    raw = State().to_bytes()
+    monkeypatch.setattr(states, "_unpack", unpack)
+    with pytest.raises(StateError, match="unreadable detector snapshot"):
+        State.from_bytes(raw)
+
+
+@pytest.mark.parametrize("cut", range(0, 4000, 97))
+def test_a_damaged_snapshot_is_refused_or_read_but_nothing_else(cut):
+    raw = bytearray(run(RECORDS).state.to_bytes())
+    raw[cut % len(raw)] ^= 0xFF
+    with suppress(StateError):
+        State.from_bytes(bytes(raw))
 
 
 def test_the_input_state_is_left_as_it_is():
@@ -118,9 +161,10 @@ def contents(snapshot: bytes) -> bytes:
     return pa.Codec("lz4").decompress(snapshot[8:], int.from_bytes(snapshot[:8], "little"), asbytes=True)
 
 
-class TestAnEarlierVersionsSnapshot:
-    """Each file holds what commit d0f1abc writes of ``run(BEFORE, State(form), profiles=profiles).state`` with the
-    offset below; each digest is of the contents of its state after ``AFTER``."""
+class TestASnapshotOfThisLayout:
+    """Each file holds ``run(BEFORE, State(form), profiles=profiles).state`` with the offset below, as a version of this
+    layout has written it; each digest is of the contents of its state after ``AFTER``. Where the layout changes, the
+    files move to ``snapshots/earlier`` under the name of their version, and new ones are written."""
 
     BEFORE = (
         *invented(0, 150), news(147), news(120, "a2", symbol="AMD"), watermark(151, rejected=1, bars=3),
@@ -130,8 +174,8 @@ class TestAnEarlierVersionsSnapshot:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "b366d72594a56a158ef0ce2fdcc149b16bd1a65ce4efed7f2032fada74b943ce"),
-            ("sketch", (profile(),), "f6e19af5b83b9361c38f3e7cb80fc8691c8af1a10aec9fda48a9fccd5c23ecca"),
+            ("exact", (), "655f00a97a14b0ef83d3309215c6e9529f5d02f37793f062cbba25e7beca64f0"),
+            ("sketch", (profile(),), "49395b6bf23fbb8394d20acddb055b39c47993acf5620d2cee70b946f4e07d5b"),
         ],
     )
 
@@ -154,3 +198,9 @@ class TestAnEarlierVersionsSnapshot:
         assert {"news_impact", "feed_freshness"} <= {alert.rule for alert in read.alerts}
         assert "confirmed" in {alert.status for alert in read.alerts}
         assert hashlib.sha256(contents(read.state.to_bytes())).hexdigest() == digest
+
+
+@pytest.mark.parametrize("file", sorted((SNAPSHOTS / "earlier").glob("*")), ids=lambda file: file.name)
+def test_a_snapshot_of_an_earlier_version_is_refused_by_name(file):
+    with pytest.raises(StateError, match=r"format 2; this version reads|written with other"):
+        State.from_bytes(file.read_bytes())

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
 
 import pytest
 
-from include.surveillance import broker
+from include.surveillance import broker, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -15,6 +22,7 @@ from include.surveillance.live import detector
 from include.surveillance.live import restore as restore_module
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.restore import restore_state
+from tests.paths import ROOT
 from tests.surveillance.live.partition_log import (
     SESSIONS,
     bar,
@@ -83,6 +91,93 @@ def test_a_state_of_other_percentiles_is_rebuilt_up_to_the_committed_offsets(kaf
     expected = detect_records(ENGINE, State("exact"), [bar(0), *records[:100]]).state
     expected.offsets = state.offsets
     assert state.to_bytes() == expected.to_bytes()
+
+
+RULES = "include/surveillance/detection/rules"
+NEW_RULE = '''
+import numpy as np
+
+from include.surveillance.detection.rules.bar_rule import Fired, LiteralRule, times_limit
+
+
+class LiteralRoundClose(LiteralRule, frozen=True):
+    """A bar closes above 102."""
+
+    name = "round_close"
+    version = 1
+    threshold = "limit"
+    memory = {"round_closes": "int64"}
+
+    limit: float = 102.0
+
+    def measure(self, scan):
+        pass
+
+    def judge(self, scan, limits):
+        limit = limits("limit")
+        index = np.flatnonzero(scan.close > limit)
+        value, limit = scan.close[index], limit[index]
+        yield Fired(index, value, limit, limit, times_limit(value, limit))
+
+    def sentence(self, firing):
+        return f"{firing.symbol} closed at {firing.value}"
+'''
+VERSION = """
+import json, logging, sys
+from pathlib import Path
+logging.basicConfig(level=logging.WARNING)
+from include.surveillance import broker, wire
+from include.surveillance.live.detector import Detector
+from include.surveillance.sessions import Sessions
+kafka = json.loads(sys.argv[1])
+broker.ensure_topics(kafka, 1)
+broker.publish(kafka, map(wire.decode, Path(sys.argv[2]).read_bytes().splitlines()))
+with Detector(kafka, 0, sessions=Sessions()) as owner:
+    rebuilt, _ = owner.rebuilt, owner.step()
+with broker.transaction(kafka, "detector-0", "detector"):
+    pass  # waits until the one before is visible
+alerts = [wire.decode(message.value) for message in broker.read(kafka, {(broker.ALERTS, 0): None}).messages]
+print(json.dumps([rebuilt, [(it.rule, it.event_id, it.status, it.firings) for it in alerts]]))
+"""
+
+
+def test_a_rule_that_is_added_as_the_docs_say_finds_its_state_rebuilt(kafka, tmp_path):
+    """One version stores a snapshot; the next is the same code with one rule more, between two others."""
+    log = [bar(0), *market(), bar(150, close=103.0), *(bar(i, close=100.0) for i in range(151, 160))]
+    newer = shutil.copytree(ROOT / "include", tmp_path / "include").parent
+    (newer / RULES / "literal" / "round_close.py").write_text(NEW_RULE)
+    registry, gap = newer / RULES / "registry.py", "    price_gap: LiteralPriceGap"
+    line = "from include.surveillance.detection.rules.literal.round_close import LiteralRoundClose\n"
+    text = registry.read_text().replace("\n\n\nclass", f"\n{line}\n\nclass", 1)
+    registry.write_text(text.replace(gap, f"    round_close: LiteralRoundClose = LiteralRoundClose()\n{gap}", 1))
+    prefix = f"{uuid.uuid4().hex[:8]}."
+
+    (rebuilt, earlier), told = run_version(ROOT, kafka, prefix, log[:120], tmp_path)
+    assert earlier
+    assert not rebuilt
+    (rebuilt, alerts), told = run_version(newer, kafka, prefix, log[120:], tmp_path)
+    assert rebuilt
+    assert told.count("rebuilt from the log") == 1
+    assert "written with other kinds" in told
+
+    whole = detect_records(ENGINE, State("sketch"), log)
+    expected = [[it.rule, it.event_id, it.status, it.firings] for it in whole.alerts]
+    assert sorted(alert for alert in alerts if alert[0] != "round_close") == sorted(expected)
+    of_the_new = [alert for alert in alerts if alert[0] == "round_close"]
+    assert [alert[2:] for alert in of_the_new] == [["fired", 1]]
+    assert str(bar(150).ts_ms) in of_the_new[0][1]
+
+
+def run_version(tree: Path, kafka, prefix: str, records: list, folder: Path) -> tuple[list, str]:
+    """Publish records and detect in the code of a folder; return what came of it, and what was logged."""
+    file = folder / "records"
+    file.write_bytes(b"\n".join(map(wire.encode, records)))
+    done = subprocess.run(
+        [sys.executable, "-c", VERSION, json.dumps(kafka), str(file)],
+        cwd=tree, env={**os.environ, "KAFKA_PREFIX": prefix}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout), done.stderr
 
 
 def restore(kafka, partition: int, history: str = "sketch", limit: int = 1_000) -> tuple[State, bool]:

@@ -65,6 +65,12 @@ _BAR_RULES = [rule for form in FORMS for rule in BAR_RULES[form].values()]
 KINDS = tuple((name, direction) for name, rule in BAR_RULES["literal"].items() for direction in rule.directions)
 """Rule and direction of what can fire at a bar; a kind is an index here."""
 VOLUME = KINDS.index(("abnormal_volume", ""))
+VERSIONS = {
+    (form, name): getattr(rules, name).version
+    for form, rules in (("literal", LiteralRules()), ("robust", RobustRules()))
+    for name in rules.__struct_fields__
+}
+"""(form, name) of each rule -> its version."""
 MEMORY = {name: dtype for rule in _BAR_RULES for name, dtype in rule.memory.items()}
 """Name -> dtype of what rules remember of a series."""
 MEASURES = tuple(name for rule in _BAR_RULES for name in rule.reported)

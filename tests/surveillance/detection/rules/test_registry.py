@@ -12,7 +12,6 @@ from include.surveillance.alerts import market_events
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
 from include.surveillance.detection.rules.registry import (
     BAR_RULES,
-    KINDS,
     MEASURES,
     MEMORY,
     RULES,
@@ -55,18 +54,6 @@ def test_no_two_rules_write_the_same_memory_or_measure():
     rules = [rule for _, _, rule in EVERY]
     assert len(MEMORY) == sum(len(rule.memory) for rule in rules)
     assert len(MEASURES) == len(set(MEASURES)) == sum(len(rule.reported) for rule in rules)
-
-
-def test_kinds_keep_their_numbers():
-    """The state's episodes are stored by kind."""
-    assert KINDS[:6] == (
-        ("abnormal_volume", ""),
-        ("volatility_spike", ""),
-        ("price_breakout", "up"),
-        ("price_breakout", "down"),
-        ("price_gap", "up"),
-        ("price_gap", "down"),
-    )
 
 
 def test_a_metric_has_a_field_for_every_measure_that_is_reported():
