@@ -32,6 +32,7 @@ DAG_IDS = {
     "land_raw",
     "maintain_platform",
     "notify_alerts",
+    "repoll_session",
 }
 STRUCTURE = {
     "backfill_market_data": {
@@ -63,6 +64,7 @@ STRUCTURE = {
         "metadata": {"logs"},
     },
     "notify_alerts": {"notify": {"account"}, "account": set()},
+    "repoll_session": {"repoll": set()},
 }
 SCHEDULES = {
     "backfill_market_data": "None",
@@ -78,6 +80,7 @@ SCHEDULES = {
     "land_raw": "24/7 every 60 s",
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
+    "repoll_session": "XNYS close + 16200 s",
 }
 
 

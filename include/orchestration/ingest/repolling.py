@@ -1,0 +1,114 @@
+"""What the vendor has revised since it was polled: sessions asked for again, and only what differs published."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from include.orchestration import connections
+from include.orchestration.ingest import polling
+from include.orchestration.timetables import load_sessions
+from include.surveillance.records import BARS, Bar, Reject
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import NEW_YORK, to_ms
+
+if TYPE_CHECKING:
+    from include.surveillance.broker import Publisher
+    from include.surveillance.polygon.client import Polygon
+
+LOG = logging.getLogger(__name__)
+# With a plan of few calls a group is asked for in four of the five minutes that a patient client has.
+MINUTES_PER_GROUP = 4
+
+
+class KnownBars:
+    """Which bars the log has, values included: eight bytes for each, because a session of a market has millions."""
+
+    def __init__(self, kafka: dict[str, Any], since_ms: int):
+        import numpy as np  # with Kafka's client, too heavy for whoever parses the DAG
+
+        from include.surveillance import broker
+
+        records = broker.records_since(kafka, BARS, len(broker.partitions_of(kafka, BARS)), since_ms)
+        # A bar is stored after it has begun, so that what is older need not be read.
+        digests = (hash(it.event_id) for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms)
+        self._digests = np.unique(np.fromiter(digests, np.int64))
+
+    def __contains__(self, bar: Bar) -> bool:
+        digest = hash(bar.event_id)
+        at = self._digests.searchsorted(digest)
+        return bool(at < len(self._digests) and self._digests[at] == digest)
+
+
+def choose_range(start: datetime, end: datetime, settings: Settings) -> tuple[int, int]:
+    """Return [from_ms, to_ms): the session from ``start`` to ``end`` and the trading day before, as a day bar needs it.
+
+    It ends with the session: what comes after is asked for by the first poll of the next.
+    """
+    sessions = load_sessions(settings.poll_calendar, settings.market_shift_ms)
+    before = sessions.at_or_before(to_ms(start) - 1)
+    first = start if before is None else datetime.fromtimestamp(before.open_ms / 1_000, NEW_YORK)
+    return to_ms(first.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)), to_ms(end)
+
+
+def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings) -> dict[str, int]:
+    """Ask for all polled bars of the symbols once more, and publish those that the log does not have like this.
+
+    Returns:
+        Records per topic.
+
+    Raises:
+        SurveillanceError: a symbol failed; those of the others are published, and asking again changes nothing.
+    """
+    from include.surveillance.broker import Publisher
+
+    known = KnownBars(connections.kafka(), from_ms)
+    polygon = connections.polygon(connections.PATIENT_SECONDS)
+    with Publisher(connections.kafka()) as publisher:
+        return publish_revised(polygon, publisher, known, symbols, from_ms, to_ms, settings)
+
+
+def publish_revised(
+    polygon: Polygon,
+    publisher: Publisher,
+    known: KnownBars,
+    symbols: Sequence[str],
+    from_ms: int,
+    to_ms: int,
+    settings: Settings,
+) -> dict[str, int]:
+    """Do as ``repoll`` does, with clients that are open."""
+    from include.surveillance import normalise
+    from include.surveillance.polygon.client import poll_each
+
+    failed: list[Exception] = []
+    timespans = settings.poll_timespans
+
+    def revised() -> Iterator[Bar | Reject]:
+        for group in polling.cut_groups(symbols, _group_size(settings)):
+            for symbol, answer in poll_each(polygon, group, timespans, from_ms, to_ms):
+                if isinstance(answer, Exception):
+                    LOG.warning("%s: %s", symbol, answer)
+                    failed.append(answer)
+                    continue
+                records = [record for payload in answer for record in normalise.bars(payload, source="backfill")]
+                # No watermarks: they are detection's clock, and this is yesterday's time.
+                changed = [it for it in records if isinstance(it, Bar) and it not in known]
+                if changed:
+                    LOG.info("%s: %s bars differ from those of the log or were missing", symbol, len(changed))
+                yield from changed
+                yield from (record for record in records if isinstance(record, Reject))
+
+    sent = publisher.publish(revised())
+    LOG.info("%s symbols asked for again: %s", len(symbols), sent)
+    if failed:
+        raise failed[0]
+    return sent
+
+
+def _group_size(settings: Settings) -> int:
+    if not settings.polygon_calls_per_minute:
+        return settings.poll_group_size
+    return max(1, settings.polygon_calls_per_minute * MINUTES_PER_GROUP // len(settings.poll_timespans))

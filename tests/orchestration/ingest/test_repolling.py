@@ -1,0 +1,125 @@
+"""A session asked for once more: what the vendor has revised reaches the log, and nothing else does."""
+
+import json
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+import pytest
+import uvicorn
+
+from include.orchestration.ingest import repolling
+from include.orchestration.ingest.repolling import KnownBars, choose_range
+from include.polygon_simulator.market import synthetic_market
+from include.polygon_simulator.server import create_app
+from include.surveillance import broker, normalise
+from include.surveillance.errors import VendorUnavailableError
+from include.surveillance.polygon.client import Polygon
+from include.surveillance.records import Bar
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import DAY_MS, to_ms
+
+NOON = 1_790_078_400_000  # 2026-09-22 12:00 UTC
+KEY, SYMBOLS, TIMESPANS = "key", ["AAPL", "MSFT"], ("minute", "hour")
+FROM, TO = NOON - DAY_MS, NOON
+SETTINGS = Settings(poll_timespans=TIMESPANS)
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    app = create_app(synthetic_market(7, "24/7", 24, clock=lambda: NOON), KEY)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def connected(topics, simulator, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
+    vendor = {"conn_type": "http", "host": simulator, "password": KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_POLYGON_DEFAULT", json.dumps(vendor))
+    return topics
+
+
+def logged(kafka):
+    """How often the log has each bar, by its id."""
+    partitions = len(broker.partitions_of(kafka, broker.BARS))
+    records = broker.records_since(kafka, broker.BARS, partitions, 0)
+    return Counter(it.event_id for it in records if isinstance(it, Bar) and it.symbol in SYMBOLS)
+
+
+def test_what_was_revised_or_missing_is_published_and_nothing_twice(connected, simulator):
+    polygon, true = Polygon(KEY, simulator), {}
+    for symbol in SYMBOLS:
+        for timespan in TIMESPANS:
+            records = normalise.bars(polygon.bars(symbol, timespan, FROM, TO), source="live")
+            true |= {it.event_id: it for it in records if isinstance(it, Bar)}
+    bars = list(true.values())
+    provisional = [
+        msgspec.structs.replace(bar, volume=bar.volume + Decimal(1), revision="", event_id="") for bar in bars[:3]
+    ]
+    broker.publish(connected, [*provisional, *bars[10:]])
+    before = logged(connected)
+
+    sent = repolling.repoll(SYMBOLS, FROM, TO, SETTINGS)
+    assert sent[broker.BARS] == 10
+    assert logged(connected) == before + Counter(bar.event_id for bar in bars[:10])
+    brought = [
+        it for it in broker.newest_records(connected, broker.BARS, 4) if it.event_id in {b.event_id for b in bars[:10]}
+    ]
+    assert {it.source for it in brought} == {"backfill"}
+
+    after = logged(connected)
+    assert repolling.repoll(SYMBOLS, FROM, TO, SETTINGS).get(broker.BARS, 0) == 0
+    assert logged(connected) == after
+
+
+def test_a_symbol_that_fails_holds_no_other_back(connected, simulator, monkeypatch):
+    asked = Polygon.bars
+
+    def bars(self, symbol, *question):
+        if symbol == "MSFT":
+            raise VendorUnavailableError("busy")
+        return asked(self, symbol, *question)
+
+    monkeypatch.setattr(Polygon, "bars", bars)
+    before = logged(connected)
+    with pytest.raises(VendorUnavailableError, match="busy"):
+        repolling.repoll(["MSFT", "AAPL"], FROM - DAY_MS, FROM, SETTINGS)
+    new = list(logged(connected) - before)
+    assert len(new) > 1_000
+    assert {event_id.split("|")[0] for event_id in new} == {"AAPL"}
+
+
+def test_a_log_without_bars_knows_none(connected):
+    bar = Bar(symbol="A", timespan="minute", ts_ms=FROM, open=1, high=1, low=1, close=1, volume=Decimal(1))
+    assert bar not in KnownBars(connected, to_ms(datetime(2099, 1, 1, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "start", "end", "first"),
+    [
+        # From midnight in New York, which is where the day bar of the session before begins.
+        ("XNYS", "2026-11-20T14:30Z", "2026-11-20T21:00Z", "2026-11-19T05:00Z"),
+        ("XNYS", "2026-11-23T14:30Z", "2026-11-23T21:00Z", "2026-11-20T05:00Z"),
+        ("24/7", "2026-11-20T00:00Z", "2026-11-21T00:00Z", "2026-11-18T05:00Z"),
+    ],
+)
+def test_the_session_and_the_one_before_are_asked_for(calendar, start, end, first):
+    session = [datetime.fromisoformat(text) for text in (start, end)]
+    asked = choose_range(*session, Settings(poll_calendar=calendar))
+    assert asked == (to_ms(datetime.fromisoformat(first)), to_ms(session[1]))
+
+
+def test_a_plan_of_few_calls_is_asked_in_groups_that_its_patience_lasts_for():
+    assert repolling._group_size(Settings(polygon_calls_per_minute=5)) == 5
+    assert repolling._group_size(Settings(polygon_calls_per_minute=1)) == 1
+    assert repolling._group_size(Settings()) == Settings().poll_group_size
