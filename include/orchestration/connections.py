@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from include.orchestration.cancellation import check_wanted
+from include.orchestration.process_wide import once_per_process
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 
@@ -25,6 +26,8 @@ POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "sn
 RATE_LIMIT = "rate_limit"
 # For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
 PATIENT_SECONDS = 300.0
+# Of the application's database: to connect, for a statement, and for a server that no longer acknowledges anything.
+CONNECT_SECONDS, STATEMENT_SECONDS, SILENT_SECONDS = 10, 60, 30
 
 
 def polygon(patience_seconds: float = 45.0) -> Polygon:
@@ -60,11 +63,11 @@ def kept_open() -> tuple[Polygon, Publisher]:
     return _open(json.dumps([_get(POLYGON).get_uri(), kafka()], sort_keys=True))
 
 
-@lru_cache(maxsize=1)
+@once_per_process
 def _open(_connections: str) -> tuple[Polygon, Publisher]:
     from include.surveillance.broker import Publisher
 
-    return polygon(), Publisher(kafka())
+    return polygon(), Publisher(kafka(), permit=check_wanted)
 
 
 def kafka() -> dict[str, Any]:
@@ -90,11 +93,20 @@ def warehouse() -> Iterator[Any]:
 
 @contextmanager
 def application_database() -> Iterator[Any]:
-    """An open connection to the application's database: one transaction, committed on leaving without an error."""
+    """An open connection to the application's database: one transaction, committed on leaving without an error.
+
+    A server that does not answer, a lock that is not let go or a task that was cancelled end it without.
+    """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    with closing(PostgresHook(postgres_conn_id=APPLICATION).get_conn()) as connection, connection:
+    milliseconds = STATEMENT_SECONDS * 1_000
+    given = _get(APPLICATION)
+    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
+    given.extra = json.dumps({**limits, **given.extra_dejson})
+    hook = PostgresHook(connection=given, options=f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}")
+    with closing(hook.get_conn()) as connection, connection:
         yield connection
+        check_wanted()
 
 
 def exists(conn_id: str) -> bool:

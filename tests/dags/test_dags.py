@@ -13,8 +13,9 @@ import pytest
 from cosmos.operators.watcher import BaseConsumerSensor
 
 from include.orchestration.callbacks import report_run_failure, report_task_failure
-from include.orchestration.dag_defaults import LANE, OWNER, Pool, RetryWhatMayHelp, Tag
+from include.orchestration.dag_defaults import LANE, OWNER, Pool, Queue, RetryWhatMayHelp, Tag
 from include.orchestration.marts.render import report_unless_dbt_failed
+from include.orchestration.runtime.fast_lane import list_unfit
 from tests.paths import ROOT
 
 FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -106,6 +107,12 @@ def test_tags_are_a_stage_and_a_tier(dag):
     assert dag.tags <= set(Tag)
     assert len(dag.tags & {Tag.TIER_1, Tag.TIER_2}) == 1
     assert len(dag.tags) == 2
+
+
+def test_the_fast_lane_has_only_tasks_that_it_can_end(dag):
+    """When this fails: drop the time-out, defer the wait, or take another queue."""
+    assert list_unfit([dag]) == []
+    assert {task.queue for task in dag.tasks if task.task_id == "account"} <= {Queue.SHORT}
 
 
 def test_runbook_is_shown(dag):

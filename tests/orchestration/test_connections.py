@@ -1,12 +1,18 @@
 """The vendor's client is made from the connections; its calls are counted only when the plan has a limit."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Barrier
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTerminated
 from redis import Redis
 
-from include.orchestration import connections
+from include.orchestration import cancellation, connections
+from include.surveillance import broker
 from include.surveillance.errors import ConfigurationError, RateLimitedError, VendorUnavailableError
 
 
@@ -48,3 +54,66 @@ def test_who_can_wait_leaves_the_calls_of_a_second_to_live_polls(monkeypatch, al
     connections.polygon()
     connections.polygon(connections.PATIENT_SECONDS)
     assert made == [calls for calls in (live, patient) if calls]
+
+
+@pytest.mark.usefixtures("polygon_connection")
+def test_all_polls_of_a_workers_first_minute_share_one_client_and_one_publisher(monkeypatch):
+    kafka = {"conn_type": "kafka", "extra": {"bootstrap.servers": "127.0.0.1:1"}}
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(kafka))
+    connections._open.cache_clear()
+    meet = Barrier(200, timeout=60)
+
+    def open_one(_):
+        meet.wait()
+        return connections.kept_open()
+
+    with ThreadPoolExecutor(200) as pool:
+        opened = list(pool.map(open_one, range(200)))
+    assert len({id(polygon) for polygon, _ in opened}) == len({id(publisher) for _, publisher in opened}) == 1
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps(kafka).replace(":1", ":2"))
+    assert connections.kept_open()[1] is not opened[0][1]
+    connections._open.cache_clear()
+
+
+def cancelled(work):
+    """Run the work in a task that was cancelled."""
+    current, context = cancellation.Cancellation(), copy_context()
+    context.run(cancellation.CURRENT.set, current)
+    current.set(AirflowTaskTerminated("given up"))
+    return context.run(work)
+
+
+def test_a_cancelled_task_publishes_nothing(monkeypatch):
+    monkeypatch.setattr(broker.Publisher, "_open", lambda _: None)
+    publisher = broker.Publisher({}, permit=cancellation.check_wanted)
+    with pytest.raises(AirflowTaskTerminated):
+        cancelled(lambda: publisher.publish([object()]))
+
+
+def test_a_cancelled_task_stores_nothing(database):
+    def store():
+        with connections.application_database() as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE stored_too_late (a int)")
+
+    with pytest.raises(AirflowTaskTerminated):
+        cancelled(store)
+    with connections.application_database() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('stored_too_late')")
+        assert cursor.fetchone() == (None,)
+
+
+def test_a_statement_that_hangs_ends(database, monkeypatch):
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS", 1)
+    with (
+        pytest.raises(psycopg.errors.QueryCanceled),
+        connections.application_database() as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT pg_sleep(60)")
+
+
+def test_connecting_to_the_database_has_a_limit(database):
+    with connections.application_database() as connection:
+        limits = connection.info.get_parameters()
+    assert limits["connect_timeout"] == str(connections.CONNECT_SECONDS)
+    assert limits["tcp_user_timeout"] == str(connections.SILENT_SECONDS * 1_000)

@@ -22,7 +22,7 @@ def account_for(stage: str, *task_ids: str) -> Any:
     """Make the last task of a DAG: it sums what its tasks ``task_ids`` returned, small dictionaries of counts.
 
     The task is a teardown: it runs whatever has become of the others, and what becomes of it does not count for the
-    run. It takes the fast lane, because the next run of a follower waits for it.
+    run. It takes the fast lane, because the next run of a follower waits for it; a DAG's time-outs are not for there.
     """
 
     @task(task_id="account", retries=1, queue=Queue.SHORT, execution_timeout=None)

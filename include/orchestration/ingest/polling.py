@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from time import sleep, time
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.orchestration.cancellation import sleep
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings, automatic_poll_by
 from include.surveillance.timespans import MINUTE_MS, NEW_YORK, POLLED, SPAN_MS, to_ms
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
 MINUTE = timedelta(minutes=1)
+# More than any run begins early and asks late: a clock that is set back must not let a task sleep for an hour.
+LONGEST_WAIT_SECONDS = 120.0
 
 
 class Window(NamedTuple):
@@ -120,8 +123,11 @@ def find_closed(window: Window) -> list[str]:
 
 
 def wait_until_closed(end_ms: int, delay_seconds: int) -> None:
-    """Return when the window has been over for ``delay_seconds``; runs begin before their minute ends."""
-    sleep(max(0.0, end_ms / 1_000 + delay_seconds - time()))
+    """Return when the window has been over for ``delay_seconds``; runs begin before their minute ends.
+
+    A clock that says it is longer until then than runs begin early is wrong; the vendor's client says so.
+    """
+    sleep(min(max(0.0, end_ms / 1_000 + delay_seconds - time()), LONGEST_WAIT_SECONDS))
 
 
 def cut_groups(symbols: Sequence[str], size: int) -> list[list[str]]:

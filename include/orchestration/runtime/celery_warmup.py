@@ -22,7 +22,13 @@ from celery.signals import import_modules, worker_process_init
 from include.orchestration.application.database import await_migrations
 from include.orchestration.dag_defaults import Queue
 from include.orchestration.marts.connector import initialise_connector_logger
-from include.orchestration.runtime.worker_lifecycle import DismissSensors, consumes, prepare_threads, reap_at_once
+from include.orchestration.runtime.worker_lifecycle import (
+    DismissSensors,
+    consumes,
+    name_processes,
+    prepare_threads,
+    reap_at_once,
+)
 from include.surveillance.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -105,3 +111,4 @@ def _try(what: str, work: Callable[..., object], *arguments: object) -> None:
 
 import_modules.connect(preload)
 worker_process_init.connect(reap_at_once)
+worker_process_init.connect(name_processes)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from io import TextIOBase
 from typing import Any, TextIO
 
 from structlog.contextvars import bound_contextvars
+
+from include.orchestration.process_wide import once_per_process
 
 _LOG: ContextVar[Any] = ContextVar("task_log", default=None)
 
@@ -20,7 +20,7 @@ _LOG: ContextVar[Any] = ContextVar("task_log", default=None)
 @contextmanager
 def write_to(log: Any, what: Any) -> Iterator[None]:
     """Let what this thread logs or prints meanwhile stand in the log of task instance ``what``."""
-    _attach(os.getpid())
+    _attach()
     about = {"dag_id": what.dag_id, "run_id": what.run_id, "task_id": what.task_id, "map_index": what.map_index}
     before = _LOG.set(log)
     try:
@@ -30,8 +30,8 @@ def write_to(log: Any, what: Any) -> Iterator[None]:
         _LOG.reset(before)
 
 
-@lru_cache(maxsize=1)
-def _attach(pid: int) -> None:
+@once_per_process
+def _attach() -> None:
     """With the first task: when it starts, Celery replaces what others have put there, and takes its own level."""
     logging.getLogger().addHandler(_Handler(logging.INFO))
     logging.getLogger("include").setLevel(logging.INFO)

@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any
 
 import psutil
+import setproctitle
 from airflow import __version__ as airflow_version
 from airflow.configuration import conf
 from celery import bootsteps
@@ -38,8 +40,36 @@ _tasks_done = count(1)
 
 def consumes(queue: str) -> bool:
     """Whether this worker gets tasks of a queue: those of its command line, all when that names none."""
-    named = [following for word, following in pairwise(sys.argv) if word in ("-q", "--queues")]
-    return not named or queue in named[-1].split(",")
+    named = _option("-q", "--queues")
+    return not named or queue in named.split(",")
+
+
+def name_processes(**_: Any) -> None:
+    """Let the titles that Airflow gives to the processes of this worker's pool say whose they are, too."""
+    component = _option("-H", "--celery-hostname").split("@")[0]
+    if component:
+        _change_titles(lambda title: f"{title} ({component})")
+
+
+def keep_title() -> None:
+    """Keep Celery's title, which names the worker: with threads Airflow would call it by its newest task."""
+    _change_titles(lambda _: None)
+
+
+def _change_titles(change: Callable[[str], str | None]) -> None:
+    """Change the titles that Airflow gives, or leave those out for which there is none."""
+    set_title = setproctitle.setproctitle
+
+    def set_changed(title: str) -> None:
+        if (changed := change(title) if title.startswith("airflow ") else title) is not None:
+            set_title(changed)
+
+    setproctitle.setproctitle = set_changed
+
+
+def _option(*words: str) -> str:
+    """Return an option of this worker's command line, the last one given; empty without."""
+    return next((value for word, value in reversed([*pairwise(sys.argv)]) if word in words), "")
 
 
 def prepare_threads() -> None:
@@ -48,6 +78,8 @@ def prepare_threads() -> None:
     Raises:
         ConfigurationError: a queue of this worker would have its tasks forked, which threads may not do.
     """
+    from airflow.sdk.execution_time.supervisor import block_orm_access
+
     from include.orchestration.runtime import fast_lane
 
     lanes: Any = conf.getjson("sdk", "queue_to_coordinator", fallback={})
@@ -57,7 +89,10 @@ def prepare_threads() -> None:
         raise ConfigurationError(
             f"AIRFLOW__CELERY__POOL=threads is for the fast lane, but {why}: set it to prefork, --concurrency to 8"
         )
-    fast_lane.share_process()
+    fast_lane.prepare()
+    # As in the processes that Airflow forks for tasks.
+    block_orm_access()
+    keep_title()
     task_postrun.connect(end_after_many_tasks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Lock
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -31,10 +31,14 @@ class Publisher(Closing):
     """Keeps a producer open for a process that publishes often: to connect takes longer than to publish.
 
     Threads may publish at the same time. Not to be carried over a fork: each process opens its own.
+
+    Args:
+        kafka: the client's configuration.
+        permit: called before each record; what it raises ends the publishing.
     """
 
-    def __init__(self, kafka: Kafka):
-        self.kafka = kafka
+    def __init__(self, kafka: Kafka, *, permit: Callable[[], object] = lambda: None):
+        self.kafka, self._permit = kafka, permit
         self._producer: Producer | None = None
         self._opening = Lock()
 
@@ -43,7 +47,7 @@ class Publisher(Closing):
         with as_broker_error(self.kafka, "publish"):
             outbox = Outbox(self._open())
             try:
-                outbox.send_all(records)
+                outbox.send_all(self._permitted(records))
                 failpoints.reach("publish.sent")
                 outbox.flush()
             except BaseException:
@@ -57,6 +61,11 @@ class Publisher(Closing):
         if self._producer is not None:
             self._producer.close()
             self._producer = None
+
+    def _permitted(self, records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
+        for record in records:
+            self._permit()
+            yield record
 
     def _open(self) -> Producer:
         with self._opening:

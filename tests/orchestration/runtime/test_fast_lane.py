@@ -6,22 +6,28 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from types import SimpleNamespace
 
 import airflow
+import httpx
 import pytest
 import structlog
+from airflow import settings
+from airflow.providers.standard.sensors.python import PythonSensor
+from airflow.sdk import DAG, BaseOperator
 from airflow.sdk._shared import secrets_masker
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.api.datamodels._generated import BundleInfo, DagRun, TaskInstance, TIRunContext, XComResponse
 from airflow.sdk.definitions._internal import contextmanager
 from airflow.sdk.execution_time import context, coordinator, supervisor, task_runner
 from structlog.testing import LogCapture
 
-from include.orchestration.runtime import fast_lane, heartbeats, task_log
+from include.orchestration.runtime import fast_lane, task_log
 
 FILE = """
 import logging
@@ -53,8 +59,11 @@ NAMES = ["AAPL", "skipped", "failing"]
 class Server:
     """Airflow's execution API as a task sees it: remembers what it was calls."""
 
-    def __init__(self, *, should_retry: bool = False):
+    def __init__(
+        self, *, should_retry: bool = False, clears: int = 0, refuses: tuple[str, ...] = (), status: int = 409
+    ):
         self.calls: list[tuple[str, dict]] = []
+        self.clears, self.refuses, self.status = clears, refuses, status
         self.base_url, self.auth, self.should_retry = "http://airflow.invalid/execution/", object(), should_retry
         self.task_instances = SimpleNamespace(
             start=self._start,
@@ -67,8 +76,19 @@ class Server:
     def _hear(self, name):
         def hear(*args, **kwargs):
             self.calls.append((name, kwargs))
+            if name in self.refuses:
+                answer = httpx.Response(
+                    self.status,
+                    request=httpx.Request("PUT", "http://airflow.invalid"),
+                    json={"detail": {"reason": "not_running", "current_state": "failed"}},
+                )
+                raise ServerResponseError.from_response(answer)
 
         return hear
+
+    def told(self):
+        """Names of the calls after the task's list, without its heartbeats."""
+        return [name for name, _ in self.calls if name not in ("start", "xcom", "heartbeat")]
 
     def _start(self, ti_id, pid, when):
         self.calls.append(("start", {"pid": pid}))
@@ -77,7 +97,9 @@ class Server:
             ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date"), now
         )
         about = {"dag_id": "lane", "run_id": "run", "run_type": "scheduled", "state": "running"}
-        run = DagRun(**about, **times, end_date=None, consumed_asset_events=[], partition_key=None)
+        run = DagRun(
+            **about, **times, end_date=None, consumed_asset_events=[], partition_key=None, clear_number=self.clears
+        )
         return TIRunContext(dag_run=run, max_tries=1, should_retry=self.should_retry)
 
     def _xcom(self, dag_id, run_id, task_id, key, map_index, include_prior_dates):
@@ -107,10 +129,21 @@ def one_client(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch):
+def timers(monkeypatch):
+    """The timers of the process that were set."""
+    timers = []
+    monkeypatch.setattr(signal, "setitimer", lambda *given: timers.append(given))
+    monkeypatch.setattr(signal, "alarm", lambda *given: timers.append(given))
+    return timers
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch, timers):
     """What a worker's process shares between its tasks is undone, and done again by the next test."""
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", None, raising=False)
     monkeypatch.setattr(signal, "signal", signal.signal)
+    monkeypatch.setattr(settings, "get_dagbag_import_timeout", settings.get_dagbag_import_timeout)
+    monkeypatch.setattr(task_runner, "context_to_airflow_vars", task_runner.context_to_airflow_vars)
     for module in (contextmanager, context):
         monkeypatch.setattr(module, "_CURRENT_CONTEXT", [])
     monkeypatch.setattr(secrets_masker, "reset_secrets_masker", secrets_masker.reset_secrets_masker)
@@ -221,9 +254,7 @@ def test_the_process_keeps_its_own_signals(airflow_database, file, log):
 
 
 def test_a_long_task_is_heard_of(airflow_database, file, log, monkeypatch):
-    heartbeats.process_heart.cache_clear()
-    monkeypatch.setattr(heartbeats, "SILENT_SECONDS", 0.1)
-    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.1)
     file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.5); print("printed'))
     server = Server()
     run(server, file, log, "AAPL")
@@ -278,3 +309,211 @@ def test_a_secret_stays_masked_when_the_next_task_begins():
 
     reset_secrets_masker()
     assert secrets_masker.redact("a-long-secret") == "***"
+
+
+HANG = """
+        import pathlib, time
+        for _ in range(1000):
+            time.sleep(0.01)
+        pathlib.Path({late!r}).touch()
+"""
+
+
+def hang(file, tmp_path, arguments=""):
+    """Let the task hang, and then do what others would see."""
+    late = tmp_path / "late"
+    text = file.read_text().replace('        print("printed by " + self.name)\n', HANG.format(late=str(late)))
+    text = text.replace("do_xcom_push=False,", f"do_xcom_push=False, {arguments}")
+    kill = f"    def on_kill(self):\n        open({str(tmp_path / 'killed')!r}, 'w').close()\n    def execute"
+    file.write_text("from datetime import timedelta\n" + text.replace("    def execute", kill))
+    return late
+
+
+def wait_for_threads():
+    """Every task's thread has come to its end, those that were left to themselves, too."""
+    for thread in threading.enumerate():
+        if isinstance(thread, fast_lane.TaskThread):
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("should_retry", "state", "call"), [(False, "failed", "finish"), (True, "up_for_retry", "retry")]
+)
+def test_a_task_past_its_time_ends_and_its_process_lives(
+    airflow_database, file, log, tmp_path, timers, should_retry, state, call
+):
+    late, before = hang(file, tmp_path, "execution_timeout=timedelta(seconds=0.2),"), signal.getsignal(signal.SIGALRM)
+    server = Server(should_retry=should_retry)
+    assert run(server, file, log, "AAPL").final_state == state
+    wait_for_threads()
+    assert server.told() == [call]
+    assert not late.exists()
+    assert (tmp_path / "killed").exists()
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert timers == []
+    (said,) = [entry for entry in log.of.entries if entry["event"] == "Task failed"]
+    assert "AirflowTaskTimeout: not done after 0 s" in said["error"]
+
+
+def test_a_task_within_its_time_succeeds(airflow_database, file, log, timers):
+    text = file.read_text().replace(
+        "do_xcom_push=False,", "do_xcom_push=False, execution_timeout=timedelta(minutes=1),"
+    )
+    file.write_text("from datetime import timedelta\n" + text)
+    assert run(Server(), file, log, "AAPL").final_state == "success"
+    assert timers == []
+
+
+def test_every_task_has_a_limit(airflow_database, file, log, tmp_path, monkeypatch):
+    monkeypatch.setattr(fast_lane, "LIMIT_SECONDS", 0.3)
+    late = hang(file, tmp_path)
+    assert run(Server(), file, log, "AAPL").final_state == "failed"
+    wait_for_threads()
+    assert not late.exists()
+
+
+def test_what_follows_a_failure_follows_a_time_out_too(airflow_database, file, log, tmp_path):
+    told = tmp_path / "told"
+    hang(file, tmp_path, "execution_timeout=timedelta(seconds=0.2), on_failure_callback=tell,")
+    tell = f"def tell(context):\n    open({str(told)!r}, 'w').write(str(context['exception']))\n"
+    file.write_text(tell + file.read_text())
+    assert run(Server(), file, log, "AAPL").final_state == "failed"
+    assert told.read_text().startswith("not done after")
+    wait_for_threads()
+
+
+def test_a_slow_dag_file_is_imported_and_its_process_lives(airflow_database, file, log, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT", "0.2")
+    file.write_text("import time\ntime.sleep(0.5)\n" + file.read_text())
+    assert run(Server(), file, log, "AAPL").final_state == "success"
+
+
+def test_a_dag_file_that_hangs_fails_its_tasks_and_no_others(airflow_database, file, log, tmp_path, monkeypatch):
+    run(Server(), file, log, "AAPL")
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import time\nfor _ in range(1000): time.sleep(0.01)\n" + file.read_text())
+    monkeypatch.setattr(fast_lane, "LIMIT_SECONDS", 1.0)
+    monkeypatch.setattr(fast_lane, "PARSE_SECONDS", 0.1)
+    with ThreadPoolExecutor(2) as pool:
+        ends = [pool.submit(run, Server(), hanging, log, "AAPL") for _ in range(2)]
+        assert run(Server(), file, log, "AAPL").final_state == "success"
+        assert [end.result().final_state for end in ends] == ["failed", "failed"]
+    wait_for_threads()
+
+
+def test_a_dag_that_cannot_be_imported_fails_its_task_and_is_tried_again(airflow_database, file, log):
+    right = file.read_text()
+    file.write_text("import nothing_of_that_name\n" + right)
+    server = Server(should_retry=True)
+    assert run(server, file, log, "AAPL").final_state == "up_for_retry"
+    assert server.told() == ["retry"]
+    file.write_text(right)
+    assert run(server, file, log, "AAPL").final_state == "success"
+
+
+@pytest.mark.parametrize("status", fast_lane.GIVEN_UP)
+def test_a_task_that_was_marked_or_cleared_ends_before_it_does_more(
+    airflow_database, file, log, tmp_path, monkeypatch, caplog, status
+):
+    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.1)
+    late, server = hang(file, tmp_path), Server(refuses=("heartbeat", "succeed", "finish"), status=status)
+    assert run(server, file, log, "AAPL").final_state == supervisor.SERVER_TERMINATED
+    wait_for_threads()
+    assert [name for name, _ in server.calls] == ["start", "xcom", "heartbeat"]
+    assert not late.exists()
+    assert (tmp_path / "killed").exists()
+    (said,) = [record for record in caplog.records if "given this task up" in record.getMessage()]
+    assert said.exc_info is None
+
+
+@pytest.mark.parametrize("name", ["AAPL", "failing"])
+def test_an_outcome_that_airflow_does_not_want_is_one_line(airflow_database, file, log, caplog, name):
+    server = Server(refuses=("succeed", "finish"))
+    assert run(server, file, log, name).final_state == supervisor.SERVER_TERMINATED
+    assert len(server.told()) == 1
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING and "given" in record.message]
+    assert said.exc_info is None
+
+
+def test_a_heartbeat_too_late_for_an_outcome_changes_nothing(airflow_database, file, log, monkeypatch):
+    """Airflow has the outcome, its answer is on its way, and the heartbeat is told that the task no longer runs."""
+    server, beaten = Server(refuses=("heartbeat",)), threading.Event()
+    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.05)
+    file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0); print("printed'))
+    told, beat = server.task_instances.succeed, server.task_instances.heartbeat
+
+    def heartbeat(*args, **kwargs):
+        beaten.set()
+        beat(*args, **kwargs)
+
+    def succeed(*args, **kwargs):
+        assert beaten.wait(20)
+        told(*args, **kwargs)
+
+    server.task_instances.heartbeat, server.task_instances.succeed = heartbeat, succeed
+    assert run(server, file, log, "AAPL").final_state == "success"
+    assert server.told() == ["succeed"]
+
+
+def test_a_heartbeat_that_fails_is_one_line_and_tried_again(airflow_database, file, log, monkeypatch, caplog):
+    monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(fast_lane, "AGAIN_SECONDS", 0.05)
+    file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0.6); print("printed'))
+    server = Server(refuses=("heartbeat",), status=503)
+    assert run(server, file, log, "AAPL").final_state == "success"
+    said = [record for record in caplog.records if "did not take the heartbeat" in record.getMessage()]
+    assert len(said) == [name for name, _ in server.calls].count("heartbeat") > 1
+    assert all(record.exc_info is None for record in said)
+
+
+def test_threads_set_no_timers_and_no_signals_of_the_process(timers):
+    fast_lane.share_process()
+    with ThreadPoolExecutor(1) as pool:
+        for call in (
+            lambda: signal.setitimer(signal.ITIMER_REAL, 60),
+            lambda: signal.alarm(60),
+            lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN),
+        ):
+            with pytest.raises(ValueError, match="main thread"):
+                pool.submit(call).result()
+    assert timers == []
+
+
+def test_a_cleared_run_asks_for_its_new_list(airflow_database, file, log):
+    """A symbol that was added has a first try in a run whose other tasks have their second."""
+    first, cleared = Server(), Server(clears=1)
+    run(first, file, log, "AAPL")
+    run(cleared, file, log, "failing")
+    assert [name for name, _ in cleared.calls].count("xcom") == 1
+
+
+def test_no_task_reads_in_the_environment_which_another_one_is(airflow_database, file, log, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]:
+        monkeypatch.delenv(name)
+    run(Server(), file, log, "AAPL")
+    assert not [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]
+
+
+class Stops(BaseOperator):
+    def on_kill(self):
+        pass
+
+
+def test_what_does_not_fit_into_the_lane_is_said():
+    def waits(**arguments):
+        return PythonSensor(task_id="waits", python_callable=bool, **arguments)
+
+    with DAG("lane", schedule=None, default_args={"queue": "poll"}) as dag:
+        BaseOperator(task_id="fits")
+        BaseOperator(task_id="elsewhere", execution_timeout=timedelta(minutes=1), queue="detect")
+        BaseOperator(task_id="ends", execution_timeout=timedelta(minutes=1))
+        BaseOperator.partial(task_id="ends_mapped", execution_timeout=timedelta(minutes=1)).expand(doc=["a"])
+        Stops(task_id="stops", queue="short")
+        waits()
+    assert [line.split(" on queue ")[0] for line in fast_lane.list_unfit([dag])] == [
+        "task lane.ends",
+        "task lane.ends_mapped",
+        "task lane.stops",
+        "task lane.waits",
+    ]

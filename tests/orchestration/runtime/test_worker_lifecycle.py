@@ -11,11 +11,14 @@ from itertools import count
 
 import airflow
 import pytest
+import setproctitle
+from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 from celery.signals import task_postrun
 
 from include.orchestration.runtime import fast_lane, worker_lifecycle
 from include.surveillance.errors import ConfigurationError
+from tests.paths import ROOT
 
 
 def test_patched_method_is_the_one_that_was_read():
@@ -88,11 +91,26 @@ def test_a_stopping_worker_dismisses_the_tasks_that_would_stay(monkeypatch, queu
             child.stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("options", "title"),
+    [(["--celery-hostname", "worker-detect@%h"], "airflow worker -- 1 (worker-detect)"), ([], "airflow worker -- 1")],
+)
+def test_the_processes_of_a_pool_say_whose_they_are(monkeypatch, options, title):
+    titles = []
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", *options])
+    monkeypatch.setattr(setproctitle, "setproctitle", titles.append)
+    worker_lifecycle.name_processes()
+    setproctitle.setproctitle(f"{worker_lifecycle.TASK_TITLE}1")
+    assert titles == [title]
+
+
 @pytest.fixture
 def threads(monkeypatch):
     monkeypatch.setenv("AIRFLOW__CELERY__POOL", "threads")
     shared = []
-    monkeypatch.setattr(fast_lane, "share_process", lambda: shared.append(True))
+    monkeypatch.setattr(fast_lane, "prepare", lambda: shared.append("lane"))
+    monkeypatch.setattr(supervisor, "block_orm_access", lambda: shared.append("no ORM"))
+    monkeypatch.setattr(setproctitle, "setproctitle", shared.append)
     return shared
 
 
@@ -101,7 +119,11 @@ def test_threads_are_for_the_fast_lane(monkeypatch, threads):
     lanes = {"poll": "in_process", "short": "in_process"}
     monkeypatch.setenv("AIRFLOW__SDK__QUEUE_TO_COORDINATOR", json.dumps(lanes))
     worker_lifecycle.prepare_threads()
-    assert threads == [True]
+    assert threads == ["lane", "no ORM"]
+    celerys = "[celeryd: worker-poll@vm:MainProcess] -active-"
+    for title in (celerys, "airflow supervisor: a task"):
+        setproctitle.setproctitle(title)
+    assert threads == ["lane", "no ORM", celerys], "the process keeps its title"
     assert worker_lifecycle.end_after_many_tasks in [receiver() for _, receiver in task_postrun.receivers]
     task_postrun.disconnect(worker_lifecycle.end_after_many_tasks)
 
@@ -125,3 +147,30 @@ def test_threads_would_not_fork(monkeypatch, threads, queues, lanes, version):
     with pytest.raises(ConfigurationError, match="set it to prefork"):
         worker_lifecycle.prepare_threads()
     assert not threads
+
+
+IN_A_WORKER = """
+import sys, threading
+import tests.airflow_home
+sys.argv = ["airflow", "celery", "worker", "--queues", "poll,short"]
+from include.orchestration.runtime import worker_lifecycle
+worker_lifecycle.prepare_threads()
+from airflow.utils.session import create_session
+try:
+    with create_session() as session:
+        print("reached")
+except (RuntimeError, AttributeError) as error:
+    print(f"refused: {error}")
+"""
+
+
+def test_tasks_of_threads_do_not_reach_airflows_own_tables():
+    """In a process of its own, which it changes for good."""
+    lanes = {"AIRFLOW__SDK__QUEUE_TO_COORDINATOR": '{"poll": "in_process", "short": "in_process"}'}
+    command = [sys.executable, "-c", IN_A_WORKER]
+    done = subprocess.run(
+        command, env=os.environ | lanes, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "refused: " in done.stdout
+    assert "reached" not in done.stdout
