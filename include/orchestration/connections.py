@@ -28,6 +28,8 @@ RATE_LIMIT = "rate_limit"
 PATIENT_SECONDS = 300.0
 # Of the application's database: to connect, for a statement, and for a server that no longer acknowledges anything.
 CONNECT_SECONDS, STATEMENT_SECONDS, SILENT_SECONDS = 10, 60, 30
+# Of one that changes or clears whole tables.
+LONG_STATEMENT_SECONDS = 3_600
 
 
 def polygon(patience_seconds: float = 45.0) -> Polygon:
@@ -92,18 +94,19 @@ def warehouse() -> Iterator[Any]:
 
 
 @contextmanager
-def application_database() -> Iterator[Any]:
+def application_database(statement_seconds: float | None = None) -> Iterator[Any]:
     """An open connection to the application's database: one transaction, committed on leaving without an error.
 
-    A server that does not answer, a lock that is not let go or a task that was cancelled end it without.
+    A server that does not answer, a statement that takes longer than ``statement_seconds`` (STATEMENT_SECONDS when
+    None), the wait for a lock among it, and a task that was cancelled end it without.
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    milliseconds = STATEMENT_SECONDS * 1_000
+    milliseconds = round((statement_seconds or STATEMENT_SECONDS) * 1_000)
     given = _get(APPLICATION)
     limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
     given.extra = json.dumps({**limits, **given.extra_dejson})
-    hook = PostgresHook(connection=given, options=f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}")
+    hook = PostgresHook(connection=given, options=f"-c statement_timeout={milliseconds}")
     with closing(hook.get_conn()) as connection, connection:
         yield connection
         check_wanted()

@@ -109,7 +109,7 @@ def clean_reports(before: datetime) -> int:
 
 def clean_application(before: datetime) -> dict[str, int]:
     """Delete alerts and batches that last changed before this time; return how many of each."""
-    with connections.application_database() as database, database.cursor() as cursor:
+    with connections.application_database(connections.LONG_STATEMENT_SECONDS) as database, database.cursor() as cursor:
         cursor.execute(statement("delete_old_alerts"), {"before": before})
         alerts = cursor.rowcount
         cursor.execute(statement("delete_old_batches"), {"before": before})

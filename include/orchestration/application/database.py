@@ -32,7 +32,10 @@ def migrate_database() -> list[str]:
     """
     applied = []
     for _ in MIGRATIONS:
-        with connections.application_database() as database, database.cursor() as cursor:
+        with (
+            connections.application_database(connections.LONG_STATEMENT_SECONDS) as database,
+            database.cursor() as cursor,
+        ):
             cursor.execute(statement("lock_migrations"))
             cursor.execute(statement("create_schema_migrations"))
             missing = select_missing(MIGRATIONS, _select_applied(cursor), WHERE)
