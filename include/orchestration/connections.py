@@ -103,7 +103,7 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     milliseconds = round((statement_seconds or STATEMENT_SECONDS) * 1_000)
-    given = _get(APPLICATION)
+    given: Any = Connection.get(APPLICATION)
     limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
     given.extra = json.dumps({**limits, **given.extra_dejson})
     hook = PostgresHook(connection=given, options=f"-c statement_timeout={milliseconds}")
