@@ -55,7 +55,7 @@ class Queue(StrEnum):
     WAREHOUSE = "warehouse"
 
 
-# Of the fast lane: what runs in a thread cannot be ended from outside.
+# Of the fast lane, which ends its tasks itself: a time-out of Airflow is a timer of the process.
 LANE = (Queue.POLL, Queue.SHORT)
 
 

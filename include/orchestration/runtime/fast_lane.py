@@ -54,7 +54,7 @@ from airflow.sdk.execution_time.comms import (
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance, finalize, run
 
 from include.orchestration.cancellation import CURRENT, Cancellation, check_wanted
-from include.orchestration.dag_defaults import Queue
+from include.orchestration.dag_defaults import LANE
 from include.orchestration.process_wide import once_per_process
 from include.orchestration.runtime import task_log
 
@@ -75,7 +75,6 @@ OUTCOMES = (SucceedTask, RetryTask, DeferTask, RescheduleTask, AwaitInputTask, T
 CALLS_AT_ONCE = 16
 # Whose lists are kept.
 RUNS_AT_ONCE = 8
-LANES = (Queue.POLL, Queue.SHORT)
 
 
 class InProcessCoordinator(coordinator.BaseCoordinator):
@@ -424,7 +423,7 @@ def _for_main_thread(call: Callable[..., Any]) -> Callable[..., Any]:
 def list_unfit(dags: Iterable[Any]) -> list[str]:
     """Say, one line each, which tasks of the lane's queues cannot be what they want to be in a thread, and why."""
     unfit = []
-    for task in (task for dag in dags for task in dag.tasks if task.queue in LANES):
+    for task in (task for dag in dags for task in dag.tasks if task.queue in LANE):
         operator, arguments = getattr(task, "operator_class", type(task)), getattr(task, "partial_kwargs", vars(task))
         waits = issubclass(operator, BaseSensorOperator) and not arguments.get("deferrable")
         for found, why in (
