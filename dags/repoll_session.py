@@ -4,7 +4,7 @@
 The vendor revises bars: up to a quarter of an hour late, and once more at the end of the day. Live polls ask again for
 the last minutes only (`POLL_OVERLAP_MINUTES`). So in the evening this asks for the whole session and the day before
 once more, one call per symbol and timespan, and publishes the bars that differ from those of the log or were missing.
-Most evenings these are few. Alerts that they bring are those of a backfill: stored and shown, nobody is notified of them.
+Most evenings these are few. Their alerts are those of a backfill: stored and shown, nobody is notified of them.
 
 Runs four and a half hours after each close of the market: for XNYS at 20:30 in New York, after the post-market and
 before the profiles of the next session are built.
@@ -39,8 +39,7 @@ with DAG(
     @task
     def repoll() -> dict[str, int]:
         """Bars of the session that the vendor has revised; returns records per topic."""
-        context = get_current_context()
-        asked = repolling.choose_range(context["data_interval_start"], context["data_interval_end"], settings)
+        asked = repolling.choose_range(get_current_context(), settings)
         return repolling.repoll(polling.read_watchlist(), *asked, settings)
 
     repoll()

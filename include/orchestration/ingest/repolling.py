@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration import connections
 from include.orchestration.ingest import polling
 from include.orchestration.timetables import load_sessions
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import BARS, Bar, Reject
 from include.surveillance.settings import Settings
-from include.surveillance.timespans import NEW_YORK, to_ms
+from include.surveillance.timespans import NEW_YORK, to_ms, write_utc
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
@@ -42,15 +43,26 @@ class KnownBars:
         return bool(at < len(self._digests) and self._digests[at] == digest)
 
 
-def choose_range(start: datetime, end: datetime, settings: Settings) -> tuple[int, int]:
-    """Return [from_ms, to_ms): the session from ``start`` to ``end`` and the trading day before, as a day bar needs it.
+def choose_range(context: Mapping[str, Any], settings: Settings) -> tuple[int, int]:
+    """Return [from_ms, to_ms): the run's session and the trading day before, as a day bar needs it.
 
-    It ends with the session: what comes after is asked for by the first poll of the next.
+    A run started by hand takes the latest session. It ends with the session, and with now while that is open: what
+    comes after is asked for by the first poll of the next.
+
+    Raises:
+        ConfigurationError: the calendar has no session so early.
     """
     sessions = load_sessions(settings.poll_calendar, settings.market_shift_ms)
-    before = sessions.at_or_before(to_ms(start) - 1)
-    first = start if before is None else datetime.fromtimestamp(before.open_ms / 1_000, NEW_YORK)
-    return to_ms(first.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)), to_ms(end)
+    start, now_ms = context.get("data_interval_start"), to_ms(context["dag_run"].run_after)
+    session = sessions.at_or_before(to_ms(start) if start else now_ms)
+    if session is None:
+        raise ConfigurationError(
+            f"calendar {sessions.calendar} has no session by {write_utc(now_ms)}; ask for a later one"
+        )
+    before = sessions.at_or_before(session.open_ms - 1) or session
+    first = datetime.fromtimestamp(before.open_ms / 1_000, NEW_YORK)
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    return to_ms(midnight), min(session.close_ms, now_ms)
 
 
 def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings) -> dict[str, int]:

@@ -3,8 +3,9 @@
 import json
 import threading
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -114,9 +115,19 @@ def test_a_log_without_bars_knows_none(connected):
     ],
 )
 def test_the_session_and_the_one_before_are_asked_for(calendar, start, end, first):
-    session = [datetime.fromisoformat(text) for text in (start, end)]
-    asked = choose_range(*session, Settings(poll_calendar=calendar))
-    assert asked == (to_ms(datetime.fromisoformat(first)), to_ms(session[1]))
+    expected = tuple(to_ms(datetime.fromisoformat(text)) for text in (first, end))
+    run = SimpleNamespace(run_after=datetime.fromisoformat(end) + timedelta(hours=4))
+    settings = Settings(poll_calendar=calendar)
+    scheduled = {"data_interval_start": datetime.fromisoformat(start), "dag_run": run}
+    assert choose_range(scheduled, settings) == expected
+    if calendar == "XNYS":
+        assert choose_range({"data_interval_start": None, "dag_run": run}, settings) == expected
+
+
+def test_a_run_by_hand_in_an_open_session_ends_now():
+    now = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    asked = choose_range({"dag_run": SimpleNamespace(run_after=now)}, Settings())
+    assert asked == (to_ms(datetime(2026, 11, 19, 5, tzinfo=UTC)), to_ms(now))
 
 
 def test_a_plan_of_few_calls_is_asked_in_groups_that_its_patience_lasts_for():
