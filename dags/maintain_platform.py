@@ -1,16 +1,17 @@
 """
 # maintain_platform
 
-Keeps what grows by the day within bounds, each by a policy of its own (*Trigger* asks for others, for one run):
+Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep more for one run, never less.
 
 | what grows | what becomes of it |
 |---|---|
-| runs, tasks, XComs, events, callbacks in Airflow's metadata, and their logs | deleted after `keep_days` |
-| the same of DAGs that run every minute, but for the runs | deleted after `minutely_days`; large tables written anew |
-| reports of `calibrate_rules` and `compare_parameters` | deleted after `report_days` |
-| alerts and batches of the page, in the application database | deleted `alert_days` after their last change |
+| what people did, in Airflow's table `log` | first copied to table `audit_log`, kept `AUDIT_YEARS` |
+| runs, tasks, XComs, events, callbacks in Airflow's metadata, and their logs | deleted after `RUN_DAYS` |
+| the same of DAGs that run every minute, but for the runs | deleted after `MINUTELY_HOURS`; large tables written anew |
+| reports of `calibrate_rules` and `compare_parameters` | deleted after `REPORT_DAYS` |
+| alerts and batches of the page, in the application database | deleted `ALERT_DAYS` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
-| bars, metrics, news and rejects in `RAW` | deleted `raw_days` after landing; marts, alerts, instruments stay |
+| bars, metrics, news and rejects in `RAW` | deleted `RAW_DAYS` after landing; marts, alerts, instruments stay |
 | files that a killed landing left on its stage | removed after a day |
 
 Celery's results in Redis end after a day by themselves, the local stack cuts its components' own logs at 40 MB each,
@@ -20,8 +21,9 @@ Runs five hours after each close of the market: for XNYS at 21:00 in New York, a
 anew outside of sessions only, whenever it runs; that locks it for as long as its remaining rows take.
 
 **When it fails**: nothing breaks at once, but the disk fills up. *Connection airflow_db is not defined*: define it with
-the address of Airflow's metadata database. When the disk is nearly full, run it by hand with smaller values. Choose
-`keep_days` longer than the longest run.
+the address of Airflow's metadata database. *Row of table audit_log is not what was written*: somebody changed it, and
+nothing of Airflow's is deleted until that is cleared up ([audit log](people-and-rights.md#the-audit-log)). When the
+disk is nearly full, set smaller values and run it by hand. Choose `RUN_DAYS` longer than the longest run.
 """
 
 from datetime import datetime, timedelta
@@ -29,6 +31,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from include.orchestration import connections, maintenance
+from include.orchestration.application import audit as audit_log
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.timetables import AfterCloseTimetable
 from include.surveillance.settings import Settings
@@ -36,8 +39,9 @@ from include.surveillance.settings import Settings
 settings = Settings.from_env()
 
 
-def days(default: float, description: str, minimum: float = 0.01) -> Param:
-    return Param(default, type="number", minimum=minimum, description=description)
+def at_least(days: float, description: str) -> Param:
+    """A field that may keep more than the setting, not less."""
+    return Param(days, type="number", minimum=days, description=description)
 
 
 def ago(field: str) -> datetime:
@@ -51,15 +55,20 @@ with DAG(
     max_active_runs=1,
     tags=[Tag.PLATFORM, Tag.TIER_2],
     params={
-        "keep_days": days(7, "Airflow's runs and logs of the last so many days are kept"),
-        "minutely_days": days(0.25, "The same for the tasks of ingest_market_data and land_raw"),
-        "report_days": days(90, "Reports"),
-        "alert_days": days(400, "Alerts and batches of the page; the warehouse keeps all alerts"),
-        "raw_days": days(400, "Bars, metrics, news and rejects in RAW; 0 keeps them for ever", minimum=0),
+        "keep_days": at_least(settings.run_days, "Airflow's runs and logs of the last so many days are kept"),
+        "minutely_days": at_least(settings.minutely_hours / 24, "Tasks of ingest_market_data and land_raw"),
+        "report_days": at_least(settings.report_days, "Reports"),
+        "alert_days": at_least(settings.alert_days, "Alerts and batches of the page; the warehouse keeps all alerts"),
+        "raw_days": at_least(settings.raw_days, "Bars, metrics, news and rejects in RAW"),
     },
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(hours=1)),
 ):
+
+    @task
+    def audit() -> dict[str, object]:
+        """Copy what people did to the audit log; returns how many acts, and the hash of the last one."""
+        return audit_log.update_audit(maintenance.days_ago(settings.audit_years * 365.25))
 
     @task
     def metadata() -> dict[str, int]:
@@ -92,15 +101,15 @@ with DAG(
     @task(pool=Pool.WAREHOUSE)
     def raw_rows() -> dict[str, int]:
         """Delete old rows of RAW; returns how many of each table."""
-        return maintenance.clean_raw(get_current_context()["params"]["raw_days"])
+        return maintenance.clean_raw(ago("raw_days"))
 
     @task(pool=Pool.WAREHOUSE)
     def staged_files() -> int:
         """Remove files that killed landings left behind; returns how many."""
         return maintenance.clean_stage()
 
-    # A run that is shown has its logs.
-    metadata() >> logs()
+    # What is deleted has been copied, and a run that is shown has its logs.
+    audit() >> metadata() >> logs()
     reports()
     application_rows()
     topics()

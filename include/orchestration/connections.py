@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
 RATE_LIMIT = "rate_limit"
+# Airflow's own database, which tasks cannot reach otherwise.
+METADATA = "airflow_db"
 # For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
 PATIENT_SECONDS = 300.0
 # Of the application's database: to connect, for a statement, and for a server that no longer acknowledges anything.
@@ -110,6 +112,20 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
     with closing(hook.get_conn()) as connection, connection:
         yield connection
         check_wanted()
+
+
+@contextmanager
+def metadata_database() -> Iterator[Any]:
+    """An open connection to Airflow's metadata database: one transaction.
+
+    Raises:
+        ConfigurationError: the connection is not defined.
+    """
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    _get(METADATA)
+    with closing(PostgresHook(postgres_conn_id=METADATA).get_conn()) as connection, connection:
+        yield connection
 
 
 def exists(conn_id: str) -> bool:

@@ -26,7 +26,6 @@ from include.surveillance.settings import Settings
 from include.surveillance.timespans import now_ms
 
 LOG = logging.getLogger(__name__)
-METADATA = "airflow_db"
 # Tasks by the minute: nearly all rows and log files. People were notified of those that failed, and table batches
 # counts them.
 MINUTELY = ("ingest_market_data", "land_raw")
@@ -76,7 +75,10 @@ def rewrite_large_tables() -> dict[str, int]:
     if is_in_session(settings.poll_calendar, settings.market_shift_ms, now_ms()):
         LOG.warning("the market is open: tables stay as they are, the run after its close rewrites them")
         return saved
-    with closing(PostgresHook(postgres_conn_id=METADATA).get_conn()) as connection, connection.cursor() as cursor:
+    with (
+        closing(PostgresHook(postgres_conn_id=connections.METADATA).get_conn()) as connection,
+        connection.cursor() as cursor,
+    ):
         # A connection of psycopg, though the hook's type does not say so; vacuum wants no transaction.
         connection.rollback()  # type: ignore[attr-defined]
         connection.autocommit = True  # type: ignore[attr-defined]
@@ -116,14 +118,12 @@ def clean_application(before: datetime) -> dict[str, int]:
         return {"alerts": alerts, "batches": cursor.rowcount}
 
 
-def clean_raw(days: float) -> dict[str, int]:
-    """Delete rows of RAW that landed so many days ago, 0 for none; return how many of each table."""
+def clean_raw(before: datetime) -> dict[str, int]:
+    """Delete rows of RAW that landed before this time; return how many of each table."""
     from include.surveillance.warehouse import retention
 
-    if not days:
-        return {}
     with connections.warehouse() as session:
-        return retention.delete_old_rows(session, days_ago(days))
+        return retention.delete_old_rows(session, before)
 
 
 def clean_stage() -> int:
@@ -142,12 +142,12 @@ def _db_clean(before: datetime, tables: Sequence[str], *options: str) -> None:
     """Run ``airflow db clean`` with the metadata database of a connection, because a task has no access to it."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    if not connections.exists(METADATA):
+    if not connections.exists(connections.METADATA):
         raise ConfigurationError(
-            f"connection {METADATA} is not defined; point it at Airflow's own metadata database so that old rows "
-            "can be deleted"
+            f"connection {connections.METADATA} is not defined; point it at Airflow's own metadata database so that "
+            "old rows can be deleted"
         )
-    url = PostgresHook(postgres_conn_id=METADATA).sqlalchemy_url.render_as_string(hide_password=False)
+    url = PostgresHook(postgres_conn_id=connections.METADATA).sqlalchemy_url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive", "--error-on-cleanup-failure"]
     command += ["--clean-before-timestamp", before.isoformat(), "--tables", ",".join(tables), *options]
     environment = os.environ | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}

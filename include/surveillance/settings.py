@@ -163,6 +163,18 @@ class Settings:
         "How long a detection sensor stays on its worker after the last bar, before it waits in the triggerer.",
     )
     land_every_seconds: int = _setting(60, _between(5, 86_400), "How often records are landed in the warehouse.")
+    run_days: int = _setting(7, _between(1, 36_500), "How long Airflow's runs, their tasks and logs are kept.")
+    minutely_hours: int = _setting(
+        6, _between(1, 876_000), "How long the tasks and logs of ingest_market_data and land_raw are kept."
+    )
+    report_days: int = _setting(90, _between(7, 36_500), "How long reports are kept.")
+    alert_days: int = _setting(
+        400, _between(90, 36_500), "How long alerts and batches of the page are kept after their last change."
+    )
+    raw_days: int = _setting(
+        400, _between(40, 36_500), "How long bars, metrics, news and rejects are kept in RAW; profiles need 35 days."
+    )
+    audit_years: int = _setting(7, _between(5, 100), "How long the audit log is kept.")
     marts_every_minutes: int = _setting(15, _between(1, 1_440), "How often the marts are built.")
 
     @classmethod

@@ -62,6 +62,7 @@ STRUCTURE = {
     "land_raw": {"behind": {"land"}, "land": {"account"}, "account": set()},
     "maintain_platform": {
         **{task: set() for task in ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files")},
+        "audit": {"metadata"},
         "metadata": {"logs"},
     },
     "notify_alerts": {"notify": {"account"}, "account": set()},
@@ -234,9 +235,12 @@ def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
         ("calibrate_rules", {}, False),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "b": "base:\n  cooldown_bars: 5\n"}, True),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "symbols": "AAPL"}, False),
-        ("maintain_platform", {"keep_days": 0.5, "raw_days": 0}, True),
-        ("maintain_platform", {"keep_days": 0}, False),
-        ("maintain_platform", {"minutely_days": 0}, False),
+        ("maintain_platform", {"keep_days": 8, "minutely_days": 2, "alert_days": 401, "raw_days": 36_500}, True),
+        ("maintain_platform", {"keep_days": 6.9}, False),
+        ("maintain_platform", {"minutely_days": 0.2}, False),
+        ("maintain_platform", {"report_days": 89}, False),
+        ("maintain_platform", {"alert_days": 399}, False),
+        ("maintain_platform", {"raw_days": 0}, False),
     ],
 )
 def test_forms_take_what_can_be_used(bag, dag_id, given, accepted):

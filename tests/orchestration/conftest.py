@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.local_stack.ports import HOST
 from tests.airflow_home import airflow_database as airflow_database
 
 # isort: split
@@ -84,6 +85,23 @@ def database(postgres, monkeypatch):
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
         cursor.execute("truncate alerts")
+
+
+@pytest.fixture
+def metadata(postgres_server, monkeypatch):
+    """Airflow's own tables in a real PostgreSQL: a connection's begin, and the tables by name."""
+    import sqlalchemy as sa
+    from airflow.models.base import Base
+    from airflow.utils.db import import_all_models
+
+    import_all_models()
+    port, credentials = postgres_server
+    url = f"postgresql://airflow:{credentials['AIRFLOW_DB_PASSWORD']}@{HOST}:{port}/airflow"
+    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", url)
+    engine = sa.create_engine(url)
+    Base.metadata.create_all(engine)
+    yield engine.begin, Base.metadata.tables
+    engine.dispose()
 
 
 def rows(columns="alert_id, notification"):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include.local_stack.ports import HOST
 from include.orchestration import connections, maintenance
 from include.orchestration.application.database import migrate_database
 from include.surveillance.errors import ConfigurationError, SurveillanceError
@@ -86,26 +85,6 @@ def test_alerts_and_batches_go_some_time_after_they_last_changed(postgres, monke
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("select alert_id from alerts union all select run_id from batches")
         assert cursor.fetchall() == [("heard of since",), ("new",)]
-
-
-def test_raw_rows_may_stay_for_ever():
-    assert maintenance.clean_raw(0) == {}
-
-
-@pytest.fixture
-def metadata(postgres_server, monkeypatch):
-    """Airflow's own tables in a real PostgreSQL: a connection's begin, and the tables by name."""
-    from airflow.models.base import Base
-    from airflow.utils.db import import_all_models
-
-    import_all_models()
-    port, credentials = postgres_server
-    url = f"postgresql://airflow:{credentials['AIRFLOW_DB_PASSWORD']}@{HOST}:{port}/airflow"
-    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_DB", url)
-    engine = sa.create_engine(url)
-    Base.metadata.create_all(engine)
-    yield engine.begin, Base.metadata.tables
-    engine.dispose()
 
 
 # Twenty minutes of 500 polls each, and a run of another DAG in each.

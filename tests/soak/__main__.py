@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,10 +27,10 @@ from tests.soak.sample import Sampler, wait_for_followers
 
 MAINTAIN_SECONDS = 360
 # 18 minutes: longer than any run of this platform takes, short enough to be at its full length within half an hour.
-KEEP = dict.fromkeys(("keep_days", "report_days", "alert_days", "raw_days"), 0.0125)
+KEEP_DAYS = 0.0125
 REPORTED_HOURS = 1.0
 MISSED = (
-    *(SurveillanceError, httpx.HTTPError, psutil.Error),
+    *(SurveillanceError, subprocess.TimeoutExpired, httpx.HTTPError, psutil.Error),
     *(psycopg2.Error, redis.RedisError, snowflake.connector.Error),
 )
 
@@ -81,7 +82,11 @@ def watch(clients: Clients, sampler: Sampler, soak: report.Soak, hours: float, e
 
 def maintain(clients: Clients, soak: report.Soak) -> bool:
     try:
-        clients.airflow.run("maintain_platform", 300, KEEP)
+        clients.airflow.run("maintain_platform", 300)
+        prune = [sys.executable, "-m", "tests.soak.prune", str(KEEP_DAYS)]
+        done = subprocess.run(prune, env=clients.environment, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise SurveillanceError(done.stderr[-500:])
     except MISSED as error:
         soak.troubles.append(f"maintenance: {error}")
         return False
