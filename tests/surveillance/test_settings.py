@@ -39,6 +39,12 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "DETECT_LINGER_SECONDS": "5",
         "LAND_EVERY_SECONDS": "30",
         "MARTS_EVERY_MINUTES": "5",
+        "RUN_DAYS": "3",
+        "MINUTELY_HOURS": "12",
+        "REPORT_DAYS": "30",
+        "ALERT_DAYS": "2000",
+        "RAW_DAYS": "36500",
+        "AUDIT_YEARS": "10",
     }
     settings = Settings.from_env(given)
     variables = as_variables(settings)
