@@ -16,7 +16,6 @@ from tests.conftest import JARS, free_port
 def ground(state: Path) -> dict[str, str]:
     """Make the state folder, with Kafka's jars when they are there; return the variables that put a stack on it."""
     (state / "kafka").mkdir(parents=True)
-    state.chmod(0o755)  # PostgreSQL's user must enter
     if JARS.exists():
         (state / "kafka" / "libs").symlink_to(JARS)
     ports = {variable(name): str(free_port()) for name in vars(Ports())}

@@ -152,6 +152,7 @@ def _interrupt(*_: object) -> None:
 
 
 def main() -> int:
+    os.umask(0o077)
     # SIGINT too: a shell that starts us in the background has it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

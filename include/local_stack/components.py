@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from include.local_stack import health, kafka, postgres
+from include.local_stack.access import withheld
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
 
@@ -43,6 +45,11 @@ class Component:
     stop_signal: str = "TERM"
     stop_seconds: int = 30
 
+    @property
+    def program(self) -> list[str]:
+        """Return the command, run without the secrets that the component must not have."""
+        return ["env", *(f"--unset={name}" for name in withheld(self.name)), *self.command]
+
 
 def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: Market) -> list[Component]:
     """The services that Airflow and its tasks talk to."""
@@ -67,8 +74,8 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
         ),
         Component(
             "redis",
-            _redis(state / "redis", ports.redis),
-            lambda _: health.redis_answers(ports),
+            _redis(state / "redis", ports.redis, credentials["REDIS_PASSWORD"]),
+            lambda _: health.redis_answers(ports, credentials["REDIS_PASSWORD"]),
             address=f"{HOST}:{ports.redis}",
             prepare=partial((state / "redis").mkdir, exist_ok=True),
         ),
@@ -161,7 +168,7 @@ def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[
         return Component(
             name,
             [*pool, *_airflow(name, "celery", "worker", *options, *own)],
-            lambda _: health.worker_answers(ports, name),
+            lambda _: health.worker_answers(environment["AIRFLOW__CELERY__BROKER_URL"], name),
             limit_seconds=AIRFLOW_SECONDS,
             # TERM lets running tasks end and takes no new one.
             stop_seconds=40,
@@ -178,7 +185,9 @@ def _module(name: str, *arguments: object) -> list[str]:
     return [*PYTHON, name, *map(str, arguments)]
 
 
-def _redis(folder: Path, port: int) -> list[str]:
+def _redis(folder: Path, port: int, password: str) -> list[str]:
     # Every write is in the log before it is answered: queued tasks survive a kill.
     keep = ("--save", "", "--appendonly", "yes")
-    return ["redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder), *keep]
+    # The command line, which every user can see, has a digest of the password.
+    user = ("default", "on", f"#{hashlib.sha256(password.encode()).hexdigest()}", "~*", "&*", "+@all")
+    return ["redis-server", "--bind", HOST, "--port", str(port), "--dir", str(folder), *keep, "--user", *user]

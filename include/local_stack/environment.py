@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from include.deployment import write_variables
 from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack.errors import StackError
 from include.local_stack.market import VENDOR, Market
@@ -75,8 +75,7 @@ def build_environment(
 
 
 def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
-    database = f"postgresql+psycopg2://airflow:{credentials['AIRFLOW_DB_PASSWORD']}@{HOST}:{ports.postgres}/airflow"
-    web, redis = f"http://{HOST}:{ports.airflow}", f"redis://{HOST}:{ports.redis}"
+    web = f"http://{HOST}:{ports.airflow}"
     return {
         "AIRFLOW_HOME": str(state / "airflow"),
         "AIRFLOW_ADMIN_USER": ADMIN,
@@ -85,9 +84,6 @@ def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__FERNET_KEY": credentials["FERNET_KEY"],
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
-        "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
-        "AIRFLOW__CELERY__RESULT_BACKEND": f"{redis}/1",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(ports.airflow),
         "AIRFLOW__API__BASE_URL": web,
@@ -101,39 +97,29 @@ def _connections(
     ports: Ports, credentials: Mapping[str, str], market: Market, base: Mapping[str, str]
 ) -> dict[str, str]:
     if market.mode == "vendor":
-        polygon = {"host": base.get("POLYGON_BASE_URL") or VENDOR, "password": base["POLYGON_API_KEY"]}
+        polygon = {
+            "POLYGON_BASE_URL": base.get("POLYGON_BASE_URL") or VENDOR,
+            "POLYGON_API_KEY": base["POLYGON_API_KEY"],
+        }
     else:
-        polygon = {"host": f"http://{HOST}:{ports.simulator}", "password": credentials["SIMULATOR_API_KEY"]}
-    postgres = {"conn_type": "postgres", "host": HOST, "port": ports.postgres}
-    warehouse = {"conn_type": "snowflake", "login": "surveillance", "password": credentials["WAREHOUSE_PASSWORD"]}
-    connections = {
-        "POLYGON_DEFAULT": {"conn_type": "http", **polygon},
-        "KAFKA_DEFAULT": {"conn_type": "kafka", "extra": {"bootstrap.servers": f"{HOST}:{ports.kafka}"}},
-        **{
-            connection: {
-                **postgres,
-                "schema": role,
-                "login": role,
-                "password": credentials[f"{role.upper()}_DB_PASSWORD"],
-            }
-            # Tasks cannot reach Airflow's metadata but by a connection; pruning it needs one.
-            for connection, role in (("SURVEILLANCE_DB", "surveillance"), ("AIRFLOW_DB", "airflow"))
-        },
-        "SNOWFLAKE_DEFAULT": {
-            **warehouse,
-            "schema": "RAW",
-            "extra": {**WAREHOUSE, "host": HOST, "port": ports.warehouse},
-        },
-        # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
-        "RATE_LIMIT": {"conn_type": "redis", "host": HOST, "port": ports.redis, "schema": "2"},
+        polygon = {
+            "POLYGON_BASE_URL": f"http://{HOST}:{ports.simulator}",
+            "POLYGON_API_KEY": credentials["SIMULATOR_API_KEY"],
+        }
+    given = {
+        **{name: credentials[name] for name in ("AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "REDIS_PASSWORD")},
+        "MAINTENANCE_DB_PASSWORD": credentials["AIRFLOW_DB_PASSWORD"],
+        "POSTGRES": f"{HOST}:{ports.postgres}",
+        "REDIS": f"{HOST}:{ports.redis}",
+        "KAFKA": f"{HOST}:{ports.kafka}",
+        **polygon,
+        **_warehouse_login(ports, credentials),
     }
-    named = {f"AIRFLOW_CONN_{name}": json.dumps(connection) for name, connection in connections.items()}
     watchlist = market.watchlist(base)
     return {
-        **named,
+        **write_variables(given),
+        **polygon,
         **({"AIRFLOW_VAR_WATCHLIST": watchlist} if watchlist else {}),
-        "POLYGON_BASE_URL": polygon["host"],
-        "POLYGON_API_KEY": polygon["password"],
         "SIMULATOR_API_KEY": credentials["SIMULATOR_API_KEY"],
         "POLYGON_CALLS_PER_MINUTE": base.get("POLYGON_CALLS_PER_MINUTE") or "0",
         # The simulator asks for no fair use.
@@ -147,14 +133,20 @@ def _connections(
 def _warehouse(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
     """Return variables for dbt and a shell; thanks to the stack's own CA no setting differs from the cloud's."""
     return {
-        **{f"SNOWFLAKE_{name.upper()}": value for name, value in WAREHOUSE.items()},
+        **_warehouse_login(ports, credentials),
         "WAREHOUSE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
+        "REQUESTS_CA_BUNDLE": str(ensure_certificates(state / "warehouse" / "tls").bundle),
+    }
+
+
+def _warehouse_login(ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **{f"SNOWFLAKE_{name.upper()}": value for name, value in WAREHOUSE.items()},
         "SNOWFLAKE_USER": "surveillance",
         "SNOWFLAKE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
         "SNOWFLAKE_PRIVATE_KEY_PATH": "",
         "SNOWFLAKE_HOST": HOST,
         "SNOWFLAKE_PORT": str(ports.warehouse),
-        "REQUESTS_CA_BUNDLE": str(ensure_certificates(state / "warehouse" / "tls").bundle),
     }
 
 

@@ -22,9 +22,9 @@ def http(url: str, bundle: Path | None = None) -> bool:
         return False
 
 
-def redis_answers(ports: Ports) -> bool:
+def redis_answers(ports: Ports, password: str) -> bool:
     try:
-        return redis.Redis(HOST, ports.redis, socket_timeout=2).ping()
+        return redis.Redis(HOST, ports.redis, password=password, socket_timeout=2).ping()
     except redis.RedisError:
         return False
 
@@ -44,9 +44,9 @@ def airflow_component(ports: Ports, name: str, started: float) -> bool:
     return health["status"] == "healthy" and recent
 
 
-def worker_answers(ports: Ports, name: str) -> bool:
+def worker_answers(broker_url: str, name: str) -> bool:
     """Whether the Celery worker of this name answers a ping over the broker."""
-    app = celery.Celery(broker=f"redis://{HOST}:{ports.redis}/0")
+    app = celery.Celery(broker=broker_url)
     try:
         return any(who.startswith(f"{name}@") for answer in app.control.ping(timeout=1) for who in answer)
     except (OSError, redis.RedisError):

@@ -44,6 +44,16 @@ def outside_folder(state: Path) -> Path:
     return Path("/var/tmp") / f"surveillance-{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:12]}"
 
 
+def move_data(state: Path) -> None:
+    """Move a cluster of the state folder, which the server's user could once enter, to where ``data_folder`` is now."""
+    earlier, data = state / "postgres", data_folder(state)
+    if data != earlier and (earlier / "PG_VERSION").exists() and not data.exists():
+        data.parent.mkdir(mode=0o711, exist_ok=True)
+        shutil.move(earlier, data)
+        for path in (data, *data.rglob("*")):
+            shutil.chown(path, SERVER_USER, SERVER_USER)
+
+
 def create_cluster(data: Path, password: str) -> None:
     """Make an empty cluster in ``data``, unless there is one; it checks passwords by SCRAM.
 
@@ -97,7 +107,7 @@ def answers(port: int, password: str) -> bool:
 
 
 def create_databases(port: int, credentials: Mapping[str, str]) -> None:
-    """Make each database and its owner, unless they exist; nobody but the owner may connect."""
+    """Make each database and its owner, unless they exist; nobody else may connect. Passwords are as in ``credentials``."""
     connection = _connect(port, credentials["POSTGRES_PASSWORD"])
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -105,7 +115,9 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
             names = {"name": sql.Identifier(name), "password": sql.Literal(credentials[secret])}
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
             if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("create role {name} login password {password}").format(**names))
+                cursor.execute(sql.SQL("create role {name} login").format(**names))
+            # At each start: a password that has been rotated holds from then on.
+            cursor.execute(sql.SQL("alter role {name} password {password}").format(**names))
             cursor.execute("select 1 from pg_database where datname = %s", [name])
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("create database {name} owner {name}").format(**names))

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from include.local_stack import components, postgres
+from include.local_stack.access import withheld
 from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
@@ -43,7 +44,9 @@ class Stack:
         self.console = console or Console(highlight=False, soft_wrap=True)
         user = user_environment()
         self.state = state_folder(user)
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        self.state.mkdir(parents=True, exist_ok=True)
+        # Logs, queued work and the market's data are for nobody else's eyes.
+        self.state.chmod(0o700)
         self.ports = Ports.from_env(user)
         self.credentials = ensure_credentials(self.state / "secrets.env")
         self.market = Market.choose(self.state, Market.wanted(replay, uses_vendor(user, self.credentials)))
@@ -67,6 +70,7 @@ class Stack:
         services, airflow = self._services(), self._airflow()
         unused = {"simulator"} if self.market.mode == "vendor" else set()
         self.ports.check_free([name for name in vars(self.ports) if name not in unused])
+        postgres.move_data(self.state)
         data = postgres.data_folder(self.state)
         if data != self.state / "postgres":
             self.console.print(f"PostgreSQL's user cannot enter {self.state}; its data is in {data}")
@@ -74,7 +78,11 @@ class Stack:
         try:
             self._bring_up(services)
             with self._step("initialise"):
-                initialise(self.environment, self.supervisor.logs)
+                unwanted = withheld("airflow-init")
+                initialise(
+                    {name: value for name, value in self.environment.items() if name not in unwanted},
+                    self.supervisor.logs,
+                )
             self.market.store(self.state)
             self._bring_up(airflow)
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import subprocess
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from include.local_stack.components import Component
 
 SOCKET_PATH_LIMIT = 100
+SOCKET_FOLDER = "socket"
 START_SECONDS = 60
 
 
@@ -114,6 +114,9 @@ class Supervisor:
                 f"supervisord (process {pid}) has not stopped after {limit_seconds:.0f} s; kill it"
             ) from error
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self._state:
+            self._socket.parent.rmdir()
+            (self._state / SOCKET_FOLDER).unlink()
 
     def _config(self, components: list[Component]) -> str:
         general = f"""[unix_http_server]
@@ -124,6 +127,7 @@ chmod=0700
 logfile={self.logs}/supervisord.log
 pidfile={self._state}/supervisord.pid
 childlogdir={self.logs}
+umask=077
 {"user=root" if os.geteuid() == 0 else ""}
 
 [rpcinterface:supervisor]
@@ -132,7 +136,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         return general + "".join(self._program(order, item) for order, item in enumerate(components))
 
     def _program(self, order: int, component: Component) -> str:
-        command = shlex.join(component.command).replace("%", "%%")
+        command = shlex.join(component.program).replace("%", "%%")
         return f"""
 [program:{component.name}]
 command={command}
@@ -153,8 +157,14 @@ stdout_logfile_backups=1
 
 
 def _socket(state: Path) -> Path:
-    """Return the socket's path; a deep folder can exceed the hard limit of its length."""
-    path = state / "supervisor.sock"
-    if len(str(path)) <= SOCKET_PATH_LIMIT:
+    """Return the socket's path; that of a deep folder would exceed the hard limit of its length.
+
+    Such a state folder, which nobody else can enter, knows a folder of a random name that nobody else can enter.
+    """
+    path, link = state / "supervisor.sock", state / SOCKET_FOLDER
+    if len(str(path)) <= SOCKET_PATH_LIMIT or not state.exists():
         return path
-    return Path(tempfile.gettempdir()) / f"surveillance-{hashlib.sha256(str(state).encode()).hexdigest()[:12]}.sock"
+    if not link.is_dir() or link.stat().st_uid != os.geteuid():
+        link.unlink(missing_ok=True)
+        link.symlink_to(tempfile.mkdtemp(prefix="surveillance-"))
+    return link.resolve() / path.name

@@ -33,11 +33,13 @@ def test_the_shell_beats_the_shared_settings(build):
     assert build(**{name: "7"})[name] == "7"
 
 
-def test_the_stack_beats_the_shell_where_it_decides(build, tmp_path):
+def test_the_stack_beats_the_shell_where_it_decides(build, tmp_path, credentials):
     stale = {"AIRFLOW_HOME": "/elsewhere", "AIRFLOW__CELERY__BROKER_URL": "redis://elsewhere", "PYTHONPATH": "/old"}
     environment = build(**stale)
     assert environment["AIRFLOW_HOME"] == str(tmp_path / "airflow")
-    assert environment["AIRFLOW__CELERY__BROKER_URL"] == f"redis://127.0.0.1:{Ports.redis}/0"
+    assert environment["AIRFLOW__CELERY__BROKER_URL"] == (
+        f"redis://:{credentials['REDIS_PASSWORD']}@127.0.0.1:{Ports.redis}/0"
+    )
     assert environment["PYTHONPATH"] == str(ROOT)
 
 

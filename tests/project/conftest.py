@@ -9,7 +9,7 @@ import yaml
 
 from include.local_stack import env_files
 from tests.paths import ROOT
-from tests.project.files import dotenv, filled, variables
+from tests.project.files import dotenv, filled, started, variables
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def compose(compose_text, environment) -> dict:
 
 @pytest.fixture(scope="session")
 def services(compose) -> dict[str, dict]:
-    return compose["services"]
+    return {name: started(service) for name, service in compose["services"].items()}
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ import subprocess
 import pytest
 import yaml
 
+from include.local_stack.access import CARRIERS
 from tests.paths import ROOT
-from tests.project.files import dotenv, filled, strings, variables
+from tests.project.files import dotenv, filled, started, strings, variables
 
-ONE_SHOT = {"airflow-init"}
+ONE_SHOT = {"airflow-init", "postgres-roles"}
 WORKERS = {"worker-poll", "worker-detect", "worker-batch"}
 AIRFLOW_COMPONENTS = {
     "airflow-init",
@@ -24,6 +25,9 @@ AIRFLOW_COMPONENTS = {
     "triggerer",
 } | WORKERS
 SECRETS_OF_SERVICES = {
+    "AKHQ_PASSWORD",
+    "KAFKA_PASSWORD",
+    "REDIS_PASSWORD",
     "AIRFLOW_ADMIN_PASSWORD",
     "AIRFLOW_DB_PASSWORD",
     "API_SECRET_KEY",
@@ -146,14 +150,21 @@ def test_dependencies_have_no_cycle(services):
 def test_tasks_start_only_when_what_they_talk_to_is_up(services):
     needs = set(services["worker-batch"]["depends_on"])
     assert needs >= {"airflow-init", "execution-api", "redis", "kafka", "simulator", "warehouse"}
-    assert set(services["airflow-init"]["depends_on"]) == {"postgres", "kafka", "warehouse"}  # it migrates all three
+    assert set(services["airflow-init"]["depends_on"]) == {
+        "postgres-roles",
+        "kafka",
+        "warehouse",
+    }  # it migrates all three
 
 
-def test_airflow_components_share_image_environment_and_volumes(airflow_services):
+def test_airflow_components_share_image_settings_and_volumes(airflow_services):
     first, *others = airflow_services.values()
+    secrets = set().union(*CARRIERS.values()) | set(CARRIERS) | {"KAFKA", "AIRFLOW_ADMIN_USER"}
     for service in others:
-        for key in ("image", "build", "environment", "env_file", "volumes"):
+        for key in ("image", "build", "env_file", "volumes"):
             assert service[key] == first[key], key
+        shared = [{n: v for n, v in it["environment"].items() if n not in secrets} for it in (first, service)]
+        assert shared[0] == shared[1]
 
 
 def test_what_is_built_has_a_name_and_what_is_pulled_a_version(services):
@@ -183,23 +194,17 @@ def test_mounted_folders_belong_to_the_image_user(services):
                 assert volume.split(":")[1].removeprefix("/usr/local/airflow/") in made, volume
 
 
-def test_databases_have_a_role_each(compose, services):
-    script = compose["configs"]["databases"]["content"]
-    for name in ("airflow", "surveillance"):
-        assert f"create role {name} login password :'{name}';" in script
-        assert f"create database {name} owner {name};" in script
-        assert f'--set {name}="${name.upper()}_DB_PASSWORD"' in script
-        assert f"{name.upper()}_DB_PASSWORD" in services["postgres"]["environment"]
-
-
 def test_kafka_listeners_fit_together(services):
     kafka = services["kafka"]["environment"]
-    listeners = dict(part.split("://:") for part in kafka["KAFKA_LISTENERS"].split(","))
+    listeners = dict(re.split("://(?:localhost)?:", part) for part in kafka["KAFKA_LISTENERS"].split(","))
     advertised = dict(part.split("://") for part in kafka["KAFKA_ADVERTISED_LISTENERS"].split(","))
     protocols = dict(part.split(":") for part in kafka["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
     controller = kafka["KAFKA_CONTROLLER_LISTENER_NAMES"]
     assert set(protocols) == set(listeners) == {*advertised, controller}
-    assert kafka["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@kafka:{listeners[controller]}"
+    assert kafka["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@localhost:{listeners[controller]}"
+    # Every listener that another container can reach asks for a password.
+    assert f"{controller}://localhost:" in kafka["KAFKA_LISTENERS"]
+    assert {protocols[name] for name in advertised} == {"SASL_PLAINTEXT"}
     internal, host = kafka["KAFKA_INTER_BROKER_LISTENER_NAME"], "HOST"
     assert advertised[internal] == f"kafka:{listeners[internal]}"
     outside = services["kafka"]["ports"][0].removeprefix("127.0.0.1:").split(":")
@@ -214,7 +219,7 @@ def test_containers_use_the_listener_meant_for_them(services):
     akhq = yaml.safe_load(services["akhq"]["environment"]["AKHQ_CONFIGURATION"])
     assert connection["extra"]["bootstrap.servers"] == inside
     assert akhq["akhq"]["connections"]["surveillance"]["properties"]["bootstrap.servers"] == inside
-    assert services["kafka"]["healthcheck"]["test"][-1] == inside
+    assert services["kafka"]["healthcheck"]["test"][-1] == f"</dev/tcp/{inside.replace(':', '/')}"
 
 
 def test_a_single_broker_keeps_single_copies_and_makes_no_topic_by_itself(services):
@@ -263,7 +268,9 @@ def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text
         "SNOWFLAKE_USER": "loader",
         "SNOWFLAKE_PASSWORD": "word",
     }
-    worker = filled(yaml.safe_load(compose_text), environment | real)["services"]["worker-batch"]["environment"]
+    worker = started(filled(yaml.safe_load(compose_text), environment | real)["services"]["worker-batch"])[
+        "environment"
+    ]
     polygon = json.loads(worker["AIRFLOW_CONN_POLYGON_DEFAULT"])
     assert (polygon["host"], polygon["password"]) == ("https://vendor.test", "key")
     snowflake = json.loads(worker["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])
@@ -278,7 +285,7 @@ def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text
 def test_a_key_pair_is_a_matter_of_env_too(compose_text, environment):
     given = {"SNOWFLAKE_PRIVATE_KEY_PATH": "/home/me/key.p8", "SNOWFLAKE_PASSWORD": "phrase"}
     compose = filled(yaml.safe_load(compose_text), environment | given)
-    worker = compose["services"]["worker-batch"]
+    worker = started(compose["services"]["worker-batch"])
     place = f"/run/secrets/{worker['secrets'][0]}"
     connection = json.loads(worker["environment"]["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])
     assert (connection["extra"]["private_key_file"], connection["password"]) == (place, "phrase")

@@ -62,7 +62,8 @@ class Sampler:
         return values
 
     def redis(self) -> dict[str, float]:
-        with closing(redis.Redis(HOST, self.stack.ports.redis, db=1, socket_timeout=10)) as client:
+        address = self.stack.environment["AIRFLOW__CELERY__RESULT_BACKEND"]
+        with closing(redis.Redis.from_url(address, socket_timeout=10)) as client:
             return {"redis.used": client.info("memory")["used_memory"] / usage.MB, "keys.celery": client.dbsize()}
 
     def disk(self) -> dict[str, float]:

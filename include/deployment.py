@@ -1,0 +1,111 @@
+"""Writes the addresses and connections of Airflow's processes from hosts and passwords, whatever signs these have.
+
+As a command it runs a container's program with them: ``python -m include.deployment airflow scheduler``. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+Variables = dict[str, str]
+KAFKA_USER = "surveillance"
+SNOWFLAKE = ("account", "database", "warehouse", "role", "host")
+
+
+def _metadata(given: Mapping[str, str]) -> Variables:
+    password = quote(given["AIRFLOW_DB_PASSWORD"], safe="")
+    url = f"postgresql+psycopg2://airflow:{password}@{given['POSTGRES']}/airflow"
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
+
+
+def _redis(given: Mapping[str, str]) -> Variables:
+    password, address = given["REDIS_PASSWORD"], given["REDIS"]
+    url = f"redis://:{quote(password, safe='')}@{address}"
+    return {
+        "AIRFLOW__CELERY__BROKER_URL": f"{url}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"{url}/1",
+        # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
+        **_connection("rate_limit", "redis", password, **_address(address), schema="2"),
+    }
+
+
+def _application(given: Mapping[str, str]) -> Variables:
+    return _database("surveillance_db", given["POSTGRES"], "surveillance", given["SURVEILLANCE_DB_PASSWORD"])
+
+
+def _maintenance(given: Mapping[str, str]) -> Variables:
+    # Tasks cannot reach Airflow's metadata but by a connection; pruning it needs one.
+    return _database("airflow_db", given["POSTGRES"], "airflow", given["MAINTENANCE_DB_PASSWORD"])
+
+
+def _kafka(given: Mapping[str, str]) -> Variables:
+    extra = {"bootstrap.servers": given["KAFKA"]}
+    if password := given.get("KAFKA_PASSWORD"):
+        extra |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
+        extra |= {"sasl.username": KAFKA_USER, "sasl.password": password}
+    return _connection("kafka_default", "kafka", extra=extra)
+
+
+def _polygon(given: Mapping[str, str]) -> Variables:
+    return _connection("polygon_default", "http", given["POLYGON_API_KEY"], host=given["POLYGON_BASE_URL"])
+
+
+def _warehouse(given: Mapping[str, str]) -> Variables:
+    extra: dict[str, object] = {name: given[f"SNOWFLAKE_{name.upper()}"] for name in SNOWFLAKE}
+    extra["port"] = int(given["SNOWFLAKE_PORT"])
+    if key := given.get("SNOWFLAKE_PRIVATE_KEY_PATH"):
+        extra["private_key_file"] = key
+    login = {"login": given["SNOWFLAKE_USER"], "schema": "RAW"}
+    return _connection("snowflake_default", "snowflake", given["SNOWFLAKE_PASSWORD"], **login, extra=extra)
+
+
+# What a process is given -> what is written of it. Nothing is written of what it is not given.
+WRITERS: dict[str, Callable[[Mapping[str, str]], Variables]] = {
+    "AIRFLOW_DB_PASSWORD": _metadata,
+    "MAINTENANCE_DB_PASSWORD": _maintenance,
+    "REDIS_PASSWORD": _redis,
+    "SURVEILLANCE_DB_PASSWORD": _application,
+    "KAFKA": _kafka,
+    "POLYGON_API_KEY": _polygon,
+    "SNOWFLAKE_PASSWORD": _warehouse,
+}
+
+
+def write_variables(given: Mapping[str, str]) -> Variables:
+    """Write Airflow's variables of everything that is given.
+
+    Args:
+        given: the keys of ``WRITERS``, and beside them POSTGRES and REDIS (host:port), POLYGON_BASE_URL and the
+            SNOWFLAKE_* variables.
+    """
+    return {name: value for key, write in WRITERS.items() if given.get(key) for name, value in write(given).items()}
+
+
+def _connection(conn_id: str, conn_type: str, password: str | None = None, **fields: Any) -> Variables:
+    known = {"conn_type": conn_type, **fields, **({"password": password} if password else {})}
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(known)}
+
+
+def _database(conn_id: str, address: str, role: str, password: str) -> Variables:
+    return _connection(conn_id, "postgres", password, **_address(address), schema=role, login=role)
+
+
+def _address(text: str) -> dict[str, Any]:
+    host, _, port = text.rpartition(":")
+    return {"host": host, "port": int(port)}
+
+
+def main(command: list[str]) -> None:
+    """Become ``command``; a variable that is set already stays as it is, e.g. a connection of the user's own."""
+    os.environ.update({**write_variables(os.environ), **os.environ})
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
