@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from include.embedded_warehouse import cursor, results, sessions, sql_functions
+from include.embedded_warehouse import cursor, results, sessions, sql_functions, uploads
 from include.embedded_warehouse.certificates import Certificates
 from include.embedded_warehouse.storage import open_warehouse
 from include.surveillance.errors import ConfigurationError
@@ -39,7 +39,7 @@ def serve(
     Raises:
         ConfigurationError: another process has the folder open.
     """
-    for part in (results, sql_functions, cursor):
+    for part in (results, sql_functions, cursor, uploads):
         part.install()
     try:
         warehouse = open_warehouse(folder.resolve(), database)
@@ -97,8 +97,9 @@ def application(password: str) -> Starlette:
         "/session/heartbeat": sessions.session,
     }
     server.logger.setLevel(logging.ERROR)  # it logs the text of every statement that fails, rows included
-    kept = [route for route in server.routes if route.path not in ours]
+    kept = [route for route in server.routes if route.path not in {*ours, uploads.ROUTE}]
     replaced = [Route(path, endpoint, methods=["POST"]) for path, endpoint in ours.items()]
+    replaced.append(Route(uploads.ROUTE, uploads.upload, methods=["PUT"]))
     return Starlette(routes=[*replaced, *kept, Route("/health", health)])
 
 

@@ -1,18 +1,18 @@
 """Sessions: login, statements, heartbeat and logout, and the end of what a vanished client left behind.
 
-The password is the only authentication: user, role and warehouse names are accepted and ignored, and a stage upload
-needs no session. So keep the server on the loopback address.
+The password is the only authentication: user, role and warehouse names are accepted and ignored. So keep the server
+on the loopback address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hmac
 import json
 import logging
 import threading
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,10 +22,12 @@ from starlette.responses import JSONResponse
 
 from include.embedded_warehouse import temporary_tables, transactions
 from include.embedded_warehouse.session_state import state_of
+from include.embedded_warehouse.uploads import LARGEST_LOGIN, TooLargeError, decompress, read_body
 
 log = logging.getLogger("warehouse")
 
 WRONG_PASSWORD = "390100"
+MALFORMED = "390101"
 INTERNAL = "000603"
 
 
@@ -39,10 +41,15 @@ def login(password: str) -> Callable[[Request], Awaitable[JSONResponse]]:
     """Return the login route; it refuses all but ``password``, and nothing when that is empty."""
 
     async def route(request: Request) -> JSONResponse:
-        body = await request.body()
-        if request.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        given = json.loads(body)["data"].get("PASSWORD") or ""
+        try:
+            body = await read_body(request, LARGEST_LOGIN)
+            if request.headers.get("Content-Encoding") == "gzip":
+                body = decompress(body, LARGEST_LOGIN)
+            given = str(json.loads(body)["data"].get("PASSWORD") or "")
+        except TooLargeError:
+            return failure(MALFORMED, f"A login must not be larger than {LARGEST_LOGIN:,} bytes.", "08001")
+        except (ValueError, TypeError, KeyError, AttributeError, zlib.error):
+            return failure(MALFORMED, "A login must be JSON with data.PASSWORD.", "08001")
         if password and not hmac.compare_digest(given.encode(), password.encode()):
             return failure(WRONG_PASSWORD, "Incorrect username or password was specified.", "08001")
         try:

@@ -21,12 +21,19 @@ def fill(text: str) -> str:
     return re.sub(r"^(\w+)=[ \t]*$", generated, text, flags=re.MULTILINE)
 
 
+def add_secrets(text: str, example: str) -> str:
+    """Return an env file's text with the secrets that the example has and an older file has not yet."""
+    named = re.compile(r"^(\w+)=", re.MULTILINE)
+    missing = [name for name in named.findall(example) if name in GENERATORS and name not in named.findall(text)]
+    return text + "".join(f"\n{name}=" for name in missing) + ("\n" if missing else "")
+
+
 def main(root: Path = ROOT) -> None:
-    """Write both files; existing ones keep their values."""
+    """Write both files; existing ones keep their values, and get the secrets that they lack."""
     for name in (".env", "airflow.env"):
         file = root / name
-        text = (file if file.exists() else root / f"{name}.example").read_text()
-        write_secret(file, fill(text))
+        example = (root / f"{name}.example").read_text()
+        write_secret(file, fill(add_secrets(file.read_text(), example) if file.exists() else example))
         sys.stdout.write(f"{name}: ready\n")
 
 

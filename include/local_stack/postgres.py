@@ -107,7 +107,7 @@ def answers(port: int, password: str) -> bool:
 
 
 def create_databases(port: int, credentials: Mapping[str, str]) -> None:
-    """Make each database and its owner, unless they exist; nobody else may connect. Passwords are as in ``credentials``."""
+    """Make each database and its owner, unless they exist; nobody else may connect. Passwords are set anew."""
     connection = _connect(port, credentials["POSTGRES_PASSWORD"])
     connection.autocommit = True
     with connection.cursor() as cursor:

@@ -73,6 +73,7 @@ class Supervisor:
             stdout=subprocess.DEVNULL,
             stderr=(self.logs / "supervisord.err").open("w"),
             start_new_session=True,
+            umask=0o077,  # every component's as well
             cwd=environment["PYTHONPATH"],
         )
         deadline = time.monotonic() + START_SECONDS
@@ -127,7 +128,6 @@ chmod=0700
 logfile={self.logs}/supervisord.log
 pidfile={self._state}/supervisord.pid
 childlogdir={self.logs}
-umask=077
 {"user=root" if os.geteuid() == 0 else ""}
 
 [rpcinterface:supervisor]

@@ -7,7 +7,7 @@ import stat
 from cryptography.fernet import Fernet
 
 from include.local_stack.credentials import GENERATORS, ensure_credentials
-from include.local_stack.env_files import fill
+from include.local_stack.env_files import add_secrets, fill
 from tests.leaks import leaked_credentials
 
 
@@ -51,3 +51,12 @@ def test_env_files_get_secrets_where_none_are_set():
     comment, jwt, fernet, watchlist = text.splitlines()
     assert (comment, fernet, watchlist) == ("# JWT_SECRET=", "FERNET_KEY=mine", "WATCHLIST=")
     assert len(jwt.removeprefix("JWT_SECRET=")) >= 64
+
+
+def test_an_env_file_of_an_older_version_gets_the_secrets_that_it_lacks():
+    older, example = "FERNET_KEY=mine\nAIRFLOW_PORT=8080", "FERNET_KEY=\nREDIS_PASSWORD=\nAKHQ_PORT=8088\n"
+    lines = fill(add_secrets(older, example)).splitlines()
+    assert lines[:2] == older.splitlines()
+    assert [line.split("=")[0] for line in lines[2:]] == ["REDIS_PASSWORD"]
+    assert lines[2].split("=")[1]
+    assert add_secrets(example, example) == example

@@ -56,3 +56,19 @@ def test_data_lies_outside_a_folder_that_the_server_cannot_enter(tmp_path, monke
     monkeypatch.setattr(server, "_can_enter", lambda folder: False)
     assert server.data_folder(tmp_path) == server.outside_folder(tmp_path) / "postgres"
     assert server.outside_folder(tmp_path) != server.outside_folder(tmp_path / "other")
+
+
+def test_a_cluster_that_the_server_can_no_longer_enter_moves_with_its_data(tmp_path, monkeypatch):
+    state, outside = tmp_path / "state", tmp_path / "outside"
+    (state / "postgres" / "base").mkdir(parents=True)
+    (state / "postgres" / "PG_VERSION").write_text("17")
+    monkeypatch.setattr(server, "server_user", lambda: "postgres")
+    monkeypatch.setattr(server, "_can_enter", lambda folder: False)
+    monkeypatch.setattr(server, "outside_folder", lambda state: outside)
+    monkeypatch.setattr(server.shutil, "chown", lambda *_: None)
+    server.move_data(state)
+    assert (outside / "postgres" / "PG_VERSION").read_text() == "17"
+    assert (outside / "postgres" / "base").is_dir()
+    assert not (state / "postgres").exists()
+    server.move_data(state)
+    assert (outside / "postgres" / "PG_VERSION").exists()

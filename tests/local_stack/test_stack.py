@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 
 import pytest
@@ -63,3 +64,7 @@ def test_every_address_is_named_and_the_login_with_its_password(stack):
 def test_the_state_folder_is_the_users_or_the_projects(tmp_path):
     assert state_folder({"STACK_STATE": str(tmp_path)}) == tmp_path
     assert state_folder({"STACK_STATE": ""}).name == state_folder({}).name == ".local"
+
+
+def test_nobody_else_enters_the_state_folder(stack):
+    assert stat.S_IMODE(stack.state.stat().st_mode) == 0o700

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 
 import psutil
 import pytest
 
 from include.local_stack.components import Component
 from include.local_stack.errors import StackError
-from include.local_stack.supervisor import Supervisor
+from include.local_stack.supervisor import SOCKET_FOLDER, Supervisor
 from tests.paths import ROOT
 
 
@@ -46,5 +47,26 @@ def test_a_deep_state_folder_still_has_a_socket(tmp_path):
     supervisor = Supervisor(deep)
     supervisor.start([], {**os.environ, "PYTHONPATH": str(ROOT)})
     assert supervisor.is_running()
+    folder = (deep / SOCKET_FOLDER).resolve()
+    assert Supervisor(deep).is_running(), "another shell finds it"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     supervisor.stop()
     assert not supervisor.is_running()
+    assert not folder.exists()
+
+
+def test_the_socket_of_a_deep_folder_cannot_be_guessed_and_a_strangers_is_not_used(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    first = Supervisor(deep)._socket
+    assert Supervisor(deep)._socket == first
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert Supervisor(deep)._socket != first
+
+
+def test_what_a_component_writes_is_for_its_user_alone(stack, server, journal):
+    component = server("quiet")
+    stack.supervisor.start([component], stack.environment)
+    stack._bring_up([component])
+    for path in (journal, stack.supervisor.logs / "quiet.log"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path

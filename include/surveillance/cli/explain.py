@@ -10,7 +10,7 @@ from rich.table import Table
 
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, load_book, new_table, tell
+from include.surveillance.cli.options import console, load_book, new_table, read_kafka_client, tell
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
@@ -27,7 +27,12 @@ def explain(
     alerts: Annotated[
         Path | None, typer.Option(help="The alerts.parquet that has it; without, the one beside the bars, if any.")
     ] = None,
-    kafka: Annotated[str | None, typer.Option(help="host:port of a Kafka broker, instead of files.")] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            help="host:port of a Kafka broker or a JSON file of its client's configuration, instead of files."
+        ),
+    ] = None,
     news: options.News = None,
     splits: options.Splits = None,
     dividends: options.Dividends = None,
@@ -49,7 +54,7 @@ def explain(
     """
     if kafka and not bars:
         sessions, book = Sessions(calendar, shift_ms), load_book(params, rules)
-        client = {"bootstrap.servers": kafka}
+        client = read_kafka_client(kafka)
         explained = explain_from_log(client, alert_id, partitions=partitions, sessions=sessions, book=book)
     elif bars and not kafka:
         beside = bars.parent / "alerts.parquet"

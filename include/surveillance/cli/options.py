@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +19,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
+from include.surveillance.errors import ConfigurationError
 
 # A pipe has no width; tables need some.
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -36,6 +38,27 @@ History = Annotated[Percentiles, typer.Option(help="How percentiles remember: ev
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
 Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars.")]
 Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
+
+
+def read_kafka_client(given: str) -> dict[str, Any]:
+    """Return the client's configuration: of a broker that asks for no login, or what a JSON file holds.
+
+    Raises:
+        ConfigurationError: the file is no JSON object with ``bootstrap.servers``.
+    """
+    file = Path(given)
+    if not file.is_file():
+        return {"bootstrap.servers": given}
+    try:
+        client = json.loads(file.read_text())
+        if client["bootstrap.servers"]:
+            return client
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{given} is no client configuration ({error}); write JSON with bootstrap.servers, as in the extra of "
+            "connection kafka_default"
+        ) from error
+    raise ConfigurationError(f"{given} has an empty bootstrap.servers; write host:port")
 
 
 def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:

@@ -11,19 +11,22 @@ import typer
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.broker import Position, Received
+from include.surveillance.cli.options import read_kafka_client
 from include.surveillance.records import Alert
 
 POLL_SECONDS = 1.0
 
 
 def tail(
-    kafka: Annotated[str, typer.Option(help="host:port of a Kafka broker.")] = "127.0.0.1:9092",
+    kafka: Annotated[
+        str, typer.Option(help="host:port of a Kafka broker, or a JSON file of its client's configuration.")
+    ] = "127.0.0.1:9092",
     last: Annotated[int, typer.Option(help="Alerts of the past to print first.")] = 10,
     follow: Annotated[bool, typer.Option(help="Go on printing as alerts come.")] = True,
     partitions: Annotated[int, typer.Option(envvar="KAFKA_PARTITIONS", help="Partitions of the topic.")] = 4,
 ) -> None:
     """Print alerts from Kafka, one readable line each."""
-    client = {"bootstrap.servers": kafka}
+    client = read_kafka_client(kafka)
     positions: Mapping[Position, int | None] = {(broker.ALERTS, partition): None for partition in range(partitions)}
     past: list[Received] = []
     for batch in broker.read_all(client, positions):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from include.surveillance.cli.options import read_kafka_client
+from include.surveillance.errors import ConfigurationError
 from tests.surveillance.cli.recordings import COLUMNS, run, stricter
 
 FILES = {
@@ -70,3 +72,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(bars, tmp_path):
     (tmp_path / "file").write_text("")
     result = run("replay", bars=bars, out=tmp_path / "file" / "out")
     assert (result.exit_code, "cannot be a folder to write to" in result.output) == (1, True)
+
+
+def test_kafka_is_an_address_or_a_file_of_its_clients_configuration(tmp_path):
+    assert read_kafka_client("broker:9092") == {"bootstrap.servers": "broker:9092"}
+    client = tmp_path / "client.json"
+    client.write_text('{"bootstrap.servers": "broker:9093", "sasl.password": "word"}')
+    assert read_kafka_client(str(client)) == {"bootstrap.servers": "broker:9093", "sasl.password": "word"}
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"bootstrap.servers": ""}', "7"])
+def test_a_file_that_is_no_configuration_says_so(tmp_path, text):
+    client = tmp_path / "client.json"
+    client.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"client\.json .*bootstrap\.servers"):
+        read_kafka_client(str(client))
