@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 import fakesnow.server as server
+from fakesnow.transforms import stage
+from sqlglot import exp
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -79,8 +81,8 @@ def decompress(body: bytes, limit: int) -> bytes:
     return whole
 
 
-def _sign_stage_info(request: Request, *arguments: Any) -> dict[str, Any]:
-    info = _describe(request, *arguments)
+def _sign_stage_info(request: Request, expr: exp.Expr, put_stage_data: stage.UploadCommandDict) -> dict[str, Any]:
+    info = _describe(request, expr, put_stage_data)
     path = unquote(urlsplit(info["presignedUrl"]).path).removeprefix("/fs_bucket/")
     number = _number(server.to_token(request))
     query = urlencode({"session": number, "signature": _sign(number, path)})
