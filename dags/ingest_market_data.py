@@ -69,11 +69,13 @@ with DAG(
         return publisher.publish(normalise.news(payload, polling.read_watchlist(), source="live"))
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def check_polls(polled) -> list[dict]:
+    def check_polls() -> list[dict]:
         """Who failed in a group; fails when a poll failed for good: the next run then asks for its minutes again."""
-        polling.check_polls(get_current_context()["ti"])
-        return polling.plan_lone_polls([returned["left"] for returned in polled if returned])
+        polling.check_polls(ti := get_current_context()["ti"])
+        # At once: to take poll's output one by one asks for each that was never returned, and logs an error.
+        return polling.plan_lone_polls([returned["left"] for returned in ti.xcom_pull(task_ids=["poll"]) if returned])
 
-    poll = PollOperator.partial(task_id="poll", **POLL).expand_kwargs(plan())
-    poll_alone = PollOperator.partial(task_id="poll_alone", **POLL).expand_kwargs(check_polls(poll.output))
+    poll, checked = PollOperator.partial(task_id="poll", **POLL).expand_kwargs(plan()), check_polls()
+    poll_alone = PollOperator.partial(task_id="poll_alone", **POLL).expand_kwargs(checked)
+    poll >> checked
     [poll_alone, poll_news()] >> account_for("poll", "poll", "poll_news")

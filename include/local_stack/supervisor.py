@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from configparser import ConfigParser
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
+from include.local_stack.credentials import write_secret
 from include.local_stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT = 100
 SOCKET_FOLDER = "socket"
 START_SECONDS = 60
+# Of each component, and as much again of what was before: a session of 500 symbols.
+LOG_MEGABYTES = 100
 
 
 class Supervisor:
@@ -37,7 +42,10 @@ class Supervisor:
     @property
     def rpc(self) -> Any:
         """supervisord's XML-RPC interface; a fresh proxy, because one that has met an error stays unusable."""
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        login = ConfigParser(interpolation=None)
+        login.read(self.config)
+        user, password = (login.get("unix_http_server", name, fallback=None) for name in ("username", "password"))
+        transport = SupervisorTransport(user, password, f"unix://{self._socket}")
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def is_running(self) -> bool:
@@ -64,10 +72,10 @@ class Supervisor:
             StackError: it did not come up.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(self._config(components))
+        write_secret(self.config, self._config(components))
         # In a session of its own: Ctrl-C in the terminal must reach us alone, so that we can stop in order.
         process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(self.config)],
+            [sys.executable, "-m", "include.local_stack.supervisord", "--nodaemon", "-c", str(self.config)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -123,6 +131,8 @@ class Supervisor:
         general = f"""[unix_http_server]
 file={self._socket}
 chmod=0700
+username=stack
+password={secrets.token_hex(16)}
 
 [supervisord]
 logfile={self.logs}/supervisord.log
@@ -150,7 +160,7 @@ stopwaitsecs={component.stop_seconds}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile={self.logs}/{component.name}.log
-stdout_logfile_maxbytes=20MB
+stdout_logfile_maxbytes={LOG_MEGABYTES}MB
 stdout_logfile_backups=1
 {f"user={component.user}" if component.user else ""}
 """

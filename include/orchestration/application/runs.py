@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from include.orchestration.application.database import fetch_rows, statement
 from include.orchestration.dag_defaults import Queue
 from include.surveillance.records import REJECTED
 
+LOG = logging.getLogger(__name__)
 COUNTS = ("records", "bars", "metrics", "alerts", "late", "rejected", "rows")
 
 
@@ -50,7 +52,7 @@ def sum_counts(returned: Iterable[Mapping[str, Any] | None]) -> dict[str, int]:
 
 
 def store_run(context: Mapping[str, Any], stage: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """Store or replace the row of the run; return its counts.
+    """Store or replace the row of the run, and say the same in one line of the log; return its counts.
 
     Args:
         context: Airflow's, of a task of the run that is itself not counted.
@@ -73,7 +75,21 @@ def store_run(context: Mapping[str, Any], stage: str, counts: Mapping[str, int])
     }
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("upsert_batch"), {"row": json.dumps(row, default=str)})
+    LOG.info("%s", describe_run(row))
     return {name: row[name] for name in ("tasks", "failed", *COUNTS) if row[name] is not None}
+
+
+def describe_run(row: Mapping[str, Any]) -> str:
+    """Say what became of a run: which minute, how many tasks, what failed, what it moved, and how late it was done."""
+    ended, closed, started = row["ended_at"], row["interval_end"], row["started_at"]
+    about = f"{closed:%Y-%m-%d %H:%M}" if closed else row["run_id"]
+    moved = ", ".join(f"{row[name]} {name}" for name in COUNTS if row[name] is not None) or "nothing to count"
+    times = [
+        f"{(ended - moment).total_seconds():.1f} s after {name}"
+        for moment, name in ((closed, "its close"), (started, "its start"))
+        if moment
+    ]
+    return f"{row['stage']} {about}: {row['tasks']} tasks, {row['failed']} failed; {moved}; done {', '.join(times)}"
 
 
 def select_newest_runs() -> list[dict[str, Any]]:

@@ -17,11 +17,12 @@ from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk.listener import get_listener_manager
 from celery import Celery
-from celery.signals import import_modules, worker_process_init
+from celery.signals import celeryd_init, import_modules, worker_process_init
 
 from include.orchestration.application.database import await_migrations
 from include.orchestration.dag_defaults import Queue
 from include.orchestration.marts.connector import initialise_connector_logger
+from include.orchestration.runtime.component_log import prepare_worker
 from include.orchestration.runtime.worker_lifecycle import (
     DismissSensors,
     consumes,
@@ -110,5 +111,6 @@ def _try(what: str, work: Callable[..., object], *arguments: object) -> None:
 
 
 import_modules.connect(preload)
+celeryd_init.connect(prepare_worker)
 worker_process_init.connect(reap_at_once)
 worker_process_init.connect(name_processes)
