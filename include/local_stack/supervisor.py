@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT = 100
 SOCKET_FOLDER = "socket"
 START_SECONDS = 60
-# Of each component, and as much again of what was before: a session of 500 symbols.
-LOG_MEGABYTES = 100
+# Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
+LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
 
 class Supervisor:
@@ -161,7 +161,7 @@ killasgroup=true
 redirect_stderr=true
 stdout_logfile={self.logs}/{component.name}.log
 stdout_logfile_maxbytes={LOG_MEGABYTES}MB
-stdout_logfile_backups=1
+stdout_logfile_backups={LOG_BACKUPS}
 {f"user={component.user}" if component.user else ""}
 """
 

@@ -1,16 +1,19 @@
-"""Names points at which a process can be made to die, to prove that dying there does no harm.
+"""Names points at which a process can be made to die or hang, to prove that this does no harm there.
 
 Off unless the environment variable ``FAIL_POINTS`` names a folder. A file in that folder with a point's name arms
-the point: the first process that reaches it takes the file away and kills itself as ``kill -9`` would.
+the point: the first process that reaches it takes the file away and kills itself as ``kill -9`` would, or hangs for
+ever when the file says ``hang``.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 FOLDER = "FAIL_POINTS"
+HANG = "hang"
 POINTS = (
     "publish.sent",  # the records are on their way, none is confirmed
     "publish.stored",  # Kafka has all of them, the task has not ended
@@ -31,11 +34,15 @@ POINTS = (
 
 
 def reach(point: str) -> None:
-    """Die here, when the point is armed."""
+    """Die or hang here, when the point is armed."""
     if folder := os.environ.get(FOLDER):
         assert point in POINTS, point
+        armed = Path(folder) / point
         try:
-            (Path(folder) / point).unlink()  # only one of several processes succeeds
+            what = armed.read_text()
+            armed.unlink()  # only one of several processes succeeds
         except FileNotFoundError:
             return
+        while what == HANG:
+            time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)

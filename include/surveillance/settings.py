@@ -125,6 +125,9 @@ class Settings:
     poll_lead_seconds: int = _setting(
         20, _between(0, 50), "How long before a minute's close its run begins, so that its tasks are waiting by then."
     )
+    lane_limit_seconds: int = _setting(
+        900, _between(30, 86_400), "How long a task of the fast lane may take before it is ended."
+    )
     poll_by: str = _setting(
         "auto",
         _one_of("auto", *get_args(PollBy)),

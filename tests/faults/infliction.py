@@ -12,7 +12,7 @@ import psutil
 
 from include.surveillance.errors import SurveillanceError
 from tests.failpoints import is_armed
-from tests.faults.stage import Stage
+from tests.faults.stage import LANE_LIMIT_SECONDS, Stage
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -70,6 +70,24 @@ def await_deaths(stage: Stage, fault: Fault) -> float:
         if time.time() > deadline:
             raise SurveillanceError(f"no process came to {', '.join(left)} within {DEATHS_SECONDS:.0f} s")
         time.sleep(0.1)
+    return time.time()
+
+
+def outlive_limit(stage: Stage, fault: Fault) -> float:
+    """A task of the fast lane hangs until the lane ends it; its worker and the tasks beside it must not notice.
+
+    Raises:
+        SurveillanceError: the worker is another one now, or nobody has ended the task.
+    """
+    before = stage.stack.supervisor.info(fault.target)["pid"]
+    hung_at = await_deaths(stage, fault)
+    log = stage.stack.supervisor.logs / f"{fault.target}.log"
+    while "Task timed out" not in log.read_text(errors="replace"):
+        if time.time() > hung_at + LANE_LIMIT_SECONDS * 2:
+            raise SurveillanceError(f"a task of {fault.target} hangs for {time.time() - hung_at:.0f} s, nobody ends it")
+        time.sleep(1)
+    if (now := stage.stack.supervisor.info(fault.target)["pid"]) != before:
+        raise SurveillanceError(f"{fault.target} was process {before} and is {now}: a task took it along")
     return time.time()
 
 

@@ -26,7 +26,7 @@ class Fault:
 
     Attributes:
         target: the component.
-        points: fail points; at each of them one process dies.
+        points: fail points; at each of them one process dies, or a task hangs.
         inflict: does it, see ``infliction``.
         component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
     """
@@ -35,11 +35,12 @@ class Fault:
     inflict: Callable[[Stage, Fault], float]
     target: str = ""
     points: tuple[str, ...] = ()
+    what: str = "die"
     component: str | None = None
 
     def prepare(self, stage: Stage) -> None:
         for point in self.points:
-            arm(stage.fail_points, point)
+            arm(stage.fail_points, point, self.what)
 
     def undo(self, stage: Stage) -> None:
         """Nobody may die later of what has not struck."""
@@ -56,6 +57,13 @@ def faults() -> list[Fault]:
             for name in COMPONENTS
         ),
         *(_deaths(stage, prefixes) for stage, prefixes in STAGES.items()),
+        Fault(
+            "a lane task past its time limit",
+            infliction.outlive_limit,
+            target="worker-poll",
+            points=("publish.sent",),
+            what=failpoints.HANG,
+        ),
         Fault("two detectors", infliction.second_detector),
     ]
 

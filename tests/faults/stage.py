@@ -21,6 +21,8 @@ LOAD = ("AMD", "HD", "KO", "MCD", "UNH", "V")
 FIRST = ("bootstrap_platform", "ingest_reference", "detect_anomalies", "notify_alerts")
 THEN = ("land_raw", "ingest_market_data", "backfill_market_data", "check_quality")
 LAND_EVERY_SECONDS = 10
+# Longer than a component stands still.
+LANE_LIMIT_SECONDS = 100
 
 
 class Stage(Clients):
@@ -39,6 +41,7 @@ class Stage(Clients):
             state,
             WATCHLIST=",".join(LIVE),
             LAND_EVERY_SECONDS=str(LAND_EVERY_SECONDS),
+            LANE_LIMIT_SECONDS=str(LANE_LIMIT_SECONDS),
             **{failpoints.FOLDER: str(self.fail_points)},
         )
         super().__init__(Stack(console=console))

@@ -88,3 +88,18 @@ def test_off_unless_a_folder_is_named(monkeypatch, tmp_path: Path):
     monkeypatch.delenv(failpoints.FOLDER, raising=False)
     failpoints.reach("detect.begun")
     assert is_armed(tmp_path, "detect.begun")
+
+
+def test_whoever_comes_to_a_point_that_hangs_stays_there(tmp_path: Path, monkeypatch):
+    class StillThereError(Exception):
+        pass
+
+    def stay(_: float) -> None:
+        raise StillThereError
+
+    arm(tmp_path, "publish.sent", failpoints.HANG)
+    monkeypatch.setenv(failpoints.FOLDER, str(tmp_path))
+    monkeypatch.setattr(failpoints.time, "sleep", stay)
+    with pytest.raises(StillThereError):
+        failpoints.reach("publish.sent")
+    failpoints.reach("publish.sent")

@@ -75,7 +75,7 @@ def store_run(context: Mapping[str, Any], stage: str, counts: Mapping[str, int])
     }
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("upsert_batch"), {"row": json.dumps(row, default=str)})
-    LOG.info("%s", describe_run(row))
+    LOG.info("%s", describe_run(row), extra={"for_operators": True})
     return {name: row[name] for name in ("tasks", "failed", *COUNTS) if row[name] is not None}
 
 

@@ -23,6 +23,20 @@ LOG = logging.getLogger(__name__)
 LOGGING_CONFIG: dict[str, Any] = deepcopy(DEFAULT_LOGGING_CONFIG)
 # All components share the folder of the tasks' logs, and nobody serves them: the page would begin with that.
 LOGGING_CONFIG["handlers"]["task"]["class"] = "include.orchestration.runtime.shared_task_logs.SharedTaskLogs"
+LOGGING_CONFIG["loggers"] |= {
+    name: {"level": level}
+    for level, names in {
+        # Once a task, with all that Airflow knows of it.
+        "WARNING": ("airflow.providers.celery.executors.celery_executor_utils",),
+        # That Redis holds results, that nobody has asked for OpenLineage, that a thread imports a DAG file.
+        "ERROR": (
+            "airflow.providers.celery.executors.default_celery",
+            "airflow.dag_processing.importers.python_importer",
+            "cosmos.operators.local",
+        ),
+    }.items()
+    for name in names
+}
 
 
 def prepare_worker(**_: Any) -> None:

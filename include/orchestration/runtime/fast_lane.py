@@ -57,12 +57,13 @@ from include.orchestration.cancellation import CURRENT, Cancellation, check_want
 from include.orchestration.dag_defaults import LANE
 from include.orchestration.process_wide import once_per_process
 from include.orchestration.runtime import task_log
+from include.surveillance.settings import Settings
 
 LOG = logging.getLogger(__name__)
 # It rests on private parts of Airflow, which were read and tried in these versions only.
 TESTED_AIRFLOW = ("3.3.2",)
 # The longest that any task may take: what is not done by then hangs.
-LIMIT_SECONDS = 900.0
+LIMIT_SECONDS = float(Settings.from_env().lane_limit_seconds)
 # Longer than another thread may parse a DAG file.
 PARSE_SECONDS = 120.0
 # Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 45 s. A poll is over before its
@@ -181,6 +182,9 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
             except Exception:
                 LOG.exception("task instance %s: on_kill failed", self.id)
         if late is not None:
+            LOG.error(
+                "Task timed out: %s.%s of %s: %s", thread.what.dag_id, thread.what.task_id, thread.what.run_id, late
+            )
             self._fail(thread, late)
 
     def _fail(self, thread: TaskThread, why: BaseException) -> None:
@@ -264,7 +268,8 @@ class TaskThread(Thread):
         self.task: InProcessTask | None = None
         self.limit_seconds = LIMIT_SECONDS
         self.error: BaseException | None = None
-        self._lane, self._what, self._served, self._began, self._source = lane, what, served, began, source
+        self.what = what
+        self._lane, self._served, self._began, self._source = lane, served, began, source
         self._context = copy_context()
 
     def run(self) -> None:
@@ -285,7 +290,7 @@ class TaskThread(Thread):
     def _run_task(self) -> None:
         CURRENT.set(self._lane.cancellation)
         _SUPERVISOR.set(self._lane)
-        what, logger = self._what, self._lane.process_log
+        what, logger = self.what, self._lane.process_log
         dag, bundle = _load_dag(*self._source, what.dag_id)
         task = InProcessTask.model_construct(
             **what.model_dump(exclude_unset=True),

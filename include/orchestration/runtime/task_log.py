@@ -1,4 +1,7 @@
-"""A task's own log in a process of many tasks: what its thread logs or prints stands there, and nowhere else."""
+"""A task's own log in a process of many tasks: what its thread logs or prints stands there.
+
+The worker's log has what is amiss, too, and the lines that operators follow; of hundreds of tasks a minute not more.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from structlog.contextvars import bound_contextvars
 
 from include.orchestration.process_wide import once_per_process
 
+# Of a record's ``extra``: a line that its worker's log has, too.
+FOR_OPERATORS = "for_operators"
 _LOG: ContextVar[Any] = ContextVar("task_log", default=None)
 
 
@@ -33,9 +38,16 @@ def write_to(log: Any, what: Any) -> Iterator[None]:
 @once_per_process
 def _attach() -> None:
     """With the first task: when it starts, Celery replaces what others have put there, and takes its own level."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_for_the_worker)
     logging.getLogger().addHandler(_Handler(logging.INFO))
     logging.getLogger("include").setLevel(logging.INFO)
     sys.stdout = _Lines(sys.stdout)
+
+
+def _is_for_the_worker(record: logging.LogRecord) -> bool:
+    """Whether the worker's own log has the record, too: what no task says, what is amiss, and what operators follow."""
+    return _LOG.get() is None or record.levelno >= logging.WARNING or hasattr(record, FOR_OPERATORS)
 
 
 class _Handler(logging.Handler):

@@ -1,6 +1,7 @@
 """One row per run, whatever became of its tasks."""
 
-from datetime import UTC, datetime
+import logging
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -63,3 +64,20 @@ def test_the_page_gets_the_newest_run_of_each_stage(context):
         context["dag_run"].run_id = run
         runs.store_run(context, stage, {})
     assert {row["stage"]: row["run_id"] for row in runs.select_newest_runs()} == {"detect": "r2", "land": "r3"}
+
+
+def test_a_run_is_one_line_of_the_log(context, caplog):
+    with caplog.at_level(logging.INFO):
+        runs.store_run(context, "poll", {"records": 7, "rejected": 0})
+    (said,) = [record.getMessage() for record in caplog.records if record.name == runs.LOG.name]
+    assert said.startswith(f"poll {END:%Y-%m-%d %H:%M}: 3 tasks, 2 failed; 7 records, 0 rejected; done ")
+
+
+def test_a_run_says_how_late_it_was_done():
+    row = dict.fromkeys(runs.COUNTS) | {"stage": "poll", "run_id": "r1", "tasks": 24, "failed": 0, "bars": 120}
+    times = {"interval_end": END, "started_at": END - timedelta(seconds=18), "ended_at": END + timedelta(seconds=6.25)}
+    late = (
+        f"poll {END:%Y-%m-%d %H:%M}: 24 tasks, 0 failed; 120 bars; done 6.2 s after its close, 24.2 s after its start"
+    )
+    assert runs.describe_run(row | times) == late
+    assert "detect r1: 24 tasks" in runs.describe_run(row | times | {"interval_end": None, "stage": "detect"})

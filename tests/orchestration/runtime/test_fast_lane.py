@@ -438,16 +438,17 @@ def test_an_outcome_that_airflow_does_not_want_is_one_line(airflow_database, fil
 
 def test_a_heartbeat_too_late_for_an_outcome_changes_nothing(airflow_database, file, log, monkeypatch):
     """Airflow has the outcome, its answer is on its way, and the heartbeat is told that the task no longer runs."""
-    server, beaten = Server(refuses=("heartbeat",)), threading.Event()
+    server, succeeding, beaten = Server(refuses=("heartbeat",)), threading.Event(), threading.Event()
     monkeypatch.setattr(fast_lane, "SILENT_SECONDS", 0.05)
-    file.write_text(file.read_text().replace('print("printed', 'import time; time.sleep(0); print("printed'))
     told, beat = server.task_instances.succeed, server.task_instances.heartbeat
 
     def heartbeat(*args, **kwargs):
+        assert succeeding.wait(20)
         beaten.set()
         beat(*args, **kwargs)
 
     def succeed(*args, **kwargs):
+        succeeding.set()
         assert beaten.wait(20)
         told(*args, **kwargs)
 

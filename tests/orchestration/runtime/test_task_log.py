@@ -77,3 +77,19 @@ def test_a_log_has_the_level_the_logger_and_the_error():
     (entry,) = entries
     assert (entry["event"], entry["log_level"], entry["logger"]) == ("could not ask", "error", "include.test")
     assert entry["exc_info"][0] is ValueError
+
+
+def test_the_workers_log_has_what_is_amiss_and_what_operators_follow():
+    log, entries = capture()
+    said = []
+    of_the_worker = logging.Handler()
+    of_the_worker.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger().addHandler(of_the_worker)
+    logger = logging.getLogger("include.test")
+    with task_log.write_to(log, task()):
+        logger.info("a task's own")
+        logger.info("a minute", extra={task_log.FOR_OPERATORS: True})
+        logger.warning("amiss")
+    logger.info("no task's")
+    assert said == ["a minute", "amiss", "no task's"]
+    assert [entry["event"] for entry in entries] == ["a task's own", "a minute", "amiss"]

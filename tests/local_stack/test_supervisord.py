@@ -1,0 +1,55 @@
+"""Each line of a component's log begins with a time, its own or that of its arrival."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from include.local_stack.components import Component
+from include.local_stack.supervisord import TIMED
+
+OUTPUT = """
+import sys
+print("an address without a time")
+print("2026-11-29T13:00:01.5Z a line with its own")
+print("[2026-11-29 13:00:01,500] INFO so has this one")
+print()
+sys.stdout.write("begun, ")
+sys.stdout.flush()
+sys.stderr.write("and ended\\n")
+sys.stderr.write("Traceback (most recent call last):\\n  File ...\\n")
+sys.stdout.write("never ended")
+sys.stdout.flush()
+"""
+
+
+def test_every_line_has_a_time_and_nothing_is_lost(stack, tmp_path):
+    program = tmp_path / "speaks.py"
+    program.write_text(OUTPUT)
+    component = Component("speaks", [sys.executable, "-u", str(program)], lambda _: True)
+    stack.supervisor.start([component], stack.environment)
+    stack.supervisor.launch("speaks")
+    log = stack.supervisor.logs / "speaks.log"
+    while not log.exists() or b"never ended" not in log.read_bytes():
+        assert stack.supervisor.info("speaks")["statename"] != "FATAL"
+    lines = log.read_bytes().splitlines()[:8]
+    assert all(TIMED.match(line) for line in lines)
+    said = [re.sub(rb"^[\d-]+T[\d:.]+Z ?", b"", line).decode() for line in lines]
+    assert said == [
+        "an address without a time",
+        "a line with its own",
+        "[2026-11-29 13:00:01,500] INFO so has this one",
+        "",
+        "begun, and ended",
+        "Traceback (most recent call last):",
+        "  File ...",
+        "never ended",
+    ]
+
+
+def test_supervisord_is_not_open_to_whoever_finds_its_socket(stack, server):
+    stack.supervisor.start([server("only")], stack.environment)
+    assert "CRIT" not in (stack.supervisor.logs / "supervisord.log").read_text().replace(
+        "Supervisor is running as root", ""
+    )
+    assert stack.supervisor.config.stat().st_mode & 0o077 == 0
