@@ -31,7 +31,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz docs
 
 help: ## this list
@@ -146,6 +146,9 @@ contracts: setup # which package may import which
 
 fernet: ## a new Fernet key
 	@$(PYTHON) -c 'from include.local_stack.credentials import GENERATORS; print(GENERATORS["FERNET_KEY"]())'
+
+rotate: ## new passwords and keys, of the stopped local stack or, with Docker, of its env file: make rotate [FILE=.env]
+	@$(if $(FILE),$(PYTHON) -m include.local_stack.rotation $(FILE),$(STACK) rotate)
 
 env: ## .env and airflow.env from their examples, secrets generated
 	@$(PYTHON) -m include.local_stack.env_files

@@ -20,7 +20,7 @@ from include.local_stack.errors import StackError
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import PREREQUISITES, ensure_prerequisites
-from include.local_stack.stack import Stack, clean, state_folder
+from include.local_stack.stack import Stack, clean, rotate_secrets, state_folder
 from include.local_stack.supervisor import Supervisor
 from include.surveillance.errors import SurveillanceError
 
@@ -74,6 +74,14 @@ def clean_() -> None:
     state = state_folder(user_environment())
     clean(state)
     console.print(f"removed {state}")
+
+
+@app.command()
+def rotate() -> None:
+    """Generate all passwords and keys anew; they hold from the next start."""
+    state = state_folder(user_environment())
+    rotate_secrets(state)
+    console.print(f"{state / 'secrets.env'}: everything in it is new and holds from the next start")
 
 
 @app.command()

@@ -41,6 +41,9 @@ def manifest_is_old() -> bool:
 
 def _airflow(environment: Mapping[str, str], log: Path) -> None:
     _run([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
+    if "," in environment["AIRFLOW__CORE__FERNET_KEY"]:
+        # The first key is new: what the others have encrypted is encrypted anew.
+        _run([sys.executable, "-m", "airflow", "rotate-fernet-key"], environment, log)
     # None needs another's work; each mostly waits for Airflow's imports.
     modules = (f"include.orchestration.{name}" for name in ("migrate", "apply_settings", "accounts.apply_roles"))
     with ThreadPoolExecutor() as pool:

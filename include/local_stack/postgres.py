@@ -82,6 +82,20 @@ def create_cluster(data: Path, password: str) -> None:
         raise StackError(f"PostgreSQL could not make {data}:\n{(run.stdout + run.stderr).strip()[-1500:]}")
 
 
+def change_password(data: Path, password: str) -> None:
+    """Give the administrator of a stopped cluster another password.
+
+    Raises:
+        StackError: PostgreSQL refused; the message carries its last lines.
+    """
+    quoted = password.replace("'", "''")
+    single = [*as_server_user(), str(postgres_programs() / "postgres"), "--single", "-D", str(data), "postgres"]
+    statement = f"alter role {SERVER_USER} password '{quoted}'\n"
+    run = subprocess.run(single, input=statement, capture_output=True, text=True, cwd="/")
+    if run.returncode or "ERROR" in run.stderr:
+        raise StackError(f"PostgreSQL could not change the password in {data}:\n{run.stderr.strip()[-1500:]}")
+
+
 def command(data: Path, port: int) -> list[str]:
     """Return the command that runs the server on a cluster."""
     settings = {

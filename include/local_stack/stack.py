@@ -13,13 +13,14 @@ from rich.console import Console
 from include.local_stack import components, postgres
 from include.local_stack.access import withheld
 from include.local_stack.components import Component
-from include.local_stack.credentials import ensure_credentials
+from include.local_stack.credentials import ensure_credentials, write_secret
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
 from include.local_stack.errors import StackError, log_end
 from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import ensure_prerequisites
+from include.local_stack.rotation import rotate
 from include.local_stack.supervisor import Supervisor
 from include.surveillance.polygon.client import Polygon
 
@@ -162,6 +163,24 @@ class Stack:
 def state_folder(user: Mapping[str, str]) -> Path:
     """Return the folder that ``STACK_STATE`` names, or ``.local`` in the project."""
     return Path(user.get("STACK_STATE") or ROOT / ".local").resolve()
+
+
+def rotate_secrets(state: Path) -> None:
+    """Generate every password and key of a stopped stack anew; they hold from its next start.
+
+    Raises:
+        StackError: the stack is running, or has never been started.
+    """
+    file, data = state / "secrets.env", postgres.data_folder(state)
+    if Supervisor(state).is_running():
+        raise StackError(f"the stack in {state} is running; stop it with `make stop` first")
+    if not file.exists():
+        raise StackError(f"{file} does not exist yet: a stack generates its secrets at its first start")
+    rotated = rotate(file.read_text(), kept=set())
+    if (data / "PG_VERSION").exists():
+        new = dict(line.split("=", 1) for line in rotated.splitlines())
+        postgres.change_password(data, new["POSTGRES_PASSWORD"])
+    write_secret(file, rotated)
 
 
 def clean(state: Path) -> None:
