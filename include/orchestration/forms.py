@@ -20,8 +20,8 @@ MOST_SYMBOLS = 20_000
 LONGEST_MOMENT, LONGEST_YAML = 40, 20_000
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
 _MOMENT = f"{_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
-# Lines of printable characters; what opens a template never stands in YAML that anybody needs.
-_YAML = r"((?!\{[{%#])[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029])*"
+# Lines of printable ASCII and Latin letters; what opens a template never stands in YAML that anybody needs.
+_YAML = r"((?!\{[{%#])[\t\n\r\x20-\x7e\u00a1-\u00ac\u00ae-\u024f])*"
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 
 

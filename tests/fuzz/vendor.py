@@ -107,7 +107,10 @@ def results(rng: random.Random, kind: str) -> dict[str, Any]:
 
 
 class Server(ThreadingHTTPServer):
+    """Answers every question with ``body``; ``asked`` is the path of the last one."""
+
     body = b""
+    asked = ""
     daemon_threads = True
 
 
@@ -116,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 65_536  # one packet per answer: two would wait for each other
 
     def do_GET(self) -> None:
+        self.server.asked = self.path
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()

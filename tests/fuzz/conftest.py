@@ -1,0 +1,3 @@
+"""Forms are Airflow's: its home is a throw-away one."""
+
+from tests.airflow_home import airflow_database as airflow_database
