@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from include.local_stack.clients import Clients
 from include.local_stack.stack import Stack
@@ -52,7 +53,7 @@ def run(stack: Stack, duration: float | None) -> int:
     console.print(summary.table(), crop=False)
     (stack.state / "summary.json").write_text(json.dumps({**asdict(summary), "failures": failures}, indent=2))
     for failure in failures:
-        console.print(f"[bold red]failed:[/] {failure}")
+        console.print(f"[bold red]failed:[/] {escape(failure)}")
     return 1 if failures else 0
 
 
@@ -125,7 +126,7 @@ class Demo(Clients):
         while time.monotonic() < stop:
             offsets, alerts = self._read_alerts(offsets)
             for alert in alerts:
-                console.print(format_alert(alert))
+                console.print(format_alert(alert), markup=False)
             time.sleep(0.5)
 
     def _read_alerts(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from include.surveillance.records import Alert
+from include.surveillance.texts import one_line
 from include.surveillance.timespans import to_utc
 
+LONGEST_EXPLANATION = 2_000
 FLOORS = (60.0, 75.0, 90.0)
 """The scores at which an alert begins to be medium, high, critical."""
 
@@ -26,10 +28,9 @@ def grade_scores(points: np.ndarray) -> np.ndarray:
 
 
 def format_alert(alert: Alert) -> str:
-    """Write an alert as one line: time of the bar's close, severity, symbol, rule, explanation."""
+    """Write an alert as one printable line: time of the bar's close, severity, symbol, rule, explanation."""
     closed = to_utc(alert.bar_close_ms)
     rule = f"{alert.rule} {alert.direction}".rstrip()
     status = "" if alert.status == "fired" else f"[{alert.status}] "
-    return (
-        f"{closed:%Y-%m-%d %H:%M:%SZ} {alert.severity.upper():<8} {alert.symbol:<6} {rule}: {status}{alert.explanation}"
-    )
+    explanation = one_line(alert.explanation, LONGEST_EXPLANATION)
+    return f"{closed:%Y-%m-%d %H:%M:%SZ} {alert.severity.upper():<8} {alert.symbol:<6} {rule}: {status}{explanation}"

@@ -22,7 +22,8 @@ from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 
 # A pipe has no width; tables need some.
-console = Console(width=None if sys.stdout.isatty() else 120)
+# Titles and symbols are printed, and square brackets in them are no markup.
+console = Console(width=None if sys.stdout.isatty() else 120, markup=False)
 
 Bars = Annotated[Path, typer.Option(help="Parquet or CSV of bars.")]
 News = Annotated[Path | None, typer.Option(help="Parquet or CSV of news.")]

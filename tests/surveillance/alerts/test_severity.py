@@ -55,13 +55,19 @@ def alert(**over) -> Alert:
         session_date="2019-02-14",
         data_age_ms=0,
         event_ids=(),
-        explanation="NVDA closed high.",
-        **over,
+        **{"explanation": "NVDA closed high."} | over,
     )
 
 
 def test_an_alert_reads_as_one_line():
     assert format_alert(alert()) == "2019-02-14 14:31:00Z HIGH     NVDA   price_breakout up: NVDA closed high."
+
+
+def test_an_alert_is_one_line_whatever_a_message_of_the_topic_holds():
+    text = "said:\n[critical] GOOD\u2028closed\x1b[31m up" + "x" * 100_000
+    line = format_alert(alert(explanation=text))
+    assert line.isprintable()
+    assert len(line) < 2_200
 
 
 @pytest.mark.parametrize("status", ["refired", "confirmed", "retracted"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from include.surveillance.cli.options import read_kafka_client
+from include.surveillance.cli.options import console, new_table, read_kafka_client
 from include.surveillance.errors import ConfigurationError
 from tests.surveillance.cli.recordings import COLUMNS, run, stricter
 
@@ -87,3 +87,12 @@ def test_a_file_that_is_no_configuration_says_so(tmp_path, text):
     client.write_text(text)
     with pytest.raises(ConfigurationError, match=r"client\.json .*bootstrap\.servers"):
         read_kafka_client(str(client))
+
+
+def test_square_brackets_of_a_title_are_no_markup():
+    table = new_table("[red]inputs", ["[x]"], [])
+    table.add_row("[/bold] [link=https://evil.example]here[/link]")
+    with console.capture() as captured:
+        console.print(table)
+    assert "[/bold] [link=https://evil.example]here[/link]" in captured.get()
+    assert "[red]inputs" in captured.get()
