@@ -14,7 +14,7 @@ from include.surveillance.warehouse.rows import TABLES
 
 KEYS = {
     broker.BASELINES: "`event_id` of the record",
-    broker.DETECTOR_STATE: "number of the partition",
+    broker.DETECTOR_STATE: "number of the partition, for a shard with its name",
 }
 
 

@@ -5,13 +5,12 @@ committed records only and takes a partition's end-of-partition offset, not the 
 offset: transaction markers occupy offsets too.
 """
 
-from include.surveillance.broker.client import Closing, Kafka, Position
+from include.surveillance.broker.client import LARGEST_MESSAGE, Closing, Kafka, Position
 from include.surveillance.broker.offsets import (
     LagProbe,
     commit,
     committed,
     lag,
-    last_value,
     partitions_of,
     read_compacted,
 )

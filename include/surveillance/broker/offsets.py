@@ -1,4 +1,4 @@
-"""Reads offsets and lag of groups, and the newest message of a partition or key. Nothing here joins a group."""
+"""Reads offsets and lag of groups, and the newest message of each key. Nothing here joins a group."""
 
 from __future__ import annotations
 
@@ -17,30 +17,16 @@ from include.surveillance.broker.client import (
     read_bounds,
     retrying,
 )
-from include.surveillance.broker.reader import read, read_all
+from include.surveillance.broker.reader import read_all
+
+AT_ONCE = 200  # of values that can have megabytes
 
 
-def last_value(kafka: Kafka, topic: str, partition: int) -> bytes | None:
-    """Read the newest committed message of a partition; None when it is empty."""
-    position = (topic, partition)
-    with as_broker_error(kafka, "read"), new_consumer(kafka, "reader") as consumer:
-        low, end = read_bounds(consumer, position)
-    # The tail holds transaction markers and aborted messages: step back until there is a message.
-    step = 4
-    while True:
-        start = max(low, end - step)
-        batch = read(kafka, {position: start})
-        if batch.messages:
-            return batch.messages[-1].value
-        if start == low:
-            return None
-        step *= 8
-
-
-def read_compacted(kafka: Kafka, topic: str) -> dict[str, bytes]:
-    """Read the newest value of every key of a compacted topic; deleted keys are absent."""
+def read_compacted(kafka: Kafka, topic: str, partitions: Sequence[int] | None = None) -> dict[str, bytes]:
+    """Read the newest value of every key of a compacted topic, or of some partitions; deleted keys are absent."""
     newest: dict[str, bytes | None] = {}
-    for batch in read_all(kafka, {(topic, partition): None for partition in partitions_of(kafka, topic)}):
+    wanted = partitions_of(kafka, topic) if partitions is None else partitions
+    for batch in read_all(kafka, {(topic, partition): None for partition in wanted}, limit=AT_ONCE):
         newest.update((message.key, message.value) for message in batch.messages)
     return {key: value for key, value in newest.items() if value is not None}
 

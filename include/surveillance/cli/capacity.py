@@ -21,6 +21,7 @@ ROWS = {
     "worker-detect": lambda plan: f"{plan.detect_workers_needed:,}",
     "messages a day": lambda plan: f"{plan.messages_per_day:,.0f}",
     "Kafka, GB a day before compression": lambda plan: f"{plan.kafka_gb_per_day:,.1f}",
+    "snapshots of the state, MB": lambda plan: f"{plan.snapshot_mb:,.0f}",
     "metadata rows a day": lambda plan: f"{plan.metadata_rows_per_day:,.0f}",
     "metadata, GB a day until pruned": lambda plan: f"{plan.metadata_gb_per_day:,.2f}",
     "task logs, GB a day until pruned": lambda plan: f"{plan.log_gb_per_day:,.2f}",

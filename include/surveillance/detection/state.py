@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -94,10 +94,12 @@ class State:
 
     def copy(self) -> State:
         """Copy the state; neither changes with the other."""
-        return self._copy(np.arange(len(self.keys)), self.record_state.copy())
+        copy = self._copy(np.arange(len(self.keys)), self.record_state.copy())
+        copy.offsets = dict(self.offsets)
+        return copy
 
     def copy_rows(self, rows: np.ndarray) -> State:
-        """Copy these rows alone, without what single records left behind."""
+        """Copy these rows alone, without offsets and what single records left behind."""
         return self._copy(rows, RecordState())
 
     def write_rows(self, rows: np.ndarray, part: State) -> None:
@@ -107,6 +109,19 @@ class State:
             array[rows] = arrays[name][: len(rows)]
         for row, values in zip(rows.tolist(), part.values, strict=False):
             self.values[row] = values
+
+    def join(self, parts: Sequence[State]) -> None:
+        """Take over, into a state without series, what states hold that have no series in common."""
+        self.keys = [key for part in parts for key in part.keys]
+        self.rows = {key: row for row, key in enumerate(self.keys)}
+        first = 0
+        self._allocate(len(self.keys))
+        for part in parts:
+            last = first + len(part.keys)
+            self.write_rows(np.arange(first, last), part)
+            first = last
+            for name in RecordState.__struct_fields__:
+                getattr(self.record_state, name).update(getattr(part.record_state, name))
 
     def insert_bars(self, bars: BarColumns) -> None:
         """Put one late or corrected bar into each row, in the order of the rows."""
@@ -122,15 +137,22 @@ class State:
 
     def to_bytes(self) -> bytes:
         """Write a snapshot, compressed. Equal states give equal bytes, whatever the order of their rows."""
-        order = np.array(sorted(range(len(self.keys)), key=self.keys.__getitem__), dtype=np.int64)
+        return self._write(range(len(self.keys)), self.record_state, self.offsets)
+
+    def part_to_bytes(self, rows: Iterable[int], record_state: RecordState) -> bytes:
+        """Write a snapshot of these rows and of what single records left behind for them, without offsets."""
+        return self._write(rows, record_state, {})
+
+    def _write(self, rows: Iterable[int], record_state: RecordState, offsets: dict[str, int]) -> bytes:
+        order = np.array(sorted(rows, key=self.keys.__getitem__), dtype=np.int64)
         arrays = _packed(self, order)
         header = _Header(
             format=FORMAT,
             layout=describe_layout(),
             percentiles=self.percentiles,
-            offsets=self.offsets,
+            offsets=offsets,
             keys=[self.keys[row] for row in order.tolist()],
-            record_state=self.record_state,
+            record_state=record_state,
             arrays=[(name, array.dtype.str, len(array)) for name, array in arrays.items()],
         )
         head = _encoder.encode(header)
@@ -175,7 +197,7 @@ class State:
 
     def _copy(self, rows: np.ndarray, record_state: RecordState) -> State:
         copy = State(self.percentiles)
-        copy.offsets, copy.record_state = dict(self.offsets), record_state
+        copy.record_state = record_state
         copy.keys = [self.keys[row] for row in rows.tolist()]
         copy.rows = {key: row for row, key in enumerate(copy.keys)}
         copy._set_arrays({name: array[rows] for name, array in self._arrays().items()})

@@ -7,9 +7,11 @@ and rebuilt from the log.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from contextlib import ExitStack
+from operator import itemgetter
 
 from confluent_kafka import murmur2
 
@@ -20,15 +22,18 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
+from include.surveillance.detection.shards import list_touched
 from include.surveillance.errors import BrokerError
 from include.surveillance.live.background import Background
 from include.surveillance.live.intake import Decoded, Intake, decode_messages
-from include.surveillance.live.restore import restore_state
+from include.surveillance.live.restore import name_message, restore_state
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import now_ms
 
+LOG = logging.getLogger(__name__)
 GROUP = "detector"
 BACKGROUND_SECONDS = 1.0  # between looks for new profiles, which hold from a minute yet to come
+WARN_AT = 0.5  # of the largest message that Kafka takes
 COUNTS = ("records", "bars", "metrics", "alerts", "duplicates", "late", "rejected")
 
 
@@ -65,6 +70,7 @@ class Detector:
         limit: int = 20_000,
     ):
         self.kafka, self.partition, self.sessions, self.limit = kafka, partition, sessions, limit
+        self._warned = False
         self.book, self.history = book or ParameterBook.default(), history
 
     def __enter__(self) -> Detector:
@@ -78,12 +84,17 @@ class Detector:
                 self.kafka, bounds, lambda symbol: murmur2(symbol.encode(), count) == self.partition
             )
             self._renew_engine()
-            self._state, self.rebuilt = restore_state(
+            self._state, self._shards, self.rebuilt = restore_state(
                 self.kafka, GROUP, positions, self._engine, self.history, self.limit
             )
             start = {position: self._state.offsets.get(position[0]) for position in positions}
             self._intake = opened.enter_context(Intake(self.kafka, start, bounds))
             self._opened, self._usable = opened.pop_all(), True
+        sizes = self._shards.sizes.values()
+        LOG.info(
+            "detector %s: %s series, snapshot of %.1f MB in %s messages, the largest %.2f MB",
+            self.partition, f"{len(self._state.keys):,}", sum(sizes) / 1e6, len(sizes), max(sizes, default=0) / 1e6,
+        )  # fmt: skip
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,10 +140,13 @@ class Detector:
                 transaction.send(alert, partition=self.partition, headers=headers)
             transaction.send_all(decoded.rejects, partition=self.partition)
             detection.state.offsets = offsets
-            snapshot = detection.state.to_bytes()
-            transaction.send_raw(broker.DETECTOR_STATE, snapshot, key=str(self.partition), partition=self.partition)
+            touched = list_touched(self._state, detection.state, decoded.records)
+            for name, value in self._shards.update(detection.state, touched).items():
+                key = name_message(self.partition, name)
+                transaction.send_raw(broker.DETECTOR_STATE, value, key=key, partition=self.partition)
             transaction.add_offsets(next_offsets)
         self._state = detection.state
+        self._watch_size()
         kinds = detection.counts
         return {
             "records": len(decoded.records) + len(decoded.rejects),
@@ -143,6 +157,17 @@ class Detector:
             "late": kinds["late"] + kinds["stale"] + kinds["corrected"],
             "rejected": len(decoded.rejects),
         }
+
+    def _watch_size(self) -> None:
+        """Say so when the largest message of the snapshot has come near to what Kafka takes; once in its life."""
+        name, largest = max(self._shards.sizes.items(), key=itemgetter(1), default=("", 0))
+        if largest > WARN_AT * broker.LARGEST_MESSAGE and not self._warned:
+            self._warned = True
+            LOG.warning(
+                "detector %s: shard %s of the state's snapshot has %.1f MB; Kafka takes %.1f MB a message, and beyond "
+                "that detection stops: take symbols off the watchlist, or raise message.max.bytes of the broker",
+                self.partition, name, largest / 1e6, broker.LARGEST_MESSAGE / 1e6,
+            )  # fmt: skip
 
     def _renew_engine(self) -> None:
         self._engine = Engine(self.book, self.sessions, self._background.actions, self._background.profiles)

@@ -10,6 +10,7 @@ from include.surveillance.broker import Kafka, Position
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.percentiles import Percentiles
+from include.surveillance.detection.shards import HEAD, Shards, read_shards
 from include.surveillance.detection.state import State, StateError
 from include.surveillance.live.intake import Intake, decode_messages
 
@@ -18,8 +19,9 @@ LOG = logging.getLogger(__name__)
 
 def restore_state(
     kafka: Kafka, group: str, positions: Sequence[Position], engine: Engine, history: Percentiles, limit: int
-) -> tuple[State, bool]:
-    """Return the state of one partition at the group's committed offsets, and whether it had to be rebuilt.
+) -> tuple[State, Shards, bool]:
+    """Return the state of one partition at the group's committed offsets, what of it the topic of snapshots has, and
+    whether it had to be rebuilt.
 
     Args:
         positions: what the partition's detector consumes.
@@ -29,23 +31,36 @@ def restore_state(
     committed = {
         topic: offset for (topic, _), offset in broker.committed(kafka, group, positions).items() if offset is not None
     }
-    raw, reason = broker.last_value(kafka, broker.DETECTOR_STATE, partition), "there is no snapshot"
-    if raw is not None:
+    stored = read_snapshot(kafka, partition)
+    shards, reason = Shards(stale=stored.keys() - {HEAD}), "there is no snapshot"
+    if HEAD in stored:
         try:
-            state = State.from_bytes(raw)
+            state, fitting = read_shards(stored[HEAD], stored)
         except StateError as error:
             reason = str(error)
         else:
             # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
             if state.percentiles == history and committed in ({}, state.offsets):
-                return state, False
+                return state, fitting, False
             reason = f"the snapshot ({state.percentiles}) stands at {state.offsets}"
     if not committed:
-        return State(history), False
+        return State(history), shards, False
     LOG.warning(
         "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
     )
-    return _rebuild_state(kafka, positions, engine, history, committed, limit), True
+    return _rebuild_state(kafka, positions, engine, history, committed, limit), shards, True
+
+
+def name_message(partition: int, shard: str) -> str:
+    """Return the key under which the topic of snapshots keeps the head or a shard of a partition's state."""
+    return f"{partition}/{shard}" if shard != HEAD else str(partition)
+
+
+def read_snapshot(kafka: Kafka, partition: int) -> dict[str, bytes]:
+    """Read the head and the shards of a partition's state, by name, as the topic of snapshots has them."""
+    prefix = name_message(partition, "")
+    stored = broker.read_compacted(kafka, broker.DETECTOR_STATE, [partition])
+    return {key.removeprefix(prefix).removeprefix("/"): value for key, value in stored.items()}
 
 
 def _rebuild_state(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from include.surveillance.detection.shards import SERIES_BYTES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import PollBy, Settings, automatic_poll_by
 from include.surveillance.timespans import MINUTE_MS
@@ -38,7 +39,7 @@ class Costs:
     bar_bytes: float = 300
     watermark_bytes: float = 230
     metric_bytes: float = 630
-    state_bytes: float = 1_000  # of a series in the detector's snapshot
+    state_bytes: float = SERIES_BYTES  # of a mature series in the detector's snapshot
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Plan:
     detect_workers_needed: int
     messages_per_day: float
     kafka_gb_per_day: float
+    snapshot_mb: float
     metadata_rows_per_day: float
     metadata_gb_per_day: float
     log_gb_per_day: float
@@ -86,8 +88,8 @@ class Plan:
 COMFORTABLE_SHARE = 0.6
 # A minute's bars are to be detected in so many seconds, so that an alert follows its bar by five.
 BURST_SECONDS = 2.5
-# A snapshot of a partition's state is one message of 16 MiB at most; half of it, because state grows.
-SNAPSHOT_BYTES = 8 * 2**20
+# What a detector that opens reads at once; it takes a second or two.
+SNAPSHOT_BYTES = 64 * 2**20
 # One worker process serves so many partitions of one machine; a second machine wants one of its own.
 PARTITIONS_PER_WORKER = 16
 
@@ -116,11 +118,8 @@ def plan_load(load: Load, costs: Costs | None = None) -> Plan:
     }
     kafka_bytes = bars * costs.bar_bytes + watermarks * costs.watermark_bytes + metrics * costs.metric_bytes
     busy, day = sum(cpu.values()), SESSION_MINUTES
-    partitions = max(
-        4,
-        ceil(cpu["detect"] / (BURST_SECONDS * 1_000)),
-        ceil(symbols * load.timespans * costs.state_bytes / SNAPSHOT_BYTES),
-    )
+    snapshot_bytes = symbols * load.timespans * costs.state_bytes
+    partitions = max(4, ceil(cpu["detect"] / (BURST_SECONDS * 1_000)), ceil(snapshot_bytes / SNAPSHOT_BYTES))
     return Plan(
         mode=mode,
         calls_per_minute=by_call + bool(by_snapshot) + 1,
@@ -132,6 +131,7 @@ def plan_load(load: Load, costs: Costs | None = None) -> Plan:
         detect_workers_needed=ceil(partitions / PARTITIONS_PER_WORKER),
         messages_per_day=day * (bars + watermarks + metrics),
         kafka_gb_per_day=day * kafka_bytes / 1e9,
+        snapshot_mb=snapshot_bytes / 1e6,
         metadata_rows_per_day=day * tasks * costs.rows_per_task,
         metadata_gb_per_day=day * tasks * costs.metadata_bytes_per_task / 1e9,
         log_gb_per_day=day * tasks * costs.log_bytes_per_task / 1e9,

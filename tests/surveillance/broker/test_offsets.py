@@ -26,20 +26,18 @@ def test_lag_counts_from_the_oldest_without_a_commit_and_is_zero_at_the_end(kafk
 
 
 @pytest.mark.parametrize("aborted", [0, 1, 6])
-def test_last_value_looks_behind_markers_and_aborted_tails(kafka, topic, aborted):
-    assert broker.last_value(kafka, topic, 0) is None
-    write(kafka, topic, b"old")
-    write(kafka, topic, b"newest")
+def test_the_newest_values_are_those_before_markers_and_aborted_tails(kafka, topic, aborted):
+    write(kafka, topic, b"old", b"newest", key="k")
     for _ in range(aborted):
         write(kafka, topic, b"aborted", abort=True)
-    assert broker.last_value(kafka, topic, 0) == b"newest"
+    assert broker.read_compacted(kafka, topic, [0])["k"] == b"newest"
 
 
-def test_last_value_brings_a_large_snapshot(kafka):
+def test_large_values_are_read(kafka):
     topic = new_topic(kafka, **{"max.message.bytes": str(16 * 1024 * 1024), "cleanup.policy": "compact"})
     snapshot = uuid.uuid4().bytes * 500_000
     write(kafka, topic, snapshot)
-    assert broker.last_value(kafka, topic, 0) == snapshot
+    assert list(broker.read_compacted(kafka, topic).values()) == [snapshot]
 
 
 def test_read_compacted_takes_the_newest_of_each_key_and_drops_deleted_ones(kafka, topic):

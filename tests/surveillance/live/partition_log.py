@@ -12,8 +12,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from include.surveillance import broker
 from include.surveillance.broker.client import new_consumer, read_bounds
+from include.surveillance.detection.shards import HEAD, read_shards
 from include.surveillance.errors import BrokerError
 from include.surveillance.live.detector import Detector
+from include.surveillance.live.restore import read_snapshot
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
@@ -102,7 +104,9 @@ def published() -> tuple[str, ...]:
 
 
 def snapshot(kafka, partition: int) -> bytes | None:
-    return broker.last_value(kafka, broker.DETECTOR_STATE, partition)
+    """The whole state as its messages on the topic make it up."""
+    stored = read_snapshot(kafka, partition)
+    return read_shards(stored[HEAD], stored)[0].to_bytes() if stored else None
 
 
 def open_detector(kafka, partition: int) -> Detector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import msgspec
@@ -12,10 +13,14 @@ from typer.testing import CliRunner
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.cli import app
+from include.surveillance.detection.shards import Shards
+from include.surveillance.detection.state import State
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector, intake
 from include.surveillance.live.detector import positions_of
+from include.surveillance.live.restore import name_message
 from include.surveillance.timespans import MINUTE_MS
+from tests.surveillance.detection.test_shards import mature
 from tests.surveillance.live.partition_log import (
     OPEN,
     article,
@@ -25,6 +30,7 @@ from tests.surveillance.live.partition_log import (
     open_detector,
     outputs,
     read_values,
+    settle,
     snapshot,
 )
 from tests.surveillance.live.partition_log import partition as partition
@@ -211,3 +217,36 @@ def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):
     assert alert.headers["kind"] == "alert"
     assert (stamps["polled_ms"], stamps["appended_ms"]) == (burst.polled_ms, stored.timestamp_ms)
     assert stored.timestamp_ms <= stamps["detected_ms"] <= alert.timestamp_ms
+
+
+def test_a_state_of_forty_mebibytes_is_stored_restored_and_only_what_changes_is_stored_again(kafka, partition, caplog):
+    detect(kafka, partition)
+    grown = mature(11_000)
+    grown.offsets = State.from_bytes(snapshot(kafka, partition)).offsets
+    with broker.transaction(kafka, f"detector-{partition}", "other") as transaction:
+        for name, value in Shards().update(grown, []).items():
+            key = name_message(partition, name)
+            transaction.send_raw(broker.DETECTOR_STATE, value, key=key, partition=partition)
+    with caplog.at_level(logging.INFO, detector.__name__), open_detector(kafka, partition) as resident:
+        assert not resident.rebuilt
+        assert "11,000 series, snapshot of 4" in caplog.text
+        settle(kafka, (broker.DETECTOR_STATE, partition))
+        end = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}, limit=10**6).next_offsets
+        broker.publish(kafka, [bar(1)])
+        assert resident.step(10)["bars"] == 1
+        settle(kafka, (broker.DETECTOR_STATE, partition))
+        written = broker.read(kafka, end).messages
+        # A shard, the head; and the one shard from before the state had grown is deleted.
+        assert [message.key for message in written if message.value is None] == [f"{partition}/minute-0-of-1"]
+        assert len(written) == 3
+        assert sum(len(message.value or b"") for message in written) < 2 * 2**20
+
+
+def test_a_message_that_comes_near_to_what_kafka_takes_is_warned_of_once(kafka, partition, monkeypatch, caplog):
+    monkeypatch.setattr(broker, "LARGEST_MESSAGE", 500)
+    with open_detector(kafka, partition) as resident:
+        resident.step()
+        broker.publish(kafka, [bar(1)])
+        resident.step(10)
+    (warning,) = [message for message in caplog.messages if "Kafka takes 0.0 MB a message" in message]
+    assert "shard minute-0-of-1 of the state's snapshot" in warning

@@ -17,6 +17,7 @@ from include.surveillance import broker, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.shards import Shards
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector
 from include.surveillance.live import restore as restore_module
@@ -49,7 +50,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
         summary = detect(kafka, partition)
     assert summary.rebuilt
     assert "rebuilt from the log" in caplog.text
-    assert "unreadable detector snapshot" in caplog.text
+    assert "unreadable head of 6 bytes of a detector snapshot" in caplog.text
     assert summary.metrics == 3 - 1
     assert read_values(kafka, partition, broker.ALERTS)[: len(alerts)] == alerts
     assert expected is not None
@@ -61,14 +62,14 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
 
 
 def test_without_anything_committed_there_is_nothing_to_restore(kafka, partition):
-    state, rebuilt = restore(kafka, partition)
+    state, _, rebuilt = restore(kafka, partition)
     assert (state.to_bytes(), rebuilt) == (State("sketch").to_bytes(), False)
 
 
 def test_a_snapshot_at_the_committed_offsets_is_the_state(kafka, partition):
     broker.publish(kafka, market())
     detect(kafka, partition)
-    state, rebuilt = restore(kafka, partition)
+    state, _, rebuilt = restore(kafka, partition)
     assert (state.to_bytes(), rebuilt) == (snapshot(kafka, partition), False)
 
 
@@ -76,7 +77,7 @@ def test_the_snapshot_of_a_group_whose_offsets_kafka_has_forgotten_still_holds(k
     broker.publish(kafka, market())
     detect(kafka, partition)
     monkeypatch.setattr(detector, "GROUP", f"{detector.GROUP}-anew")
-    state, rebuilt = restore(kafka, partition)
+    state, _, rebuilt = restore(kafka, partition)
     assert (state.offsets, rebuilt) == ({broker.BARS: 151, broker.NEWS: 1}, False)
 
 
@@ -86,7 +87,7 @@ def test_a_state_of_other_percentiles_is_rebuilt_up_to_the_committed_offsets(kaf
     broker.publish(kafka, records[:100])
     detect(kafka, partition)
     broker.publish(kafka, records[100:])
-    state, rebuilt = restore(kafka, partition, "exact", limit)
+    state, _, rebuilt = restore(kafka, partition, "exact", limit)
     assert (rebuilt, state.offsets) == (True, broker_offsets(kafka, partition))
     expected = detect_records(ENGINE, State("exact"), [bar(0), *records[:100]]).state
     expected.offsets = state.offsets
@@ -180,7 +181,7 @@ def run_version(tree: Path, kafka, prefix: str, records: list, folder: Path) -> 
     return json.loads(done.stdout), done.stderr
 
 
-def restore(kafka, partition: int, history: str = "sketch", limit: int = 1_000) -> tuple[State, bool]:
+def restore(kafka, partition: int, history: str = "sketch", limit: int = 1_000) -> tuple[State, Shards, bool]:
     return restore_state(kafka, detector.GROUP, positions_of(partition), ENGINE, history, limit)
 
 

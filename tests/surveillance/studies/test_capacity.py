@@ -10,7 +10,8 @@ from include.orchestration.ingest import polling
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 from include.surveillance.studies.capacity import Costs, Load, advise, plan_load
-from tests.paths import MEASURED
+from tests.benchmarks import state_size
+from tests.paths import MEASURED, SHARED_DATA
 
 # Not of the platform: who plays the vendor, and the sum of everything.
 BESIDE = {"simulator", "everything on the machine"}
@@ -51,15 +52,24 @@ def test_twice_the_cores_are_half_the_share_and_dearer_work_needs_more_of_them()
     assert plan_load(load, dear).cores_needed > plan_load(load).cores_needed
 
 
+def test_a_series_takes_what_a_mature_state_of_real_bars_takes():
+    recorded = SHARED_DATA / state_size.FILES["minute, 2 symbols, 19 sessions"]
+    if not recorded.exists():
+        pytest.skip(f"{recorded} is not there")
+    measured = state_size.bytes_per_series(recorded)
+    assert 0.9 * measured <= Costs().state_bytes <= 1.2 * measured
+
+
 def test_partitions_hold_the_state_and_keep_up_with_a_burst():
     assert plan_load(Load(500)).partitions_needed == 4
-    assert plan_load(Load(50_000, **MINUTES_ONLY)).partitions_needed == 6, "50,000 series of 1 kB in halves of 16 MiB"
+    assert plan_load(Load(11_000)).partitions_needed == 4, "44,000 series of 4.6 kB: 202 MB in parts of 64 MiB"
+    assert plan_load(Load(50_000)).partitions_needed == 14, "200,000 series of 4.6 kB: 920 MB in parts of 64 MiB"
     slow = replace(Costs(), detect_ms=4.0)
     assert plan_load(Load(11_000, **MINUTES_ONLY), slow).partitions_needed == 18, "44 CPU-s in 2.5 s"
 
 
 def test_what_cannot_be_done_later_comes_first():
-    load = Load(50_000, cores=1)
+    load = Load(100_000, cores=1)
     steps = advise(load, plan_load(load))
     assert [step.split(" ")[0].split("=")[0] for step in steps] == ["POLL_BY", "a", "KAFKA_PARTITIONS", "2", "2"]
     assert "more than the scheduler starts" in advise(load, plan_load(replace(load, mode="symbols")))[0]
