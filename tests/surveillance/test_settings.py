@@ -87,6 +87,10 @@ def test_an_empty_variable_counts_as_unset():
         ("POLL_GROUP_SIZE", "1"),
         ("POLL_TIMESPANS", "5minute,day"),
         ("POLL_TIMESPANS", "minute,week"),
+        ("AUDIT_YEARS", "4"),
+        ("ALERT_DAYS", "89"),
+        ("RAW_DAYS", "0"),
+        ("RUN_DAYS", "0.01"),
     ],
 )
 def test_an_unusable_value_names_its_variable(name, value):
