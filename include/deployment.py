@@ -39,6 +39,12 @@ def _application(given: Mapping[str, str]) -> Variables:
     return _database("surveillance_db", given["POSTGRES"], "surveillance", given["SURVEILLANCE_DB_PASSWORD"])
 
 
+def _reader(given: Mapping[str, str]) -> Variables:
+    login = {"schema": "surveillance", "login": "surveillance_reader"}
+    password = given["SURVEILLANCE_READER_PASSWORD"]
+    return _connection("surveillance_reader", "postgres", password, **_address(given["POSTGRES"]), **login)
+
+
 def _maintenance(given: Mapping[str, str]) -> Variables:
     # Tasks cannot reach Airflow's metadata but by a connection; pruning it needs one.
     return _database("airflow_db", given["POSTGRES"], "airflow", given["MAINTENANCE_DB_PASSWORD"])
@@ -71,6 +77,7 @@ WRITERS: dict[str, Callable[[Mapping[str, str]], Variables]] = {
     "MAINTENANCE_DB_PASSWORD": _maintenance,
     "REDIS_PASSWORD": _redis,
     "SURVEILLANCE_DB_PASSWORD": _application,
+    "SURVEILLANCE_READER_PASSWORD": _reader,
     "KAFKA": _kafka,
     "POLYGON_API_KEY": _polygon,
     "SNOWFLAKE_PASSWORD": _warehouse,

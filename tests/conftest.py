@@ -114,3 +114,11 @@ def postgres(postgres_server: tuple[int, dict[str, str]]) -> str:
     """The address, login and password of the application's database in a real PostgreSQL, as one URI."""
     port, credentials = postgres_server
     return f"postgresql://surveillance:{credentials['SURVEILLANCE_DB_PASSWORD']}@{HOST}:{port}/surveillance"
+
+
+@pytest.fixture(scope="session")
+def postgres_reader(postgres_server: tuple[int, dict[str, str]]) -> str:
+    """The same database as ``postgres``, for a role that only reads."""
+    port, credentials = postgres_server
+    login = f"surveillance_reader:{credentials['SURVEILLANCE_READER_PASSWORD']}"
+    return f"postgresql://{login}@{HOST}:{port}/surveillance"

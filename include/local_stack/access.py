@@ -5,6 +5,8 @@ from __future__ import annotations
 # Secret -> the variables that carry it.
 CARRIERS = {
     "FERNET_KEY": {"AIRFLOW__CORE__FERNET_KEY"},
+    # May hold a directory's password.
+    "LOGIN_SETTINGS": {"LOGIN_SETTINGS"},
     "JWT_SECRET": {"AIRFLOW__API_AUTH__JWT_SECRET"},
     "API_SECRET_KEY": {"AIRFLOW__API__SECRET_KEY"},
     "AIRFLOW_ADMIN_PASSWORD": {"AIRFLOW_ADMIN_PASSWORD"},
@@ -16,6 +18,7 @@ CARRIERS = {
         "AIRFLOW_CONN_RATE_LIMIT",
     },
     "SURVEILLANCE_DB_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_DB"},
+    "SURVEILLANCE_READER_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_READER"},
     "KAFKA_PASSWORD": {"AIRFLOW_CONN_KAFKA_DEFAULT"},
     "POLYGON_API_KEY": {"AIRFLOW_CONN_POLYGON_DEFAULT", "POLYGON_API_KEY"},
     "SNOWFLAKE_PASSWORD": {"AIRFLOW_CONN_SNOWFLAKE_DEFAULT", "SNOWFLAKE_PASSWORD"},
@@ -33,12 +36,13 @@ SECRETS: dict[str, set[str]] = {
     "airflow-init": {
         *_METADATA,
         "AIRFLOW_ADMIN_PASSWORD",
+        "LOGIN_SETTINGS",
         "SURVEILLANCE_DB_PASSWORD",
         "KAFKA_PASSWORD",
         "SNOWFLAKE_PASSWORD",
     },
     # Signs the tokens of people; the page shows alerts.
-    "api-server": {*_METADATA, "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_DB_PASSWORD"},
+    "api-server": {*_METADATA, "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_READER_PASSWORD", "LOGIN_SETTINGS"},
     # Checks the tokens of tasks.
     "execution-api": {*_METADATA, "JWT_SECRET"},
     # Signs the tokens of tasks and queues them.

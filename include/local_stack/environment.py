@@ -17,6 +17,7 @@ from include.local_stack.ports import HOST, Ports
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin"
+DATABASE_PASSWORDS = ("AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "SURVEILLANCE_READER_PASSWORD")
 WAREHOUSE = {"account": "embedded", "database": "MARKET", "warehouse": "SURVEILLANCE", "role": "SURVEILLANCE"}
 # Set in many containers; without bytecode every process of Airflow takes seconds longer to start.
 UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
@@ -67,6 +68,7 @@ def build_environment(
         "STACK_STATE": str(state),
         "DBT_DOCS_DIR": str(state / "dbt-docs"),
         "REPORTS_FOLDER": str(state / "reports"),
+        "LOGIN_SETTINGS": base.get("LOGIN_SETTINGS", ""),
         **market.environment(),
         **_airflow(state, ports, credentials),
         **_connections(ports, credentials, market, base),
@@ -107,7 +109,7 @@ def _connections(
             "POLYGON_API_KEY": credentials["SIMULATOR_API_KEY"],
         }
     given = {
-        **{name: credentials[name] for name in ("AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "REDIS_PASSWORD")},
+        **{name: credentials[name] for name in (*DATABASE_PASSWORDS, "REDIS_PASSWORD")},
         "MAINTENANCE_DB_PASSWORD": credentials["AIRFLOW_DB_PASSWORD"],
         "POSTGRES": f"{HOST}:{ports.postgres}",
         "REDIS": f"{HOST}:{ports.redis}",

@@ -1,4 +1,4 @@
-"""PostgreSQL: one cluster on 127.0.0.1 with two databases, each owned by a role of its own."""
+"""PostgreSQL: one cluster on 127.0.0.1 with two databases, each owned by a role of its own, and one who reads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from include.local_stack.prerequisites import postgres_programs
 
 SERVER_USER = "postgres"
 DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
+READER, READER_SECRET = "surveillance_reader", "SURVEILLANCE_READER_PASSWORD"
 
 
 def server_user() -> str | None:
@@ -125,17 +126,28 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
     connection = _connect(port, credentials["POSTGRES_PASSWORD"])
     connection.autocommit = True
     with connection.cursor() as cursor:
-        for name, secret in DATABASES.items():
+        for name, secret in {**DATABASES, READER: READER_SECRET}.items():
             names = {"name": sql.Identifier(name), "password": sql.Literal(credentials[secret])}
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("create role {name} login").format(**names))
             # At each start: a password that has been rotated holds from then on.
             cursor.execute(sql.SQL("alter role {name} password {password}").format(**names))
+        for name in DATABASES:
+            names = {"name": sql.Identifier(name)}
             cursor.execute("select 1 from pg_database where datname = %s", [name])
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("create database {name} owner {name}").format(**names))
                 cursor.execute(sql.SQL("revoke connect on database {name} from public").format(**names))
+        # What the page asks ends, whatever somebody asks for, and changes nothing.
+        cursor.execute(
+            """
+            grant connect on database surveillance to surveillance_reader;
+            grant pg_read_all_data to surveillance_reader;
+            alter role surveillance_reader set default_transaction_read_only = on;
+            alter role surveillance_reader set statement_timeout = '10s';
+            """
+        )
         # An alert that has been taken off Kafka is on the disk.
         cursor.execute("alter role surveillance set synchronous_commit = on")
     connection.close()

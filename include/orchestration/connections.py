@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from include.surveillance.polygon.client import Polygon
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
+APPLICATION_READER = "surveillance_reader"
 RATE_LIMIT = "rate_limit"
 # Airflow's own database, which tasks cannot reach otherwise.
 METADATA = "airflow_db"
@@ -32,6 +33,8 @@ PATIENT_SECONDS = 300.0
 CONNECT_SECONDS, STATEMENT_SECONDS, SILENT_SECONDS = 10, 60, 30
 # Of one that changes or clears whole tables.
 LONG_STATEMENT_SECONDS = 3_600
+# The page asks again every five seconds.
+READER_SECONDS = 10
 
 
 def polygon(patience_seconds: float = 45.0) -> Polygon:
@@ -102,16 +105,28 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
     A server that does not answer, a statement that takes longer than ``statement_seconds`` (STATEMENT_SECONDS when
     None), the wait for a lock among it, and a task that was cancelled end it without.
     """
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    milliseconds = round((statement_seconds or STATEMENT_SECONDS) * 1_000)
-    given: Any = Connection.get(APPLICATION)
-    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
-    given.extra = json.dumps({**limits, **given.extra_dejson})
-    hook = PostgresHook(connection=given, options=f"-c statement_timeout={milliseconds}")
-    with closing(hook.get_conn()) as connection, connection:
+    with _open_database(APPLICATION, statement_seconds or STATEMENT_SECONDS) as connection:
         yield connection
         check_wanted()
+
+
+@contextmanager
+def application_reader() -> Iterator[Any]:
+    """An open connection to the application's database by a role that reads only and not for long: for the page."""
+    with _open_database(APPLICATION_READER, READER_SECONDS) as connection:
+        yield connection
+
+
+@contextmanager
+def _open_database(conn_id: str, statement_seconds: float) -> Iterator[Any]:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    given: Any = Connection.get(conn_id)
+    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
+    given.extra = json.dumps({**limits, **given.extra_dejson})
+    hook = PostgresHook(connection=given, options=f"-c statement_timeout={round(statement_seconds * 1_000)}")
+    with closing(hook.get_conn()) as connection, connection:
+        yield connection
 
 
 @contextmanager

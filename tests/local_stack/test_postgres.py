@@ -9,6 +9,7 @@ from include.local_stack import postgres as server
 from include.local_stack.ports import HOST
 
 PASSWORDS = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
+READER = "surveillance_reader"
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def connect(postgres_server):
     port, credentials = postgres_server
 
     def connect(role: str, database: str, password: str | None = None):
-        password = password or credentials[PASSWORDS[role]]
+        password = password or credentials[{**PASSWORDS, READER: "SURVEILLANCE_READER_PASSWORD"}[role]]
         return psycopg2.connect(host=HOST, port=port, user=role, password=password, dbname=database)
 
     return connect
@@ -29,10 +30,31 @@ def test_each_role_owns_its_database(connect, role):
         cursor.execute("drop table made_by_owner")
 
 
-@pytest.mark.parametrize(("role", "other"), [("airflow", "surveillance"), ("surveillance", "airflow")])
+@pytest.mark.parametrize(
+    ("role", "other"), [("airflow", "surveillance"), ("surveillance", "airflow"), (READER, "airflow")]
+)
 def test_no_role_enters_the_others_database(connect, role, other):
     with pytest.raises(psycopg2.OperationalError, match="permission denied"):
         connect(role, other)
+
+
+def test_the_reader_sees_every_table_and_changes_none(connect):
+    with connect("surveillance", "surveillance") as connection, connection.cursor() as cursor:
+        cursor.execute("create table made_later (id int); insert into made_later values (7)")
+    try:
+        with connect(READER, "surveillance") as connection, connection.cursor() as cursor:
+            cursor.execute("select id from made_later")
+            assert cursor.fetchall() == [(7,)]
+        for change in ("insert into made_later values (8)", "delete from made_later", "create table mine (id int)"):
+            # Also with the setting taken away that makes its transactions read only.
+            for given in ("", "set transaction read write;"):
+                with connect(READER, "surveillance") as connection, connection.cursor() as cursor:
+                    refused = (psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.InsufficientPrivilege)
+                    with pytest.raises(refused):
+                        cursor.execute(given + change)
+    finally:
+        with connect("surveillance", "surveillance") as connection, connection.cursor() as cursor:
+            cursor.execute("drop table made_later")
 
 
 def test_passwords_are_checked(connect):

@@ -78,9 +78,10 @@ def group(topics, monkeypatch):
 
 
 @pytest.fixture
-def database(postgres, monkeypatch):
+def database(postgres, postgres_reader, monkeypatch):
     """The application's own database in a real PostgreSQL, without alerts."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_READER", postgres_reader)
     migrate_database()
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:

@@ -14,7 +14,9 @@ from tests.project.files import strings
 
 ALLOWED = {
     "postgres": {"POSTGRES_PASSWORD"},
-    "postgres-roles": {"POSTGRES_PASSWORD", "AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD"},
+    "postgres-roles": {
+        *("POSTGRES_PASSWORD", "AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "SURVEILLANCE_READER_PASSWORD"),
+    },
     "redis": {"REDIS_PASSWORD"},
     "kafka": {"KAFKA_PASSWORD"},
     "akhq": {"KAFKA_PASSWORD", "AKHQ_PASSWORD"},
@@ -25,7 +27,7 @@ ALLOWED = {
         *("FERNET_KEY", "AIRFLOW_DB_PASSWORD", "AIRFLOW_ADMIN_PASSWORD"),
         *("SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD", "WAREHOUSE_PASSWORD"),
     },
-    "api-server": {"FERNET_KEY", "AIRFLOW_DB_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_DB_PASSWORD"},
+    "api-server": {"FERNET_KEY", "AIRFLOW_DB_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_READER_PASSWORD"},
     "execution-api": {"FERNET_KEY", "AIRFLOW_DB_PASSWORD", "JWT_SECRET"},
     "scheduler": {"FERNET_KEY", "AIRFLOW_DB_PASSWORD", "JWT_SECRET", "REDIS_PASSWORD"},
     "dag-processor": {"FERNET_KEY", "AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD"},
@@ -46,6 +48,8 @@ PLAYED_BY = {
     "SNOWFLAKE_PASSWORD": "WAREHOUSE_PASSWORD",
     "MAINTENANCE_DB_PASSWORD": "AIRFLOW_DB_PASSWORD",
 }
+# Not generated: empty, or with the password of the user's own directory.
+GIVEN = "LOGIN_SETTINGS"
 OPEN = {"postgres", "postgres-roles", "redis", "kafka", "akhq"}
 
 
@@ -67,9 +71,17 @@ def test_each_container_has_its_own_secrets_and_no_other(services, environment, 
 
 
 def test_the_local_table_says_the_same(services):
-    played = {name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, ())} for name in ALLOWED}
+    played = {
+        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, ()) if secret != GIVEN} for name in ALLOWED
+    }
     assert {name: played[name] for name in played.keys() - OPEN} == {
         name: ALLOWED[name] for name in ALLOWED.keys() - OPEN
+    }
+
+
+def test_only_those_who_sign_people_in_know_the_directory(services):
+    assert {name for name, service in services.items() if GIVEN in service.get("environment", {})} == {
+        name for name, secrets in SECRETS.items() if GIVEN in secrets
     }
 
 
@@ -78,7 +90,8 @@ def test_no_variable_with_a_secret_is_left_out_of_the_table(environment_of):
     carrying = {name for name, value in environment.items() if held(value, credentials)}
     known = set().union(*CARRIERS.values())
     assert carrying <= known
-    assert known - carrying == {"AIRFLOW_CONN_KAFKA_DEFAULT"}  # the local broker asks for no login
+    # The local broker asks for no login.
+    assert known - carrying == {"AIRFLOW_CONN_KAFKA_DEFAULT", GIVEN}
 
 
 def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):

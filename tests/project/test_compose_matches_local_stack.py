@@ -194,7 +194,8 @@ def test_the_same_connections_but_for_addresses(services, local_environment):
                 connections[name] = connection
         return connections
 
-    assert without_addresses(services["worker-batch"]["environment"]) == without_addresses(local_environment)
+    containers = services["worker-batch"]["environment"] | services["api-server"]["environment"]
+    assert without_addresses(containers) == without_addresses(local_environment)
 
 
 def test_the_same_market(services, local_environment):

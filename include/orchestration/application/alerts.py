@@ -15,6 +15,7 @@ from include.surveillance.alerts.notification import LastNotified, reason_not_to
 from include.surveillance.records import Alert
 
 ROWS_PER_STATEMENT = 1_000
+MOST_COUNTED = 10_000
 
 
 def store_alerts(
@@ -38,11 +39,15 @@ def store_alerts(
 
 
 def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the newest alerts and the counts per rule; filters symbol, rule, severity, since, until (None: all)."""
-    with connections.application_database() as database, database.cursor() as cursor:
+    """Return the newest alerts, and the counts per rule of the newest MOST_COUNTED.
+
+    Args:
+        filters: symbol, rule, severity, since, until; None for all.
+    """
+    with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("newest_alerts"), {**filters, "limit": limit})
         alerts = fetch_rows(cursor)
-        cursor.execute(statement("count_alerts"), filters)
+        cursor.execute(statement("count_alerts"), {**filters, "counted": MOST_COUNTED})
         return alerts, fetch_rows(cursor)
 
 

@@ -94,6 +94,6 @@ def describe_run(row: Mapping[str, Any]) -> str:
 
 def select_newest_runs() -> list[dict[str, Any]]:
     """Return the newest run of each stage."""
-    with connections.application_database() as database, database.cursor() as cursor:
+    with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("newest_batches"))
         return fetch_rows(cursor)

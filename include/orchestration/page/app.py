@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from include.orchestration.accounts.permissions import PAGE
-from include.orchestration.application.alerts import select_alerts
+from include.orchestration.application.alerts import MOST_COUNTED, select_alerts
 from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.reports import reports
 
@@ -69,11 +69,11 @@ def alerts(
     until: datetime | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ALERTS)] = 200,
 ) -> dict[str, Any]:
-    """The newest alerts and the counts per rule that match; times are bar starts, aware UTC."""
+    """The newest alerts that match, and counts per rule of the newest ``counted`` of them; times are aware UTC."""
     wanted_symbol = symbol.strip().upper() if symbol else None
     filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
     newest, counts = select_alerts(filters, limit)
-    return {"alerts": newest, "counts": counts}
+    return {"alerts": newest, "counts": counts, "counted": MOST_COUNTED}
 
 
 @app.get("/api/batches")

@@ -118,7 +118,7 @@ async function load() {
     batches.replaceChildren(...runs.map(batchRow));
     counts.replaceChildren(...answer.counts.map(countCard));
     const total = answer.counts.reduce((sum, count) => sum + count.alerts, 0);
-    statusLine.textContent = `${total} alerts, newest ${answer.alerts.length} shown, as of ${utc(Date.now())} UTC`;
+    statusLine.textContent = `${total < answer.counted ? total : `the newest ${total}`} alerts, newest ${answer.alerts.length} shown, as of ${utc(Date.now())} UTC`;
     statusLine.className = "";
   } catch (error) {
     if (mine !== newest) return;

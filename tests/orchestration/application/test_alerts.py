@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from include.orchestration import connections
@@ -70,7 +71,7 @@ def test_stamps_that_a_message_does_not_have_are_null(database):
     assert rows(", ".join(columns)) == [(1_700_000_062_000, None, 1_700_000_063_500), (None, None, None)]
 
 
-def test_the_newest_alerts_come_first_and_all_that_match_are_counted(database):
+def test_the_newest_alerts_come_first_and_the_newest_that_match_are_counted(database, monkeypatch):
     later = 1_700_000_060_000
     store_alerts([alert(), alert("ZVZZT", ts_ms=later), alert("ZVZZT", ts_ms=later, rule="news_impact", score=90.0)])
     alerts, counts = select_alerts(EVERYTHING, limit=2)
@@ -78,6 +79,10 @@ def test_the_newest_alerts_come_first_and_all_that_match_are_counted(database):
     assert [(row["rule"], row["alerts"], row["symbols"]) for row in counts] == [
         ("price_gap", 2, 2), ("news_impact", 1, 1)
     ]  # fmt: skip
+    monkeypatch.setattr(alerts_table, "MOST_COUNTED", 2)
+    assert {row["rule"]: row["alerts"] for row in select_alerts(EVERYTHING, limit=9)[1]} == {
+        "news_impact": 1, "price_gap": 1
+    }  # fmt: skip
     since = datetime.fromtimestamp(later / 1_000, UTC)
     assert [row["rule"] for row in select_alerts({**EVERYTHING, "until": since}, limit=9)[0]] == ["price_gap"]
     assert select_alerts({**EVERYTHING, "symbol": "NOBODY"}, limit=9) == ([], [])
@@ -87,7 +92,7 @@ def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeyp
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
     earlier = MIGRATIONS[0].sql.partition(";")[0]
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute(f"drop table if exists alerts, schema_migrations cascade; {earlier}")
+        cursor.execute(f"drop schema public cascade; create schema public; {earlier}")
         cursor.execute(
             "insert into alerts values (%(id)s, 'price_gap', 'ACME', 'minute', now(), 'high', 70, '', 0.03, 0.02, null,"
             " 'regular', '2023-11-14', 900, 'live', 'said', '{}', now(), now(), 'slack', now())",
@@ -98,3 +103,16 @@ def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeyp
     assert rows("form, status, firings, told_status, told_severity") == [("literal", "fired", 1, "fired", "high")]
     ((_, last),) = store_alerts([alert(status="refired", firings=2)])
     assert last == LastNotified("fired", "high")
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["delete from alerts", "update alerts set notification = 'x'", "truncate alerts", "drop table alerts"],
+)
+def test_the_page_cannot_write(database, change):
+    store_alerts([alert()])
+    with connections.application_reader() as reader, reader.cursor() as cursor:
+        cursor.execute("set transaction read write")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            cursor.execute(change)
+    assert len(rows()) == 1

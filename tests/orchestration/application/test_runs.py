@@ -15,9 +15,10 @@ STATES = {"detect_0": "success", "detect_1": "failed", "detect_2": "upstream_fai
 
 
 @pytest.fixture
-def context(postgres, monkeypatch):
+def context(postgres, postgres_reader, monkeypatch):
     """What Airflow gives the last task of a run."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_READER", postgres_reader)
     migrate_database()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate batches")

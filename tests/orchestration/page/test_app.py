@@ -40,9 +40,10 @@ def alert(symbol="ACME", rule="price_gap", severity="high", ts_ms=1_700_000_000_
 
 
 @pytest.fixture
-def stored(postgres, monkeypatch):
+def stored(postgres, postgres_reader, monkeypatch):
     """The application database with nothing in it but what the test stores."""
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_READER", postgres_reader)
     migrate_database()
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute("truncate alerts")
