@@ -147,7 +147,9 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
 
     def _send_heartbeat(self) -> None:
         try:
-            self.client.task_instances.heartbeat(self.id, pid=self.pid)
+            # One whose outcome Airflow has may still be busy with what follows.
+            if self._terminal_state not in supervisor.STATES_SENT_DIRECTLY:
+                self.client.task_instances.heartbeat(self.id, pid=self.pid)
             self.heard_at = monotonic()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat is tried
             self.heard_at = monotonic() - SILENT_SECONDS + AGAIN_SECONDS
