@@ -6,7 +6,10 @@ from threading import Barrier
 
 import pytest
 
-from include.orchestration.process_wide import once_per_process
+from include.orchestration import connections
+from include.orchestration.process_wide import OncePerProcess, once_per_process
+from include.orchestration.runtime import fast_lane, task_log
+from tests.paths import ROOT
 
 THREADS = 200
 
@@ -56,3 +59,21 @@ def test_a_fork_makes_its_own():
     assert kept == its
     os.close(read)
     os.close(write)
+
+
+def test_whatever_the_tasks_of_a_process_share_is_made_this_way():
+    """``lru_cache`` and ``cache`` let all threads make it that come before the first is done."""
+    shared = (fast_lane.share_process, fast_lane._calls, fast_lane._own_process, task_log._attach, connections._open)
+    assert all(isinstance(made, OncePerProcess) for made in shared)
+    sources = [file for name in ("include/orchestration", "dags", "plugins") for file in (ROOT / name).rglob("*.py")]
+    assert len(sources) > 40
+    assert not [str(file) for file in sources if "lru_cache" in file.read_text() and file.name != "process_wide.py"]
+
+
+def test_two_hundred_threads_prepare_a_worker_once(monkeypatch):
+    """What the tasks of a worker's first minute ask for, all in the same instant."""
+    made = []
+    monkeypatch.setattr(fast_lane.Calls, "__init__", lambda _: made.append("calls"))
+    monkeypatch.setattr(fast_lane, "_calls", once_per_process(fast_lane.Calls))
+    ask_at_once(fast_lane._calls)
+    assert made == ["calls"]

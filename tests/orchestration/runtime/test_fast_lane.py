@@ -54,6 +54,7 @@ with DAG("lane") as dag:
     Ask.partial(task_id="ask", do_xcom_push=False, map_index_template="{{ task.name }}").expand_kwargs(plan())
 """
 NAMES = ["AAPL", "skipped", "failing"]
+CONNECT = fast_lane._connect
 
 
 class Server:
@@ -518,3 +519,8 @@ def test_what_does_not_fit_into_the_lane_is_said():
         "task lane.stops",
         "task lane.waits",
     ]
+
+
+def test_every_call_to_airflow_has_a_time_out():
+    client = CONNECT(SimpleNamespace(base_url="http://airflow.invalid/execution/", auth=None))
+    assert None not in client.timeout.as_dict().values()
