@@ -7,12 +7,12 @@ FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base
 WORKDIR /usr/local/airflow
 
 USER root
-# Empty today: every wheel brings the libraries that it needs.
+# Every wheel brings the libraries that it needs; the public authorities are Debian's.
 COPY packages.txt ./
 RUN /usr/local/bin/install-system-packages
 
 COPY requirements.lock ./
-RUN uv pip install --system --no-cache --compile-bytecode --requirement requirements.lock
+RUN uv pip install --system --no-cache --compile-bytecode --require-hashes --requirement requirements.lock
 
 # Named volumes take the owner of the folder that they cover.
 RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/reports state/tls state/warehouse

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What installs, locks and runs other tools.
+UV := 0.13.9
 STAMP := $(VENV)/.synced
 STACK := $(BIN)/python -m include.local_stack
 
@@ -31,7 +33,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz docs
 
 help: ## this list
@@ -39,12 +41,12 @@ help: ## this list
 
 setup: $(STAMP) ## make .venv and install the pinned packages
 
-$(STAMP): requirements.lock tests/requirements.txt
+$(STAMP): tests/requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than 3.11: install a newer one, or name it: make PYTHON=python3.12 ..."; exit 1; }
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(MAKE) --no-print-directory venv-module
-	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet uv==$(UV)
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python tests/requirements.lock
 	@touch $@
 
 .PHONY: venv-module
@@ -56,8 +58,21 @@ venv-module: # Debian ships Python without it
 	@apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get -q install -y python3-venv >/dev/null
 	$(PYTHON) -m venv $(VENV)
 
-lock: ## pin everything below requirements.txt again
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 requirements.txt tests/requirements.txt -o requirements.lock
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11
+
+lock: ## pin everything below requirements.txt again, with hashes: what runs, and what tests need beside it
+	$(LOCK) requirements.txt -o requirements.lock
+	$(LOCK) --constraint requirements.lock requirements.txt tests/requirements.txt -o tests/requirements.lock
+
+sbom: setup ## what the image is made of, as CycloneDX: writes sbom.cdx.json
+	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
+		--mc-type application --output-reproducible --of JSON -o sbom.cdx.json
+
+licences: setup ## the licence of every package, none of which forbids what we do with it
+	@$(BIN)/python -m tests.licences
+
+audit: setup ## known vulnerabilities of what runs; asks the network
+	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r requirements.lock
 
 demo: setup ## the whole platform, live: make demo [DURATION=300] [REPLAY=bars.parquet]
 	@$(STACK) demo $(OPTIONS) $(if $(DURATION),--duration $(DURATION))

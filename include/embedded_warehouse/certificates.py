@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+# Debian's list of public authorities is kept up to date; certifi's is as old as dbt-snowflake asks it to be.
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 VALID = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
 
@@ -74,7 +76,8 @@ def _create(files: Certificates, names: Sequence[str]) -> None:
     key_bytes = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write(files.key, key_bytes, mode=0o600)
     _write(files.certificate, server.public_bytes(pem))
-    _write(files.bundle, Path(certifi.where()).read_bytes() + authority.public_bytes(pem))
+    authorities = SYSTEM_AUTHORITIES if SYSTEM_AUTHORITIES.exists() else Path(certifi.where())
+    _write(files.bundle, authorities.read_bytes() + authority.public_bytes(pem))
 
 
 def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

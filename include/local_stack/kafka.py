@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from include.local_stack.errors import StackError
 
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
+CHECKSUMS = HERE / "kafka.sha256"
 # Any 16 bytes in URL-safe base64 will do; one broker never meets another cluster.
 CLUSTER_ID = "bG9jYWwtc3RhY2stMDAwMQ"
 HEAP = "512m"
@@ -23,18 +25,44 @@ def ensure_jars(libs: Path) -> None:
     """Copy the pinned jars into ``libs``, unless they are there from the same pom.
 
     Raises:
-        StackError: Maven failed; the message carries the last lines of its output.
+        StackError: Maven failed, and the message carries the last lines of its output; or a jar is not the known one.
     """
     stamp = libs / "pom.xml"
     if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
         return
     shutil.rmtree(libs, ignore_errors=True)
     libs.mkdir(parents=True)
-    maven = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={libs.resolve()}"]
+    maven = [
+        "mvn",
+        "-q",
+        "-B",
+        "--strict-checksums",
+        "-f",
+        str(POM),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={libs.resolve()}",
+    ]
     run = subprocess.run(maven, capture_output=True, text=True)
     if run.returncode:
         raise StackError("Maven could not fetch Kafka's jars; check the network:\n" + _tail(run.stdout + run.stderr))
+    check_jars(libs)
     shutil.copyfile(POM, stamp)
+
+
+def check_jars(libs: Path) -> None:
+    """Compare the jars with their checksums.
+
+    Raises:
+        StackError: one has another checksum, is missing or is one too many.
+    """
+    lines = (line.split() for line in CHECKSUMS.read_text().splitlines())
+    known = {name: checksum for checksum, name in lines}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in libs.glob("*.jar")}
+    if wrong := sorted(name for name in known.keys() | found.keys() if known.get(name) != found.get(name)):
+        raise StackError(
+            f"{', '.join(wrong)} in {libs} is not what {CHECKSUMS.name} says. Remove the folder and try again; after a "
+            f"change of {POM.name} write the file anew: (cd {libs} && sha256sum *.jar) > {CHECKSUMS}"
+        )
 
 
 def command(home: Path, libs: Path) -> list[str]:

@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from include.local_stack import kafka as kafka_broker
+from include.local_stack.errors import StackError
+from tests.conftest import JARS
 
 
 @pytest.fixture
@@ -64,3 +66,15 @@ def test_no_broker_is_told_from_a_broker(kafka: dict[str, str]) -> None:
     with pytest.raises(KafkaException):
         AdminClient({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}).list_topics(timeout=1)
     assert not kafka_broker.answers("127.0.0.1:1")
+
+
+def test_a_jar_that_is_not_the_known_one_is_refused(kafka, tmp_path):
+    for jar in JARS.glob("*.jar"):
+        (tmp_path / jar.name).symlink_to(jar)
+    kafka_broker.check_jars(tmp_path)
+    changed = next(tmp_path.glob("kafka-clients-*.jar"))
+    changed.unlink()
+    changed.write_bytes(b"another")
+    (tmp_path / "extra.jar").touch()
+    with pytest.raises(StackError, match=rf"^extra\.jar, {changed.name} in .* is not what kafka\.sha256 says"):
+        kafka_broker.check_jars(tmp_path)

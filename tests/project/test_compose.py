@@ -176,7 +176,10 @@ def test_what_is_built_has_a_name_and_what_is_pulled_a_version(services):
             assert service["build"] == ".", name
         else:
             assert tag != "latest", f"{name} follows latest"
-            assert any(character.isdigit() for character in tag), f"{name}: {tag} names no version"
+            # PostgreSQL numbers its releases by two, the others by three.
+            parts = 2 if name.startswith("postgres") else 3
+            assert re.fullmatch(r"\d+(\.\d+)*", tag), f"{name}: {tag} is not one version"
+            assert len(tag.split(".")) == parts, f"{name}: {tag} follows every release of a series"
 
 
 def test_named_volumes_are_declared_and_used(compose, services):

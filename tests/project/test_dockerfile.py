@@ -71,7 +71,7 @@ def test_dependencies_come_before_the_code_and_from_the_lock():
     """An edited DAG must not install everything again."""
     steps = [f"{name} {arguments}" for name, arguments in instructions()]
     install = next(at for at, step in enumerate(steps) if "uv pip install" in step)
-    assert "--requirement requirements.lock" in steps[install]
+    assert "--require-hashes --requirement requirements.lock" in steps[install]
     assert all(install < at for at, step in enumerate(steps) if step.startswith("COPY --chown"))
 
 

@@ -20,7 +20,8 @@ OWN = {"include", *CODE}
 
 
 def requirements(path: Path) -> list[Requirement]:
-    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    whole = path.read_text().replace("\\\n", " ")
+    lines = (re.split("#|--hash", line)[0].strip() for line in whole.splitlines())
     return [Requirement(line) for line in lines if line]
 
 
@@ -91,10 +92,38 @@ def test_every_import_is_a_direct_requirement(direct):
 
 
 def test_every_direct_requirement_has_the_same_version_in_the_lock(direct, locked):
-    both = direct | pins(ROOT / "tests" / "requirements.txt")
-    assert both
-    different = {name: (version, locked.get(name)) for name, version in both.items() if locked.get(name) != version}
-    assert not different, f"wanted and locked differ, run `make lock`: {different}"
+    wanted = pins(ROOT / "tests" / "requirements.txt")
+    tests = pins(ROOT / "tests" / "requirements.lock")
+    for both, lock in ((direct, locked), (direct | wanted, tests)):
+        assert both
+        different = {name: (version, lock.get(name)) for name, version in both.items() if lock.get(name) != version}
+        assert not different, f"wanted and locked differ, run `make lock`: {different}"
+
+
+def test_tests_run_with_the_versions_that_run(locked):
+    tests = pins(ROOT / "tests" / "requirements.lock")
+    assert {name: tests.get(name) for name in locked} == locked
+
+
+def test_what_only_tests_need_is_not_in_the_image(locked):
+    assert not {"pytest", "hypothesis", "ruff", "mypy", "sqlfluff", "import-linter"} & set(locked)
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "tests/requirements.lock"])
+def test_every_pin_has_its_hashes(lock):
+    entries = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE | re.IGNORECASE)[1:]
+    assert len(entries) > 200
+    without = [entry.split()[0] for entry in entries if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry)]
+    assert not without
+
+
+def test_installers_are_pinned_too():
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(r"^UV := \d+\.\d+\.\d+$", makefile, re.MULTILINE)
+    assert "pip install --quiet uv==$(UV)" in makefile
+    tools = re.findall(r"--from (\S+)", makefile)
+    assert tools
+    assert all(re.fullmatch(r"[a-z-]+==[\d.]+", tool) for tool in tools)
 
 
 def test_the_lock_reaches_below_the_direct_requirements(direct, locked):
@@ -109,5 +138,7 @@ def test_every_group_says_why_it_is_there():
 
 
 def test_no_requirement_needs_a_private_index_or_a_local_path():
-    for path in (ROOT / "requirements.txt", ROOT / "requirements.lock", ROOT / "tests" / "requirements.txt"):
-        assert not re.search(r"^\s*(-|\.|.*://)", re.sub(r"#.*", "", path.read_text()), re.MULTILINE), path.name
+    for path in (*ROOT.glob("requirements.*"), *(ROOT / "tests").glob("requirements.*")):
+        assert not re.search(r"^\s*(-(?!-hash)|\.|.*://)", re.sub(r"#.*", "", path.read_text()), re.MULTILINE), (
+            path.name
+        )

@@ -24,7 +24,7 @@ SHAPES = {
 }
 TEXT = {".py", ".sql", ".yml", ".yaml", ".toml", ".md", ".txt", ".env", ".example", ".cfg", ".ini", ".json", ".xml", ""}
 SECRET_NAME = re.compile(r"(password|passwd|passphrase|secret|api_?key|token)$", re.IGNORECASE)
-# Kept with a hash per distribution or drawn as base64: long strings that are no secrets.
+# Kept with a hash per distribution: long strings that are no secrets.
 EXEMPT = {"requirements.lock"}
 
 
