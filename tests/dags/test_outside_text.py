@@ -16,6 +16,7 @@ from include.orchestration.ingest.backfill_operator import BackfillOperator
 from include.orchestration.ingest.poll_operator import PollOperator
 from tests.airflow_home import airflow_database as airflow_database
 from tests.paths import ROOT
+from tests.stored_dags import store_dag
 
 TEMPLATE = "{{ 7*7 }}"
 HOSTILE = [
@@ -160,24 +161,10 @@ def test_what_gets_past_the_form_is_still_no_template(airflow_database, monkeypa
 
         BackfillOperator.partial(task_id="backfill", **named).expand_kwargs(plan())
         PollOperator.partial(task_id="poll", overlap=timedelta(0), delay_seconds=0, **named).expand_kwargs(plan_polls())
-    run = made(dag).test()
+    store_dag(dag)
+    run = dag.test()
     assert run.state == "success"
     assert sorted(asked) == sorted(2 * [plan["symbols"] for plan in planned])
     with create_session() as session:
         found = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == "typed", TaskInstance.map_index >= 0))
         assert sorted(it.rendered_map_index for it in found) == sorted(2 * HOSTILE[:6])
-
-
-def made(dag):
-    """The DAG as the DAG processor stores it, which a run of it needs."""
-    from airflow.dag_processing.collection import update_dag_parsing_results_in_db
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        if not session.get(DagBundleModel, "testing"):
-            session.add(DagBundleModel(name="testing"))
-        session.commit()
-        update_dag_parsing_results_in_db("testing", None, [LazyDeserializedDAG.from_dag(dag)], {}, 0.1, set(), session)
-    return dag

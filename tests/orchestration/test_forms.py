@@ -7,6 +7,8 @@ import pytest
 from include.orchestration.forms import bars_params, read_range, read_symbols
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import POLLED, to_ms
+from tests.paths import ROOT
+from tests.stored_dags import store_dag
 
 NOW = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)
 
@@ -56,3 +58,41 @@ def test_every_polled_timespan_can_be_chosen_and_an_empty_list_of_symbols_says_w
     params = bars_params(no_symbols="the watchlist")
     assert params["timespan"].schema["enum"] == list(POLLED)
     assert params["symbols"].description == "Empty: the watchlist"
+
+
+RUNS = "/api/v2/dags/backfill_market_data/dagRuns"
+RANGE = {"from": "2026-11-18", "to": "2026-11-18"}
+
+
+@pytest.fixture
+def run(client, sign_in):
+    """Ask Airflow's API server for a run of the backfill, as its administrator."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    store_dag(DagBag(dag_folder=str(ROOT / "dags" / "backfill_market_data.py")).dags["backfill_market_data"])
+    headers = sign_in("Admin")
+    return lambda conf, **more: client.post(RUNS, headers=headers, json={"logical_date": None, "conf": conf} | more)
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({"symbols": ["{{ conn.snowflake_default.password }}"]}, {}),
+        ({"symbols": ["AAPL\n"]}, {}),
+        ({"symbols": "{{ 7*7 }}"}, {}),
+        ({"from": "{{ 7*7 }}     "}, {}),
+        ({"timespan": "{{ 7*7 }}"}, {}),
+        ({"chunk_days": "{{ 7*7 }}"}, {}),
+        ({"news": "{{ 7*7 }}"}, {}),
+        ({}, {"dag_run_id": "{{ 7*7 }}"}),
+        ({}, {"dag_run_id": "<!channel>\n"}),
+    ],
+)
+def test_the_api_makes_no_run_of_a_hostile_configuration(run, given, more):
+    answer = run(RANGE | given, **more)
+    assert answer.status_code in (400, 422), answer.text
+
+
+def test_the_api_makes_a_run_of_what_the_form_accepts(run):
+    answer = run(RANGE | {"symbols": ["AAPL", "BRK.B"]})
+    assert (answer.status_code, answer.json()["conf"]["symbols"]) == (200, ["AAPL", "BRK.B"]), answer.text
