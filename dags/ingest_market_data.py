@@ -24,9 +24,9 @@ from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
 from include.orchestration import connections
 from include.orchestration.application.runs import account_for
-from include.orchestration.assets import NEWS
+from include.orchestration.assets import NEWS, WATCHLIST_CHANGES
 from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
-from include.orchestration.ingest import polling
+from include.orchestration.ingest import new_symbols, polling
 from include.orchestration.ingest.poll_operator import PollOperator
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
@@ -50,11 +50,13 @@ with DAG(
     **dag_defaults(deadline=timedelta(minutes=5), queue=Queue.POLL, pool=Pool.POLYGON),
 ):
 
-    @task
+    @task(outlets=[WATCHLIST_CHANGES])
     def plan() -> list[dict]:
         """What each task is to ask for."""
-        window, symbols = polling.choose_window(get_current_context(), CATCHUP), polling.read_watchlist()
+        context, words = get_current_context(), polling.read_words()
+        window, symbols = polling.choose_window(context, CATCHUP), list(words.symbols)
         polling.check_calls(symbols, settings)
+        new_symbols.store_changes(words, context["outlet_events"])
         return polling.plan_polls(symbols, window, settings)
 
     @task(outlets=[NEWS])

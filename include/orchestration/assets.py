@@ -1,8 +1,10 @@
 """What one stage hands over to the next, by name. The data itself is in Kafka or the warehouse."""
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias
 
 NEWS = Asset("market_news")
 REFERENCE = Asset("market_reference")
 RAW_TABLES = Asset("raw_tables")
 MARTS = Asset("marts")
+# Handed over only when its words have changed.
+WATCHLIST, WATCHLIST_CHANGES = Asset("watchlist"), AssetAlias("watchlist_changes")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from include.orchestration import connections
 from include.orchestration.application.database import statement
 from include.orchestration.ingest import polling
-from include.surveillance.errors import SurveillanceError
+from include.surveillance.errors import QualityError
 from include.surveillance.records import AnyRecord, Bar, Profile, Reject, Watermark
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import to_ms, to_utc
@@ -31,10 +31,6 @@ FAULTS = {
     "provider gap": ("the provider sent no bars", "ask the provider; detection goes on over the bars that exist"),
     "our outage": ("nobody asked for the bars", "look at DAG ingest_market_data"),
 }
-
-
-class QualityError(SurveillanceError):
-    """The platform does not keep its promise; the message says which stage and since when."""
 
 
 def check_feeds(now: datetime) -> dict[str, float]:

@@ -38,3 +38,7 @@ class BrokerError(SurveillanceError):
 
 class WarehouseError(SurveillanceError):
     """The warehouse refused rows or offsets; nothing of the batch was stored."""
+
+
+class QualityError(SurveillanceError):
+    """The platform does not keep its promise; the message says which stage and since when, or what is wrong."""

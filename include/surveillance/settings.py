@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.texts import is_symbol
 from include.surveillance.timespans import MINUTE_MS, POLLED
 
 T = TypeVar("T")
@@ -203,24 +202,3 @@ class Settings:
         """
         prefix = _text("kafka_prefix")
         return f"{_kafka_prefix('KAFKA_PREFIX', prefix)}{name}" if prefix else name
-
-    def watchlist(self, symbols: str | None = None) -> list[str]:
-        """List the symbols to watch, sorted: those given (separated by commas or spaces), else the file's.
-
-        Raises:
-            ConfigurationError: no symbol at all, a word that cannot be a ticker, or an unreadable file.
-        """
-        source = "the Airflow Variable watchlist"
-        if not (symbols and symbols.strip()):
-            source = f"WATCHLIST_FILE={self.watchlist_file}"
-            try:
-                symbols = self.watchlist_file.read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{source} cannot be read: {error}") from error
-        lines = (line.partition("#")[0] for line in symbols.splitlines())
-        words = {word for line in lines for word in re.split(r"[,\s]+", line) if word}
-        if wrong := sorted(word for word in words if not is_symbol(word)):
-            raise ConfigurationError(f"{source} holds {', '.join(wrong)}: not a ticker; write e.g. AAPL or BRK.B")
-        if not words:
-            raise ConfigurationError(f"{source} holds no symbol; write at least one ticker, e.g. AAPL")
-        return sorted(words)

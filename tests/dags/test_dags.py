@@ -34,6 +34,7 @@ DAG_IDS = {
     "maintain_platform",
     "notify_alerts",
     "repoll_session",
+    "prepare_symbols",
 }
 STRUCTURE = {
     "backfill_market_data": {
@@ -67,6 +68,13 @@ STRUCTURE = {
     },
     "notify_alerts": {"notify": {"account"}, "account": set()},
     "repoll_session": {"repoll": set()},
+    "prepare_symbols": {
+        "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},
+        "tell_wrong_words": set(),
+        "bring_history": {"build_profiles"},
+        "build_profiles": {"notify_from_now_on"},
+        "notify_from_now_on": set(),
+    },
 }
 SCHEDULES = {
     "backfill_market_data": "None",
@@ -83,6 +91,7 @@ SCHEDULES = {
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
     "repoll_session": "XNYS close + 16200 s",
+    "prepare_symbols": "Asset",
 }
 
 

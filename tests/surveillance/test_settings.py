@@ -103,38 +103,6 @@ def test_the_process_environment_is_read(monkeypatch):
     assert Settings.from_env().kafka_partitions == 9
 
 
-def test_the_shipped_watchlist():
-    symbols = Settings().watchlist()
-    assert len(symbols) == 24
-    assert "AAPL" in symbols
-
-
-def test_given_symbols_come_before_the_file():
-    assert Settings().watchlist("MSFT, BRK.B\nAAPL MSFT # twice") == ["AAPL", "BRK.B", "MSFT"]
-
-
-@pytest.mark.parametrize("blank", [None, "", " \n"])
-def test_a_blank_list_means_the_file(tmp_path, blank):
-    path = tmp_path / "list.txt"
-    path.write_text("# ours\nKIMpL\n\nV  # cards\n")
-    assert Settings(watchlist_file=path).watchlist(blank) == ["KIMpL", "V"]
-
-
-@pytest.mark.parametrize("word", ["aapl", "AA/PL", "A$", "ABCDEFGHIJKL", "../x"])
-def test_a_word_that_is_no_ticker_is_refused(word):
-    with pytest.raises(ConfigurationError, match="not a ticker"):
-        Settings().watchlist(f"AAPL {word}")
-
-
-def test_an_empty_or_missing_file_is_refused(tmp_path):
-    path = tmp_path / "list.txt"
-    with pytest.raises(ConfigurationError, match=r"WATCHLIST_FILE=.*cannot be read"):
-        Settings(watchlist_file=path).watchlist()
-    path.write_text("# nothing\n")
-    with pytest.raises(ConfigurationError, match="no symbol"):
-        Settings(watchlist_file=path).watchlist()
-
-
 def test_a_relative_watchlist_file_lies_in_the_project():
     assert Settings.from_env({"WATCHLIST_FILE": "mine.txt"}).watchlist_file == ROOT / "mine.txt"
     assert (ROOT / "include" / "surveillance").is_dir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
@@ -12,6 +14,7 @@ from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration.cancellation import sleep
+from include.surveillance import watchlist
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings, automatic_poll_by
 from include.surveillance.timespans import MINUTE_MS, NEW_YORK, POLLED, SPAN_MS, to_ms
@@ -19,6 +22,10 @@ from include.surveillance.timespans import MINUTE_MS, NEW_YORK, POLLED, SPAN_MS,
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
+    from include.surveillance.watchlist import Watchlist
+
+LOG = logging.getLogger(__name__)
+VARIABLE = "AIRFLOW_VAR_WATCHLIST"
 MINUTE = timedelta(minutes=1)
 # More than any run begins early and asks late: a clock that is set back must not let a task sleep for an hour.
 LONGEST_WAIT_SECONDS = 120.0
@@ -51,8 +58,33 @@ def choose_window(context: Mapping[str, Any], catchup: timedelta) -> Window:
 
 
 def read_watchlist() -> list[str]:
-    """Read the Airflow Variable ``watchlist`` when there is one, else the file."""
-    return Settings.from_env().watchlist(Variable.get("watchlist", default=None))
+    """Read the symbols to watch, sorted; words that are no ticker are left out."""
+    return list(read_words().symbols)
+
+
+def read_words() -> Watchlist:
+    """Read the Airflow Variable ``watchlist``, else the file.
+
+    Raises:
+        ConfigurationError: not one word is a ticker, or the file cannot be read.
+    """
+    text, file = Variable.get("watchlist", default=None), Settings.from_env().watchlist_file
+    if text and text.strip():
+        return watchlist.read_watchlist(text, name_watchlist())
+    if text is not None:
+        LOG.info("%s is empty: the list of %s is used", name_watchlist(), file)
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"WATCHLIST_FILE={file} cannot be read: {error}") from error
+    return watchlist.read_watchlist(text, f"WATCHLIST_FILE={file}")
+
+
+def name_watchlist() -> str:
+    """Name what holds the watchlist: the environment wins over what Airflow's UI shows."""
+    if VARIABLE in os.environ:
+        return f"{VARIABLE} (WATCHLIST in .env), which wins over the Variable watchlist in Airflow's UI,"
+    return "the Airflow Variable watchlist"
 
 
 def plan_polls(symbols: Sequence[str], window: Window, settings: Settings) -> list[dict[str, Any]]:

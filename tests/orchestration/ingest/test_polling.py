@@ -205,3 +205,43 @@ def test_a_poll_waits_for_its_minute_and_for_the_vendor(monkeypatch, now, waited
 def test_the_calls_that_are_counted_are_those_that_are_due():
     day = window(END - timedelta(days=1), END)
     assert tuple(find_closed(day)) == POLLED
+
+
+@pytest.fixture
+def listing(monkeypatch, tmp_path):
+    """What is read from the Variable and the file."""
+
+    def listing(variable, file="KO\n"):
+        (tmp_path / "list.txt").write_text(file)
+        monkeypatch.setenv("WATCHLIST_FILE", str(tmp_path / "list.txt"))
+        monkeypatch.setattr(polling.Variable, "get", lambda *_, **__: variable)
+        return polling.read_watchlist()
+
+    return listing
+
+
+def test_good_words_are_polled_whatever_stands_beside_them(listing):
+    assert listing("aapl, MSFT, BRK-B, $$") == ["BRK.B", "MSFT"]
+
+
+@pytest.mark.parametrize(("variable", "said"), [(None, False), ("", True), (" \n", True)])
+def test_an_empty_variable_means_the_file_and_says_so(listing, caplog, variable, said):
+    with caplog.at_level("INFO"):
+        assert listing(variable) == ["KO"]
+    assert ("is empty: the list of" in caplog.text) is said
+
+
+def test_a_file_that_is_missing_or_holds_nothing_is_refused(listing, monkeypatch):
+    with pytest.raises(ConfigurationError, match=r"WATCHLIST_FILE=.*list.txt holds no symbol"):
+        listing(None, "# nothing\n")
+    monkeypatch.setenv("WATCHLIST_FILE", "/nowhere")
+    with pytest.raises(ConfigurationError, match="WATCHLIST_FILE=/nowhere cannot be read"):
+        polling.read_watchlist()
+
+
+@pytest.mark.parametrize(("set_by", "place"), [(True, r"AIRFLOW_VAR_WATCHLIST .*\.env"), (False, "Airflow Variable")])
+def test_the_place_that_counts_is_named(listing, monkeypatch, set_by, place):
+    if set_by:
+        monkeypatch.setenv("AIRFLOW_VAR_WATCHLIST", "aapl")
+    with pytest.raises(ConfigurationError, match=f"{place}.* holds 'aapl'"):
+        listing("aapl")

@@ -1,0 +1,1 @@
+select count(*) from watchlist where symbol is not null
