@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import uvicorn
+from fastapi import Response
 
 from include.polygon_simulator.market import synthetic_market
 from include.polygon_simulator.server import create_app
@@ -99,8 +100,15 @@ def test_an_unusable_connection_is_a_configuration_error(key, url, said):
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[str]:
+    """The simulator as the vendor is since it has ended its older lists of splits and dividends."""
     market = synthetic_market(7, "24/7", 24, clock=lambda: NOON)
     app = create_app(market, KEY)
+
+    @app.middleware("http")
+    async def end(request, call_next):
+        ended = request.url.path in ("/v3/reference/splits", "/v3/reference/dividends")
+        return Response(status_code=410) if ended else await call_next(request)
+
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -150,6 +158,14 @@ def test_dividends_are_usable_and_those_asked_for(simulator):
     records = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"))
     assert {type(dividend).__name__ for dividend in records} == {"Dividend"}
     assert min(dividend.ex_date for dividend in records) >= "2026-06-01"
+
+
+def test_the_older_lists_are_not_asked_for(simulator):
+    polygon = Polygon(KEY, simulator)
+    with pytest.raises(VendorError, match="Polygon has ended /v3/reference/splits"):
+        polygon._actions("/v3/reference/splits", "execution_date", "2020-01-01")
+    assert polygon.splits("2020-01-01").results
+    assert polygon.dividends("2026-06-01").results
 
 
 def test_a_wrong_key_is_refused(simulator):
