@@ -18,8 +18,9 @@ from airflow.sdk import DAG
 
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import MARTS
-from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.marts.render import dbt_docs, dbt_task_group
+from include.orchestration.queues import Queue
 from include.surveillance.settings import Settings
 
 with DAG(

@@ -25,9 +25,10 @@ from airflow.sdk import DAG, TriggerRule, get_current_context, task
 from include.orchestration import connections
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import NEWS, WATCHLIST_CHANGES
-from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.ingest import new_symbols, polling
 from include.orchestration.ingest.poll_operator import PollOperator
+from include.orchestration.queues import Queue
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
 

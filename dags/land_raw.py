@@ -21,7 +21,8 @@ from airflow.sdk import DAG, task
 from include.orchestration import connections
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import RAW_TABLES
-from include.orchestration.dag_defaults import Pool, Queue, Tag, dag_defaults
+from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.queues import Queue
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
 

@@ -13,6 +13,7 @@ import psycopg2
 import snowflake.connector
 
 from include.local_stack.airflow_api import AirflowApi
+from include.local_stack.ports import HOST
 from include.local_stack.stack import Stack
 from include.surveillance.broker import Position
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -46,8 +47,9 @@ class Clients:
     @cached_property
     def airflow(self) -> AirflowApi:
         """Airflow's API, signed in at first use: a stack that is still to start has none."""
-        names = ("AIRFLOW__API__BASE_URL", "AIRFLOW_ADMIN_USER", "AIRFLOW_ADMIN_PASSWORD")
-        return AirflowApi(*(self.environment[name] for name in names))
+        # Not by way of PUBLIC_URL, which may lead around a proxy.
+        address = f"http://{HOST}:{self.environment['AIRFLOW__API__PORT']}"
+        return AirflowApi(address, self.environment["AIRFLOW_ADMIN_USER"], self.environment["AIRFLOW_ADMIN_PASSWORD"])
 
     def positions(self, topic: str) -> list[Position]:
         """Return every partition of a topic."""

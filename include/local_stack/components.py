@@ -153,7 +153,8 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
 
 def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
     """One Celery worker for each kind of work, so that none waits for another; detection on as many as are set."""
-    detecting = int(environment["KAFKA_PARTITIONS"]) + 2
+    # Besides a partition each: the notifier, four channels and one to spare.
+    detecting = int(environment["KAFKA_PARTITIONS"]) + 6
     # Threads where the fast lane is on; a process with threads must not fork.
     threads = "poll" in json.loads(environment.get("AIRFLOW__SDK__QUEUE_TO_COORDINATOR") or "{}")
     wanted = {"worker-poll": ("poll,short", 640 if threads else 8), "worker-detect": ("detect", detecting)}

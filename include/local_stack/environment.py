@@ -70,13 +70,13 @@ def build_environment(
         "REPORTS_FOLDER": str(state / "reports"),
         "LOGIN_SETTINGS": base.get("LOGIN_SETTINGS", ""),
         **market.environment(),
-        **_airflow(state, ports, credentials),
+        **_airflow(state, ports, credentials, base),
         **_connections(ports, credentials, market, base),
         **_warehouse(state, ports, credentials),
     }
 
 
-def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[str, str]:
+def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str], base: Mapping[str, str]) -> dict[str, str]:
     web = f"http://{HOST}:{ports.airflow}"
     return {
         "AIRFLOW_HOME": str(state / "airflow"),
@@ -88,7 +88,8 @@ def _airflow(state: Path, ports: Ports, credentials: Mapping[str, str]) -> dict[
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(ports.airflow),
-        "AIRFLOW__API__BASE_URL": web,
+        # Where links in messages lead, for whoever reads them elsewhere.
+        "AIRFLOW__API__BASE_URL": base.get("PUBLIC_URL") or web,
         "AIRFLOW__FAB__CONFIG_FILE": str(ROOT / "include" / "orchestration" / "accounts" / "login.py"),
         "AIRFLOW__API__SECRET_KEY": credentials["API_SECRET_KEY"],
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials["JWT_SECRET"],

@@ -7,13 +7,11 @@ DAG processor, neither of which has the DAG file's namespace.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
-from include.orchestration import channels
+from include.orchestration.operations import tell_operators
 
-LOG = logging.getLogger(__name__)
 ENDED = ("success", "failed")
 
 
@@ -64,8 +62,5 @@ def _is_mapped(task: Any) -> bool:
 def _notify(text: str, detail: dict[str, Any], log_url: str | None) -> None:
     if log_url:
         text, detail = f"{text}\n{log_url}", detail | {"log_url": log_url}
-    try:
-        channels.send_message(text, detail)
-    except Exception:
-        # The failure itself is already recorded by Airflow; the channel's own must not hide it.
-        LOG.exception("could not send: %s", text)
+    cause = " ".join(str(detail[name]) for name in ("event", "dag_id", "task_id") if name in detail)
+    tell_operators(cause, text, detail, f"{detail['event']} {detail['run_id']}")

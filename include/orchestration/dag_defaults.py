@@ -15,6 +15,7 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # its stub lacks the fi
 )
 
 from include.orchestration.callbacks import report_deadline, report_run_failure, report_task_failure
+from include.orchestration.queues import Queue
 from include.surveillance.errors import ConfigurationError, VendorError, VendorUnavailableError
 
 if TYPE_CHECKING:
@@ -43,15 +44,6 @@ class Pool(StrEnum):
 
     POLYGON = "polygon"
     BACKFILL = "backfill"
-    WAREHOUSE = "warehouse"
-
-
-class Queue(StrEnum):
-    """Celery's queues. Each kind of work has workers of its own, so that a slow warehouse never delays detection."""
-
-    POLL = "poll"  # the fast lane, where it is on
-    SHORT = "short"  # the fast lane for what shall not wait behind a minute's polls; the same worker takes turns
-    DETECT = "detect"
     WAREHOUSE = "warehouse"
 
 

@@ -114,6 +114,7 @@ def clean_application(before: datetime) -> dict[str, int]:
     with connections.application_database(connections.LONG_STATEMENT_SECONDS) as database, database.cursor() as cursor:
         cursor.execute(statement("delete_old_alerts"), {"before": before})
         alerts = cursor.rowcount
+        cursor.execute(statement("delete_old_messages"), {"before": before})
         cursor.execute(statement("delete_old_batches"), {"before": before})
         return {"alerts": alerts, "batches": cursor.rowcount}
 

@@ -1,6 +1,6 @@
-"""Store each alert as one row, and notify people of it once.
+"""Store each alert as one row, and with it, in one transaction, what each channel is to be told of it.
 
-A row is stored before anybody is notified: a channel that is down delays the message, never the row.
+Senders of their own take it from there: a channel that is down delays its messages, never a row nor another channel.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import asdict, astuple
+from msgspec.structs import astuple
 
-from include.orchestration import channels, connections
+from include.orchestration import connections
 from include.orchestration.application.alerts import mark_alerts, store_alerts
 from include.orchestration.application.database import statement
+from include.orchestration.application.outbox import Version, add_alerts
 from include.orchestration.ingest import polling
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import Notification
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, now_ms, to_utc
 
 GROUP = "notifier"
-LINES_PER_MESSAGE = 20
 # A market event's minutes may begin in an earlier batch.
 LOOK_BACK_MS = 30 * MINUTE_MS
 
@@ -52,7 +52,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     counts = notify(alerts, watched, stamps) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
-    failpoints.reach("notify.sent")
+    failpoints.reach("notify.queued")
     broker.commit(kafka, GROUP, batch.next_offsets)
     return counts | {"rejected": len(rejects)}
 
@@ -60,7 +60,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
 def notify(
     alerts: Sequence[Alert], watched: int | None = None, stamps: Mapping[str, LatencyStamps] | None = None
 ) -> dict[str, int]:
-    """Store every alert, notify people of what is new in the live ones; return counts.
+    """Store every alert, queue for each channel what is new in the live ones; return counts.
 
     People are notified once of an alert, again when its severity rises, and when it is retracted. An alert that is
     inhibited, goes on as before or belongs to a backfill is only stored.
@@ -69,28 +69,35 @@ def notify(
         watched: symbols on the watchlist; None does not look for market events.
         stamps: of the alerts' last messages, by alert id.
     """
-    stored = store_alerts(alerts, stamps)
+    stamps = stamps or {}
+    with connections.application_database() as database, database.cursor() as cursor:
+        stored = store_alerts(cursor, alerts, stamps)
+        events = store_alerts(cursor, _find_market_events(cursor, alerts, watched)) if watched else []
+        notification = Notification.compose(stored, events)
+        add_alerts(cursor, _name_versions(notification.alerts, stamps), Settings.from_env().channels())
+        for retracted, status in ((False, "fired"), (True, "retracted")):
+            told = [alert for alert in notification.alerts if (alert.status == "retracted") is retracted]
+            mark_alerts(cursor, told, "outbox", status)
+        for reason, covered in notification.covered.items():
+            mark_alerts(cursor, covered, f"not sent: {reason}", "covered", reason)
     failpoints.reach("notify.recorded")
-    events = store_alerts(_find_market_events(alerts, watched)) if watched else []
-    notification = Notification.compose(stored, events)
-    if notification.lines:
-        detail = {"alerts": [asdict(alert) | {"event_ids": list(alert.event_ids)} for alert in notification.alerts]}
-        channel = channels.send_message(_join_lines(notification.lines), detail)
-        mark_alerts([alert for alert in notification.alerts if alert.status != "retracted"], channel, "fired")
-        mark_alerts([alert for alert in notification.alerts if alert.status == "retracted"], channel, "retracted")
-    # Only now: had the message been refused, the next attempt must see them as they were.
-    for reason, covered in notification.covered.items():
-        mark_alerts(covered, f"not sent: {reason}", "covered", reason)
     return {"alerts": len(alerts), "notified": len(notification.alerts)}
 
 
-def _join_lines(lines: Sequence[str]) -> str:
-    more = len(lines) - LINES_PER_MESSAGE
-    rest = [f"... and {more} more on page Market surveillance"] if more > 0 else []
-    return "\n".join([*lines[:LINES_PER_MESSAGE], *rest])
+def _name_versions(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps]) -> list[Version]:
+    """Name each alert's version by when Kafka stored its message: the same whenever the message is read again."""
+    now = now_ms()
+    published = {alert_id: stamp.published_ms for alert_id, stamp in stamps.items() if stamp.published_ms}
+    versions = []
+    for alert in alerts:
+        name = published.get(alert.event_id)
+        # Nobody published an event of the market: it is as old as the newest of its alerts.
+        known_ms = name or max((published[it] for it in alert.event_ids if it in published), default=now)
+        versions.append(Version(alert, str(name or f"{alert.status} {alert.severity}"), to_utc(min(known_ms, now))))
+    return versions
 
 
-def _find_market_events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
+def _find_market_events(cursor: Any, alerts: Sequence[Alert], watched: int) -> list[Alert]:
     """Find the market events that the alerts are part of, together with what earlier batches brought."""
     from include.surveillance.alerts.market_events import RULE, find_market_events
     from include.surveillance.detection.parameters.book import ParameterBook
@@ -99,9 +106,8 @@ def _find_market_events(alerts: Sequence[Alert], watched: int) -> list[Alert]:
     if not starts:
         return []
     window = {"since_ms": min(starts) - LOOK_BACK_MS, "until_ms": max(alert.ts_ms for alert in alerts)}
-    with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
-        records = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
+    cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
+    records = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
     standing = [record for record in records if isinstance(record, Alert)]
     book = ParameterBook.load(Settings.from_env().parameters_file).base
     events = find_market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)

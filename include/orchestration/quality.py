@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from include.orchestration import connections
+from include.orchestration import channels, connections
 from include.orchestration.application.database import statement
 from include.orchestration.ingest import polling
-from include.surveillance.errors import QualityError
+from include.surveillance.errors import ConfigurationError, QualityError
 from include.surveillance.records import AnyRecord, Bar, Profile, Reject, Watermark
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import to_ms, to_utc
@@ -93,17 +93,30 @@ def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> 
 
 
 def check_notification(now: datetime, allowed: timedelta = timedelta(minutes=10)) -> int:
-    """Return how many alerts wait to be notified of.
+    """Return how many messages wait to be sent.
 
     Raises:
-        QualityError: one of them for longer than ``allowed``.
+        QualityError: one of them for longer than ``allowed``, a channel has taken none for as long or lacks its
+            connection, or there is a channel's connection that no setting asks for.
     """
+    names = list(Settings.from_env().channels())
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("pending_alerts"), {"before": now - allowed})
+        cursor.execute(statement("pending_alerts"), {"before": now - allowed, "channels": names})
         pending: int
         pending, overdue = cursor.fetchone()
+        cursor.execute(statement("failing_channels"), {"before": now - allowed, "channels": names})
+        wrong = [f"channel {name} fails since {since:%H:%M} UTC: {error}" for name, since, error in cursor.fetchall()]
     if overdue:
-        raise QualityError(f"nobody has been notified of {overdue} alerts for {allowed}; look at DAG notify_alerts")
+        wrong.append(f"nobody has been notified of {overdue} alerts for {allowed}; look at DAG notify_alerts")
+    for name in names:
+        try:
+            channels.open_channel(name).check()
+        except ConfigurationError as error:
+            wrong.append(str(error))
+    if unnamed := channels.find_unnamed(names):
+        wrong.append(f"connection {', '.join(unnamed)} is defined, but ALERT_CHANNELS names no such channel; add it")
+    if wrong:
+        raise QualityError("; ".join(wrong))
     return pending
 
 

@@ -13,16 +13,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from include.orchestration import connections, notifier
-from include.orchestration.triggers import LagTrigger
+from include.orchestration import connections, notifier, sender
+from include.orchestration.triggers import LagTrigger, OutboxTrigger
 from include.surveillance.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
 STUCK_SECONDS = 5.0
 # Messages trickle in over a minute's first half. One batch a second costs a tenth of what one per message would, and
@@ -87,6 +89,10 @@ class ConsumeSensor(BaseOperator):
 
             yield step
 
+    def make_trigger(self, until: float, not_before: float) -> BaseTrigger:
+        """Make what waits in the triggerer for something to do; both in epoch seconds."""
+        return LagTrigger([list(position) for position in self.partitions()], self.group(), until, not_before)
+
     def execute(self, context: Context) -> dict[str, int]:
         # From the run's start, so that all partitions end together and a retry does not live longer.
         # A run whose tasks run has started.
@@ -98,7 +104,7 @@ class ConsumeSensor(BaseOperator):
         self, context: Context, event: Mapping[str, Any], counts: dict[str, int], until: float
     ) -> dict[str, int]:
         """Go on, on a worker, with what the trigger saw."""
-        return self._follow(counts, until, woken=True) if "lag" in event else counts
+        return counts if "deadline" in event else self._follow(counts, until, woken=True)
 
     def _follow(self, counts: dict[str, int], until: float, woken: bool = False) -> dict[str, int]:
         """Handle what is there and what comes, until it has been quiet for long enough or the time is up."""
@@ -119,7 +125,7 @@ class ConsumeSensor(BaseOperator):
             # Lag that cannot be worked off, such as that behind an open transaction, must not wake it again at once.
             pause = STUCK_SECONDS if woken and not moved else 0.0
             self.defer(
-                trigger=LagTrigger([list(p) for p in self.partitions()], self.group(), until, time.time() + pause),
+                trigger=self.make_trigger(until, time.time() + pause),
                 method_name="resume",
                 kwargs={"counts": dict(total), "until": until},
             )
@@ -158,7 +164,7 @@ class DetectSensor(ConsumeSensor):
 
 
 class NotifySensor(ConsumeSensor):
-    """Follows all partitions of alerts: stores each alert in the application database, notifies people of new ones."""
+    """Follows all partitions of alerts: stores each alert, and what channels are to be told, in the database."""
 
     def group(self) -> str:
         return notifier.GROUP
@@ -170,3 +176,27 @@ class NotifySensor(ConsumeSensor):
 
     def handle_backlog(self) -> dict[str, int]:
         return notifier.notify_backlog(connections.kafka(), self.partitions())
+
+
+class SendSensor(ConsumeSensor):
+    """Follows the outbox of one channel and sends. One of these per channel, so that none waits for another."""
+
+    def __init__(self, *, channel: str, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.channel = channel
+
+    def make_trigger(self, until: float, not_before: float) -> BaseTrigger:
+        return OutboxTrigger(self.channel, until, not_before)
+
+    @contextmanager
+    def open_step(self) -> Iterator[Step]:
+        """Open the channel's sender, which keeps the channel to itself from one message to the next."""
+        with sender.open_sender(self.channel) as channel_sender:
+
+            def step(patience: float) -> Mapping[str, int]:
+                until = time.monotonic() + patience
+                while not (sent := channel_sender.send_next(datetime.now(UTC))) and time.monotonic() < until:
+                    time.sleep(LOOK_SECONDS)
+                return sent
+
+            yield step

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from include.orchestration import connections, forms
+from include.orchestration.addresses import page_address
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from include.surveillance.studies.recorded import RecordedFiles
 
-PAGE = "/surveillance/reports"
 # With the digest, the name of a folder has to stay below 255 characters.
 LONGEST_WORD = 200
 BARS_OF_THE_LOG = forms.bars_params(no_symbols="all of the log")
@@ -45,10 +45,7 @@ class ReportLink(BaseOperatorLink):
     name = "Report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        from airflow.sdk.configuration import conf
-
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return f"{base}{PAGE}/{report_path(ti_key.dag_id, ti_key.run_id)}/"
+        return page_address(f"reports/{report_path(ti_key.dag_id, ti_key.run_id)}/")
 
 
 class ReportOperator(BaseOperator):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from include.orchestration import connections
+from include.orchestration import connections, sender
 from include.surveillance.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 PROBE_SECONDS = 0.25
+OUTBOX_SECONDS = 1.0
 # A broker that is restarted is waited for here, where it costs no worker; one that is gone turns the task red.
 PATIENCE_SECONDS = 120.0
 
@@ -69,3 +70,30 @@ class LagTrigger(BaseTrigger):
         from include.surveillance.broker import LagProbe  # Kafka's client, in the triggerer only
 
         return LagProbe(connections.kafka(), self.group, [tuple(pair) for pair in self.partitions])
+
+
+class OutboxTrigger(BaseTrigger):
+    """Fires ``{"due": True}`` as soon as something is to be sent to a channel, ``{"deadline": True}`` at ``until``.
+
+    Args:
+        channel: its name.
+        until: epoch seconds at which to give up waiting.
+        not_before: epoch seconds of the first look.
+    """
+
+    def __init__(self, channel: str, until: float, not_before: float = 0.0):
+        super().__init__()
+        self.channel, self.until, self.not_before = channel, until, not_before
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = ("channel", "until", "not_before")
+        return f"{__name__}.OutboxTrigger", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        while time.time() < self.until:
+            if await asyncio.to_thread(sender.is_anything_due, self.channel):
+                yield TriggerEvent({"due": True})
+                return
+            await asyncio.sleep(OUTBOX_SECONDS)
+        yield TriggerEvent({"deadline": True})

@@ -42,3 +42,19 @@ class WarehouseError(SurveillanceError):
 
 class QualityError(SurveillanceError):
     """The platform does not keep its promise; the message says which stage and since when, or what is wrong."""
+
+
+class ChannelError(SurveillanceError):
+    """A channel took no message: it is down, refuses its credentials or sends us elsewhere. Retrying may help.
+
+    Attributes:
+        retry_after: seconds to wait before the next message, or None when the channel gave none.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class MessageRefusedError(ChannelError):
+    """A channel is well and refused this very message, for its size or for what it says."""

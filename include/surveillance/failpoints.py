@@ -23,8 +23,10 @@ POINTS = (
     "transaction.sent",  # metrics, alerts and state are on their way
     "transaction.offsets_sent",  # they and the offsets are stored, not yet visible
     "detect.committed",  # all of it is visible, the task has not ended
-    "notify.recorded",  # the alerts are rows, nobody has been notified
-    "notify.sent",  # people have been notified, the offsets are not committed
+    "notify.recorded",  # the alerts are rows and messages, the batch has not been handled
+    "notify.queued",  # the batch has been handled, its offsets are not committed
+    "notify.sending",  # messages have been chosen, none has been sent
+    "notify.marked",  # messages have been sent and are marked so
     "land.read",  # the batch has been read
     "land.staged",  # its rows are in the temporary table
     "land.offsets_merged",  # the transaction holds the offsets

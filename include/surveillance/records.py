@@ -17,11 +17,10 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from include.surveillance.settings import Settings
+from include.surveillance.severities import Severity
 from include.surveillance.timespans import SPAN_MS, Timespan
 
 Source = Literal["live", "backfill"]
-Severity = Literal["low", "medium", "high", "critical"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 Sentiment = Literal["positive", "neutral", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Generic, Literal, NamedTuple, TypeVar, cast, get_args
 
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.severities import SEVERITIES, Severity
 from include.surveillance.timespans import MINUTE_MS, POLLED
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # What Kafka takes in a name, and far below its limit of 249 characters.
 KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+CHANNELS = ("log", "slack", "webhook", "email")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
 PollBy = Literal["symbols", "groups", "market"]
 BY_SYMBOLS, BY_GROUPS = 500, 2_000
@@ -61,6 +63,20 @@ def _timespans(name: str, text: str) -> tuple[str, ...]:
     if "minute" not in wanted or not wanted <= set(POLLED):
         raise ConfigurationError(f"{name}={text} must hold minute and may hold {', '.join(POLLED[1:])}")
     return tuple(timespan for timespan in POLLED if timespan in wanted)
+
+
+def _channels(name: str, text: str) -> tuple[str, ...]:
+    words = [word for word in re.split(r"[,\s]+", text) if word]
+    for word in words:
+        channel, colon, severity = word.partition(":")
+        if channel not in CHANNELS or (colon and severity not in SEVERITIES):
+            raise ConfigurationError(
+                f"{name}={text} holds {word!r}: write channels of {', '.join(CHANNELS)}, each alone or with the lowest "
+                f"severity that it is told of, one of {', '.join(SEVERITIES)}, e.g. slack:high,webhook"
+            )
+    if len({word.partition(":")[0] for word in words}) < len(words):
+        raise ConfigurationError(f"{name}={text} names a channel twice; name each once")
+    return tuple(words)
 
 
 def _whole_minutes(name: str, text: str) -> int:
@@ -179,6 +195,18 @@ class Settings:
     audit_years: int = _setting(7, _between(5, 100), "How long the audit log is kept.")
     marts_every_minutes: int = _setting(15, _between(1, 1_440), "How often the marts are built.")
 
+    alert_channels: tuple[str, ...] = _setting(
+        ("log",),
+        Parser(_channels, f"any of {', '.join(CHANNELS)}, each with :low, :medium, :high or :critical or without"),
+        "The channels that must exist and are notified of alerts, each from a severity on.",
+    )
+    alert_digest_minutes: int = _setting(
+        30, _between(1, 10_080), "Alerts that have waited longer to be sent are told of in one digest."
+    )
+    alert_storm: int = _setting(
+        60, _between(1, 100_000), "Alerts that a channel is told of one by one in a minute; further ones are a digest."
+    )
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from the process environment; an empty variable counts as unset.
@@ -202,3 +230,8 @@ class Settings:
         """
         prefix = _text("kafka_prefix")
         return f"{_kafka_prefix('KAFKA_PREFIX', prefix)}{name}" if prefix else name
+
+    def channels(self) -> dict[str, Severity]:
+        """Map each channel of ``alert_channels`` to the lowest severity that it is told of."""
+        pairs = (word.partition(":") for word in self.alert_channels)
+        return {channel: cast("Severity", severity or SEVERITIES[0]) for channel, _, severity in pairs}

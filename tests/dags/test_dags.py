@@ -66,7 +66,7 @@ STRUCTURE = {
         "audit": {"metadata"},
         "metadata": {"logs"},
     },
-    "notify_alerts": {"notify": {"account"}, "account": set()},
+    "notify_alerts": {"notify": {"account"}, "send_log": {"account"}, "account": set()},
     "repoll_session": {"repoll": set()},
     "prepare_symbols": {
         "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},

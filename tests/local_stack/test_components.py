@@ -6,7 +6,8 @@ import pytest
 
 from include.local_stack import components
 from include.local_stack.ports import Ports
-from include.orchestration.dag_defaults import Queue
+from include.orchestration.queues import Queue
+from include.surveillance.settings import CHANNELS
 
 
 def workers(tmp_path, **given: str) -> dict[str, list[str]]:
@@ -29,8 +30,9 @@ def test_every_queue_has_its_worker(tmp_path):
     assert sorted(queue for consumed in queues for queue in consumed) == sorted([*Queue, "default"])
 
 
-def test_every_partition_and_the_notifier_have_a_slot(tmp_path):
-    assert int(option(workers(tmp_path, KAFKA_PARTITIONS="12")["worker-detect"], "--concurrency")) == 14
+def test_every_partition_the_notifier_and_every_channel_have_a_slot(tmp_path):
+    slots = int(option(workers(tmp_path, KAFKA_PARTITIONS="12")["worker-detect"], "--concurrency"))
+    assert slots == 12 + 1 + len(CHANNELS) + 1
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -1,6 +1,7 @@
 import json
 import time
 import uuid
+from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
 
@@ -11,10 +12,12 @@ from tests.airflow_home import airflow_database as airflow_database
 
 # isort: split
 from include.orchestration import connections
+from include.orchestration.application.alerts import mark_alerts, store_alerts
 from include.orchestration.application.database import migrate_database
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.records import Alert
+from tests.sinks import HttpSink, SmtpSink, serving
 
 PARTITIONS = 4
 
@@ -85,7 +88,23 @@ def database(postgres, postgres_reader, monkeypatch):
     migrate_database()
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate alerts")
+        cursor.execute("truncate alerts, outbox, channels")
+
+
+@contextmanager
+def transaction():
+    with connections.application_database() as database, database.cursor() as cursor:
+        yield cursor
+
+
+def store(*arguments):
+    with transaction() as cursor:
+        return store_alerts(cursor, *arguments)
+
+
+def mark(*arguments):
+    with transaction() as cursor:
+        mark_alerts(cursor, *arguments)
 
 
 @pytest.fixture
@@ -138,3 +157,39 @@ def alert(name="ACME", **changes):
 
 def crowd(count, **changes):
     return [alert(f"S{number}", **changes) for number in range(count)]
+
+
+@pytest.fixture
+def sink():
+    server = HttpSink()
+    with serving(server):
+        yield server
+
+
+@pytest.fixture
+def smtp():
+    server = SmtpSink()
+    with serving(server):
+        yield server
+
+
+@pytest.fixture
+def webhook(sink, monkeypatch):
+    connection = {"conn_type": "http", "host": f"{sink.url}/hook", "extra": {"Authorization": "Bearer of-mine"}}
+    monkeypatch.setenv("AIRFLOW_CONN_WEBHOOK_ALERTS", json.dumps(connection))
+    return sink
+
+
+@pytest.fixture
+def slack(sink, monkeypatch):
+    connection = {"conn_type": "slackwebhook", "host": sink.url, "password": "T0/B0/X"}
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(connection))
+    return sink
+
+
+@pytest.fixture
+def email(smtp, monkeypatch):
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "us@example.com", "to": ["a@example.com"]}
+    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": smtp.port, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_EMAIL_ALERTS", json.dumps(connection))
+    return smtp

@@ -1,55 +1,23 @@
-"""Callbacks: one message where people look, and the log when nothing is configured."""
+"""Callbacks: one message to every channel, whatever is down."""
 
 import asyncio
-import json
-import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from include.orchestration import callbacks, channels
+from include.orchestration import callbacks
+from include.orchestration.sender import open_sender
 from include.surveillance.errors import VendorError
+from tests.orchestration.conftest import transaction
+from tests.sinks import Answer
 
 
 @pytest.fixture
-def sink():
-    """A local HTTP server that keeps what is posted to it."""
-
-    class Sink(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.server.received.append((self.path, json.loads(body)))
-            self.send_response(self.server.status)
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Sink)
-    server.received, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def webhook(sink, monkeypatch):
-    connection = {"conn_type": "http", "host": f"http://127.0.0.1:{sink.server_port}/hook"}
-    monkeypatch.setenv("AIRFLOW_CONN_WEBHOOK_ALERTS", json.dumps(connection))
-    return sink
-
-
-@pytest.fixture
-def slack(sink, monkeypatch):
-    connection = {"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{sink.server_port}", "password": "T0/B0/X"}
-    monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(connection))
-    return sink
+def told(database, webhook, monkeypatch):
+    """The bodies that the webhook has taken."""
+    monkeypatch.setenv("ALERT_CHANNELS", "webhook")
+    return lambda: [request.json for request in webhook.taken]
 
 
 def failed_task(map_index=-1):
@@ -67,10 +35,9 @@ def run_context(task):
     }
 
 
-def test_failed_task_is_told_with_its_error_and_its_log(webhook):
+def test_failed_task_is_told_with_its_error_and_its_log(told):
     callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("401: unknown API key")})
-    ((path, message),) = webhook.received
-    assert path == "/hook"
+    (message,) = told()
     assert message["text"] == (
         "Task ingest_market_data.poll failed in run 1: VendorError: 401: unknown API key\nhttp://airflow/log"
     )
@@ -79,58 +46,64 @@ def test_failed_task_is_told_with_its_error_and_its_log(webhook):
 
 
 @pytest.mark.parametrize("map_index", [0, 7])
-def test_mapped_tasks_are_told_once_by_their_run(webhook, map_index):
+def test_mapped_tasks_are_told_once_by_their_run(told, map_index):
     callbacks.report_task_failure({"ti": failed_task(map_index), "exception": VendorError("no")})
-    assert webhook.received == []
+    assert told() == []
     callbacks.report_run_failure(run_context(failed_task(map_index)))
-    ((_, message),) = webhook.received
+    (message,) = told()
     assert f"failed in task poll [{map_index}]: task_failure" in message["text"]
 
 
-def test_run_with_an_unmapped_failure_is_not_told_twice(webhook):
+def test_run_with_an_unmapped_failure_is_not_told_twice(told):
     callbacks.report_run_failure(run_context(failed_task()))
-    assert webhook.received == []
+    assert told() == []
 
 
-def test_run_that_failed_without_a_task_is_told(webhook):
+def test_run_that_failed_without_a_task_is_told(told):
     context = run_context(None)
     del context["ti"]
     callbacks.report_run_failure(context | {"reason": "timed_out"})
-    assert webhook.received[0][1]["text"] == "Run run 1 of ingest_market_data failed: timed_out"
+    assert told()[0]["text"] == "Run run 1 of ingest_market_data failed: timed_out"
 
 
-def test_missed_deadline_is_told(webhook):
+def test_missed_deadline_is_told(told):
     run = {"dag_id": "land_raw", "dag_run_id": "run 2"}
     asyncio.run(callbacks.report_deadline(context={"dag_run": run}, allowed="0:15:00"))
-    assert webhook.received[0][1]["text"] == "Run run 2 of land_raw is late: not done after 0:15:00"
+    assert told()[0]["text"] == "Run run 2 of land_raw is late: not done after 0:15:00"
 
 
-@pytest.mark.parametrize(("state", "told"), [("success", 0), ("failed", 0), ("queued", 1), ("running", 1)])
-def test_a_run_that_has_ended_is_not_late(webhook, state, told):
+def test_the_same_failure_of_a_run_is_told_once_and_the_next_one_waits_for_a_count(told):
+    for _ in range(2):
+        callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("no")})
+    other = failed_task()
+    other.run_id = "run 2"
+    callbacks.report_task_failure({"ti": other, "exception": VendorError("no")})
+    assert [message["run_id"] for message in told()] == ["run 1"]
+    with transaction() as cursor:
+        cursor.execute("select count(*) from outbox where sent_at is null")
+        assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("state", "count"), [("success", 0), ("failed", 0), ("queued", 1), ("running", 1)])
+def test_a_run_that_has_ended_is_not_late(told, state, count):
     run = {"dag_id": "land_raw", "dag_run_id": "run 2", "state": state}
     asyncio.run(callbacks.report_deadline(context={"dag_run": run}, allowed="0:15:00"))
-    assert len(webhook.received) == told
+    assert len(told()) == count
 
 
-def test_slack_is_told(slack):
-    assert channels.send_message("hello", {}) == "slack"
-    assert slack.received == [("/T0/B0/X", {"text": "hello"})]
-
-
-def test_log_says_how_to_be_told_elsewhere(caplog):
-    with caplog.at_level(logging.WARNING):
-        assert channels.send_message("price gap of ACME", {}) == "log"
-    assert "price gap of ACME (set connection slack_alerts or webhook_alerts" in caplog.text
-
-
-def test_refusing_channel_raises_so_that_the_caller_can_retry(webhook):
-    webhook.status = 500
-    with pytest.raises(Exception, match="500"):
-        channels.send_message("hello", {})
-
-
-def test_refusing_channel_does_not_hide_the_failure(webhook, caplog):
-    webhook.status = 500
+def test_a_channel_that_is_down_delays_the_message_and_loses_none(told, webhook):
+    webhook.answer = lambda _: Answer(500)
     callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("the first error")})
-    assert "could not send" in caplog.text
+    webhook.answer = lambda _: Answer()
+    with open_sender("webhook") as sender:
+        assert sender.send_next(datetime.now(UTC) + timedelta(seconds=2)) == {"sent": 1}
+    assert "the first error" in told()[0]["text"]
+
+
+def test_without_a_database_every_channel_is_told_straight_away(webhook, slack, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("ALERT_CHANNELS", "email,webhook,slack")
+    callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("the first error")})
+    assert sorted(request.path for request in webhook.taken) == ["/T0/B0/X", "/hook"]
+    assert "could not send to channel email" in caplog.text
     assert "the first error" in caplog.text

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.orchestration import quality
-from include.orchestration.application.alerts import mark_alerts, store_alerts
+from include.orchestration import notifier, quality
+from include.orchestration.sender import open_sender
 from include.surveillance import broker
 from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Reject, Watermark
@@ -58,13 +58,32 @@ def test_too_many_name_the_reason(count):
 
 
 def test_an_alert_that_waits_too_long_is_reported_and_one_that_is_new_is_counted(database):
-    store_alerts([alert(), alert("ZVZZT", source="backfill")])
+    notifier.notify([alert(), alert("ZVZZT", source="backfill")])
     now = datetime.now(UTC)
     assert quality.check_notification(now) == 1
     with pytest.raises(quality.QualityError, match=r"nobody has been notified of 1 alerts .*notify_alerts"):
         quality.check_notification(now + timedelta(minutes=11))
-    mark_alerts([alert()], "slack", "fired")
+    with open_sender("log") as sender:
+        assert sender.send_next(now)
     assert quality.check_notification(now + timedelta(minutes=11)) == 0
+
+
+def test_a_channel_without_its_connection_is_reported_at_once_and_one_that_fails_by_its_error(database, monkeypatch):
+    monkeypatch.setenv("ALERT_CHANNELS", "slack")
+    now = datetime.now(UTC)
+    with pytest.raises(quality.QualityError, match="connection slack_alerts is not defined"):
+        quality.check_notification(now)
+    notifier.notify([alert()])
+    with open_sender("slack") as sender:
+        sender.send_next(now)
+    with pytest.raises(quality.QualityError, match=r"channel slack fails since .*is not defined"):
+        quality.check_notification(now + timedelta(minutes=11))
+
+
+def test_a_channels_connection_that_no_setting_names_is_reported(database, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_WEBHOOK_ALERTS", "http://example.com")
+    with pytest.raises(quality.QualityError, match="webhook_alerts is defined, but ALERT_CHANNELS names no such"):
+        quality.check_notification(datetime.now(UTC))
 
 
 @pytest.mark.parametrize("last", [None, SINCE])

@@ -95,18 +95,18 @@ def test_a_database_that_refuses_a_login(connect, postgres, written):
 
 
 @pytest.mark.parametrize(
-    ("conn_id", "fields"),
+    ("channel", "fields"),
     [
-        (channels.SLACK, {"conn_type": "slackwebhook"}),
-        (channels.WEBHOOK, {"conn_type": "http", "login": "us", "extra": {"Authorization": f"Bearer {SECRET}"}}),
+        (channels.Slack, {"conn_type": "slackwebhook"}),
+        (channels.Webhook, {"conn_type": "http", "login": "us", "extra": {"Authorization": f"Bearer {SECRET}"}}),
     ],
 )
-def test_a_channel_that_fails_is_masked(connect, server, written, conn_id, fields):
+def test_a_channel_that_fails_is_masked(connect, server, written, channel, fields):
     """Slack's secret is its address, so clients log it; a task's log goes through Airflow's masker."""
     from airflow.sdk._shared.secrets_masker import redact
 
-    connect(conn_id, host=f"{server}/services", **fields)
-    text = written(lambda: channels.send_message("something happened", {}))
+    connect(channel.conn_id, host=f"{server}/services", **fields)
+    text = written(lambda: channel().send(channels.Message("key", "subject", ("something happened",))))
     assert "500" in text
     assert SECRET not in redact(text)
 

@@ -45,10 +45,17 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "ALERT_DAYS": "2000",
         "RAW_DAYS": "36500",
         "AUDIT_YEARS": "10",
+        "ALERT_CHANNELS": "slack:high, webhook",
+        "ALERT_DIGEST_MINUTES": "15",
+        "ALERT_STORM": "20",
+        "LANE_LIMIT_SECONDS": "300",
     }
     settings = Settings.from_env(given)
     variables = as_variables(settings)
-    assert variables == {**given, "POLL_TIMESPANS": "('minute', 'day')"}
+    assert variables == given | {
+        "POLL_TIMESPANS": "('minute', 'day')",
+        "ALERT_CHANNELS": "('slack:high', 'webhook')",
+    }
     assert not variables.items() & as_variables(Settings()).items()
 
 
@@ -59,6 +66,17 @@ def test_the_example_shows_the_defaults():
     paths = {"PARAMETERS_FILE": str(ROOT / ours["PARAMETERS_FILE"])}
     assert Settings.from_env(ours | paths) == Settings()
     assert ours.keys() <= as_variables(Settings()).keys()
+
+
+def test_channels_have_the_lowest_severity_that_they_are_told_of():
+    assert Settings.from_env({}).channels() == {"log": "low"}
+    assert Settings.from_env({"ALERT_CHANNELS": "slack:high webhook"}).channels() == {"slack": "high", "webhook": "low"}
+
+
+@pytest.mark.parametrize("text", ["slak", "slack:", "slack:urgent", "slack,slack:high", ":high", "slack high"])
+def test_a_channel_that_does_not_exist_is_refused(text):
+    with pytest.raises(ConfigurationError, match=r"ALERT_CHANNELS=.*(write channels of|names a channel twice)"):
+        Settings.from_env({"ALERT_CHANNELS": text})
 
 
 def as_variables(settings):

@@ -19,22 +19,22 @@ MOST_COUNTED = 10_000
 
 
 def store_alerts(
-    alerts: Iterable[Alert], stamps: Mapping[str, LatencyStamps] | None = None
+    cursor: Any, alerts: Iterable[Alert], stamps: Mapping[str, LatencyStamps] | None = None
 ) -> list[tuple[Alert, LastNotified]]:
     """Store the last message of each alert; return it with what people were last notified of.
 
     An alert that nobody need be notified of is stored as such, and needs no second look.
 
     Args:
+        cursor: of the transaction that also decides what people are notified of.
         stamps: of the last messages, by alert id.
     """
     newest = list({alert.event_id: alert for alert in alerts}.values())
     notified: dict[str, LastNotified] = {}
-    with connections.application_database() as database, database.cursor() as cursor:
-        for start in range(0, len(newest), ROWS_PER_STATEMENT):
-            messages = _encode_messages(newest[start : start + ROWS_PER_STATEMENT], stamps or {})
-            cursor.execute(statement("upsert_alerts"), {"messages": messages})
-            notified |= {alert_id: LastNotified(*last) for alert_id, *last in cursor.fetchall()}
+    for start in range(0, len(newest), ROWS_PER_STATEMENT):
+        messages = _encode_messages(newest[start : start + ROWS_PER_STATEMENT], stamps or {})
+        cursor.execute(statement("upsert_alerts"), {"messages": messages})
+        notified |= {alert_id: LastNotified(*last) for alert_id, *last in cursor.fetchall()}
     return [(alert, notified[alert.event_id]) for alert in newest]
 
 
@@ -52,21 +52,20 @@ def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str
 
 
 def mark_alerts(
-    alerts: Sequence[Alert], notification: str, status: str | None = None, inhibited_by: str | None = None
+    cursor: Any, alerts: Sequence[Alert], notification: str, status: str, inhibited_by: str | None = None
 ) -> None:
     """Store what became of the alerts' notification.
 
     Args:
-        notification: the channels that took the message, or why none was sent.
-        status: what people know from now on: fired, covered or retracted; None leaves what they knew.
+        notification: ``outbox`` where the messages to the channels say it, or why there is none.
+        status: what people know from now on: fired, covered or retracted.
         inhibited_by: the market event that covers the alerts.
     """
     if not alerts:
         return
     ids = [alert.event_id for alert in alerts]
     marks = {"notification": notification, "status": status, "inhibited_by": inhibited_by, "alert_ids": ids}
-    with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute(statement("mark_notified"), marks)
+    cursor.execute(statement("mark_notified"), marks)
 
 
 def _encode_messages(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps]) -> str:

@@ -13,7 +13,7 @@ from airflow.sdk import get_current_context, task
 
 from include.orchestration import connections
 from include.orchestration.application.database import fetch_rows, statement
-from include.orchestration.dag_defaults import Queue
+from include.orchestration.queues import Queue
 from include.surveillance.records import REJECTED
 
 LOG = logging.getLogger(__name__)

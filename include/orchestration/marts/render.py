@@ -39,7 +39,8 @@ from cosmos.profiles import BaseProfileMapping, get_automatic_profile_mapping
 from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
 from include.orchestration.callbacks import report_task_failure
-from include.orchestration.dag_defaults import Pool, Queue
+from include.orchestration.dag_defaults import Pool
+from include.orchestration.queues import Queue
 from include.surveillance.errors import SurveillanceError
 
 LOG = logging.getLogger(__name__)

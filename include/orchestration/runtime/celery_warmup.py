@@ -20,8 +20,8 @@ from celery import Celery
 from celery.signals import celeryd_init, import_modules, worker_process_init
 
 from include.orchestration.application.database import await_migrations
-from include.orchestration.dag_defaults import Queue
 from include.orchestration.marts.connector import initialise_connector_logger
+from include.orchestration.queues import Queue
 from include.orchestration.runtime.component_log import prepare_worker
 from include.orchestration.runtime.worker_lifecycle import (
     DismissSensors,

@@ -22,7 +22,7 @@ from airflow.configuration import conf
 from celery import bootsteps
 from celery.signals import task_postrun
 
-from include.orchestration.dag_defaults import Queue
+from include.orchestration.queues import Queue
 from include.surveillance.errors import ConfigurationError
 
 LOG = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from include.surveillance import wire
 from include.surveillance.alerts import wording
 from include.surveillance.alerts.severity import grade_scores, score_exceedance
-from include.surveillance.records import SEVERITIES, Alert
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 T = TypeVar("T")

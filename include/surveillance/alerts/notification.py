@@ -1,4 +1,4 @@
-"""Decides what people are notified of now and what not: one line per event, group of alerts or withdrawal."""
+"""Decides what people are notified of now and what not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from include.surveillance.records import SEVERITIES, Alert, Severity
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES, Severity
 
 
 class LastNotified(NamedTuple):
@@ -51,12 +52,10 @@ class Notification:
     """What to tell people now.
 
     Attributes:
-        lines: the text, line by line.
-        alerts: what the lines tell of.
+        alerts: what they are told of: events of the market, then others by score, then withdrawals.
         covered: by the reason why, alerts that an event of the market tells of instead.
     """
 
-    lines: list[str] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     covered: dict[str, list[Alert]] = field(default_factory=lambda: defaultdict(list))
 
@@ -75,23 +74,11 @@ class Notification:
         known = {alert.event_id: last for alert, last in [*stored, *events]}
         singles = [group for group in group_alerts(standing, [event for event, _ in events]) if group.symbol != MARKET]
         for group in [*group_alerts([], due_events), *singles]:
-            named = [alert for alert in group.alerts if not alert.inhibited_by]
             for alert in group.alerts:
+                if not alert.inhibited_by:
+                    notification.alerts.append(alert)
                 # Who was notified of it by name will be notified by name when it is withdrawn.
-                if alert.inhibited_by and known[alert.event_id].status != "fired":
+                elif known[alert.event_id].status != "fired":
                     notification.covered[alert.inhibited_by].append(alert)
-            if named:
-                notification.lines.append(_line(group.lead, named, known[group.lead.event_id]))
-                notification.alerts += named
-        for alert in due:
-            if alert.status == "retracted":
-                notification.lines.append(f"withdrawn: {alert.explanation}")
-                notification.alerts.append(alert)
+        notification.alerts += [alert for alert in due if alert.status == "retracted"]
         return notification
-
-
-def _line(lead: Alert, alerts: Sequence[Alert], last: LastNotified) -> str:
-    risen = f", was {last.severity}" if last.status == "fired" else ""
-    others = sorted({f"{alert.rule} {alert.direction}".rstrip() for alert in alerts if alert is not lead})
-    also = f" (also {', '.join(others)})" if others else ""
-    return f"[{lead.severity}{risen}] {lead.explanation}{also}"

@@ -23,7 +23,7 @@ def score_exceedance(exceedance: np.ndarray) -> np.ndarray:
 
 
 def grade_scores(points: np.ndarray) -> np.ndarray:
-    """Give the index into ``records.SEVERITIES``: low below 60, medium below 75, high below 90, else critical."""
+    """Give the index into ``SEVERITIES``: low below 60, medium below 75, high below 90, else critical."""
     return np.searchsorted(FLOORS, points, side="right")
 
 

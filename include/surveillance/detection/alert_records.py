@@ -17,7 +17,8 @@ from include.surveillance.detection.rules.bar_rule import FORMS, Firing
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import SEVERITIES, Alert, Profile
+from include.surveillance.records import Alert, Profile
+from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 if TYPE_CHECKING:

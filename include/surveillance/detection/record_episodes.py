@@ -13,7 +13,8 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import Episode
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.state import State
-from include.surveillance.records import SEVERITIES, Alert, Profile
+from include.surveillance.records import Alert, Profile
+from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import SPAN_MS
 
 if TYPE_CHECKING:

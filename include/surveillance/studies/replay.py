@@ -24,8 +24,9 @@ from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.files import results
-from include.surveillance.records import SEVERITIES, Alert, NewsItem
+from include.surveillance.records import Alert, NewsItem
 from include.surveillance.sessions import Sessions
+from include.surveillance.severities import SEVERITIES
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
 from include.surveillance.timespans import SPAN_MS
 

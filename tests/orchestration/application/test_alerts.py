@@ -7,17 +7,17 @@ import pytest
 
 from include.orchestration import connections
 from include.orchestration.application import alerts as alerts_table
-from include.orchestration.application.alerts import mark_alerts, select_alerts, store_alerts
+from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.database import MIGRATIONS, migrate_database
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified
-from tests.orchestration.conftest import alert, crowd, rows
+from tests.orchestration.conftest import alert, crowd, mark, rows, store
 
 EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "since", "until"))
 
 
 def test_row_says_what_the_alert_says(database):
-    store_alerts([alert(baseline=100.5, direction="up")])
+    store([alert(baseline=100.5, direction="up")])
     columns = "symbol, rule, severity, score, value, threshold, baseline, direction, event_ids"
     ((*values, bar_at),) = rows(f"{columns}, extract(epoch from bar_at)")
     assert values == ["ACME", "price_gap", "high", 70.0, 0.031, 0.02, 100.5, "up", ["bar 1", "bar 2"]]
@@ -26,7 +26,7 @@ def test_row_says_what_the_alert_says(database):
 
 def test_alerts_of_several_statements_are_all_stored_the_last_message_of_each(database, monkeypatch):
     monkeypatch.setattr(alerts_table, "ROWS_PER_STATEMENT", 2)
-    stored = store_alerts([*crowd(5), alert("S0", firings=2), alert("S3", score=80.0)])
+    stored = store([*crowd(5), alert("S0", firings=2), alert("S3", score=80.0)])
     assert {last for _, last in stored} == {LastNotified()}
     assert len(stored) == 5
     assert rows("symbol, firings, score") == [
@@ -44,36 +44,35 @@ def test_alerts_of_several_statements_are_all_stored_the_last_message_of_each(da
     ],
 )
 def test_what_nobody_need_be_notified_of_is_stored_as_such(database, changes, notification):
-    store_alerts([alert(**changes)])
+    store([alert(**changes)])
     assert rows("notification, notified_at is null") == [(notification, notification == "pending")]
 
 
 def test_what_people_were_notified_of_comes_back_with_the_next_message(database):
-    store_alerts([alert()])
-    mark_alerts([alert()], "slack", "fired")
-    ((_, last),) = store_alerts([alert(severity="critical", status="refired")])
+    store([alert()])
+    mark([alert()], "slack", "fired")
+    ((_, last),) = store([alert(severity="critical", status="refired")])
     assert last == LastNotified("fired", "high")
     assert rows("severity, notification, told_status") == [("critical", "slack", "fired")]
 
 
-def test_a_mark_without_a_status_leaves_what_people_knew(database):
-    store_alerts(crowd(2))
-    mark_alerts(crowd(1), "slack", "fired")
-    mark_alerts(crowd(1), "webhook")
-    mark_alerts([], "nobody", "retracted")
-    assert rows("symbol, notification, told_status") == [("S0", "webhook", "fired"), ("S1", "pending", None)]
+def test_a_mark_is_of_the_alerts_it_names(database):
+    store(crowd(2))
+    mark(crowd(1), "outbox", "fired")
+    mark([], "nobody", "retracted")
+    assert rows("symbol, notification, told_status") == [("S0", "outbox", "fired"), ("S1", "pending", None)]
 
 
 def test_stamps_that_a_message_does_not_have_are_null(database):
     stamps = {alert().event_id: LatencyStamps(polled_ms=1_700_000_062_000, published_ms=1_700_000_063_500)}
-    store_alerts([alert(), alert("ZVZZT")], stamps)
+    store([alert(), alert("ZVZZT")], stamps)
     columns = [f"(extract(epoch from {name}) * 1000)::bigint" for name in ("polled_at", "detected_at", "published_at")]
     assert rows(", ".join(columns)) == [(1_700_000_062_000, None, 1_700_000_063_500), (None, None, None)]
 
 
 def test_the_newest_alerts_come_first_and_the_newest_that_match_are_counted(database, monkeypatch):
     later = 1_700_000_060_000
-    store_alerts([alert(), alert("ZVZZT", ts_ms=later), alert("ZVZZT", ts_ms=later, rule="news_impact", score=90.0)])
+    store([alert(), alert("ZVZZT", ts_ms=later), alert("ZVZZT", ts_ms=later, rule="news_impact", score=90.0)])
     alerts, counts = select_alerts(EVERYTHING, limit=2)
     assert [(row["symbol"], row["rule"]) for row in alerts] == [("ZVZZT", "news_impact"), ("ZVZZT", "price_gap")]
     assert [(row["rule"], row["alerts"], row["symbols"]) for row in counts] == [
@@ -101,7 +100,7 @@ def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeyp
     migrate_database()
     migrate_database()
     assert rows("form, status, firings, told_status, told_severity") == [("literal", "fired", 1, "fired", "high")]
-    ((_, last),) = store_alerts([alert(status="refired", firings=2)])
+    ((_, last),) = store([alert(status="refired", firings=2)])
     assert last == LastNotified("fired", "high")
 
 
@@ -110,7 +109,7 @@ def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeyp
     ["delete from alerts", "update alerts set notification = 'x'", "truncate alerts", "drop table alerts"],
 )
 def test_the_page_cannot_write(database, change):
-    store_alerts([alert()])
+    store([alert()])
     with connections.application_reader() as reader, reader.cursor() as cursor:
         cursor.execute("set transaction read write")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from include.orchestration import connections
-from include.orchestration.application.alerts import store_alerts
 from include.orchestration.application.database import migrate_database
 from include.orchestration.page import app
 from include.surveillance.records import Alert
+from tests.orchestration.conftest import store
 
 PAGE = Path(app.__file__).parent
 FILES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js"]
@@ -46,8 +46,8 @@ def stored(postgres, postgres_reader, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_READER", postgres_reader)
     migrate_database()
     with connections.application_database() as database, database.cursor() as cursor:
-        cursor.execute("truncate alerts")
-    return store_alerts
+        cursor.execute("truncate alerts, outbox, channels")
+    return store
 
 
 @pytest.mark.parametrize("route", ["docs", "redoc", "openapi.json"])

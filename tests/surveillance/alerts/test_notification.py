@@ -14,7 +14,8 @@ from include.surveillance.alerts.notification import (
     ReasonNotToNotify,
     reason_not_to_notify,
 )
-from include.surveillance.records import SEVERITIES, Alert
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES
 from tests.surveillance.alerts.test_market_events import alert, crowd
 
 NOTHING, FIRED = LastNotified(), LastNotified("fired", "medium")
@@ -56,26 +57,20 @@ def test_people_are_notified_again_exactly_when_the_severity_rises(before, now):
     assert (reason is None) == (SEVERITIES.index(now) > SEVERITIES.index(before))
 
 
-def test_alerts_of_one_symbol_are_one_line_that_names_the_other_rules():
+def test_alerts_of_one_symbol_come_together_with_the_highest_score_first_of_all_symbols():
     lead, other = alert(score=90.0, severity="critical"), alert(rule="price_breakout", direction="up", minute=2)
-    composed = compose((other, NOTHING), (lead, NOTHING))
-    assert composed.lines == ["[critical] S0 did something (also price_breakout up)"]
-    assert composed.alerts == [lead, other]
+    composed = compose((alert("S1"), NOTHING), (other, NOTHING), (lead, NOTHING))
+    assert composed.alerts == [lead, other, alert("S1")]
     assert composed.covered == {}
-
-
-def test_a_risen_severity_says_what_it_was():
-    assert compose((alert(severity="high"), FIRED)).lines == ["[high, was medium] S0 did something"]
 
 
 def test_what_is_known_is_not_told_again():
     assert compose((alert(), FIRED), (alert("S1", source="backfill"), NOTHING)) == Notification()
 
 
-def test_a_withdrawal_follows_the_new_lines():
+def test_a_withdrawal_follows_what_is_new():
     withdrawn = alert("S1", status="retracted")
     composed = compose((withdrawn, FIRED), (alert(), NOTHING))
-    assert composed.lines == ["[medium] S0 did something", "withdrawn: S1 did something"]
     assert composed.alerts == [alert(), withdrawn]
 
 
@@ -85,7 +80,6 @@ def test_an_event_of_the_market_tells_of_its_alerts_but_of_those_known_by_name()
     reason = f"market event {event.event_id}"
     risen = replace(alerts[0], severity="high")
     composed = compose((risen, FIRED), *((it, NOTHING) for it in alerts[1:]), events=[event])
-    assert [line.partition("]")[2] for line in composed.lines] == [f" {event.explanation}"]
     assert composed.alerts == [event]
     assert {it.event_id for it in composed.covered[reason]} == {it.event_id for it in alerts[1:]}
     assert compose(*((it, NOTHING) for it in alerts)).covered == {}

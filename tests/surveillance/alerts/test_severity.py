@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from include.surveillance.alerts.severity import format_alert, grade_scores, score_exceedance
-from include.surveillance.records import SEVERITIES, Alert
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES
 
 
 @pytest.mark.parametrize(

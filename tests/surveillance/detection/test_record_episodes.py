@@ -10,7 +10,7 @@ from include.surveillance.alerts.severity import grade_scores, score_exceedance
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes, grade
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.state import State
-from include.surveillance.records import SEVERITIES
+from include.surveillance.severities import SEVERITIES
 from tests.surveillance.detection.market import at, engine
 
 KEY = ("NVDA", "minute")

@@ -1,6 +1,30 @@
 select
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
-    session_phase, data_age_ms, source, explanation, notification, first_seen_at,
+    session_phase, data_age_ms, source, explanation, first_seen_at,
+    case
+        when notification = 'outbox'
+            then coalesce(
+                (
+                    -- Of each channel what became of the newest version that it is to be told of.
+                    select
+                        string_agg(
+                            newest.channel || case newest.outcome
+                                when 'told' then '' when 'digest' then ' (in a digest)'
+                                when 'refused' then ' (refused)' else ' (waits)'
+                            end,
+                            ', ' order by newest.channel
+                        )
+                    from (
+                        select distinct on (outbox.channel) outbox.channel, outbox.outcome
+                        from outbox
+                        where outbox.subject = alerts.alert_id and outbox.kind = 'alert'
+                        order by outbox.channel, outbox.outbox_id desc
+                    ) as newest
+                ),
+                'not sent: below the severity of every channel'
+            )
+        else notification
+    end as notification,
     form, status, firings, before_value, before_threshold, inhibited_by, profile_version,
     bar_closed_at, polled_at, appended_at, detected_at, published_at, last_seen_at
 from alerts

@@ -1,0 +1,2 @@
+delete from outbox
+where known_at < %(before)s

@@ -1,0 +1,3 @@
+update outbox
+set sent_at = %(now)s, outcome = %(outcome)s
+where outbox_id = any(%(ids)s) and sent_at is null

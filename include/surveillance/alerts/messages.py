@@ -1,0 +1,57 @@
+"""Writes what people read of alerts: one line for each group of them, one for all of them where they are too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES, Severity
+from include.surveillance.texts import one_line
+
+LINE_CHARACTERS = 400
+
+
+class News(NamedTuple):
+    """One version of an alert that people are to be notified of.
+
+    Attributes:
+        was: the severity that they know of, if they know of the alert.
+    """
+
+    alert: Alert
+    was: Severity | None = None
+
+
+def write_lines(news: Sequence[News]) -> list[str]:
+    """Write one line per event, group of alerts of a symbol, or withdrawal; of several versions the last counts.
+
+    Whatever an alert's texts hold, each line is one: printable, and ``LINE_CHARACTERS`` long at most.
+    """
+    # Grouping loads numpy, for which whoever parses a DAG has no use.
+    from include.surveillance.alerts.market_events import MARKET, group_alerts
+
+    last = {alert.event_id: alert for alert, _ in news}
+    was = {alert.event_id: severity for alert, severity in reversed(news)}
+    standing = [alert for alert in last.values() if alert.status != "retracted"]
+    events = [alert for alert in standing if alert.symbol == MARKET]
+    groups = [*group_alerts([], events), *group_alerts(standing)]
+    lines = [_write_line(group.lead, group.alerts, was[group.lead.event_id]) for group in groups]
+    lines += [f"withdrawn: {alert.explanation}" for alert in last.values() if alert.status == "retracted"]
+    return [one_line(line, LINE_CHARACTERS) for line in lines]
+
+
+def write_digest(severities: Iterable[Severity], which: str) -> str:
+    """Write what stands for many alerts, e.g. ``37 alerts older than 30 min: 12 high, 25 medium``."""
+    counts = Counter(severities)
+    total = counts.total()
+    shares = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if counts[severity])
+    return f"{total:,} alert{'s' if total > 1 else ''} {which}: {shares}"
+
+
+def _write_line(lead: Alert, alerts: Sequence[Alert], was: Severity | None) -> str:
+    risen = f", was {was}" if was else ""
+    others = sorted({f"{alert.rule} {alert.direction}".rstrip() for alert in alerts if alert is not lead})
+    also = f" (also {', '.join(others)})" if others else ""
+    return f"[{lead.severity}{risen}] {lead.explanation}{also}"
