@@ -102,7 +102,8 @@ def markdown(outcomes: Sequence[Outcome], about: dict[str, str], command: str, s
         (
             "Recovered: the component is healthy, every bar of the vendor is on Kafka, the backfill has succeeded, "
             "detection, notification and landing have come to the end of their topics, all at the same time. "
-            "Counted from the fault, for *frozen* from its end, for *restart* from the command."
+            "Counted from the fault, for *frozen* and *past its time limit* from its end, for *restart* from the "
+            "command."
         ),
         (
             f"A row fails when that takes longer than {REQUIRED_SECONDS:.0f} s (given up after {LIMIT_SECONDS:.0f} s), "

@@ -18,6 +18,7 @@ import ctypes
 import logging
 import os
 import signal
+import sys
 from collections import UserList, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,9 @@ PARSE_SECONDS = 120.0
 # Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 45 s. A poll is over before its
 # first heartbeat: one for each would be a third call to Airflow beside its first and last.
 SILENT_SECONDS, AGAIN_SECONDS = 28.0, 2.0
+# Modules of the standard library that take locks by calls, not by ``with``; how often, every 0.1 s, a thread is looked
+# at that is in one.
+WITH_LOCKS, INTERRUPTS = ("logging", "threading", "queue", "concurrent", "importlib"), 50
 # What Airflow answers when somebody has marked, cleared or removed the task meanwhile.
 GIVEN_UP = (404, 409, 410)
 OUTCOMES = (SucceedTask, RetryTask, DeferTask, RescheduleTask, AwaitInputTask, TaskState)
@@ -284,10 +288,19 @@ class TaskThread(Thread):
             self.over.set()
 
     def interrupt(self) -> None:
-        """Raise AirflowTaskTerminated in the thread when it comes to its next line of Python."""
-        if self.ident is not None and not self.over.is_set():
-            terminated = ctypes.py_object(AirflowTaskTerminated)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), terminated)
+        """Raise AirflowTaskTerminated in the thread when it comes to its next line of Python.
+
+        Not where it takes a lock that it would never give back, for which other tasks would wait then: it is waited
+        for until it has left there, or left to itself.
+        """
+        for _ in range(INTERRUPTS):
+            frame = sys._current_frames().get(self.ident or 0)
+            if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] not in WITH_LOCKS:
+                terminated = ctypes.py_object(AirflowTaskTerminated)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident or 0), terminated)
+                return
+            if self.over.wait(0.1):
+                return
 
     def _run_task(self) -> None:
         CURRENT.set(self._lane.cancellation)

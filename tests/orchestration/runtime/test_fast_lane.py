@@ -55,6 +55,7 @@ with DAG("lane") as dag:
 """
 NAMES = ["AAPL", "skipped", "failing"]
 CONNECT = fast_lane._connect
+LIMITED = "do_xcom_push=False, execution_timeout=timedelta(seconds=0.2),"
 
 
 class Server:
@@ -524,3 +525,20 @@ def test_what_does_not_fit_into_the_lane_is_said():
 def test_every_call_to_airflow_has_a_time_out():
     client = CONNECT(SimpleNamespace(base_url="http://airflow.invalid/execution/", auth=None))
     assert None not in client.timeout.as_dict().values()
+
+
+def test_a_task_that_waits_for_a_lock_is_left_to_itself_and_gives_it_back(
+    airflow_database, file, log, tmp_path, monkeypatch
+):
+    """Were it interrupted there, it would keep the lock of the worker's log, and every other task would wait for it."""
+    monkeypatch.setattr(fast_lane, "INTERRUPTS", 2)
+    monkeypatch.setattr(fast_lane, "LOCKED", logging.Handler(), raising=False)
+    wait = "from include.orchestration.runtime import fast_lane; fast_lane.LOCKED.handle(logging.makeLogRecord({}))"
+    text = file.read_text().replace('print("printed', f'{wait}; open({str(tmp_path / "late")!r}, "w"); print("printed')
+    file.write_text("from datetime import timedelta\n" + text.replace("do_xcom_push=False,", LIMITED))
+    monkeypatch.setattr(fast_lane.LOCKED, "emit", lambda _: None)
+    with fast_lane.LOCKED.lock:
+        assert run(Server(), file, log, "AAPL").final_state == "failed"
+    wait_for_threads()
+    assert fast_lane.LOCKED.lock.acquire(timeout=20)
+    fast_lane.LOCKED.lock.release()
