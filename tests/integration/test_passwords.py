@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from include.deployment import write_variables
 from include.local_stack import postgres
+from include.local_stack.credentials import GENERATORS
 from include.local_stack.ports import HOST
 from tests.conftest import JARS, free_port, service
 from tests.paths import ROOT
@@ -27,13 +28,11 @@ from tests.project.files import filled
 
 NASTY = r"""a"b\c@d/e%f:g#h i'j$k{l}&m?n=é€😀"""
 NASTY_ASCII = NASTY.encode("ascii", "ignore").decode()
-SECRETS = ("POSTGRES_PASSWORD", "AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "REDIS_PASSWORD", "KAFKA_PASSWORD")
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict:
-    known = ("FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY", "AIRFLOW_ADMIN_PASSWORD", "AKHQ_PASSWORD")
-    words = dict.fromkeys((*SECRETS, *known, "SIMULATOR_API_KEY", "WAREHOUSE_PASSWORD"), "word")
+    words = dict.fromkeys(GENERATORS, "word")
     return filled(yaml.safe_load((ROOT / "docker-compose.yml").read_text()), words)
 
 
@@ -75,8 +74,11 @@ def test_postgres_takes_them_from_the_script_of_compose_and_takes_new_ones_later
             "PGPORT": str(port),
             "PGUSER": "postgres",
             "PGPASSWORD": credentials["POSTGRES_PASSWORD"],
-            "AIRFLOW_DB_PASSWORD": password,
-            "SURVEILLANCE_DB_PASSWORD": password,
+            **{
+                name: password
+                for name in compose["services"]["postgres-roles"]["environment"]
+                if name.endswith("_PASSWORD")
+            },
         }
         run = subprocess.run([psql, *command[1:]], env=environment, capture_output=True, text=True)
         assert (run.returncode, run.stderr) == (0, "")
