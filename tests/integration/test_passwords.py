@@ -81,7 +81,8 @@ def test_postgres_takes_them_from_the_script_of_compose_and_takes_new_ones_later
             },
         }
         run = subprocess.run([psql, *command[1:]], env=environment, capture_output=True, text=True)
-        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stderr == ""
+        assert run.returncode == 0
         assert reach(port, password) == [1, 2]
     with pytest.raises(OperationalError, match="password authentication failed"):
         reach(port, "first")
