@@ -50,14 +50,17 @@ class NoteAccountActs:
             await self._app(scope, keep_body, keep_answer)
         finally:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            path, fields = scope["path"].removeprefix(prefix), _read_fields(bytes(body), headers)
+            path, fields = scope["path"].removeprefix(prefix)[:256], _read_fields(bytes(body), headers)
             # A refused form leads back to the sign-in.
             done = 0 < status < 400 and not location.partition("?")[0].endswith(f"{prefix}/login/")
-            act = {"method": scope["method"], "path": path, "status": status, "done": done, "fields": fields}
+            act = {"method": scope["method"], "path": path, "status": status, "done": done}
             if path in SIGN_IN:
                 await run_in_threadpool(_note, "sign_in" if done else "sign_in_refused", fields.get("username"), act)
             else:
-                await run_in_threadpool(_note, "change_accounts", await _name_user(headers), act)
+                who = await _name_user(headers)
+                # Whoever is nobody writes nothing of his own into a log that is kept for years.
+                act |= {"fields": fields} if who else {}
+                await run_in_threadpool(_note, "change_accounts", who, act)
 
 
 def _note(event: str, who: object, act: Mapping[str, Any]) -> None:
@@ -65,7 +68,7 @@ def _note(event: str, who: object, act: Mapping[str, Any]) -> None:
     from airflow.utils.session import create_session
 
     # Whatever somebody typed as his name; PostgreSQL takes no zero byte.
-    name = "".join(filter(str.isprintable, str(who or "nobody")))[:500]
+    name = "".join(filter(str.isprintable, str(who or "nobody")))[:64]
     with create_session() as session:
         session.add(Log(event=event, owner=name, owner_display_name=name, extra=json.dumps(act)))
 

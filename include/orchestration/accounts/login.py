@@ -11,6 +11,8 @@ SECURITY_MANAGER_CLASS = SecurityManager
 # Every form of the sign-in and of the users' pages carries a token of its own.
 WTF_CSRF_ENABLED = True
 FAB_PASSWORD_COMPLEXITY_ENABLED = True
+# One api-server counts the tries of a sign-in by itself.
+RATELIMIT_STORAGE_URI = "memory://"
 # A directory's groups decide anew at each sign-in.
 AUTH_ROLES_SYNC_AT_LOGIN = True
 
