@@ -128,6 +128,31 @@ def test_no_task_has_a_template_that_reads_the_form(bag):
             ]
 
 
+def test_airflow_leaves_alone_what_one_task_hands_to_the_next(airflow_database):
+    """Not by expand_kwargs: that it renders, and so whatever is mapped like this has no template fields."""
+    values, taken = HOSTILE[:6], []
+    with DAG("handed", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+
+        @task
+        def give():
+            return values
+
+        @task
+        def take(how, given):
+            taken.append((how, given))
+
+        given = give()
+        take.override(task_id="plain")("plain", given)
+        take.override(task_id="mapped").partial(how="mapped").expand(given=given)
+        take.override(task_id="partial").partial(given=given).expand(how=["partial"])
+        take.override(task_id="listed")("listed", [given, {"inner": given}])
+    store_dag(dag)
+    assert dag.test().state == "success"
+    assert [given for how, given in taken if how in ("plain", "partial")] == [values, values]
+    assert sorted(given for how, given in taken if how == "mapped") == sorted(values)
+    assert [given for how, given in taken if how == "listed"] == [[values, {"inner": values}]]
+
+
 def test_what_gets_past_the_form_is_still_no_template(airflow_database, monkeypatch):
     """Without any check of the form: what the operators are given, and their names in the grid, is what was typed."""
     from airflow.models.taskinstance import TaskInstance
