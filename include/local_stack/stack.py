@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from include.local_stack import components, postgres
 from include.local_stack.access import withheld
@@ -22,6 +23,7 @@ from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import ensure_prerequisites
 from include.local_stack.rotation import rotate
 from include.local_stack.supervisor import Supervisor
+from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import Polygon
 
 POLL_SECONDS = 0.2
@@ -86,8 +88,8 @@ class Stack:
                 )
             self.market.store(self.state)
             self._bring_up(airflow)
-        except BaseException:
-            self.stop()
+        except BaseException as error:
+            self._stop_after(error)
             raise
 
     def stop(self) -> None:
@@ -95,6 +97,18 @@ class Stack:
         if self.supervisor.is_running():
             with self._step("stop"):
                 self.supervisor.stop()
+
+    def _stop_after(self, error: BaseException | None) -> None:
+        """Stop everything; an error is shown before, which takes minutes, and is not lost when stopping fails, too."""
+        if error is None:
+            self.stop()
+            return
+        if isinstance(error, SurveillanceError):
+            self.console.print(f"[red]✗[/] {escape(str(error))}")
+        try:
+            self.stop()
+        except StackError as second:
+            self.console.print(f"[red]✗[/] {escape(str(second))}")
 
     def components(self) -> list[Component]:
         """Return every component, in the order in which they start."""
@@ -115,8 +129,8 @@ class Stack:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._stop_after(error)
 
     def _services(self) -> list[Component]:
         return components.services(self.state, self.ports, self.credentials, self.market)

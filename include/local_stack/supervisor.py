@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from configparser import ConfigParser
+from configparser import ConfigParser, RawConfigParser
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT = 100
 SOCKET_FOLDER = "socket"
 START_SECONDS = 60
+KILL_SECONDS = 2
 # Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
 LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
@@ -105,12 +106,13 @@ class Supervisor:
         """Return state, process id and start time (epoch seconds) of a component."""
         return self.rpc.getProcessInfo(name)
 
-    def stop(self, limit_seconds: float = 180) -> None:
-        """Stop all components in reverse order, then supervisord.
+    def stop(self, limit_seconds: float | None = None) -> None:
+        """Stop all components in reverse order, one after the other, then supervisord.
 
         Raises:
-            StackError: it is still there after ``limit_seconds``.
+            StackError: it is still there after ``limit_seconds``, or after what all components together may take.
         """
+        limit_seconds = self._stop_seconds() if limit_seconds is None else limit_seconds
         pid = int((self._state / "supervisord.pid").read_text())
         with suppress(Fault):  # when it is stopping already
             self.rpc.shutdown()
@@ -126,6 +128,13 @@ class Supervisor:
         if self._socket.parent != self._state:
             self._socket.parent.rmdir()
             (self._state / SOCKET_FOLDER).unlink()
+
+    def _stop_seconds(self) -> float:
+        """Add up how long each component may take until it is killed, and as much as it takes to kill them all."""
+        written = RawConfigParser(strict=False)
+        written.read(self.config)
+        programs = [name for name in written.sections() if name.startswith("program:")]
+        return sum(written.getint(name, "stopwaitsecs") + KILL_SECONDS for name in programs) + START_SECONDS
 
     def _config(self, components: list[Component]) -> str:
         general = f"""[unix_http_server]

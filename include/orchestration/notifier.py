@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from include.orchestration import connections
 from include.orchestration.application.alerts import mark_alerts, store_alerts
 from include.orchestration.application.database import statement
 from include.orchestration.application.outbox import Version, add_alerts
-from include.orchestration.ingest import polling
+from include.orchestration.application.watchlist import read_watched
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import Notification
@@ -23,6 +23,8 @@ from include.surveillance.settings import Settings
 from include.surveillance.timespans import MINUTE_MS, now_ms, to_utc
 
 GROUP = "notifier"
+# Why nobody is notified of a symbol's alerts that has no profile yet; DAG prepare_symbols brings it.
+NEW_SYMBOL = "the symbol is new"
 # A market event's minutes may begin in an earlier batch.
 LOOK_BACK_MS = 30 * MINUTE_MS
 
@@ -47,8 +49,9 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             stamps[record.event_id] = LatencyStamps.from_headers(message.headers, message.timestamp_ms)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
-    # Airflow is asked for the watchlist, which a backfill's thousands of alerts have no use for.
-    watched = len(polling.read_watchlist()) if any(alert.source == "live" for alert in alerts) else None
+    # A backfill's thousands of alerts have no use for it.
+    watched, unready = read_watched() if any(alert.source == "live" for alert in alerts) else (None, set())
+    alerts = [replace(it, inhibited_by=NEW_SYMBOL) if it.symbol in unready else it for it in alerts]
     counts = notify(alerts, watched, stamps) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)

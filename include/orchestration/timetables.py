@@ -13,6 +13,7 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from airflow.timetables.simple import ContinuousTimetable
 
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ class _SessionTimetable(Timetable):
             if newest := self._newest_complete(due_ms):
                 earliest_ms = max(earliest_ms, to_ms(newest.start))
         interval = self._first_from(earliest_ms)
-        if interval is None or (restriction.latest and interval.start > restriction.latest):
+        if interval is None:
+            raise ConfigurationError(
+                f"calendar {self.calendar} has no session after {self._sessions.last_date()}, so nothing is scheduled; "
+                "upgrade exchange_calendars"
+            )
+        if restriction.latest and interval.start > restriction.latest:
             return None
         return DagRunInfo(interval.end.add(seconds=self.delay_seconds), interval)
 

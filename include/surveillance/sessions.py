@@ -23,6 +23,7 @@ Phase = Literal["pre", "regular", "post", "closed"]
 # Polygon's intraday bars run 04:00-20:00 New York around XNYS's 09:30-16:00.
 PRE_MS = int(5.5 * 60) * MINUTE_MS
 POST_MS = 4 * 60 * MINUTE_MS
+FIRST, LAST = "2000-01-03", "2100-12-31"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class Sessions:
         """Return the first session that opens after ``ts_ms``; None past the calendar's last."""
         index = bisect_right(self._opens, ts_ms - self.shift_ms)
         return self._shifted(self._sessions[index]) if index < len(self._sessions) else None
+
+    def last_date(self) -> str:
+        """Name the calendar's last session."""
+        return self._sessions[-1].date
 
     def phase(self, ts_ms: int) -> Phase:
         """Say where in the trading day a time lies."""
@@ -105,11 +110,22 @@ class Sessions:
         return Session(session.date, session.open_ms + self.shift_ms, session.close_ms + self.shift_ms)
 
 
+def _get_calendar(calendar: str) -> exchange_calendars.ExchangeCalendar:
+    """Get a calendar for all times that records may have, or as far ahead as its holidays are known.
+
+    Of itself the library goes from 20 years ago, though recorded bars reach further back, to a year from now, though
+    a process may run for longer: after that a market would be closed for ever.
+    """
+    try:
+        return exchange_calendars.get_calendar(calendar, start=FIRST, end=LAST)
+    except ValueError:
+        return exchange_calendars.get_calendar(calendar, start=FIRST)
+
+
 @cache
 def _load(calendar: str) -> list[Session]:
     try:
-        # The library's default start is 20 years ago; recorded bars reach further back.
-        schedule = exchange_calendars.get_calendar(calendar, start="2000-01-03").schedule
+        schedule = _get_calendar(calendar).schedule
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise ConfigurationError(
             f"unknown market calendar {calendar!r}; use a name of exchange_calendars such as XNYS or 24/7"

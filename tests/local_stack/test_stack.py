@@ -39,6 +39,22 @@ def test_a_component_that_never_becomes_healthy_is_given_up(stack, server):
         stack._bring_up([deaf])
 
 
+def test_the_first_error_is_shown_before_the_stop_and_stands_when_that_fails_too(stack, monkeypatch):
+    shown = []
+    monkeypatch.setattr(stack.console, "print", shown.append)
+
+    def stop():
+        shown.append("stopping")
+        raise StackError("has not stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stack, "start", lambda: None)
+        patch.setattr(stack, "stop", stop)
+        with pytest.raises(StackError, match="bootstrap is late"), stack:
+            raise StackError("bootstrap is late")
+    assert [text.removeprefix("[red]✗[/] ") for text in shown] == ["bootstrap is late", "stopping", "has not stopped"]
+
+
 def test_a_running_stack_is_not_started_twice(stack, server):
     stack.supervisor.start([server("only")], stack.environment)
     with pytest.raises(StackError, match="already running"):

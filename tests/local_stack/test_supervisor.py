@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -70,3 +71,9 @@ def test_what_a_component_writes_is_for_its_user_alone(stack, server, journal):
     stack._bring_up([component])
     for path in (journal, stack.supervisor.logs / "quiet.log"):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_stopping_may_take_as_long_as_all_components_one_after_the_other(stack, server):
+    components = [replace(server(f"slow{number}"), stop_seconds=100 * number) for number in (1, 2, 3)]
+    stack.supervisor.start(components, stack.environment)
+    assert Supervisor(stack.state)._stop_seconds() >= 600

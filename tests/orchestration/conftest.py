@@ -88,7 +88,7 @@ def database(postgres, postgres_reader, monkeypatch):
     migrate_database()
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate alerts, outbox, channels")
+        cursor.execute("truncate alerts, outbox, channels, watchlist")
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
 
 from include.orchestration import notifier
+from include.orchestration.application import watchlist
 from include.surveillance import broker, wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.messages import News, write_lines
 from include.surveillance.records import Reject
 from include.surveillance.timespans import now_ms
+from include.surveillance.watchlist import read_watchlist
 from tests.orchestration.conftest import alert, crowd, rows, transaction
 
 
@@ -174,9 +177,23 @@ def test_backlog_is_notified_up_to_the_end_of_transactions(database, sent, backl
 
 def test_a_backfill_does_not_ask_for_the_watchlist(database, sent, backlog, monkeypatch):
     kafka, positions = backlog
-    monkeypatch.setattr(notifier.polling, "read_watchlist", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(notifier, "read_watched", lambda: pytest.fail("asked"))
     broker.publish(kafka, [alert(source="backfill")])
     assert notifier.notify_backlog(kafka, positions) == {"alerts": 1, "notified": 0, "rejected": 0}
+
+
+def test_nobody_is_notified_of_a_new_symbol_until_it_is_ready(database, sent, backlog):
+    kafka, positions = backlog
+    for text in ("ACME", "ACME ZVZZT"):
+        watchlist.store_watchlist(read_watchlist(text, "the list"))
+    broker.publish(kafka, [alert(), alert("ZVZZT")])
+    assert notifier.notify_backlog(kafka, positions)["notified"] == 1
+    assert dict(rows("symbol, notification"))["ZVZZT"] == "not sent: the symbol is new"
+    watchlist.mark_known(["ZVZZT"], ["ZVZZT"])
+    watchlist.mark_ready(["ZVZZT"], datetime.now(UTC) - timedelta(minutes=1))
+    broker.publish(kafka, [alert("ZVZZT", score=80.0)])
+    assert notifier.notify_backlog(kafka, positions)["notified"] == 1
+    assert not dict(rows("symbol, notification"))["ZVZZT"].startswith("not sent")
 
 
 def test_what_an_alerts_delay_was_made_of_is_kept(database, sent, backlog):

@@ -13,6 +13,7 @@ from include.orchestration.timetables import (
     MarketSessionTimetable,
     is_in_session,
 )
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import to_ms
 
@@ -226,3 +227,9 @@ def test_runs_that_fail_at_once_are_soon_a_minute_apart(monkeypatch):
 
 def test_a_follower_has_one_run_at_a_time():
     assert FollowerTimetable(600).active_runs_limit == 1
+
+
+def test_a_calendar_that_has_ended_says_so():
+    timetable = MarketSessionTimetable("XNYS")
+    with pytest.raises(ConfigurationError, match="calendar XNYS has no session after 2100-12-31"):
+        intervals(timetable, pendulum.datetime(2100, 12, 31, 20, 50), pendulum.datetime(2101, 2, 1))

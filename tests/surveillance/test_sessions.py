@@ -124,3 +124,14 @@ def test_the_market_that_never_closes():
 def test_an_unknown_calendar_is_refused():
     with pytest.raises(ConfigurationError, match=r"unknown market calendar 'MARS'.*XNYS"):
         Sessions("MARS")
+
+
+@pytest.mark.parametrize("day", ["2028-03-01", "2031-07-02", "2038-01-20", "2050-12-30", "2090-06-01"])
+def test_the_calendar_does_not_end_with_the_process(day):
+    assert XNYS.phase(new_york(f"{day} 12:00")) == "regular"
+    assert XNYS.phase(new_york(f"{day} 03:59")) == "closed"
+    assert Sessions("24/7").phase(new_york(f"{day} 03:59")) == "regular"
+
+
+def test_a_calendar_whose_holidays_are_not_known_for_so_long_goes_as_far_as_they_are():
+    assert Sessions("XHKG").last_date() > "2026"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from include.orchestration import connections
 from include.orchestration.application.database import statement
@@ -58,14 +57,10 @@ def take_wrong_words() -> dict[str, str | None]:
         return dict(sorted(cursor.fetchall()))
 
 
-def select_unready(cursor: Any) -> set[str]:
-    """Select the symbols of whose alerts people are not told yet."""
-    cursor.execute(statement("unready_symbols"), {"longest": LONGEST_SILENCE})
-    return {symbol for (symbol,) in cursor.fetchall()}
-
-
-def count_watched(cursor: Any) -> int:
-    """Count the symbols on the watchlist, as polling has last seen it; 0 before it has."""
-    cursor.execute(statement("count_watched"))
-    ((count,),) = cursor.fetchall()
-    return int(count)
+def read_watched() -> tuple[int, set[str]]:
+    """Read how many symbols polling watched last, and of which of them people are not told of alerts yet."""
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("count_watched"))
+        ((count,),) = cursor.fetchall()
+        cursor.execute(statement("unready_symbols"), {"longest": LONGEST_SILENCE})
+        return int(count), {symbol for (symbol,) in cursor.fetchall()}

@@ -23,13 +23,11 @@ def store(text):
 
 
 def unready():
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        return table.select_unready(cursor)
+    return table.read_watched()[1]
 
 
 def watched():
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        return table.count_watched(cursor)
+    return table.read_watched()[0]
 
 
 @pytest.mark.usefixtures("listed")
@@ -97,7 +95,9 @@ def test_a_symbol_that_is_written_in_another_way_is_not_new():
 
 @pytest.mark.usefixtures("listed")
 def test_a_symbol_whose_history_does_not_come_is_not_silent_for_ever():
-    store("AAPL MSFT TSLA")
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("update watchlist set listed_at = listed_at - interval '7 hours'")
-    assert unready() == set()
+    store("AAPL MSFT KO TSLA")
+    table.mark_known(["TSLA"], ["TSLA"])
+    for hours, silent in ((0, {"KO", "TSLA"}), (1, {"TSLA"}), (6, set())):
+        with connections.application_database() as connection, connection.cursor() as cursor:
+            cursor.execute("update watchlist set listed_at = listed_at - %s * interval '1 hour'", [hours])
+        assert unready() == silent
