@@ -7,12 +7,16 @@ DAG processor, neither of which has the DAG file's namespace.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from include.orchestration.operations import tell_operators
+from include.surveillance.texts import one_line
 
 ENDED = ("success", "failed")
+LONGEST_CAUSE = 200
+NUMBER = re.compile(r"[0-9]+")
 
 
 def report_task_failure(context: Mapping[str, Any]) -> None:
@@ -24,8 +28,16 @@ def report_task_failure(context: Mapping[str, Any]) -> None:
     what = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else error
     _notify(
         f"Task {task.dag_id}.{task.task_id} failed in {task.run_id}: {what}",
-        {"event": "task_failed", "dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id},
+        {
+            "event": "task_failed",
+            "dag_id": task.dag_id,
+            "run_id": task.run_id,
+            "task_id": task.task_id,
+            "try_number": getattr(task, "try_number", 1),
+        },
         getattr(task, "log_url", None),
+        # Whichever of its tasks it stops: one setting stops all of them.
+        NUMBER.sub("#", str(what)),
     )
 
 
@@ -39,6 +51,7 @@ def report_run_failure(context: Mapping[str, Any]) -> None:
         f"Run {run_id} of {dag_id} failed{which}: {context.get('reason') or 'see its log'}",
         {"event": "run_failed", "dag_id": dag_id, "run_id": run_id},
         getattr(task, "log_url", None),
+        which and f"in task {task.task_id}",
     )
 
 
@@ -52,15 +65,25 @@ async def report_deadline(context: Mapping[str, Any], allowed: str) -> None:
         return
     dag_id, run_id = run["dag_id"], run["dag_run_id"]
     detail = {"event": "deadline_missed", "dag_id": dag_id, "run_id": run_id}
-    await asyncio.to_thread(_notify, f"Run {run_id} of {dag_id} is late: not done after {allowed}", detail, None)
+    await asyncio.to_thread(_notify, f"Run {run_id} of {dag_id} is late: not done after {allowed}", detail, None, "")
 
 
 def _is_mapped(task: Any) -> bool:
     return getattr(task, "map_index", -1) >= 0
 
 
-def _notify(text: str, detail: dict[str, Any], log_url: str | None) -> None:
+def _notify(text: str, detail: dict[str, Any], log_url: str | None, why: str) -> None:
+    """Notify of what has happened; of the same event of the same DAG for the same reason one message tells, and counts.
+
+    Args:
+        why: what makes two of them the same, beside event and DAG.
+    """
     if log_url:
         text, detail = f"{text}\n{log_url}", detail | {"log_url": log_url}
-    cause = " ".join(str(detail[name]) for name in ("event", "dag_id", "task_id") if name in detail)
-    tell_operators(cause, text, detail, f"{detail['event']} {detail['run_id']}")
+    cause = one_line(f"{detail['event']} {detail['dag_id']} {why}", LONGEST_CAUSE)
+    tell_operators(
+        cause,
+        text,
+        detail,
+        " ".join(str(detail[it]) for it in ("event", "task_id", "try_number", "run_id") if it in detail),
+    )

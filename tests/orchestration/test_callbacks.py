@@ -84,6 +84,30 @@ def test_the_same_failure_of_a_run_is_told_once_and_the_next_one_waits_for_a_cou
         assert cursor.fetchone() == (1,)
 
 
+def waiting():
+    with transaction() as cursor:
+        cursor.execute("select count(*) from outbox where sent_at is null")
+        return cursor.fetchone()[0]
+
+
+def test_one_cause_in_several_tasks_of_a_dag_is_one_message_and_another_cause_its_own(told):
+    for task_id, error in (("plan", "no plan 17"), ("news", "no plan 23"), ("plan", "no key")):
+        task = failed_task()
+        task.task_id = task_id
+        callbacks.report_task_failure({"ti": task, "exception": VendorError(error)})
+    assert [message["task_id"] for message in told()] == ["plan", "plan"]
+    assert waiting() == 1
+
+
+def test_a_cleared_task_that_fails_again_counts_again(told):
+    for attempt in (1, 3):
+        task = failed_task()
+        task.try_number = attempt
+        callbacks.report_task_failure({"ti": task, "exception": VendorError("no")})
+    assert len(told()) == 1
+    assert waiting() == 1
+
+
 @pytest.mark.parametrize(("state", "count"), [("success", 0), ("failed", 0), ("queued", 1), ("running", 1)])
 def test_a_run_that_has_ended_is_not_late(told, state, count):
     run = {"dag_id": "land_raw", "dag_run_id": "run 2", "state": state}
