@@ -19,9 +19,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
-from include.orchestration import profiles
+from include.orchestration import connections, profiles
 from include.orchestration.dag_defaults import Tag, dag_defaults
-from include.surveillance.settings import Settings
 
 with DAG(
     "build_baselines",
@@ -42,9 +41,16 @@ with DAG(
         context = get_current_context()
         return profiles.choose_effective_ms(context["params"]["effective"], context["dag_run"].run_after)
 
+    @task
+    def partitions() -> list[int]:
+        """The partitions of bars, as Kafka has them now."""
+        from include.surveillance.broker import BARS, partitions_of
+
+        return partitions_of(connections.kafka(), BARS)
+
     @task(map_index_template="partition {{ task.op_kwargs['partition'] }}")
     def build(partition: int, effective_ms: int) -> dict[str, int]:
         """Profiles of one partition; counts only."""
         return profiles.build_profiles(partition, effective_ms)
 
-    build.partial(effective_ms=effective()).expand(partition=list(range(Settings.from_env().kafka_partitions)))
+    build.partial(effective_ms=effective()).expand(partition=partitions())

@@ -9,18 +9,21 @@ none have come for a while it waits in the triggerer, without a slot. When a run
 
 **When it fails**: nothing is lost, the next run goes on from the committed offsets. *Kafka does not answer*: start
 Kafka. *A topic is missing*: run `bootstrap_platform`. *Another process has taken over*: two runs of one partition
-overlapped; the older one was fenced off, no action. *Deferred for ever*: is the triggerer running?
+overlapped; the older one was fenced off, no action. *Deferred for ever*: is the triggerer running? *A topic was made
+anew* or *has lost messages*: the next try goes on from what the log still has, and one alert says so. *Topics have
+different numbers of partitions*, or others than before: do what the message says.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
+from include.orchestration import connections
 from include.orchestration.application.runs import account_for
 from include.orchestration.dag_defaults import Tag, follower_defaults
 from include.orchestration.sensors import DetectSensor
 from include.orchestration.timetables import FollowerTimetable
-from include.surveillance.settings import Settings
+from include.surveillance.settings import MOST_PARTITIONS, Settings
 
 settings = Settings.from_env()
 
@@ -28,14 +31,22 @@ with DAG(
     "detect_anomalies",
     schedule=FollowerTimetable(settings.detect_lifetime_seconds),
     max_active_runs=1,
-    max_active_tasks=settings.kafka_partitions,
+    max_active_tasks=MOST_PARTITIONS,
     tags=[Tag.DETECT, Tag.TIER_1],
     doc_md=__doc__,
     **follower_defaults(timedelta(seconds=settings.detect_lifetime_seconds)),
 ):
+
+    @task
+    def partitions() -> list[int]:
+        """The partitions of bars, as Kafka has them now: a sensor for each."""
+        from include.surveillance.live import detector
+
+        return detector.list_partitions(connections.kafka())
+
     detect = DetectSensor.partial(
         task_id="detect",
         lifetime_seconds=settings.detect_lifetime_seconds,
         map_index_template="partition {{ task.partition }}",
-    ).expand(partition=list(range(settings.kafka_partitions)))
+    ).expand(partition=partitions())
     detect >> account_for("detect", "detect")

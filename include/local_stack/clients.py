@@ -15,6 +15,7 @@ import snowflake.connector
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.ports import HOST
 from include.local_stack.stack import Stack
+from include.surveillance import broker
 from include.surveillance.broker import Position
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.polygon.client import Polygon
@@ -29,7 +30,6 @@ class Clients:
 
     Attributes:
         kafka: the Kafka client's configuration.
-        partitions: the numbers of each topic's partitions.
         sessions, book: the market's calendar and the parameters that the stack detects with.
     """
 
@@ -39,7 +39,6 @@ class Clients:
         os.environ["REQUESTS_CA_BUNDLE"] = self.environment["REQUESTS_CA_BUNDLE"]
         settings = Settings.from_env(self.environment)
         self.kafka: dict[str, Any] = json.loads(self.environment["AIRFLOW_CONN_KAFKA_DEFAULT"])["extra"]
-        self.partitions = range(settings.kafka_partitions)
         self.sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
         self.book = ParameterBook.load(settings.parameters_file)
         self.polygon = Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"])
@@ -50,6 +49,11 @@ class Clients:
         # Not by way of PUBLIC_URL, which may lead around a proxy.
         address = f"http://{HOST}:{self.environment['AIRFLOW__API__PORT']}"
         return AirflowApi(address, self.environment["AIRFLOW_ADMIN_USER"], self.environment["AIRFLOW_ADMIN_PASSWORD"])
+
+    @cached_property
+    def partitions(self) -> list[int]:
+        """The numbers of the partitions of bars, and so of every topic, from Kafka at first use."""
+        return broker.partitions_of(self.kafka, broker.BARS)
 
     def positions(self, topic: str) -> list[Position]:
         """Return every partition of a topic."""

@@ -21,6 +21,7 @@ from include.local_stack.summary import CoveredTime, Summary, summarise
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.places import Place
 from include.surveillance.records import Alert
 from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms, write_utc
 
@@ -121,20 +122,20 @@ class Demo(Clients):
     def watch(self, duration: float | None) -> None:
         """Print each live alert as one line, until ``duration`` seconds have passed or a signal comes."""
         stop = time.monotonic() + duration if duration else float("inf")
-        offsets, history = self._read_alerts(dict.fromkeys(self.positions(broker.ALERTS)))
+        places, history = self._read_alerts(dict.fromkeys(self.positions(broker.ALERTS)))
         _step(f"{len(history):,} alerts from history; from now on each alert as it fires, Ctrl-C stops")
         while time.monotonic() < stop:
-            offsets, alerts = self._read_alerts(offsets)
+            places, alerts = self._read_alerts(places)
             for alert in alerts:
                 console.print(format_alert(alert), markup=False)
             time.sleep(0.5)
 
     def _read_alerts(
-        self, offsets: Mapping[broker.Position, int | None]
-    ) -> tuple[Mapping[broker.Position, int | None], list[Alert]]:
-        batch = broker.read(self.kafka, offsets, limit=10_000_000)
+        self, places: Mapping[broker.Position, Place | None]
+    ) -> tuple[Mapping[broker.Position, Place | None], list[Alert]]:
+        batch = broker.read(self.kafka, places, limit=10_000_000)
         records = (wire.decode(message.value) for message in batch.messages)
-        return batch.next_offsets, [record for record in records if isinstance(record, Alert)]
+        return batch.places, [record for record in records if isinstance(record, Alert)]
 
     def finish(self) -> Summary:
         """Stop polling, let every later stage catch up, and sum up."""

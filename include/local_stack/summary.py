@@ -133,9 +133,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
     forms: dict[str, Counter[str]] = {}
     for alert in newest:
         forms.setdefault(alert.rule, Counter())[alert.form] += 1
-    replayed, differences = agreement.compare_log(
-        clients.kafka, len(clients.partitions), sessions=clients.sessions, book=clients.book
-    )
+    replayed, differences = agreement.compare_log(clients.kafka, sessions=clients.sessions, book=clients.book)
     summary = Summary(
         profiles=len(read_background(clients.kafka)[1]),
         alerts_by_rule=dict(Counter(alert.rule for alert in newest)),

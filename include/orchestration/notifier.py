@@ -17,6 +17,7 @@ from include.orchestration.application.outbox import Version, add_alerts
 from include.orchestration.application.watchlist import read_watched
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
+from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.alerts.notification import Notification
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
@@ -36,7 +37,10 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     """
     from include.surveillance import broker  # Kafka's client is too heavy for whoever parses the DAG
 
-    batch = broker.read(kafka, broker.committed(kafka, GROUP, partitions), headers=True)
+    places, breaks = broker.resume(kafka, broker.committed(kafka, GROUP, partitions))
+    if breaks:
+        broker.publish(kafka, describe_breaks(breaks, now_ms()))
+    batch = broker.read(kafka, places, headers=True)
     alerts, rejects, stamps = [], [], {}
     for message in batch.messages:
         try:
@@ -56,7 +60,7 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
     if rejects:
         broker.publish(kafka, rejects)
     failpoints.reach("notify.queued")
-    broker.commit(kafka, GROUP, batch.next_offsets)
+    broker.commit(kafka, GROUP, batch.places)
     return counts | {"rejected": len(rejects)}
 
 

@@ -160,7 +160,7 @@ def check_missing_minutes(now: datetime) -> dict[str, int]:
     watched = set(polling.read_watchlist())
     records = [
         record
-        for record in broker.records_since(connections.kafka(), broker.BARS, settings.kafka_partitions, since_ms)
+        for record in broker.records_since(connections.kafka(), broker.BARS, since_ms)
         if isinstance(record, Bar) or (isinstance(record, Watermark) and record.source == "live")
         if record.symbol in watched
     ]
@@ -201,7 +201,7 @@ def _read_profiles(at_ms: int) -> dict[str, Profile]:
 def _read_newest(topic: str) -> list[AnyRecord]:
     from include.surveillance import broker
 
-    return broker.newest_records(connections.kafka(), topic, Settings.from_env().kafka_partitions)
+    return broker.newest_records(connections.kafka(), topic)
 
 
 def _utc(ts_ms: float) -> str:

@@ -76,15 +76,20 @@ class ConsumeSensor(BaseOperator):
     def open_step(self) -> Iterator[Step]:
         """Open what is kept while it lingers; yield a function that waits so long for messages and handles them."""
         from include.surveillance.broker import LagProbe
+        from include.surveillance.errors import LogBrokenError
 
         with LagProbe(connections.kafka(), self.group(), self.partitions()) as probe:
 
             def step(patience: float) -> Mapping[str, int]:
                 until = time.monotonic() + patience
-                while not probe.lag():
-                    if time.monotonic() >= until:
-                        return {}
-                    time.sleep(LOOK_SECONDS)
+                try:
+                    while not probe.lag():
+                        if time.monotonic() >= until:
+                            return {}
+                        time.sleep(LOOK_SECONDS)
+                except LogBrokenError:
+                    # To handle the backlog mends it; there may be more partitions now.
+                    probe.partitions = self.partitions()
                 return self.handle_backlog()
 
             yield step
@@ -170,9 +175,9 @@ class NotifySensor(ConsumeSensor):
         return notifier.GROUP
 
     def partitions(self) -> list[tuple[str, int]]:
-        from include.surveillance.broker import ALERTS
+        from include.surveillance.broker import ALERTS, partitions_of
 
-        return [(ALERTS, partition) for partition in range(Settings.from_env().kafka_partitions)]
+        return [(ALERTS, partition) for partition in partitions_of(connections.kafka(), ALERTS)]
 
     def handle_backlog(self) -> dict[str, int]:
         return notifier.notify_backlog(connections.kafka(), self.partitions())

@@ -113,7 +113,6 @@ def _export_bars(folder: Path, params: dict[str, Any], settings: Settings, now: 
     (start, end), symbols = forms.read_range(params, now), forms.read_symbols(params)
     files, bars = export_log(
         connections.kafka(),
-        settings.kafka_partitions,
         folder,
         keep=select_bars(symbols, params["timespan"], start, end),
         shift_ms=settings.market_shift_ms,

@@ -9,10 +9,17 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from include.orchestration import connections, sender
-from include.surveillance.errors import BrokerError
+from include.surveillance.errors import BrokerError, LogBrokenError
 
 if TYPE_CHECKING:
     from include.surveillance.broker import LagProbe
@@ -26,6 +33,8 @@ PATIENCE_SECONDS = 120.0
 
 class LagTrigger(BaseTrigger):
     """Fires ``{"lag": n}`` as soon as the group is behind, ``{"deadline": True}`` at ``until``.
+
+    Where the group's places are not in their logs any more it fires ``{"broken": sentence}``: its consumer mends that.
 
     Level-triggered: it compares committed with end offsets and never joins the group, so there is no message
     to lose and nothing to remember; a triggerer that starts anew just looks again.
@@ -48,7 +57,7 @@ class LagTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(BrokerError),
+            retry=retry_if_exception_type(BrokerError) & retry_if_not_exception_type(LogBrokenError),
             wait=wait_fixed(1),
             stop=stop_after_delay(PATIENCE_SECONDS),
             before_sleep=before_sleep_log(LOG, logging.WARNING),
@@ -63,6 +72,8 @@ class LagTrigger(BaseTrigger):
                     return
                 await asyncio.sleep(PROBE_SECONDS)
             yield TriggerEvent({"deadline": True})
+        except LogBrokenError as error:
+            yield TriggerEvent({"broken": str(error)})
         finally:
             await asyncio.to_thread(probe.close)
 

@@ -36,6 +36,10 @@ class BrokerError(SurveillanceError):
     """Kafka did not accept or return a record."""
 
 
+class LogBrokenError(BrokerError):
+    """A stored place is not in its log any more: the topic was made anew, lost messages or got more partitions."""
+
+
 class WarehouseError(SurveillanceError):
     """The warehouse refused rows or offsets; nothing of the batch was stored."""
 

@@ -22,6 +22,7 @@ CHANNELS = ("log", "slack", "webhook", "email")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
 PollBy = Literal["symbols", "groups", "market"]
 BY_SYMBOLS, BY_GROUPS = 500, 2_000
+MOST_PARTITIONS = 1_000
 
 
 def automatic_poll_by(symbols: int) -> PollBy:
@@ -125,7 +126,7 @@ class Settings:
     )
     poll_calendar: str = _setting("XNYS", CALENDAR, "When to poll; the market's calendar unless set.")
     kafka_partitions: int = _setting(
-        4, _between(1, 1_000), "Partitions of every topic; cannot be changed while topics have records."
+        4, _between(1, MOST_PARTITIONS), "Partitions with which topics are created; Kafka knows how many they have."
     )
     kafka_prefix: str = _setting(
         "",

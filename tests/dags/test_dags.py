@@ -44,13 +44,13 @@ STRUCTURE = {
         "account": set(),
     },
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
-    "build_baselines": {"effective": {"build"}, "build": set()},
+    "build_baselines": {"effective": {"build"}, "partitions": {"build"}, "build": set()},
     "calibrate_rules": {"calibrate": set()},
     "compare_parameters": {"compare": set()},
     "check_quality": {
         task: set() for task in ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")
     },
-    "detect_anomalies": {"detect": {"account"}, "account": set()},
+    "detect_anomalies": {"partitions": {"detect"}, "detect": {"account"}, "account": set()},
     "ingest_market_data": {
         "plan": {"poll"},
         "poll": {"check_polls"},

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka, Position, Received
+from include.surveillance.places import Place
 from include.surveillance.records import Bar, Reject
 from include.surveillance.warehouse.rows import TABLES, make_rows
 from tests import ground
@@ -20,7 +21,7 @@ class Topics:
     """What has been read so far; each reader goes on from where the last one stopped.
 
     Attributes:
-        next_offsets: where the next reader goes on; None: nothing has been read yet.
+        places: where the next reader goes on; None: nothing has been read yet.
         bars: the newest bar of each symbol, timespan and start.
         pending: per partition, messages of bars and news that ``shadow`` has not seen yet.
         metrics, alerts: each message, and how often it is there.
@@ -31,7 +32,7 @@ class Topics:
 
     def __init__(self, kafka: Kafka, partitions: Iterable[int]):
         self._kafka = kafka
-        self.next_offsets: dict[Position, int | None] = {
+        self.places: dict[Position, Place | None] = {
             (topic, partition): None for partition in partitions for topic in EVERYTHING
         }
         self.messages: Counter[str] = Counter()
@@ -50,9 +51,9 @@ class Topics:
             BrokerError: Kafka does not answer.
         """
         for topic in topics:
-            positions = {position: offset for position, offset in self.next_offsets.items() if position[0] == topic}
+            positions = {position: place for position, place in self.places.items() if position[0] == topic}
             batch = broker.read(self._kafka, positions, limit=LIMIT)
-            self.next_offsets |= batch.next_offsets
+            self.places |= batch.places
             for message in batch.messages:
                 self._keep(message)
 
@@ -65,7 +66,12 @@ class Topics:
 
     def ends(self) -> dict[Position, int]:
         """Where each landed partition ends for readers of committed messages."""
-        return ground.ends(self._kafka, self.next_offsets)
+        return ground.ends(self._kafka, self.places)
+
+    @property
+    def offsets(self) -> dict[Position, int | None]:
+        """The places without the identity of their logs."""
+        return {position: place and place.offset for position, place in self.places.items()}
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""

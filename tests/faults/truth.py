@@ -46,7 +46,7 @@ class Truth:
             if self.recovery.unquiet() is None:
                 differences = self._compare(last)
                 # Had a minute come in between, topics and tables would not be of the same time.
-                if self.topics.ends() == self.topics.next_offsets and self.recovery.unquiet() is None:
+                if self.topics.ends() == self.topics.offsets and self.recovery.unquiet() is None:
                     new = differences.without(self.known)
                     self.known.add(differences)
                     return new
@@ -128,7 +128,7 @@ class Truth:
             return
         begun = time.monotonic()
         differences.replayed, lines = agreement.compare_log(
-            self.stage.kafka, len(self.stage.partitions), sessions=self.stage.sessions, book=self.stage.book
+            self.stage.kafka, sessions=self.stage.sessions, book=self.stage.book
         )
         self.replay_seconds = time.monotonic() - begun
         differences.wrong |= {f"replay: {text}" for text in lines}

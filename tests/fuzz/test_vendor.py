@@ -63,7 +63,7 @@ def accounted(question: Question, payload: Payload) -> list[Record]:
 def published(kafka, records: list[Record]) -> None:
     """Everything that can be made of broken answers goes through Kafka and comes back as it was."""
     topics = {record.topic for record in records}
-    before = {topic: broker.read(kafka, positions(kafka, topic), limit=10**6).next_offsets for topic in topics}
+    before = {topic: broker.read(kafka, positions(kafka, topic), limit=10**6).places for topic in topics}
     broker.publish(kafka, records)
     for topic in topics:
         batch = broker.read(kafka, before[topic], limit=10**6)

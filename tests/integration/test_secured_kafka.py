@@ -15,6 +15,7 @@ from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack import kafka as kafka_broker
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
+from include.surveillance.places import Place
 from include.surveillance.records import Split
 from tests.conftest import JARS, free_port, service
 
@@ -76,11 +77,11 @@ def test_everything_works_with_the_right_login(secured):
     assert broker.publish(secured, [SPLIT]) == {broker.BASELINES: 1}
     with broker.transaction(secured, "secured", "group") as ongoing:
         ongoing.send_raw(broker.BASELINES, b"newest", key="k")
-        ongoing.add_offsets({POSITION: 1})
+        ongoing.add_places({POSITION: Place(1)})
     with broker.transaction(secured, "secured", "group"):
         pass  # waits until the one before is visible
     assert broker.read_compacted(secured, broker.BASELINES)["k"] == b"newest"
-    assert broker.read(secured, {POSITION: None}).next_offsets == {POSITION: 3}
+    assert broker.read(secured, {POSITION: None}).offsets == {POSITION: 3}
     assert broker.lag(secured, "group", [POSITION]) == 2
 
 

@@ -76,7 +76,7 @@ def group(topics, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": topics}))
     name = f"test-{uuid.uuid4().hex}"
     positions = [(broker.BARS, number) for number in range(4)]
-    broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).next_offsets)
+    broker.commit(topics, name, broker.read(topics, dict.fromkeys(positions)).places)
     return SimpleNamespace(name=name, kafka=topics, positions=positions, pairs=[list(pair) for pair in positions])
 
 

@@ -160,7 +160,7 @@ def backlog(topics, monkeypatch):
     positions = [(broker.ALERTS, partition) for partition in range(4)]
     group = f"notifier-{uuid.uuid4().hex}"
     monkeypatch.setattr(notifier, "GROUP", group)
-    broker.commit(topics, group, broker.read(topics, dict.fromkeys(positions)).next_offsets)
+    broker.commit(topics, group, broker.read(topics, dict.fromkeys(positions)).places)
     return topics, positions
 
 
@@ -224,7 +224,7 @@ def test_failure_before_the_commit_repeats_without_telling_twice(database, sent,
 def test_what_is_no_alert_is_rejected_with_its_bytes_and_holds_nothing_up(database, sent, backlog):
     kafka, positions = backlog
     rejected = [(broker.REJECTED, partition) for partition in range(4)]
-    before = broker.read(kafka, dict.fromkeys(rejected)).next_offsets
+    before = broker.read(kafka, dict.fromkeys(rejected)).places
     with broker.transaction(kafka, f"test-{uuid.uuid4().hex}", "nobody") as transaction:
         transaction.send_raw(broker.ALERTS, b"\xff not json", key="ACME")
         transaction.send(alert())

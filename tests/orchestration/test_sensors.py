@@ -44,7 +44,7 @@ class Counting(ConsumeSensor):
             self.fails -= 1
             raise BrokerError("the first time fails")
         batch = broker.read(self.topic.kafka, broker.committed(self.topic.kafka, self.topic.name, self.topic.positions))
-        broker.commit(self.topic.kafka, self.topic.name, batch.next_offsets)
+        broker.commit(self.topic.kafka, self.topic.name, batch.places)
         return {"records": len(batch.messages)}
 
 

@@ -73,7 +73,11 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     session = launcher.connect()
     schema.migrate_raw(session)
     landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
-    session.cursor().execute("insert into raw.kafka_offsets values ('polygon.bars.raw', 0, 7, %s)", (landed,))
+    session.cursor().execute(
+        "insert into raw.kafka_offsets (topic, partition_id, next_offset, updated_at)"
+        " values ('polygon.bars.raw', 0, 7, %s)",
+        (landed,),
+    )
     clients = SimpleNamespace(
         stack=None,
         partitions=range(2),

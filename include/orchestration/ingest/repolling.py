@@ -32,7 +32,7 @@ class KnownBars:
 
         from include.surveillance import broker
 
-        records = broker.records_since(kafka, BARS, len(broker.partitions_of(kafka, BARS)), since_ms)
+        records = broker.records_since(kafka, BARS, since_ms)
         # A bar is stored after it has begun, so that what is older need not be read.
         digests = (hash(it.event_id) for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms)
         self._digests = np.unique(np.fromiter(digests, np.int64))

@@ -6,6 +6,7 @@ offset: transaction markers occupy offsets too.
 """
 
 from include.surveillance.broker.client import LARGEST_MESSAGE, Closing, Kafka, Position
+from include.surveillance.broker.identity import Identities, resume
 from include.surveillance.broker.offsets import (
     LagProbe,
     commit,

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from include.surveillance.errors import BrokerError
+from include.surveillance.places import Place
 from include.surveillance.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ retrying = retry(
 def new_producer(kafka: Kafka, **settings: Any) -> Producer:
     return Producer(
         {
-            **_shared(kafka),
+            **shared_settings(kafka),
             "enable.idempotence": True,
             "acks": "all",
             "partitioner": "murmur2_random",
@@ -66,7 +67,7 @@ def new_producer(kafka: Kafka, **settings: Any) -> Producer:
 def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
     return Consumer(
         {
-            **_shared(kafka),
+            **shared_settings(kafka),
             "group.id": Settings.kafka_name(group),
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
@@ -78,7 +79,7 @@ def new_consumer(kafka: Kafka, group: str, **settings: Any) -> Consumer:
     )
 
 
-def _shared(kafka: Kafka) -> dict[str, Any]:
+def shared_settings(kafka: Kafka) -> dict[str, Any]:
     """Keep the connection's settings, without those that belong to a group member."""
     kept = {name: value for name, value in kafka.items() if not name.startswith(("group.", "enable.auto.", "auto."))}
     # Level 4 would say after each transaction that the next one had to wait for its markers.
@@ -94,6 +95,14 @@ def read_bounds(consumer: Consumer, position: Position) -> tuple[int, int]:
     return consumer.get_watermark_offsets(TopicPartition(*position), timeout=TIMEOUT_SECONDS, cached=False)
 
 
+def list_partitions(consumer: Consumer, topic: str) -> list[int]:
+    """List the topic's partitions."""
+    metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
+    if metadata.error:
+        raise KafkaException(metadata.error)
+    return sorted(metadata.partitions)
+
+
 class Closing(ABC):
     """A context manager that closes its connections on leaving."""
 
@@ -107,8 +116,22 @@ class Closing(ABC):
         self.close()
 
 
-def partitions_at(offsets: Mapping[Position, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+def partitions_at(places: Mapping[Position, Place]) -> list[TopicPartition]:
+    """Write places as Kafka stores them: what it has no field for is in the metadata."""
+    return [
+        TopicPartition(topic, partition, place.offset, f"{place.topic_id}/{place.partitions}", place.epoch)
+        for (topic, partition), place in places.items()
+    ]
+
+
+def place_of(stored: TopicPartition) -> Place | None:
+    """Read a place as ``partitions_at`` has written it; None where there is none."""
+    if stored.offset == OFFSET_INVALID:
+        return None
+    topic_id, _, partitions = (stored.metadata or "").rpartition("/")
+    known = bool(topic_id) and partitions.isdigit()
+    epoch = -1 if stored.leader_epoch is None else stored.leader_epoch
+    return Place(stored.offset, topic_id, int(partitions), epoch) if known else Place(stored.offset)
 
 
 def key_text(key: bytes | str | None) -> str:

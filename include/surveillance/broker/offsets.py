@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from include.surveillance.broker.client import (
     TIMEOUT_SECONDS,
@@ -12,12 +12,16 @@ from include.surveillance.broker.client import (
     Kafka,
     Position,
     as_broker_error,
+    list_partitions,
     new_consumer,
     partitions_at,
+    place_of,
     read_bounds,
     retrying,
 )
+from include.surveillance.broker.identity import Identities, check_place
 from include.surveillance.broker.reader import read_all
+from include.surveillance.places import Place
 
 AT_ONCE = 200  # of values that can have megabytes
 
@@ -34,22 +38,19 @@ def read_compacted(kafka: Kafka, topic: str, partitions: Sequence[int] | None = 
 def partitions_of(kafka: Kafka, topic: str) -> list[int]:
     """List the topic's partitions."""
     with as_broker_error(kafka, f"list partitions of {topic}"), new_consumer(kafka, "reader") as consumer:
-        metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
-        if metadata.error:
-            raise KafkaException(metadata.error)
-        return sorted(metadata.partitions)
+        return list_partitions(consumer, topic)
 
 
-def committed(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, int | None]:
-    """Read the group's next offset of each partition; None where it has none yet."""
+def committed(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, Place | None]:
+    """Read where the group goes on in each partition; None where it has not stored that yet."""
     with as_broker_error(kafka, "read committed offsets"), new_consumer(kafka, group) as consumer:
         return _committed(consumer, partitions)
 
 
-def commit(kafka: Kafka, group: str, offsets: Mapping[Position, int]) -> None:
-    """Store the group's next offsets."""
+def commit(kafka: Kafka, group: str, places: Mapping[Position, Place]) -> None:
+    """Store where the group goes on."""
     with as_broker_error(kafka, "commit offsets"), new_consumer(kafka, group) as consumer:
-        _commit(consumer, offsets)
+        _commit(consumer, places)
 
 
 class LagProbe(Closing):
@@ -57,19 +58,25 @@ class LagProbe(Closing):
 
     def __init__(self, kafka: Kafka, group: str, partitions: Sequence[Position]):
         self.kafka, self.partitions = kafka, list(partitions)
-        self._reader = new_consumer(kafka, group)
+        self._reader, self._identify = new_consumer(kafka, group), Identities(kafka)
         # Does not wait for the end of a transaction that holds offsets: its owner may be dead, and to see the lag
         # is what makes the next one come and undo it.
         self._member = new_consumer(kafka, group, **{"isolation.level": "read_uncommitted"})
 
     def lag(self) -> int:
+        """Count the offsets between where the group goes on and the committed ends.
+
+        Raises:
+            LogBrokenError: a place is not in its log, so that nobody knows how many messages are unread.
+        """
         with as_broker_error(self.kafka, "measure lag"):
-            offsets = _committed(self._member, self.partitions)
-            total = 0
+            places, total = _committed(self._member, self.partitions), 0
+            identities = self._identify({topic for topic, _ in self.partitions})
             for position in self.partitions:
                 low, end = read_bounds(self._reader, position)
-                offset = offsets[position]
-                total += max(0, end - (low if offset is None else max(offset, low)))
+                if (place := places[position]) is not None:
+                    check_place(position, place, identities[position[0]], (low, end))
+                total += end - max(low, place.offset if place else low)
             return total
 
     def close(self) -> None:
@@ -78,22 +85,22 @@ class LagProbe(Closing):
 
 
 def lag(kafka: Kafka, group: str, partitions: Sequence[Position]) -> int:
-    """Count the offsets that the group is behind the committed ends of these partitions."""
+    """Count the offsets that the group is behind the committed ends of these partitions; errors as of ``LagProbe``."""
     with LagProbe(kafka, group, partitions) as probe:
         return probe.lag()
 
 
 @retrying
-def _commit(consumer: Consumer, offsets: Mapping[Position, int]) -> None:
-    for partition in consumer.commit(offsets=partitions_at(offsets), asynchronous=False):
+def _commit(consumer: Consumer, places: Mapping[Position, Place]) -> None:
+    for partition in consumer.commit(offsets=partitions_at(places), asynchronous=False):
         if partition.error:
             raise KafkaException(partition.error)
 
 
 @retrying
-def _committed(consumer: Consumer, partitions: Sequence[Position]) -> dict[Position, int | None]:
+def _committed(consumer: Consumer, partitions: Sequence[Position]) -> dict[Position, Place | None]:
     answers = consumer.committed([TopicPartition(*position) for position in partitions], timeout=TIMEOUT_SECONDS)
     for answer in answers:
         if answer.error:
             raise KafkaException(answer.error)
-    return {(it.topic, it.partition): None if it.offset == OFFSET_INVALID else it.offset for it in answers}
+    return {(it.topic, it.partition): place_of(it) for it in answers}

@@ -21,11 +21,20 @@ from include.surveillance.broker.client import (
     Position,
     as_broker_error,
     key_text,
+    list_partitions,
     new_consumer,
     partitions_at,
     read_bounds,
 )
+from include.surveillance.broker.identity import (
+    Identities,
+    as_error,
+    check_place,
+    find_common_end,
+    new_looker,
+)
 from include.surveillance.errors import BrokerError
+from include.surveillance.places import Break, Cause, Place, TopicIdentity
 from include.surveillance.records import AnyRecord, Reject, as_text
 
 # Messages taken from the client at once: fewer than the 700 new objects that make the garbage collector look, which
@@ -64,11 +73,16 @@ class Batch(NamedTuple):
     """Messages in order per partition and, per partition read, the offset to go on from."""
 
     messages: list[Received]
-    next_offsets: dict[Position, int]
+    places: dict[Position, Place]
+
+    @property
+    def offsets(self) -> dict[Position, int]:
+        """The places without the identity of their logs."""
+        return {position: place.offset for position, place in self.places.items()}
 
 
 class Bounds(Closing):
-    """Asks where partitions begin and end, over a connection of its own.
+    """Asks where partitions begin and end, and which log a topic is, over connections of its own.
 
     On the connection of a reader the question would wait behind the request for messages, which Kafka holds back
     while there is none.
@@ -78,6 +92,7 @@ class Bounds(Closing):
         self.kafka = kafka
         with as_broker_error(kafka, "read"):
             self._consumer = new_consumer(kafka, "reader")
+        self.identify = Identities(kafka)
 
     def __call__(self, position: Position) -> tuple[int, int]:
         """Ask for the oldest offset and the end of what is committed, as they are now."""
@@ -89,20 +104,21 @@ class Bounds(Closing):
 
 
 class Reader(Closing):
-    """Consumes from given positions (None: the oldest) and reads on from where it stands.
+    """Consumes from given places (None: the oldest) and reads on from where it stands.
 
     Args:
         bounds: is given to a reader that is kept open. What comes arrives within milliseconds; while nothing does,
             Kafka holds its requests back, so that it costs two of them a second. Without, read to the end and close.
 
     Raises:
-        BrokerError: Kafka cannot be reached, or a position lies past the end.
+        BrokerError: Kafka cannot be reached.
+        LogBrokenError: a place is not in its log, now or later on; ``resume`` says where to go on.
     """
 
     def __init__(
         self,
         kafka: Kafka,
-        positions: Mapping[Position, int | None],
+        positions: Mapping[Position, Place | None],
         *,
         bounds: Bounds | None = None,
         headers: bool = False,
@@ -114,8 +130,13 @@ class Reader(Closing):
         with as_broker_error(kafka, "read"):
             self._consumer = new_consumer(kafka, "reader", **settings)
             self._ask = bounds or partial(read_bounds, self._consumer)
+            self._identify = bounds.identify if bounds else None
             try:
-                self._cursor = {position: self._start(position, offset) for position, offset in positions.items()}
+                identities = (self._identify or Identities(kafka))({topic for topic, _ in positions})
+                self._cursor = {
+                    position: self._start(position, place, identities[position[0]])
+                    for position, place in positions.items()
+                }
             except BaseException:
                 self.close()  # which also says in the log why Kafka did not answer
                 raise
@@ -128,12 +149,13 @@ class Reader(Closing):
 
         Raises:
             BrokerError: Kafka cannot be reached, or nothing arrived in time.
+            LogBrokenError: where it stands is not in the log any more.
         """
         with as_broker_error(self.kafka, "read"):
             messages, self._ahead = self._ahead[:limit], self._ahead[limit:]
             if len(messages) < limit:
                 self._read_to_end(messages, limit, timeout)
-        return Batch(messages, self.next_offsets)
+        return Batch(messages, self.places)
 
     def read_all(self, limit: int = 50_000) -> Iterator[Batch]:
         """Read batch after batch to each partition's end, which may move on meanwhile."""
@@ -152,17 +174,24 @@ class Reader(Closing):
         self._ahead = [*messages, *self._ahead]
 
     @property
-    def next_offsets(self) -> dict[Position, int]:
-        """Return the offset of each position behind what ``read`` has returned."""
-        offsets = dict(self._cursor)
+    def places(self) -> dict[Position, Place]:
+        """Return for each position the place behind what ``read`` has returned."""
+        places = dict(self._cursor)
         for message in reversed(self._ahead):
-            offsets[message.topic, message.partition] = message.offset
-        return offsets
+            position = message.topic, message.partition
+            places[position] = places[position]._replace(offset=message.offset)
+        return places
 
     def _read_to_end(self, messages: list[Received], limit: int, timeout: float) -> None:
-        ends = {position: self._ask(position)[1] for position in self._cursor}
+        # Whoever reads once has just asked.
+        identities = self._identify({topic for topic, _ in self._cursor}) if self._identify else {}
+        ends = {}
+        for position, place in self._cursor.items():
+            bounds = self._ask(position)
+            ends[position] = bounds[1]
+            check_place(position, place, identities.get(position[0], place.identity), bounds)
         deadline = time.monotonic() + timeout
-        while len(messages) < limit and any(self._cursor[position] < end for position, end in ends.items()):
+        while len(messages) < limit and any(self._cursor[position].offset < end for position, end in ends.items()):
             left = deadline - time.monotonic()
             if left <= 0:
                 if messages:
@@ -190,9 +219,26 @@ class Reader(Closing):
             if position not in moved:
                 moved.add(position)
                 # The end may lie beyond the last message: transaction markers occupy offsets too.
-                self._cursor[position] = (message.offset() or 0) + (0 if message.error() else 1)
+                self._move(position, (message.offset() or 0) + (0 if message.error() else 1), message.leader_epoch())
                 if len(moved) == len(self._cursor):
                     break
+
+    def _move(self, position: Position, offset: int, epoch: int | None) -> None:
+        place = self._cursor[position]
+        if epoch is not None and epoch > place.epoch:
+            # The broker has started anew since; it may have lost what lies before the place.
+            if place.epoch >= 0:
+                self._confirm(position, place)
+            place = place._replace(epoch=epoch)
+        self._cursor[position] = place._replace(offset=offset)
+
+    def _confirm(self, position: Position, place: Place) -> None:
+        """Raise LogBrokenError when the log has other messages before the place than were read."""
+        bounds = self._ask(position)
+        with new_looker(self.kafka) as looker:
+            common = find_common_end(looker, position, place, bounds)
+        if common < place.offset:
+            raise as_error(Break(*position, Cause.TAIL_LOST, place, place._replace(offset=common)))
 
     def _received(self, message: Message[bytes, bytes]) -> Received:
         headers = NO_HEADERS
@@ -205,25 +251,24 @@ class Reader(Closing):
             message.topic(), message.partition(), message.offset(), timestamp_ms, key, message.value(), headers  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def _start(self, position: Position, offset: int | None) -> int:
+    def _start(self, position: Position, place: Place | None, identity: TopicIdentity) -> Place:
         low, end = self._ask(position)
-        if offset is None:
-            return low
-        if offset > end:
-            raise BrokerError(
-                f"offset {offset} of {position[0]}[{position[1]}] lies past its end {end}: the topic was made anew; "
-                "reset the stored offsets too"
-            )
-        if offset < low:
+        if place is None:
+            return Place(low, *identity)
+        check_place(position, place, identity, (low, end))
+        if place.offset < low:
             LOG.warning(
-                "%s[%s]: offsets %s to %s are gone, retention was shorter than the outage", *position, offset, low
+                "%s[%s]: offsets %s to %s are gone, retention was shorter than the outage",
+                *position,
+                place.offset,
+                low,
             )
-        return max(offset, low)
+        return Place(max(place.offset, low), *identity, place.epoch)
 
 
 def read(
     kafka: Kafka,
-    positions: Mapping[Position, int | None],
+    positions: Mapping[Position, Place | None],
     *,
     limit: int = 50_000,
     timeout: float = TIMEOUT_SECONDS,
@@ -234,14 +279,15 @@ def read(
     After ``timeout`` seconds the batch is what has arrived so far. Joins no group and commits nothing.
 
     Raises:
-        BrokerError: Kafka cannot be reached, nothing arrived in time, or a position lies past the end.
+        BrokerError: Kafka cannot be reached, or nothing arrived in time.
+        LogBrokenError: a place is not in its log.
     """
     with Reader(kafka, positions, headers=headers) as reader:
         return reader.read(limit, timeout)
 
 
 def read_all(
-    kafka: Kafka, positions: Mapping[Position, int | None], *, limit: int = 50_000, headers: bool = False
+    kafka: Kafka, positions: Mapping[Position, Place | None], *, limit: int = 50_000, headers: bool = False
 ) -> Iterator[Batch]:
     """Read batch after batch from each position to the partition's end, which may move on meanwhile.
 
@@ -252,24 +298,25 @@ def read_all(
         yield from reader.read_all(limit)
 
 
-def newest_records(kafka: Kafka, topic: str, partitions: int, count: int = 2_000) -> list[AnyRecord]:
+def newest_records(kafka: Kafka, topic: str, count: int = 2_000) -> list[AnyRecord]:
     """Decode the newest ``count`` messages of each partition; what cannot be decoded is left out.
 
     Whoever consumes the topic rejects and counts what is left out here.
     """
     with as_broker_error(kafka, f"find the end of {topic}"), new_consumer(kafka, "reader") as consumer:
-        ends = {(topic, partition): read_bounds(consumer, (topic, partition)) for partition in range(partitions)}
-    starts = {position: max(low, end - count) for position, (low, end) in ends.items()}
+        positions = [(topic, partition) for partition in list_partitions(consumer, topic)]
+        ends = {position: read_bounds(consumer, position) for position in positions}
+    starts = {position: Place(max(low, end - count)) for position, (low, end) in ends.items()}
     return _decodable(read(kafka, starts).messages)
 
 
-def records_since(kafka: Kafka, topic: str, partitions: int, since_ms: int) -> list[AnyRecord]:
+def records_since(kafka: Kafka, topic: str, since_ms: int) -> list[AnyRecord]:
     """Decode what Kafka has stored of a topic since then (UTC epoch ms); what cannot be decoded is left out."""
-    asked = [TopicPartition(topic, partition, since_ms) for partition in range(partitions)]
     with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
+        asked = [TopicPartition(topic, partition, since_ms) for partition in list_partitions(it, topic)]
         starts = it.offsets_for_times(asked, TIMEOUT_SECONDS)
     # A negative offset: nothing has been stored since.
-    if not (positions := {(topic, start.partition): start.offset for start in starts if start.offset >= 0}):
+    if not (positions := {(topic, start.partition): Place(start.offset) for start in starts if start.offset >= 0}):
         return []
     return [record for batch in read_all(kafka, positions) for record in _decodable(batch.messages)]
 

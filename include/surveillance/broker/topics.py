@@ -69,6 +69,12 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
     with as_broker_error(kafka, "list topics"):
         admin = AdminClient(dict(kafka), logger=LOG)
         existing = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+    for spec in TOPICS:
+        if spec.name in existing and (present := len(existing[spec.name].partitions)) != partitions:
+            raise ConfigurationError(
+                f"topic {spec.name} has {present} partitions, KAFKA_PARTITIONS says {partitions}; a symbol would move "
+                f"to another partition than its history, so set KAFKA_PARTITIONS={present} or start from empty topics"
+            )
     missing = [spec for spec in TOPICS if spec.name not in existing]
     created = []
     # Replication factor -1 is the broker's default: 1 on one machine, more in production.
@@ -84,12 +90,6 @@ def ensure_topics(kafka: Kafka, partitions: int) -> list[str]:
                 raise BrokerError(f"Kafka did not create topic {name}: {error.args[0].str()}") from error
     with as_broker_error(kafka, "create topics"):
         _await_leaders(kafka, [TopicPartition(name, partition) for name in created for partition in range(partitions)])
-    for spec in TOPICS:
-        if spec.name in existing and (present := len(existing[spec.name].partitions)) != partitions:
-            raise ConfigurationError(
-                f"topic {spec.name} has {present} partitions, KAFKA_PARTITIONS says {partitions}; a symbol would move "
-                f"to another partition than its history, so set KAFKA_PARTITIONS={present} or start from empty topics"
-            )
     return created
 
 

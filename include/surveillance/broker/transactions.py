@@ -20,6 +20,7 @@ from include.surveillance.broker.client import (
     partitions_at,
 )
 from include.surveillance.broker.producer import Outbox
+from include.surveillance.places import Place
 from include.surveillance.settings import Settings
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
@@ -31,11 +32,11 @@ class Transaction(Outbox):
 
     def __init__(self, producer: Producer):
         super().__init__(producer)
-        self.offsets: dict[Position, int] = {}
+        self.places: dict[Position, Place] = {}
 
-    def add_offsets(self, next_offsets: Mapping[Position, int]) -> None:
-        """Commit the group's next offsets with the records."""
-        self.offsets.update(next_offsets)
+    def add_places(self, places: Mapping[Position, Place]) -> None:
+        """Commit with the records where the group goes on."""
+        self.places.update(places)
 
 
 class Transactions:
@@ -82,9 +83,9 @@ class Transactions:
             try:
                 yield ongoing
                 failpoints.reach("transaction.sent")
-                if ongoing.offsets:
+                if ongoing.places:
                     self._producer.send_offsets_to_transaction(
-                        partitions_at(ongoing.offsets), self._member, TIMEOUT_SECONDS
+                        partitions_at(ongoing.places), self._member, TIMEOUT_SECONDS
                     )
                 failpoints.reach("transaction.offsets_sent")
                 self._producer.commit_transaction(TIMEOUT_SECONDS * 2)

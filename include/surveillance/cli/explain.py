@@ -46,7 +46,6 @@ def explain(
     shift_ms: Annotated[
         int, typer.Option(envvar="MARKET_SHIFT_MS", help="How far the log's bars were moved in time, in ms.")
     ] = 0,
-    partitions: Annotated[int, typer.Option(envvar="KAFKA_PARTITIONS", help="Partitions of the topics.")] = 4,
 ) -> None:
     """Re-read an alert's inputs, run the rules on them, and say whether the alert is reproduced bit for bit.
 
@@ -55,7 +54,7 @@ def explain(
     if kafka and not bars:
         sessions, book = Sessions(calendar, shift_ms), load_book(params, rules)
         client = read_kafka_client(kafka)
-        explained = explain_from_log(client, alert_id, partitions=partitions, sessions=sessions, book=book)
+        explained = explain_from_log(client, alert_id, sessions=sessions, book=book)
     elif bars and not kafka:
         beside = bars.parent / "alerts.parquet"
         alerts = alerts or (beside if beside.exists() else None)

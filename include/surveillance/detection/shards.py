@@ -1,7 +1,7 @@
 """The snapshot in shards: messages of some hundred series each, of which only those that have changed are written.
 
-A shard is the snapshot of a part of the state, without offsets. The head is the snapshot of no series: it has the
-offsets, and the digest of each shard that belongs to it. So a head fits its shards or is known not to.
+A shard is the snapshot of a part of the state, without places. The head is the snapshot of no series: it has the
+places, and the digest of each shard that belongs to it. So a head fits its shards or is known not to.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _group_of(name: str) -> str:
 
 def _without_series(state: State) -> State:
     empty = State(state.percentiles)
-    empty.offsets = state.offsets
+    empty.places, empty.clock_ms = state.places, state.clock_ms
     return empty
 
 

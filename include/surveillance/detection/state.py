@@ -18,6 +18,7 @@ from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import KINDS, MEMORY, VERSIONS
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.places import Place
 
 FORMAT = 3
 """How a snapshot is packed. What it holds is its layout, which is compared by itself."""
@@ -41,7 +42,8 @@ class _Header(Struct, kw_only=True, omit_defaults=True):
     format: int
     layout: dict[str, str] = {}  # see ``describe_layout``
     percentiles: Percentiles = field(name="history")
-    offsets: dict[str, int]
+    places: dict[str, Place] = field(name="offsets")
+    clock_ms: dict[str, int]
     keys: list[SeriesKey]
     record_state: RecordState = field(name="notes")
     arrays: list[tuple[str, str, int]]  # name, dtype, elements
@@ -52,7 +54,8 @@ class State:
 
     Attributes:
         percentiles: how earlier values of a statistic are kept.
-        offsets: topic -> next offset to consume, of the partition that the state belongs to.
+        places: topic -> where to go on, in the partition that the state belongs to.
+        clock_ms: topic -> the latest time (UTC epoch ms) at which Kafka has stored any message before that place.
         keys: (symbol, timespan) of each row.
         rows: the row of each series.
         record_state: what single records left behind.
@@ -67,7 +70,8 @@ class State:
 
     def __init__(self, percentiles: Percentiles = "sketch"):
         self.percentiles: Percentiles = percentiles
-        self.offsets: dict[str, int] = {}
+        self.places: dict[str, Place] = {}
+        self.clock_ms: dict[str, int] = {}
         self.keys: list[SeriesKey] = []
         self.rows: dict[SeriesKey, int] = {}
         self.record_state = RecordState()
@@ -95,11 +99,11 @@ class State:
     def copy(self) -> State:
         """Copy the state; neither changes with the other."""
         copy = self._copy(np.arange(len(self.keys)), self.record_state.copy())
-        copy.offsets = dict(self.offsets)
+        copy.places, copy.clock_ms = dict(self.places), dict(self.clock_ms)
         return copy
 
     def copy_rows(self, rows: np.ndarray) -> State:
-        """Copy these rows alone, without offsets and what single records left behind."""
+        """Copy these rows alone, without places and what single records left behind."""
         return self._copy(rows, RecordState())
 
     def write_rows(self, rows: np.ndarray, part: State) -> None:
@@ -137,20 +141,23 @@ class State:
 
     def to_bytes(self) -> bytes:
         """Write a snapshot, compressed. Equal states give equal bytes, whatever the order of their rows."""
-        return self._write(range(len(self.keys)), self.record_state, self.offsets)
+        return self._write(range(len(self.keys)), self.record_state, self.places, self.clock_ms)
 
     def part_to_bytes(self, rows: Iterable[int], record_state: RecordState) -> bytes:
-        """Write a snapshot of these rows and of what single records left behind for them, without offsets."""
-        return self._write(rows, record_state, {})
+        """Write a snapshot of these rows and of what single records left behind for them, without places."""
+        return self._write(rows, record_state, {}, {})
 
-    def _write(self, rows: Iterable[int], record_state: RecordState, offsets: dict[str, int]) -> bytes:
+    def _write(
+        self, rows: Iterable[int], record_state: RecordState, places: dict[str, Place], clock_ms: dict[str, int]
+    ) -> bytes:
         order = np.array(sorted(rows, key=self.keys.__getitem__), dtype=np.int64)
         arrays = _packed(self, order)
         header = _Header(
             format=FORMAT,
             layout=describe_layout(),
             percentiles=self.percentiles,
-            offsets=offsets,
+            places=places,
+            clock_ms=clock_ms,
             keys=[self.keys[row] for row in order.tolist()],
             record_state=record_state,
             arrays=[(name, array.dtype.str, len(array)) for name, array in arrays.items()],
@@ -185,7 +192,8 @@ class State:
             raise StateError(f"detector snapshot was written with other {', '.join(differing)} than this version has")
         header = _header_decoder.decode(whole[8 : 8 + size])
         state = cls(header.percentiles)
-        state.offsets, state.record_state, state.keys = header.offsets, header.record_state, header.keys
+        state.places, state.clock_ms = header.places, header.clock_ms
+        state.record_state, state.keys = header.record_state, header.keys
         state.rows = {key: row for row, key in enumerate(header.keys)}
         state._allocate(len(header.keys))
         arrays, at = {}, 8 + size

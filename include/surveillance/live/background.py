@@ -8,6 +8,7 @@ from typing import TypeVar
 from include.surveillance import broker, wire
 from include.surveillance.broker import Bounds, Kafka, Position
 from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.places import Place
 from include.surveillance.records import Dividend, Profile, Record, Split, TickerChange
 
 R = TypeVar("R", bound=Record)
@@ -28,16 +29,16 @@ class Background:
 
     def refresh(self) -> bool:
         """Read what has been published since; say whether there was anything."""
-        if all(self._bounds(position)[1] <= offset for position, offset in self._offsets.items()):
+        if all(self._bounds(position)[1] == place.offset for position, place in self._places.items()):
             return False
-        return self._read(self._offsets)
+        return self._read(self._places)
 
-    def _read(self, positions: Mapping[Position, int | None]) -> bool:
+    def _read(self, positions: Mapping[Position, Place | None]) -> bool:
         newest: dict[str, bytes | None] = {}
         with broker.Reader(self._kafka, positions) as reader:
             for batch in reader.read_all():
                 newest.update((message.key, message.value) for message in batch.messages if self._keeps(message.key))
-            self._offsets = reader.next_offsets
+            self._places = reader.places
         for key, raw in newest.items():
             self._known.pop(key, None)
             if raw is not None:

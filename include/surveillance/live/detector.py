@@ -23,10 +23,11 @@ from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.shards import list_touched
-from include.surveillance.errors import BrokerError
+from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.live.background import Background
 from include.surveillance.live.intake import Decoded, Intake, decode_messages
 from include.surveillance.live.restore import name_message, restore_state
+from include.surveillance.places import Place
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import now_ms
 
@@ -40,6 +41,36 @@ COUNTS = ("records", "bars", "metrics", "alerts", "duplicates", "late", "rejecte
 def positions_of(partition: int) -> list[Position]:
     """Name what the detector of a partition consumes."""
     return [(broker.BARS, partition), (broker.NEWS, partition)]
+
+
+def list_partitions(kafka: Kafka) -> list[int]:
+    """List the partitions that detection works on, one detector each.
+
+    Raises:
+        ConfigurationError: topics differ in their number of partitions, or have other numbers than when detection last
+            stored where it was: symbols have moved to other partitions than their state.
+        BrokerError: Kafka cannot be reached, or a topic is missing.
+    """
+    # Bars choose their partition by symbol; all else of the symbol is in the partition of the same number.
+    topics = (broker.BARS, broker.NEWS, broker.DETECTOR_STATE, broker.METRICS, broker.ALERTS, broker.REJECTED)
+    counts = {topic: it.partitions for topic, it in broker.Identities(kafka)(topics).items()}
+    partitions = counts[broker.BARS]
+    if set(counts.values()) != {partitions}:
+        listed = ", ".join(f"{topic} {count}" for topic, count in counts.items())
+        raise ConfigurationError(
+            f"topics have different numbers of partitions ({listed}), which would part symbols from their state: give "
+            "all of them the largest number with kafka-topics --alter, or make them anew"
+        )
+    positions = [(broker.BARS, partition) for partition in range(partitions)]
+    stored = {place.partitions for place in broker.committed(kafka, GROUP, positions).values() if place}
+    if others := stored - {0, partitions}:
+        raise ConfigurationError(
+            f"topic {broker.BARS} has {partitions} partitions and had {', '.join(map(str, sorted(others)))} when "
+            "detection last stored where it was, so that symbols have been parted from their state: pause DAG "
+            f"detect_anomalies, run `python -m include.surveillance offsets reset {GROUP}`, by which detection "
+            "begins anew at the oldest bar that Kafka has, and unpause it"
+        )
+    return list(range(partitions))
 
 
 class Detector:
@@ -57,6 +88,9 @@ class Detector:
 
     Raises:
         BrokerError: Kafka refused, or another process has taken the partition over.
+        LogBrokenError: from ``step``: the log has changed under the detector; the next one goes on from the last
+            place that both have in common.
+        ConfigurationError: as of ``list_partitions``.
     """
 
     def __init__(
@@ -74,7 +108,7 @@ class Detector:
         self.book, self.history = book or ParameterBook.default(), history
 
     def __enter__(self) -> Detector:
-        count, positions = len(broker.partitions_of(self.kafka, broker.BARS)), positions_of(self.partition)
+        count, positions = len(list_partitions(self.kafka)), positions_of(self.partition)
         with ExitStack() as opened:
             transactions = broker.Transactions(self.kafka, f"detector-{self.partition}", GROUP)
             self._transactions = opened.enter_context(transactions)
@@ -87,8 +121,11 @@ class Detector:
             self._state, self._shards, self.rebuilt = restore_state(
                 self.kafka, GROUP, positions, self._engine, self.history, self.limit
             )
-            start = {position: self._state.offsets.get(position[0]) for position in positions}
-            self._intake = opened.enter_context(Intake(self.kafka, start, bounds))
+            start = {position: self._state.places.get(position[0]) for position in positions}
+            self._intake = opened.enter_context(Intake(self.kafka, start, bounds, self._state.clock_ms))
+            if self.rebuilt:
+                # Nobody need rebuild it once more, nor find the same break, before the next message comes.
+                self._detect(Decoded([], [], []), self._intake.places, now_ms())
             self._opened, self._usable = opened.pop_all(), True
         sizes = self._shards.sizes.values()
         LOG.info(
@@ -103,7 +140,7 @@ class Detector:
     @property
     def offsets(self) -> dict[str, int]:
         """Topic -> the committed offset, from which the next batch goes on."""
-        return dict(self._state.offsets)
+        return {topic: place.offset for topic, place in self._state.places.items()}
 
     def step(self, patience: float = 0.0) -> Counter[str]:
         """Work through what is there as one micro-batch, at most ``limit`` messages per topic; return ``COUNTS``.
@@ -115,20 +152,17 @@ class Detector:
         self._usable = False
         batch = self._intake.read(self.limit, patience)
         began_ms = now_ms()
-        offsets = {topic: offset for (topic, _), offset in batch.next_offsets.items()}
         counts = Counter(dict.fromkeys(COUNTS, 0))
-        if offsets != self._state.offsets:
+        if {topic: offset for (topic, _), offset in batch.offsets.items()} != self.offsets:
             failpoints.reach("detect.consumed")
             if time.monotonic() - self._looked >= BACKGROUND_SECONDS and self._background.refresh():
                 self._renew_engine()
-            counts.update(self._detect(decode_messages(batch.messages), batch.next_offsets, offsets, began_ms))
+            counts.update(self._detect(decode_messages(batch.messages), batch.places, began_ms))
             failpoints.reach("detect.committed")
         self._usable = True
         return counts
 
-    def _detect(
-        self, decoded: Decoded, next_offsets: dict[Position, int], offsets: dict[str, int], began_ms: int
-    ) -> dict[str, int]:
+    def _detect(self, decoded: Decoded, places: dict[Position, Place], began_ms: int) -> dict[str, int]:
         """Detect on a batch and publish what comes of it, in one transaction."""
         with self._transactions.transaction() as transaction:
             failpoints.reach("detect.begun")
@@ -139,12 +173,13 @@ class Detector:
                 headers = stamp_headers(decoded.records[index], decoded.stored_ms[index], began_ms)
                 transaction.send(alert, partition=self.partition, headers=headers)
             transaction.send_all(decoded.rejects, partition=self.partition)
-            detection.state.offsets = offsets
+            detection.state.places = {topic: place for (topic, _), place in places.items()}
+            detection.state.clock_ms = dict(self._intake.clock_ms)
             touched = list_touched(self._state, detection.state, decoded.records)
             for name, value in self._shards.update(detection.state, touched).items():
                 key = name_message(self.partition, name)
                 transaction.send_raw(broker.DETECTOR_STATE, value, key=key, partition=self.partition)
-            transaction.add_offsets(next_offsets)
+            transaction.add_places(places)
         self._state = detection.state
         self._watch_size()
         kinds = detection.counts

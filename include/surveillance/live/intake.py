@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from operator import attrgetter
+from itertools import accumulate, islice, repeat
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from include.surveillance import wire
 from include.surveillance.broker import Batch, Bounds, Closing, Kafka, Position, Reader, Received
+from include.surveillance.places import Place
 from include.surveillance.records import Bar, NewsItem, Reject, Watermark
 from include.surveillance.validity import objection
 
 WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the other
 
 
-class Intake(Closing):
-    """Reads bars and news of one partition on and on; the arguments are those of ``broker.Reader``."""
+# The latest time at which Kafka has stored the message or any before it in its position, its topic, its offset, itself.
+_Ordered = tuple[int, str, int, Received]
 
-    def __init__(self, kafka: Kafka, start: Mapping[Position, int | None], bounds: Bounds | None = None):
+
+class Intake(Closing):
+    """Reads bars and news of one partition on and on.
+
+    Args:
+        start: as of ``broker.Reader``.
+        clock_ms: topic -> the latest time at which Kafka has stored any message before ``start``.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        start: Mapping[Position, Place | None],
+        bounds: Bounds | None = None,
+        clock_ms: Mapping[str, int] | None = None,
+    ):
+        self.clock_ms = dict(clock_ms or {})
         self._readers: list[Reader] = []
         try:
-            for position, offset in start.items():
-                self._readers.append(Reader(kafka, {position: offset}, bounds=bounds))
+            for position, place in start.items():
+                self._readers.append(Reader(kafka, {position: place}, bounds=bounds))
         except BaseException:
             self.close()
             raise
@@ -36,6 +55,9 @@ class Intake(Closing):
 
         While there is none, wait for the first one, ``patience`` seconds at most.
 
+        A broker's clock can step back. A message counts as stored no earlier than any before it in its position, so
+        that the order within one never changes, however the log is cut into batches.
+
         Where one position has more to read than the limit, what the others hold of a later time waits for the next
         batch: a backlog meets its news as it did live.
         """
@@ -47,20 +69,34 @@ class Intake(Closing):
             self._wait(left)
 
     def _read(self, limit: int) -> Batch:
-        parts = [reader.read(limit).messages for reader in self._readers]
-        # The latest of all that was read, not the last message's: broker clocks can step back.
-        latest_ms = [max(message.timestamp_ms for message in part) for part in parts if len(part) >= limit]
-        messages: list[Received] = []
+        parts = [self._order(reader.read(limit).messages) for reader in self._readers]
+        # Of a position that may have more, only what is behind its last message is known.
+        known = min((part[-1][:3] for part in parts if len(part) >= limit), default=None)
+        ordered: list[_Ordered] = []
         for reader, part in zip(self._readers, parts, strict=True):
-            cut = len(part)
-            if latest_ms:
-                later = (index for index, message in enumerate(part) if message.timestamp_ms > min(latest_ms))
-                cut = next(later, cut)
-                reader.put_back(part[cut:])
-            messages += part[:cut]
-        messages.sort(key=attrgetter("timestamp_ms", "topic", "offset"))
-        offsets = {position: offset for reader in self._readers for position, offset in reader.next_offsets.items()}
-        return Batch(messages, offsets)
+            cut = len(part) if known is None else bisect_right(part, known, key=itemgetter(0, 1, 2))
+            if cut < len(part):
+                reader.put_back([message for *_, message in part[cut:]])
+            if cut:
+                latest_ms, topic, *_ = part[cut - 1]
+                self.clock_ms[topic] = latest_ms
+                ordered += part[:cut]
+        ordered.sort()
+        return Batch([message for *_, message in ordered], self.places)
+
+    @property
+    def places(self) -> dict[Position, Place]:
+        """Return for each position the place behind what ``read`` has returned."""
+        return {position: place for reader in self._readers for position, place in reader.places.items()}
+
+    def _order(self, messages: list[Received]) -> list[_Ordered]:
+        """Put before each message of one position what it is sorted by."""
+        if not messages:
+            return []
+        topic = messages[0].topic
+        stored_ms = map(attrgetter("timestamp_ms"), messages)
+        latest_ms = islice(accumulate(stored_ms, max, initial=self.clock_ms.get(topic, 0)), 1, None)
+        return list(zip(latest_ms, repeat(topic), map(attrgetter("offset"), messages), messages, strict=False))
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

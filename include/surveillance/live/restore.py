@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from include.surveillance import broker
+from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.broker import Kafka, Position
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
@@ -13,6 +14,8 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.shards import HEAD, Shards, read_shards
 from include.surveillance.detection.state import State, StateError
 from include.surveillance.live.intake import Intake, decode_messages
+from include.surveillance.places import Place
+from include.surveillance.timespans import now_ms
 
 LOG = logging.getLogger(__name__)
 
@@ -20,35 +23,44 @@ LOG = logging.getLogger(__name__)
 def restore_state(
     kafka: Kafka, group: str, positions: Sequence[Position], engine: Engine, history: Percentiles, limit: int
 ) -> tuple[State, Shards, bool]:
-    """Return the state of one partition at the group's committed offsets, what of it the topic of snapshots has, and
+    """Return the state of one partition at the group's stored places, what of it the topic of snapshots has, and
     whether it had to be rebuilt.
+
+    Where a log does not have such a place any more, people are told, and the state is that of the last common one.
 
     Args:
         positions: what the partition's detector consumes.
         limit: how many messages to rebuild from at once.
     """
     partition = positions[0][1]
-    committed = {
-        topic: offset for (topic, _), offset in broker.committed(kafka, group, positions).items() if offset is not None
+    stored = {
+        topic: place for (topic, _), place in broker.committed(kafka, group, positions).items() if place is not None
     }
-    stored = read_snapshot(kafka, partition)
-    shards, reason = Shards(stale=stored.keys() - {HEAD}), "there is no snapshot"
-    if HEAD in stored:
+    snapshot = read_snapshot(kafka, partition)
+    shards, reason = Shards(stale=snapshot.keys() - {HEAD}), "there is no snapshot"
+    fitting: tuple[State, Shards] | None = None
+    if HEAD in snapshot:
         try:
-            state, fitting = read_shards(stored[HEAD], stored)
+            state, written = read_shards(snapshot[HEAD], snapshot)
         except StateError as error:
             reason = str(error)
         else:
             # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
-            if state.percentiles == history and committed in ({}, state.offsets):
-                return state, fitting, False
-            reason = f"the snapshot ({state.percentiles}) stands at {state.offsets}"
-    if not committed:
+            stored = stored or state.places
+            if state.percentiles == history and stored == state.places:
+                fitting = state, written
+            reason = f"the snapshot ({state.percentiles}) stands at {state.places}"
+    resumed, breaks = broker.resume(kafka, {(topic, partition): place for topic, place in stored.items()})
+    if breaks:
+        broker.publish(kafka, describe_breaks(breaks, now_ms()))
+        reason = "; ".join(it.describe() for it in breaks)
+    elif fitting:
+        return *fitting, False
+    if not stored:
         return State(history), shards, False
-    LOG.warning(
-        "detector %s: state is rebuilt from the log up to %s (%s), because %s", partition, committed, history, reason
-    )
-    return _rebuild_state(kafka, positions, engine, history, committed, limit), shards, True
+    until = {topic: place for (topic, _), place in resumed.items() if place is not None}
+    LOG.warning("detector %s: state is rebuilt from the log up to %s (%s): %s", partition, until, history, reason)
+    return _rebuild_state(kafka, positions, engine, history, until, limit), shards, True
 
 
 def name_message(partition: int, shard: str) -> str:
@@ -64,15 +76,21 @@ def read_snapshot(kafka: Kafka, partition: int) -> dict[str, bytes]:
 
 
 def _rebuild_state(
-    kafka: Kafka, positions: Sequence[Position], engine: Engine, history: Percentiles, until: dict[str, int], limit: int
+    kafka: Kafka,
+    positions: Sequence[Position],
+    engine: Engine,
+    history: Percentiles,
+    until: dict[str, Place],
+    limit: int,
 ) -> State:
     """Detect on the log once more up to ``until``; its metrics and alerts have been published before."""
-    state = State(history)
+    state, ends = State(history), {topic: place.offset for topic, place in until.items()}
     with Intake(kafka, dict.fromkeys(positions)) as log:
         while True:
             batch = log.read(limit)
-            messages = [message for message in batch.messages if message.offset < until.get(message.topic, 0)]
+            messages = [message for message in batch.messages if message.offset < ends.get(message.topic, 0)]
             state = detect_records(engine, state, decode_messages(messages).records).state
-            if all(offset >= until.get(topic, 0) for (topic, _), offset in batch.next_offsets.items()):
-                state.offsets = until
+            # Without messages the log has come to its end.
+            if not batch.messages or all(offset >= ends.get(topic, 0) for (topic, _), offset in batch.offsets.items()):
+                state.places, state.clock_ms = until, log.clock_ms
                 return state

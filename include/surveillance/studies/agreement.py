@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from msgspec import structs
 
 from include.surveillance import broker, wire
+from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -28,23 +29,23 @@ FIELDS = (
 NEWS_FIELDS = ("direction", "episode_start_ms", "form", "profile_version", "parameters_version")
 
 
-def compare_log(kafka: Kafka, partitions: int, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
+def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
     """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's alerts.
 
     The message that opened an alert, or confirmed it after a correction, counts. The newest message counts too for
     symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
-    corrected. Retracted alerts and events of the whole market are left out.
+    corrected. Retracted alerts, events of the whole market and those of the platform are left out.
 
     Returns:
         How many alerts were compared, and one line per difference.
     """
     with TemporaryDirectory(prefix="agreement-") as name:
         folder = Path(name)
-        files, _ = export_log(kafka, partitions, folder)
+        files, _ = export_log(kafka, folder)
         replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
-    published = _read_alerts(kafka, partitions)
+    published = _read_alerts(kafka)
     live, again = _newest(published), _newest(replayed)
     lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
@@ -74,15 +75,17 @@ def _revised_series(bars: Path) -> set[tuple[str, str]]:
     return set(in_order.index[~in_order.to_numpy(dtype=bool)])
 
 
-def _read_alerts(kafka: Kafka, partitions: int) -> list[dict[str, Any]]:
-    batches = broker.read_all(kafka, {(broker.ALERTS, partition): None for partition in range(partitions)})
+def _read_alerts(kafka: Kafka) -> list[dict[str, Any]]:
+    batches = broker.read_all(
+        kafka, {(broker.ALERTS, partition): None for partition in broker.partitions_of(kafka, broker.ALERTS)}
+    )
     records = (wire.decode(message.value) for batch in batches for message in batch.messages)
     return [structs.asdict(record) for record in records if isinstance(record, Alert)]
 
 
 def _newest(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the newest alert of each id that stands, of the rules that both sides run."""
-    newest = {alert["event_id"]: alert for alert in alerts if alert["symbol"] != MARKET}
+    newest = {alert["event_id"]: alert for alert in alerts if alert["symbol"] != MARKET and alert["rule"] != LOG_BREAK}
     # The other rules read watermarks, which say when the vendor was asked, and files of bars have none.
     compared = {*BAR_RULES["literal"], "news_impact"}
     return {

@@ -112,9 +112,7 @@ def explain_from_files(
         return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(files.bars))
 
 
-def explain_from_log(
-    kafka: Kafka, alert_id: str, *, partitions: int, sessions: Sessions, book: ParameterBook
-) -> Explained:
+def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: ParameterBook) -> Explained:
     """Read the alert, its symbol's bars and news and the background from Kafka, and run detection on them.
 
     Raises:
@@ -122,7 +120,7 @@ def explain_from_log(
         ConfigurationError: the log has no alert of that id, or no bar of its symbol any more.
     """
     symbol = parse_symbol(alert_id)
-    messages = _alert_messages(kafka, alert_id, symbol, partitions)
+    messages = _alert_messages(kafka, alert_id, symbol)
     if not messages:
         raise ConfigurationError(f"topic {broker.ALERTS} has no alert {alert_id!r}; it keeps 30 days")
     records = _symbol_records(kafka, messages[0][0], symbol)
@@ -157,10 +155,10 @@ def _bar_inputs(path: Path) -> dict[str, Row]:
     return {bars.event_id(at): dict(zip(("ts_ms", *names[1:]), row, strict=True)) for at, row in enumerate(columns)}
 
 
-def _alert_messages(kafka: Kafka, alert_id: str, symbol: str, partitions: int) -> list[tuple[int, Alert]]:
+def _alert_messages(kafka: Kafka, alert_id: str, symbol: str) -> list[tuple[int, Alert]]:
     """Return the partition and the alert of each message about an alert, in the order of the log."""
-    messages = []
-    for batch in broker.read_all(kafka, {(broker.ALERTS, partition): None for partition in range(partitions)}):
+    messages, partitions = [], broker.partitions_of(kafka, broker.ALERTS)
+    for batch in broker.read_all(kafka, {(broker.ALERTS, partition): None for partition in partitions}):
         for message in batch.messages:
             if message.key in ("", symbol):
                 alert = wire.decode(message.value)

@@ -29,7 +29,6 @@ NEWS = pa.schema(
 
 def export_log(
     kafka: Kafka,
-    partitions: int,
     folder: Path,
     *,
     keep: Callable[[Bar], bool] = lambda bar: True,
@@ -55,7 +54,7 @@ def export_log(
     profiles_path = folder / "profiles.jsonl"
     bars_written = 0
     with pq.ParquetWriter(paths["bars"], BARS) as writer:
-        for records in _read_log(kafka, broker.BARS, partitions):
+        for records in _read_log(kafka, broker.BARS):
             rows = [
                 _row(bar, BARS) | {"ts_ms": bar.ts_ms - shift_ms, "volume": float(bar.volume)}
                 for bar in records
@@ -64,7 +63,7 @@ def export_log(
             writer.write_table(pa.Table.from_pylist(rows, schema=BARS))
             bars_written += len(rows)
     with pq.ParquetWriter(paths["news"], NEWS) as writer:
-        for records in _read_log(kafka, broker.NEWS, partitions):
+        for records in _read_log(kafka, broker.NEWS):
             newest = {(item.article_id, item.symbol): item for item in records if type(item) is NewsItem}
             rows = [
                 _row(item, NEWS) | {"published_ms": item.published_ms - shift_ms, "tickers": ",".join(item.tickers)}
@@ -100,9 +99,9 @@ def select_bars(symbols: Collection[str], timespan: str, from_ms: int, to_ms: in
     return keep
 
 
-def _read_log(kafka: Kafka, topic: str, partitions: int) -> Iterator[list[Bar | Watermark | NewsItem]]:
+def _read_log(kafka: Kafka, topic: str) -> Iterator[list[Bar | Watermark | NewsItem]]:
     """Yield the usable records of a topic, batch by batch and partition by partition."""
-    for partition in range(partitions):
+    for partition in broker.partitions_of(kafka, topic):
         for batch in broker.read_all(kafka, {(topic, partition): None}):
             yield decode_messages(batch.messages).records
 

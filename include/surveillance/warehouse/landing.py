@@ -1,7 +1,8 @@
 """Landing: stores rows of a topic and the offsets that they came from in one transaction.
 
 A run that dies at any point has stored a batch wholly or not at all, and a repeated one merges the same rows by
-``event_id``, so no row is lost or doubled. Offsets live in RAW.KAFKA_OFFSETS, not in a Kafka group.
+``event_id``, so no row is lost or doubled. Offsets live in RAW.KAFKA_OFFSETS, not in a Kafka group. Where a topic does
+not have such a place any more, people are told and landing goes on at the last common one.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,9 @@ from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance import broker, failpoints
+from include.surveillance.alerts.log_breaks import describe_breaks
+from include.surveillance.places import Break, Place
+from include.surveillance.timespans import now_ms
 from include.surveillance.warehouse.rows import TABLES, make_rows, make_table
 from include.surveillance.warehouse.schema import check_tables
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
@@ -60,19 +64,23 @@ def land(
     until = time.monotonic() + seconds
     with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
         check_tables(cursor, topic)
-        stored = _read_offsets(cursor)
-        positions: Mapping[broker.Position, int | None] = {
-            (topic, number): stored.get((topic, number)) for number in broker.partitions_of(kafka, topic)
-        }
+        stored = _read_places(cursor)
+        places, breaks = broker.resume(
+            kafka, {(topic, number): stored.get((topic, number)) for number in broker.partitions_of(kafka, topic)}
+        )
+        if breaks:
+            broker.publish(kafka, describe_breaks(breaks, now_ms()))
+            for found in breaks:
+                cursor.execute(statement("mend_offset"), _mending(found))
         rows = batches = 0
-        with broker.Reader(kafka, positions, headers=topic in WITH_HEADERS) as reader:
+        with broker.Reader(kafka, places, headers=topic in WITH_HEADERS) as reader:
             while True:
                 batch = reader.read(limit)
                 failpoints.reach("land.read")
-                if batch.next_offsets != positions:
+                if batch.offsets != {position: place and place.offset for position, place in places.items()}:
                     rows += _store_batch(cursor, topic, batch, clock().astimezone(UTC))
                     batches += 1
-                positions = batch.next_offsets
+                places = {**batch.places}
                 if len(batch.messages) < limit or time.monotonic() > until:
                     return Landed(rows, batches)
 
@@ -85,15 +93,19 @@ def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> 
         BrokerError: Kafka cannot be read.
     """
     with as_warehouse_error("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
-        stored = _read_offsets(cursor)
+        stored, identities = _read_places(cursor), bounds.identify(TABLES)
 
         def is_behind(position: broker.Position) -> bool:
             oldest, end = bounds(position)
+            place = stored.get(position, Place(oldest))
             # An offset that Kafka no longer has, or one of a topic that was made anew, is for landing to report.
-            return stored.get(position, oldest) != end
+            return place.offset != end or place.topic_id not in ("", identities[position[0]].topic_id)
 
-        positions = {topic: [(topic, number) for number in broker.partitions_of(kafka, topic)] for topic in TABLES}
-        return [topic for topic, own in positions.items() if any(map(is_behind, own))]
+        return [
+            topic
+            for topic, identity in identities.items()
+            if any(is_behind((topic, number)) for number in range(identity.partitions))
+        ]
 
 
 def last_landing(connection: SnowflakeConnection) -> datetime | None:
@@ -108,9 +120,23 @@ def last_landing(connection: SnowflakeConnection) -> datetime | None:
     return stored_at.replace(tzinfo=UTC) if stored_at else None
 
 
-def _read_offsets(cursor: SnowflakeCursor) -> dict[broker.Position, int]:
+def _read_places(cursor: SnowflakeCursor) -> dict[broker.Position, Place]:
     cursor.execute(statement("select_offsets"))
-    return {(topic, partition): offset for topic, partition, offset in cursor.fetchall()}
+    return {
+        (topic, partition): Place(offset, topic_id or "", epoch=-1 if epoch is None else epoch)
+        for topic, partition, offset, topic_id, epoch in cursor.fetchall()
+    }
+
+
+def _mending(found: Break) -> dict[str, Any]:
+    return {
+        "topic": found.topic,
+        "partition_id": found.partition,
+        "stored": found.stored.offset,
+        "next_offset": found.resume.offset,
+        "topic_id": found.resume.topic_id,
+        "leader_epoch": found.resume.epoch,
+    }
 
 
 def _store_batch(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: datetime) -> int:
@@ -120,10 +146,13 @@ def _store_batch(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, lande
         _stage_rows(cursor, make_table(rows))
     failpoints.reach("land.staged")
     now = f"{landed_at:%Y-%m-%d %H:%M:%S.%f}"
-    offsets = {str(partition): offset for (_, partition), offset in batch.next_offsets.items()}
+    reached = {
+        str(partition): {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
+        for (_, partition), place in batch.places.items()
+    }
     with _transaction(cursor):
         # Offsets first: their table's lock lets landings of several topics follow each other instead of colliding.
-        progress = {"topic": topic, "next_offsets": json.dumps(offsets), "landed_at": now}
+        progress = {"topic": topic, "reached": json.dumps(reached), "landed_at": now}
         cursor.execute(statement("merge_offsets"), progress)
         failpoints.reach("land.offsets_merged")
         changed = 0

@@ -30,6 +30,8 @@ COLUMNS = {
         "TOPIC": "VARCHAR",
         "PARTITION_ID": "NUMBER",
         "NEXT_OFFSET": "NUMBER",
+        "TOPIC_ID": "VARCHAR",
+        "LEADER_EPOCH": "NUMBER",
         "UPDATED_AT": "TIMESTAMP_NTZ",
     },
     **dict.fromkeys(TABLES.values(), RAW_COLUMNS),

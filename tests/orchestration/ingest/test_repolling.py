@@ -52,8 +52,7 @@ def connected(topics, simulator, monkeypatch):
 
 def logged(kafka):
     """How often the log has each bar, by its id."""
-    partitions = len(broker.partitions_of(kafka, broker.BARS))
-    records = broker.records_since(kafka, broker.BARS, partitions, 0)
+    records = broker.records_since(kafka, broker.BARS, 0)
     return Counter(it.event_id for it in records if isinstance(it, Bar) and it.symbol in SYMBOLS)
 
 

@@ -16,9 +16,11 @@ def test_lag_counts_from_the_oldest_without_a_commit_and_is_zero_at_the_end(kafk
     assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): None}
     assert broker.lag(kafka, group, [(topic, 0)]) == 3
 
-    broker.commit(kafka, group, broker.read(kafka, {(topic, 0): None}).next_offsets)
+    broker.commit(kafka, group, broker.read(kafka, {(topic, 0): None}).places)
 
-    assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): 3}
+    places = broker.committed(kafka, group, [(topic, 0)])
+    assert places == broker.read(kafka, places).places, "with the identity of their log"
+    assert places[topic, 0].offset == 3
     with broker.LagProbe(kafka, group, [(topic, 0)]) as probe:
         assert probe.lag() == 0
         write(kafka, topic, b"3")

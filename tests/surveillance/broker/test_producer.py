@@ -18,7 +18,7 @@ def test_publish_routes_counts_keys_and_round_trips(kafka, unique):
     item = NewsItem(symbol=unique, article_id="a", published_ms=1, title="t")
     watermark = Watermark(symbol=unique, timespan="minute", from_ms=0, as_of_ms=1, bars=2)
     records = [bar(unique), bar(unique, close=10.6), watermark, item]
-    positions = broker.read(kafka, {(t, p): None for t in (broker.BARS, broker.NEWS) for p in range(4)}).next_offsets
+    positions = broker.read(kafka, {(t, p): None for t in (broker.BARS, broker.NEWS) for p in range(4)}).places
 
     assert broker.publish(kafka, records) == {broker.BARS: 3, broker.NEWS: 1}
 
@@ -30,7 +30,7 @@ def test_publish_routes_counts_keys_and_round_trips(kafka, unique):
 
 
 def test_a_record_carries_its_kind_as_header(kafka, unique):
-    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).next_offsets
+    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).places
     broker.publish(kafka, [bar(unique)])
     (message,) = [m for m in broker.read(kafka, positions).messages if m.key == unique]
     consumer = Consumer({**kafka, "group.id": unique})
@@ -41,7 +41,7 @@ def test_a_record_carries_its_kind_as_header(kafka, unique):
 
 def test_symbols_spread_as_the_java_client_would(kafka, topic):
     # murmur2("21") and friends are fixed by Kafka's own DefaultPartitioner tests.
-    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).next_offsets
+    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).places
     broker.publish(kafka, [bar(symbol) for symbol in ("21", "foobar")])
     chosen = {m.key: m.partition for m in broker.read(kafka, positions).messages if m.key in ("21", "foobar")}
     hashes = {"21": -973932308, "foobar": -790332482}
@@ -60,7 +60,7 @@ def test_threads_share_one_publisher_and_each_is_told_of_its_own(kafka, unique):
         reject = Reject(stage="normalise", reason=str(number), detail="d", raw=raw, symbol=unique)
         return publisher.publish([bar(f"{unique}{number}"), reject])
 
-    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).next_offsets
+    positions = broker.read(kafka, dict.fromkeys(ALL_BARS)).places
     with broker.Publisher(kafka) as publisher, ThreadPoolExecutor(8) as pool:
         outcomes = [pool.submit(publish, number) for number in range(8)]
         assert [number for number, outcome in enumerate(outcomes) if outcome.exception()] == [3]

@@ -6,6 +6,7 @@ import pytest
 
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
+from include.surveillance.places import Place
 from tests.surveillance.broker.messages import new_topic, settle, values, write
 
 
@@ -15,10 +16,10 @@ def test_records_and_offsets_commit_together(kafka, topic):
     with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
         batch = broker.read(kafka, {(source, 0): None})
         ongoing.send_raw(topic, b"out", key="k")
-        ongoing.add_offsets(batch.next_offsets)
+        ongoing.add_places(batch.places)
     settle(kafka, f"detector-{topic}")
     assert values(broker.read(kafka, {(topic, 0): None})) == [b"out"]
-    assert broker.committed(kafka, group, [(source, 0)]) == {(source, 0): 2}
+    assert broker.committed(kafka, group, [(source, 0)]) == batch.places
     assert broker.lag(kafka, group, [(source, 0)]) == 0
 
 
@@ -29,7 +30,7 @@ def test_an_exception_undoes_records_and_offsets(kafka, topic):
     def fail():
         with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
             ongoing.send_raw(topic, b"out", key="k")
-            ongoing.add_offsets({(source, 0): 2})
+            ongoing.add_places({(source, 0): Place(2)})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -61,10 +62,10 @@ def test_an_idle_zombie_cannot_commit_offsets(kafka, topic):
 
     def consume(offset: int, meanwhile=lambda: None):
         with broker.transaction(kafka, f"detector-{topic}", group) as ongoing:
-            ongoing.add_offsets({(topic, 0): offset})
+            ongoing.add_places({(topic, 0): Place(offset)})
             meanwhile()
 
     with pytest.raises(BrokerError, match="another process has taken over"):
         consume(1, meanwhile=lambda: consume(3))
     settle(kafka, f"detector-{topic}")
-    assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): 3}
+    assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): Place(3)}

@@ -10,6 +10,7 @@ import pytest
 from include.surveillance.detection import shards as shards_module
 from include.surveillance.detection.shards import HEAD, NEWS, Shards, list_touched, read_shards
 from include.surveillance.detection.state import ROW_BARS, State, StateError
+from include.surveillance.places import Place
 from tests.surveillance.detection.market import bar, calm, news, run, watermark
 
 SYMBOLS = [f"T{number:02d}" for number in range(12)]
@@ -24,7 +25,8 @@ class Topic:
     def detect(self, records) -> set[str]:
         """Detect and write; return the names of what was written."""
         after = run(records, self.state).state
-        after.offsets = {"polygon.bars.raw": self.state.offsets.get("polygon.bars.raw", 0) + len(records)}
+        offset = self.state.places.get("polygon.bars.raw", Place(0)).offset
+        after.places = {"polygon.bars.raw": Place(offset + len(records))}
         messages = self.shards.update(after, list_touched(self.state, after, records))
         self.state = after
         self.write(messages)
@@ -42,7 +44,7 @@ class Topic:
 
 def assert_same(one: State, other: State) -> None:
     assert one.to_bytes() == other.to_bytes()
-    assert one.offsets == other.offsets
+    assert one.places == other.places
 
 
 @pytest.fixture

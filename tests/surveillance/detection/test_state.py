@@ -14,8 +14,10 @@ import pytest
 from include.surveillance.detection import state as states
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.state import FORMAT, ROW_BARS, State, StateError
+from include.surveillance.places import Place
 from tests.surveillance.detection.market import OPEN, alerts, bar, calm, news, profile, run, watermark
 
+PLACES, CLOCK_MS = {"polygon.bars.raw": Place(7, "an id", 4, 2)}, {"polygon.bars.raw": OPEN}
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 RECORDS = [*calm(150), news(140), bar(150, volume=9000), bar(0, symbol="AMD"), watermark(151)]
 
@@ -24,11 +26,12 @@ RECORDS = [*calm(150), news(140), bar(150, volume=9000), bar(0, symbol="AMD"), w
 @pytest.mark.parametrize("profiles", [(), (profile(),)])
 def test_bytes_round_trip(form, profiles):
     state = run(RECORDS, State(form), profiles=profiles).state
-    state.offsets = {"polygon.bars.raw": 7}
+    state.places, state.clock_ms = PLACES, CLOCK_MS
     again = State.from_bytes(state.to_bytes())
     assert again.to_bytes() == state.to_bytes()
-    assert (again.offsets, again.percentiles, again.keys) == (
-        {"polygon.bars.raw": 7},
+    assert (again.places, again.clock_ms, again.percentiles, again.keys) == (
+        PLACES,
+        CLOCK_MS,
         form,
         [("AMD", "minute"), ("NVDA", "minute")],
     )
@@ -162,7 +165,7 @@ def contents(snapshot: bytes) -> bytes:
 
 
 class TestASnapshotOfThisLayout:
-    """Each file holds ``run(BEFORE, State(form), profiles=profiles).state`` with the offset below, as a version of this
+    """Each file holds ``run(BEFORE, State(form), profiles=profiles).state`` with the places above, as a version of this
     layout has written it; each digest is of the contents of its state after ``AFTER``. Where the layout changes, the
     files move to ``snapshots/earlier`` under the name of their version, and new ones are written."""
 
@@ -174,8 +177,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "655f00a97a14b0ef83d3309215c6e9529f5d02f37793f062cbba25e7beca64f0"),
-            ("sketch", (profile(),), "49395b6bf23fbb8394d20acddb055b39c47993acf5620d2cee70b946f4e07d5b"),
+            ("exact", (), "1e92c97bca979dc8746f0c365860ff8ce1bb3de26ae5d31dbffe214e701f3f97"),
+            ("sketch", (profile(),), "3cd54b6be2f27be084a4dde8919d5c36685ffd8a8be81ee434d7def7a073c133"),
         ],
     )
 
@@ -184,7 +187,7 @@ class TestASnapshotOfThisLayout:
         raw = (SNAPSHOTS / f"{form}.snapshot").read_bytes()
         assert contents(State.from_bytes(raw).to_bytes()) == contents(raw)
         state = run(self.BEFORE, State(form), profiles=profiles).state
-        state.offsets = {"polygon.bars.raw": 7}
+        state.places, state.clock_ms = PLACES, CLOCK_MS
         assert contents(state.to_bytes()) == contents(raw)
 
     @form

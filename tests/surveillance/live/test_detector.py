@@ -19,6 +19,7 @@ from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector, intake
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.restore import name_message
+from include.surveillance.places import Place
 from include.surveillance.timespans import MINUTE_MS
 from tests.surveillance.detection.test_shards import mature
 from tests.surveillance.live.partition_log import (
@@ -48,7 +49,7 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     assert len(read_values(kafka, partition, broker.METRICS)) == 150
     assert broker.lag(kafka, detector.GROUP, positions_of(partition)) == 0
     assert detect(kafka, partition).records == 0
-    arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--partitions", "1", "--no-follow", "--last", "100"]
+    arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--no-follow", "--last", "100"]
     printed = CliRunner().invoke(app, arguments).output
     assert printed.splitlines() == [format_alert(alert) for alert in alerts]
 
@@ -58,7 +59,7 @@ def test_many_small_batches_find_what_one_finds(kafka, partition):
     broker.publish(kafka, market())
     detect(kafka, partition)
     whole, state = outputs(kafka, partition), snapshot(kafka, partition)
-    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), Place(0)))
     summary = detect(kafka, partition, limit=17)
     assert summary.records == 152
     twice = {topic: sorted(values * 2) for topic, values in whole.items()}
@@ -84,13 +85,13 @@ def test_killed_between_produce_and_commit_leaves_no_trace_and_the_rerun_is_exac
     class Killed(BaseException):
         """Not an Exception: nothing may catch it on the way."""
 
-    def die(self, next_offsets):
+    def die(self, places):
         self.flush()
         sent.append(dict(self.sent))
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(broker.Transaction, "add_offsets", die)
+        patch.setattr(broker.Transaction, "add_places", die)
         with pytest.raises(Killed):
             detect(kafka, partition)
     assert sent[0][broker.METRICS] == 150  # it had all been stored
@@ -139,14 +140,14 @@ def test_a_correction_is_told_under_the_id_that_was(kafka, partition):
 def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
     """While one run works, another takes the partition over: the first fails and stores nothing."""
     broker.publish(kafka, market())
-    add_offsets = broker.Transaction.add_offsets
+    add_places = broker.Transaction.add_places
 
-    def taken_over(self, next_offsets):
-        monkeypatch.setattr(broker.Transaction, "add_offsets", add_offsets)
+    def taken_over(self, places):
+        monkeypatch.setattr(broker.Transaction, "add_places", add_places)
         assert detect(kafka, partition).metrics == 150
-        add_offsets(self, next_offsets)
+        add_places(self, places)
 
-    monkeypatch.setattr(broker.Transaction, "add_offsets", taken_over)
+    monkeypatch.setattr(broker.Transaction, "add_places", taken_over)
     with pytest.raises(BrokerError, match="taken over"):
         detect(kafka, partition)
     assert len(read_values(kafka, partition, broker.METRICS)) == 150
@@ -154,7 +155,8 @@ def test_a_zombie_is_fenced(kafka, partition, monkeypatch):
 
 def test_a_batch_that_does_not_move_on_is_left_for_later(kafka, partition, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(intake.Intake, "read", lambda *_: broker.Batch([], dict.fromkeys(positions_of(partition), 0)))
+        nowhere = broker.Batch([], dict.fromkeys(positions_of(partition), Place(0)))
+        broken.setattr(intake.Intake, "read", lambda *_: nowhere)
         assert detect(kafka, partition).records == 0
     assert detect(kafka, partition).bars == 1
 
@@ -169,7 +171,7 @@ def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, parti
             counts += resident.step()
         assert resident.offsets == {broker.BARS: 151, broker.NEWS: 1}
     assert (counts["records"], counts["bars"], counts["metrics"]) == (152, 150, 150)
-    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), Place(0)))
     apart, state = outputs(kafka, partition), snapshot(kafka, partition)
     detect(kafka, partition)
     assert outputs(kafka, partition) == {topic: sorted(values * 2) for topic, values in apart.items()}
@@ -179,9 +181,9 @@ def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, parti
 def test_a_detector_waits_for_the_first_message_and_commits_nothing_when_none_comes(kafka, partition):
     with open_detector(kafka, partition) as resident:
         assert resident.step(5)["bars"] == 1
-        ends = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).next_offsets
+        ends = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).places
         assert not any(resident.step(0.5).values())
-        assert broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).next_offsets == ends
+        assert broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).places == ends
         later = threading.Timer(1, broker.publish, (kafka, [article(1)]))
         later.start()
         assert resident.step(30)["records"] == 1
@@ -222,7 +224,7 @@ def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):
 def test_a_state_of_forty_mebibytes_is_stored_restored_and_only_what_changes_is_stored_again(kafka, partition, caplog):
     detect(kafka, partition)
     grown = mature(11_000)
-    grown.offsets = State.from_bytes(snapshot(kafka, partition)).offsets
+    grown.places = State.from_bytes(snapshot(kafka, partition)).places
     with broker.transaction(kafka, f"detector-{partition}", "other") as transaction:
         for name, value in Shards().update(grown, []).items():
             key = name_message(partition, name)
@@ -231,7 +233,7 @@ def test_a_state_of_forty_mebibytes_is_stored_restored_and_only_what_changes_is_
         assert not resident.rebuilt
         assert "11,000 series, snapshot of 4" in caplog.text
         settle(kafka, (broker.DETECTOR_STATE, partition))
-        end = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}, limit=10**6).next_offsets
+        end = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}, limit=10**6).places
         broker.publish(kafka, [bar(1)])
         assert resident.step(10)["bars"] == 1
         settle(kafka, (broker.DETECTOR_STATE, partition))

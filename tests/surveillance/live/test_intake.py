@@ -26,7 +26,7 @@ def test_bars_and_news_come_in_the_order_in_which_they_were_stored(kafka, partit
     with opened(kafka, partition) as log:
         batch = log.read(100)
     assert decode_messages(batch.messages).records == [bar(0), *records]
-    assert batch.next_offsets == {(broker.BARS, partition): 4, (broker.NEWS, partition): 2}
+    assert batch.offsets == {(broker.BARS, partition): 4, (broker.NEWS, partition): 2}
 
 
 def test_news_behind_a_backlog_of_bars_waits_for_them(kafka, partition):

@@ -23,6 +23,7 @@ from include.surveillance.live import detector
 from include.surveillance.live import restore as restore_module
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.restore import restore_state
+from include.surveillance.places import Place
 from tests.paths import ROOT
 from tests.surveillance.live.partition_log import (
     SESSIONS,
@@ -56,7 +57,7 @@ def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, 
     assert expected is not None
     # The rebuilt state goes on as if nothing had happened.
     after = snapshot(kafka, partition)
-    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), 0))
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), Place(0)))
     detect(kafka, partition)
     assert snapshot(kafka, partition) == after
 
@@ -78,7 +79,7 @@ def test_the_snapshot_of_a_group_whose_offsets_kafka_has_forgotten_still_holds(k
     detect(kafka, partition)
     monkeypatch.setattr(detector, "GROUP", f"{detector.GROUP}-anew")
     state, _, rebuilt = restore(kafka, partition)
-    assert (state.offsets, rebuilt) == ({broker.BARS: 151, broker.NEWS: 1}, False)
+    assert (offsets_of(state), rebuilt) == ({broker.BARS: 151, broker.NEWS: 1}, False)
 
 
 @pytest.mark.parametrize("limit", [7, 1_000])
@@ -88,9 +89,9 @@ def test_a_state_of_other_percentiles_is_rebuilt_up_to_the_committed_offsets(kaf
     detect(kafka, partition)
     broker.publish(kafka, records[100:])
     state, _, rebuilt = restore(kafka, partition, "exact", limit)
-    assert (rebuilt, state.offsets) == (True, broker_offsets(kafka, partition))
+    assert (rebuilt, offsets_of(state)) == (True, broker_offsets(kafka, partition))
     expected = detect_records(ENGINE, State("exact"), [bar(0), *records[:100]]).state
-    expected.offsets = state.offsets
+    expected.places, expected.clock_ms = state.places, state.clock_ms
     assert state.to_bytes() == expected.to_bytes()
 
 
@@ -187,4 +188,8 @@ def restore(kafka, partition: int, history: str = "sketch", limit: int = 1_000) 
 
 def broker_offsets(kafka, partition: int) -> dict[str, int]:
     committed = broker.committed(kafka, detector.GROUP, positions_of(partition))
-    return {topic: offset for (topic, _), offset in committed.items()}
+    return {topic: place.offset for (topic, _), place in committed.items()}
+
+
+def offsets_of(state: State) -> dict[str, int]:
+    return {topic: place.offset for topic, place in state.places.items()}

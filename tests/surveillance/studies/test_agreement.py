@@ -24,7 +24,7 @@ def detect(kafka, partition):
 
 
 def compare(kafka):
-    return agreement.compare_log(kafka, 1, sessions=SESSIONS, book=BOOK)
+    return agreement.compare_log(kafka, sessions=SESSIONS, book=BOOK)
 
 
 @pytest.fixture

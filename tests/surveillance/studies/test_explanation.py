@@ -18,6 +18,7 @@ from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.places import Place
 from include.surveillance.records import Alert, Bar
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies import explanation
@@ -63,8 +64,8 @@ class Log:
         messages, ends = [], {}
         for (topic, partition), start in positions.items():
             records = self.topics.get(topic, []) if partition == 0 else []
-            ends[topic, partition] = len(records)
-            for offset in range(start or 0, len(records)):
+            ends[topic, partition] = Place(len(records))
+            for offset in range(start.offset if start else 0, len(records)):
                 record = records[offset]
                 messages.append(Received(topic, partition, offset, offset, record.symbol, wire.encode(record)))
         return Batch(messages, ends)
@@ -74,11 +75,11 @@ class Reader:
     """Reads the log once, from its beginning, and then finds nothing more."""
 
     def __init__(self, log: Log, positions):
-        self.batch, self.next_offsets = log.read(positions), {}
+        self.batch, self.places = log.read(positions), {}
 
     def read(self, limit: int) -> Batch:
-        batch, self.batch = self.batch, Batch([], self.batch.next_offsets)
-        self.next_offsets = batch.next_offsets
+        batch, self.batch = self.batch, Batch([], self.batch.places)
+        self.places = batch.places
         return batch
 
     def close(self) -> None:
@@ -90,6 +91,7 @@ def log(monkeypatch) -> Log:
     detection = detect_records(Engine(BOOK, SESSIONS), State("sketch"), BARS)
     log = Log(**{broker.BARS: BARS, broker.ALERTS: list(detection.alerts)})
     monkeypatch.setattr(broker, "read_all", log.read_all)
+    monkeypatch.setattr(broker, "partitions_of", lambda kafka, topic: [0, 1])
     monkeypatch.setattr(explanation.intake, "Reader", lambda kafka, positions, **_: Reader(log, positions))
     monkeypatch.setattr(explanation, "read_background", lambda kafka: (CorporateActions(), []))
     return log
@@ -97,7 +99,7 @@ def log(monkeypatch) -> Log:
 
 def explain(log: Log):
     alert_id = log.topics[broker.ALERTS][0].event_id
-    return explain_from_log({}, alert_id, partitions=2, sessions=SESSIONS, book=BOOK)
+    return explain_from_log({}, alert_id, sessions=SESSIONS, book=BOOK)
 
 
 def test_an_alert_is_reproduced_from_the_log(log):
@@ -131,7 +133,7 @@ def test_bars_that_are_no_longer_kept_are_told(log):
 
 def test_an_unknown_alert_is_told(log):
     with pytest.raises(ConfigurationError, match="has no alert 'price_gap"):
-        explain_from_log({}, "price_gap|KO|minute|1|v1", partitions=1, sessions=SESSIONS, book=BOOK)
+        explain_from_log({}, "price_gap|KO|minute|1|v1", sessions=SESSIONS, book=BOOK)
 
 
 def test_the_command_reads_the_log(log, tmp_path):

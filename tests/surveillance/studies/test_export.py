@@ -31,7 +31,7 @@ def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms
         kafka, [precise, watermark(2), bar(2, 7), bar(2, 8), news, split, dividend, foreign, change, profile()]
     )
 
-    files, written = export_log(kafka, 1, tmp_path, shift_ms=shift_ms)
+    files, written = export_log(kafka, tmp_path, shift_ms=shift_ms)
 
     read = read_bars(files.bars)
     assert written == read.counts["rows"] == 4
@@ -50,6 +50,6 @@ def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms
 def test_only_the_bars_that_were_asked_for_are_written(kafka, partition, tmp_path):
     broker.publish(kafka, [bar(minute) for minute in range(1, 5)])
     chosen = select_bars([], "minute", OPEN + MINUTE_MS, OPEN + 3 * MINUTE_MS)
-    assert export_log(kafka, 1, tmp_path, keep=chosen)[1] == 2
-    assert export_log(kafka, 1, tmp_path, keep=select_bars(["AMD"], "minute", 0, OPEN * 2))[1] == 0
-    assert export_log(kafka, 1, tmp_path, keep=select_bars(["NVDA"], "day", 0, OPEN * 2))[1] == 0
+    assert export_log(kafka, tmp_path, keep=chosen)[1] == 2
+    assert export_log(kafka, tmp_path, keep=select_bars(["AMD"], "minute", 0, OPEN * 2))[1] == 0
+    assert export_log(kafka, tmp_path, keep=select_bars(["NVDA"], "day", 0, OPEN * 2))[1] == 0

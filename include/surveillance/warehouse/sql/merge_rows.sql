@@ -1,3 +1,4 @@
+-- Later is what is stored behind in one log, or after a topic was made anew at a later time.
 -- 'd': an object that names a key twice is no reason to refuse the batch; the last one counts.
 merge into raw.{table} as landed
 using (
@@ -13,7 +14,10 @@ using (
     where target = %(table)s
 ) as incoming
     on landed.event_id = incoming.event_id
-when matched and incoming.kafka_offset > landed.kafka_offset then
+when
+    matched
+    and (incoming.kafka_offset > landed.kafka_offset or incoming.kafka_timestamp > landed.kafka_timestamp)
+    then
     update set
         payload = parse_json(incoming.payload, 'd'),
         headers = parse_json(incoming.headers),

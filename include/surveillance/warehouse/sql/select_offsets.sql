@@ -1,5 +1,7 @@
 select
     topic,
     partition_id,
-    next_offset
+    next_offset,
+    topic_id,
+    leader_epoch
 from raw.kafka_offsets
