@@ -38,8 +38,8 @@ with DAG(
         return quality.check_feeds(get_current_context()["dag_run"].run_after)
 
     @task
-    def detection() -> int:
-        """Messages that detection has not seen yet."""
+    def detection() -> float:
+        """Seconds for which the oldest message that detection has not seen has been waiting."""
         return quality.check_detection()
 
     @task(pool=Pool.WAREHOUSE)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 from include.orchestration import channels, connections
 from include.orchestration.application.database import statement
 from include.orchestration.ingest import polling
-from include.surveillance.errors import ConfigurationError, QualityError
+from include.surveillance.errors import ConfigurationError, LogBrokenError, QualityError
 from include.surveillance.records import AnyRecord, Bar, Profile, Reject, Watermark
 from include.surveillance.settings import Settings
-from include.surveillance.timespans import to_ms, to_utc
+from include.surveillance.timespans import now_ms, to_ms, to_utc
 
 if TYPE_CHECKING:
     from include.surveillance.detection.missing_minutes import Missing
@@ -56,21 +56,33 @@ def check_feeds(now: datetime) -> dict[str, float]:
     return ages
 
 
-def check_detection(limit: int = 50_000) -> int:
-    """Return how many messages detection is behind.
+def check_detection(allowed: timedelta = timedelta(minutes=3)) -> float:
+    """Return for how many seconds the oldest message that detection has not seen has been waiting; 0.0: none is.
 
     Raises:
-        QualityError: more than ``limit``.
+        QualityError: longer than ``allowed``, or nobody knows.
     """
     from include.surveillance import broker
     from include.surveillance.live import detector
 
-    partitions = range(Settings.from_env().kafka_partitions)
-    positions = [position for partition in partitions for position in detector.positions_of(partition)]
-    behind = broker.lag(connections.kafka(), detector.GROUP, positions)
-    if behind > limit:
-        raise QualityError(f"detection is {behind} messages behind (allowed {limit}); look at DAG detect_anomalies")
-    return behind
+    kafka = connections.kafka()
+    positions = [
+        it for partition in broker.partitions_of(kafka, broker.BARS) for it in detector.positions_of(partition)
+    ]
+    try:
+        oldest = broker.oldest_unread(kafka, detector.GROUP, positions)
+    except LogBrokenError as error:
+        raise QualityError(f"how far detection is behind is unknown: {error}; look at DAG detect_anomalies") from error
+    if not oldest:
+        return 0.0
+    (topic, partition), stored_ms = min(oldest.items(), key=itemgetter(1))
+    age = timedelta(milliseconds=now_ms() - stored_ms)
+    if age > allowed:
+        raise QualityError(
+            f"detection of partition {partition} has not seen a message of {topic} since {_utc(stored_ms)}, "
+            f"{age.total_seconds():.0f} s (allowed {allowed.total_seconds():.0f} s); look at DAG detect_anomalies"
+        )
+    return age.total_seconds()
 
 
 def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> float:

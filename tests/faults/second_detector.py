@@ -9,6 +9,7 @@ import time
 from collections import Counter
 
 from include.surveillance import failpoints
+from include.surveillance.broker import BARS, partitions_of
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import BrokerError
 from include.surveillance.sessions import Sessions
@@ -23,7 +24,7 @@ if __name__ == "__main__":
     book = ParameterBook.load(settings.parameters_file)
     until, done = time.time() + float(sys.argv[1]), Counter[str]()
     while time.time() < until:
-        for partition in range(settings.kafka_partitions):
+        for partition in partitions_of(kafka, BARS):
             try:
                 done["metrics"] += detect_partition(kafka, partition, sessions=sessions, book=book).metrics
             except BrokerError as error:

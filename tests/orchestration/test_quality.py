@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,10 @@ from include.orchestration import notifier, quality
 from include.orchestration.sender import open_sender
 from include.surveillance import broker
 from include.surveillance.detection.positions import slot_count
+from include.surveillance.live import detector
+from include.surveillance.places import Place
 from include.surveillance.records import Bar, Profile, Reject, Watermark
-from include.surveillance.timespans import MINUTE_MS, to_ms
+from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms
 from include.surveillance.warehouse import landing
 from tests.orchestration.conftest import alert
 
@@ -96,7 +99,7 @@ def test_a_landing_that_is_too_long_ago_or_never_was_is_reported(monkeypatch, la
         assert quality.check_landing(SINCE + timedelta(minutes=14)) == 14 * 60
 
 
-# --- feeds by their newest watermark, detection by its lag
+# --- feeds by their newest watermark, detection by the age of what it has not seen
 
 
 def test_a_feed_that_is_late_is_named_with_its_newest_poll(topics):
@@ -110,11 +113,34 @@ def test_a_feed_that_is_late_is_named_with_its_newest_poll(topics):
         quality.check_feeds(later + timedelta(minutes=10))
 
 
-def test_detection_that_is_behind_is_reported(topics):
+@pytest.fixture
+def unread(topics, monkeypatch):
+    """A detection that has seen all messages but one."""
+    monkeypatch.setattr(detector, "GROUP", f"detector-{uuid.uuid4().hex}")
+    positions = [position for partition in range(4) for position in detector.positions_of(partition)]
+    broker.commit(topics, detector.GROUP, broker.read(topics, dict.fromkeys(positions), limit=10**7).places)
+    assert quality.check_detection() == 0.0
     broker.publish(topics, [Watermark(symbol="ACME", timespan="minute", from_ms=0, as_of_ms=1, bars=0)])
-    assert quality.check_detection(limit=10**9) >= 1
-    with pytest.raises(quality.QualityError, match=r"messages behind \(allowed 0\); look at DAG detect_anomalies"):
-        quality.check_detection(limit=0)
+    return topics, positions
+
+
+def test_a_single_message_that_detection_does_not_see_is_reported_by_its_age(unread, monkeypatch):
+    monkeypatch.setattr(quality, "now_ms", lambda: now_ms() + 170_000)
+    assert 170 <= quality.check_detection() < 180
+    monkeypatch.setattr(quality, "now_ms", lambda: now_ms() + 180_000)
+    with pytest.raises(
+        quality.QualityError,
+        match=r"detection of partition \d has not seen a message of polygon.bars.raw since .* UTC, 18\d s "
+        r"\(allowed 180 s\); look at DAG detect_anomalies",
+    ):
+        quality.check_detection()
+
+
+def test_a_lag_that_nobody_knows_is_red(unread):
+    kafka, positions = unread
+    broker.commit(kafka, detector.GROUP, {positions[0]: Place(10**9)})
+    with pytest.raises(quality.QualityError, match=r"how far detection is behind is unknown: .*has lost messages"):
+        quality.check_detection()
 
 
 # --- missing minutes are counted by cause, and reported once when they are somebody's fault

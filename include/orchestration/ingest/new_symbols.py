@@ -14,7 +14,6 @@ from include.orchestration.application import watchlist as table
 from include.orchestration.assets import WATCHLIST, WATCHLIST_CHANGES
 from include.orchestration.ingest import backfill, polling
 from include.surveillance.errors import QualityError
-from include.surveillance.settings import Settings
 from include.surveillance.timespans import to_ms, to_utc
 
 if TYPE_CHECKING:
@@ -85,8 +84,10 @@ def bring_history(symbols: Sequence[str], until: datetime) -> dict[str, int]:
 
 def build_profiles(run_after: datetime) -> int:
     """Build all profiles anew; return from when on they hold, UTC epoch ms."""
+    from include.surveillance.broker import BARS, partitions_of
+
     effective_ms = profiles.choose_effective_ms("now", run_after)
-    partitions = range(Settings.from_env().kafka_partitions)
+    partitions = partitions_of(connections.kafka(), BARS)
     built = [profiles.build_profiles(partition, effective_ms) for partition in partitions]
     return max(counts["effective_ms"] for counts in built)
 

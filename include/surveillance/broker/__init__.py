@@ -12,6 +12,7 @@ from include.surveillance.broker.offsets import (
     commit,
     committed,
     lag,
+    oldest_unread,
     partitions_of,
     read_compacted,
 )

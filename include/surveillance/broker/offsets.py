@@ -20,7 +20,7 @@ from include.surveillance.broker.client import (
     retrying,
 )
 from include.surveillance.broker.identity import Identities, check_place
-from include.surveillance.broker.reader import read_all
+from include.surveillance.broker.reader import read, read_all
 from include.surveillance.places import Place
 
 AT_ONCE = 200  # of values that can have megabytes
@@ -88,6 +88,19 @@ def lag(kafka: Kafka, group: str, partitions: Sequence[Position]) -> int:
     """Count the offsets that the group is behind the committed ends of these partitions; errors as of ``LagProbe``."""
     with LagProbe(kafka, group, partitions) as probe:
         return probe.lag()
+
+
+def oldest_unread(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, int]:
+    """Return when Kafka stored the first message that the group has not consumed, UTC epoch ms, where there is one.
+
+    Raises:
+        LogBrokenError: a place is not in its log, so that nobody knows what is unread.
+    """
+    oldest = {}
+    for position, place in committed(kafka, group, partitions).items():
+        for message in read(kafka, {position: place}, limit=1).messages:
+            oldest[position] = message.timestamp_ms
+    return oldest
 
 
 @retrying

@@ -171,6 +171,8 @@ def test_people_are_told_when_the_profile_holds_or_at_once_without_one():
 
 def test_profiles_hold_from_the_latest_that_a_partition_says(monkeypatch):
     later = iter([0, 5 * MINUTE_MS, MINUTE_MS, 0])
+    monkeypatch.setattr(new_symbols.connections, "kafka", dict)
+    monkeypatch.setattr(broker, "partitions_of", lambda kafka, topic: [0, 1, 2, 3])
     monkeypatch.setattr(
         new_symbols.profiles, "build_profiles", lambda _, effective_ms: {"effective_ms": effective_ms + next(later)}
     )
