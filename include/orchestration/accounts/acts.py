@@ -55,15 +55,16 @@ class NoteAccountActs:
             done = 0 < status < 400 and not location.partition("?")[0].endswith(f"{prefix}/login/")
             act = {"method": scope["method"], "path": path, "status": status, "done": done}
             if path in SIGN_IN:
-                await run_in_threadpool(_note, "sign_in" if done else "sign_in_refused", fields.get("username"), act)
+                await run_in_threadpool(note_act, "sign_in" if done else "sign_in_refused", fields.get("username"), act)
             else:
                 who = await _name_user(headers)
                 # Whoever is nobody writes nothing of his own into a log that is kept for years.
                 act |= {"fields": fields} if who else {}
-                await run_in_threadpool(_note, "change_accounts", who, act)
+                await run_in_threadpool(note_act, "change_accounts", who, act)
 
 
-def _note(event: str, who: object, act: Mapping[str, Any]) -> None:
+def note_act(event: str, who: object, act: Mapping[str, Any]) -> None:
+    """Write one row to Airflow's table ``log``, as somebody's act."""
     from airflow.models.log import Log
     from airflow.utils.session import create_session
 

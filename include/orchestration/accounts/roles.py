@@ -7,7 +7,9 @@ from typing import Any
 
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 from airflow.providers.fab.www.security import permissions as of
+from flask_appbuilder.const import AUTH_OAUTH, AUTH_REMOTE_USER
 
+from include.orchestration.accounts.acts import note_act
 from include.orchestration.accounts.permissions import PAGE
 
 Permission = tuple[str, str]
@@ -82,3 +84,9 @@ class SecurityManager(FabAirflowSecurityManagerOverride):
                 granted = ROLES[role.name]
                 role.permissions = [one for one in role.permissions if (one.action.name, one.resource.name) in granted]
         self.session.commit()
+
+    def update_user_auth_stat(self, user: Any, success: bool = True) -> None:
+        """Note a sign-in by way of a provider too: it comes back by a link, not by a form that could be seen."""
+        super().update_user_auth_stat(user, success)
+        if self.auth_type in (AUTH_OAUTH, AUTH_REMOTE_USER):
+            note_act("sign_in" if success else "sign_in_refused", user.username, {"done": success})

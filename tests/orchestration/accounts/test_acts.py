@@ -6,6 +6,8 @@ import json
 import re
 
 import pytest
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from flask import current_app
 
 USERS = "/auth/fab/v1/users"
 
@@ -53,6 +55,15 @@ def test_a_sign_in_by_the_form_is_noted(client, newest, password, event):
     ((seen, who, act),) = noted(newest)
     assert (seen, who, act["path"], act["done"]) == (event, "lead", "/login/", event == "sign_in")
     assert password not in json.dumps(act)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(4, [("sign_in", "lead", {"done": True})]), (1, [])])
+def test_a_sign_in_by_a_provider_is_noted(client, newest, monkeypatch, kind, expected):
+    """What Flask-AppBuilder calls when the provider has sent somebody back."""
+    with get_application_builder() as appbuilder:
+        monkeypatch.setitem(current_app.config, "AUTH_TYPE", kind)
+        appbuilder.sm.update_user_auth_stat(appbuilder.sm.find_user("lead"))
+    assert noted(newest) == expected
 
 
 def test_who_changes_users_and_roles_is_noted(client, newest, sign_in):
