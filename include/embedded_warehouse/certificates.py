@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Debian's list of public authorities is kept up to date; certifi's is as old as dbt-snowflake asks it to be.
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+BEGIN = b"-----BEGIN CERTIFICATE-----"
 VALID = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
 
@@ -42,7 +43,16 @@ def ensure_certificates(folder: str | Path, names: Sequence[str] = ("localhost",
     if not _usable(files, names):
         folder.mkdir(parents=True, exist_ok=True)
         _create(files, names)
+    # The list of public authorities changes more often than ours, which is the last of the bundle.
+    own = files.bundle.read_bytes()
+    own = own[own.rindex(BEGIN) :]
+    if files.bundle.read_bytes() != _public_authorities() + own:
+        _write(files.bundle, _public_authorities() + own)
     return files
+
+
+def _public_authorities() -> bytes:
+    return (SYSTEM_AUTHORITIES if SYSTEM_AUTHORITIES.exists() else Path(certifi.where())).read_bytes()
 
 
 def _usable(files: Certificates, names: Sequence[str]) -> bool:
@@ -76,8 +86,7 @@ def _create(files: Certificates, names: Sequence[str]) -> None:
     key_bytes = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write(files.key, key_bytes, mode=0o600)
     _write(files.certificate, server.public_bytes(pem))
-    authorities = SYSTEM_AUTHORITIES if SYSTEM_AUTHORITIES.exists() else Path(certifi.where())
-    _write(files.bundle, authorities.read_bytes() + authority.public_bytes(pem))
+    _write(files.bundle, _public_authorities() + authority.public_bytes(pem))
 
 
 def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

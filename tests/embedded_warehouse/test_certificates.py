@@ -2,7 +2,9 @@
 
 import ssl
 from datetime import timedelta
+from pathlib import Path
 
+import certifi
 import pytest
 from cryptography import x509
 
@@ -43,3 +45,22 @@ def test_key_and_certificate_belong_together_and_the_bundle_adds_one_authority(t
     assert len(trusted) > 100
     server = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     server.verify_directly_issued_by(trusted[-1])
+
+
+def test_the_bundle_follows_the_machines_list_of_authorities_and_keeps_our_own(tmp_path, monkeypatch):
+    files = ensure_certificates(tmp_path / "tls")
+    before = files.bundle.read_bytes()
+    assert before.startswith(certificates.SYSTEM_AUTHORITIES.read_bytes())
+    own = before[before.rindex(certificates.BEGIN) :]
+    shorter = tmp_path / "ca-certificates.crt"
+    shorter.write_bytes(own)
+    monkeypatch.setattr(certificates, "SYSTEM_AUTHORITIES", shorter)
+    assert ensure_certificates(tmp_path / "tls").bundle.read_bytes() == own * 2
+    written = files.bundle.stat().st_mtime_ns
+    assert ensure_certificates(tmp_path / "tls").bundle.stat().st_mtime_ns == written
+
+
+def test_a_machine_without_a_list_of_its_own_takes_certifis(tmp_path, monkeypatch):
+    monkeypatch.setattr(certificates, "SYSTEM_AUTHORITIES", tmp_path / "absent")
+    files = ensure_certificates(tmp_path / "tls")
+    assert files.bundle.read_bytes().startswith(Path(certifi.where()).read_bytes())
