@@ -165,5 +165,5 @@ fernet: ## a new Fernet key
 rotate: ## new passwords and keys, of the stopped local stack or, with Docker, of its env file: make rotate [FILE=.env]
 	@$(if $(FILE),$(PYTHON) -m include.local_stack.rotation $(FILE),$(STACK) rotate)
 
-env: ## .env and airflow.env from their examples, secrets generated
+env: ## .env, airflow.env and channels.env from their examples, secrets generated
 	@$(PYTHON) -m include.local_stack.env_files

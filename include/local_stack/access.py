@@ -22,13 +22,14 @@ CARRIERS = {
     "KAFKA_PASSWORD": {"AIRFLOW_CONN_KAFKA_DEFAULT"},
     "POLYGON_API_KEY": {"AIRFLOW_CONN_POLYGON_DEFAULT", "POLYGON_API_KEY"},
     "SNOWFLAKE_PASSWORD": {"AIRFLOW_CONN_SNOWFLAKE_DEFAULT", "SNOWFLAKE_PASSWORD"},
+    "CHANNELS": {"AIRFLOW_CONN_SLACK_ALERTS", "AIRFLOW_CONN_WEBHOOK_ALERTS", "AIRFLOW_CONN_EMAIL_ALERTS"},
     "SIMULATOR_API_KEY": {"SIMULATOR_API_KEY"},
     "WAREHOUSE_PASSWORD": {"WAREHOUSE_PASSWORD"},
 }
 
 # Only who opens Airflow's metadata has its password, and with it the key of what is encrypted in there.
 _METADATA = {"AIRFLOW_DB_PASSWORD", "FERNET_KEY"}
-_TASKS = {"REDIS_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD"}
+_TASKS = {"REDIS_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD", "CHANNELS"}
 
 # Component -> the secrets that it may have; one that is not named has none.
 SECRETS: dict[str, set[str]] = {
@@ -48,9 +49,9 @@ SECRETS: dict[str, set[str]] = {
     # Signs the tokens of tasks and queues them.
     "scheduler": {*_METADATA, "JWT_SECRET", "REDIS_PASSWORD"},
     # Calls back when a run has failed: operators are told by way of the application's database.
-    "dag-processor": {*_METADATA, "SURVEILLANCE_DB_PASSWORD"},
+    "dag-processor": {*_METADATA, "CHANNELS", "SURVEILLANCE_DB_PASSWORD"},
     # As above when a run is late; waits for new messages.
-    "triggerer": {*_METADATA, "SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD"},
+    "triggerer": {*_METADATA, "CHANNELS", "SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD"},
     # Nodes of dbt report here, and one that is cleared runs here.
     "worker-poll": {*_TASKS, "POLYGON_API_KEY", "SNOWFLAKE_PASSWORD"},
     "worker-detect": _TASKS,

@@ -1,4 +1,4 @@
-"""``make env``: .env and airflow.env from their examples, every empty secret filled in. Standard library only."""
+"""``make env``: the env files from their examples, every empty secret filled in. Standard library only."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def add_secrets(text: str, example: str) -> str:
 
 
 def main(root: Path = ROOT) -> None:
-    """Write both files; existing ones keep their values, and get the secrets that they lack."""
-    for name in (".env", "airflow.env"):
+    """Write the files; existing ones keep their values, and get the secrets that they lack."""
+    for name in (".env", "airflow.env", "channels.env"):
         file = root / name
         example = (root / f"{name}.example").read_text()
         write_secret(file, fill(add_secrets(file.read_text(), example) if file.exists() else example))

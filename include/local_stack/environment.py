@@ -59,7 +59,8 @@ def build_environment(
     state: Path, ports: Ports, credentials: Mapping[str, str], market: Market, user: Mapping[str, str]
 ) -> dict[str, str]:
     """Merge Airflow's shared settings, over them the user's variables, over both what the stack decides."""
-    shared = _read(next(path for path in (ROOT / "airflow.env", ROOT / "airflow.env.example") if path.exists()))
+    files = ((ROOT / name, ROOT / f"{name}.example") for name in ("airflow.env", "channels.env"))
+    shared = {name: value for own, example in files for name, value in _read(own if own.exists() else example).items()}
     base = {name: value for name, value in {**shared, **user}.items() if name not in UNWANTED}
     return {
         **base,

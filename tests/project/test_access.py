@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from include.local_stack import components
@@ -10,6 +12,7 @@ from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import build_environment
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
+from tests.paths import ROOT
 from tests.project.files import strings
 
 ALLOWED = {
@@ -72,7 +75,8 @@ def test_each_container_has_its_own_secrets_and_no_other(services, environment, 
 
 def test_the_local_table_says_the_same(services):
     played = {
-        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, ()) if secret != GIVEN} for name in ALLOWED
+        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, set()) - {GIVEN, "CHANNELS"}}
+        for name in ALLOWED
     }
     assert {name: played[name] for name in played.keys() - OPEN} == {
         name: ALLOWED[name] for name in ALLOWED.keys() - OPEN
@@ -90,8 +94,8 @@ def test_no_variable_with_a_secret_is_left_out_of_the_table(environment_of):
     carrying = {name for name, value in environment.items() if held(value, credentials)}
     known = set().union(*CARRIERS.values())
     assert carrying <= known
-    # The local broker asks for no login.
-    assert known - carrying == {"AIRFLOW_CONN_KAFKA_DEFAULT", GIVEN}
+    # The local broker asks for no login, and no channel is set.
+    assert known - carrying == {"AIRFLOW_CONN_KAFKA_DEFAULT", GIVEN, *CARRIERS["CHANNELS"]}
 
 
 def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):
@@ -107,6 +111,14 @@ def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):
         left = {name: value for name, value in environment.items() if name not in unset}
         allowed = {"POSTGRES_PASSWORD"} | ALLOWED[component.name] if component.name not in OPEN else set()
         assert held(left, credentials) <= allowed, component.name
+
+
+def test_only_those_that_tell_people_know_the_channels(airflow_services):
+    told = {name for name, service in airflow_services.items() if "channels.env" in service["env_file"]}
+    assert told == {name for name, secrets in SECRETS.items() if "CHANNELS" in secrets}
+    example = (ROOT / "channels.env.example").read_text()
+    assert set(re.findall(r"^# (AIRFLOW_CONN_\w+)=", example, re.MULTILINE)) == CARRIERS["CHANNELS"]
+    assert "AIRFLOW_CONN_" not in (ROOT / "airflow.env.example").read_text()
 
 
 def test_one_more_worker_has_what_the_first_has():

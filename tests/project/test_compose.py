@@ -57,7 +57,8 @@ def test_docker_itself_reads_the_file(tmp_path, compose_text, environment):
         pytest.skip("the docker command has no compose plugin here; the other tests read the file themselves")
     (tmp_path / "docker-compose.yml").write_text(compose_text)
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
-    shutil.copy(ROOT / "airflow.env.example", tmp_path / "airflow.env")
+    for name in ("airflow.env", "channels.env"):
+        shutil.copy(ROOT / f"{name}.example", tmp_path / name)
     run = subprocess.run([docker, "compose", "config", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 
@@ -162,7 +163,7 @@ def test_airflow_components_share_image_settings_and_volumes(airflow_services):
     first, *others = airflow_services.values()
     secrets = set().union(*CARRIERS.values()) | set(CARRIERS) | {"KAFKA", "AIRFLOW_ADMIN_USER"}
     for service in others:
-        for key in ("image", "build", "env_file", "volumes"):
+        for key in ("image", "build", "volumes"):
             assert service[key] == first[key], key
         shared = [{n: v for n, v in it["environment"].items() if n not in secrets} for it in (first, service)]
         assert shared[0] == shared[1]

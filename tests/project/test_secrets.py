@@ -57,10 +57,10 @@ def test_no_kept_file_holds_a_secret():
 def test_no_kept_file_is_a_key_or_an_env_file():
     for path in kept_files():
         assert path.suffix not in {".pem", ".key", ".p8", ".crt"}, path
-        assert path.name not in {".env", "airflow.env", "secrets.env", "passwords.json"}, path
+        assert path.name not in {".env", "airflow.env", "channels.env", "secrets.env", "passwords.json"}, path
 
 
-@pytest.mark.parametrize("name", [".env", "airflow.env", ".local/secrets.env"])
+@pytest.mark.parametrize("name", [".env", "airflow.env", "channels.env", ".local/secrets.env"])
 def test_git_ignores_what_is_generated(name):
     assert subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT).returncode == 0
 
@@ -73,7 +73,11 @@ def test_the_settings_file_that_astro_would_ignore_is_kept():
 def test_the_examples_leave_every_secret_empty():
     example = dotenv(ROOT / ".env.example")
     assert set(GENERATORS) <= set(example), f".env.example lacks {sorted(set(GENERATORS) - set(example))}"
-    for name, value in {**example, **dotenv(ROOT / "airflow.env.example")}.items():
+    for name, value in {
+        **example,
+        **dotenv(ROOT / "airflow.env.example"),
+        **dotenv(ROOT / "channels.env.example"),
+    }.items():
         if name.endswith(("PASSWORD", "SECRET", "_KEY", "TOKEN")):
             assert not value, f"{name} has a value"
 
