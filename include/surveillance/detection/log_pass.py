@@ -113,7 +113,7 @@ class LogPass:
                 which = arrivals == arrival
                 self.counts[name] += int(np.sum(which))
                 if which.any():
-                    self._revise(columns.take(waiting[which]), row[which], log_index[waiting[which]])
+                    self._revise(columns.take(waiting[which]), row[which], log_index[waiting[which]], arrival)
             waiting = waiting[arrivals == Arrival.WAITING]
 
     def _evaluate(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray) -> None:
@@ -131,7 +131,7 @@ class LogPass:
             bar = alert_records.build_volume_bar(evaluation, firings, f)
             self.news.add_bar(raised_by[f], evaluation.scan.bars.key(int(firings.index[f])), bar)
 
-    def _revise(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray) -> None:
+    def _revise(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, arrival: Arrival) -> None:
         """Insert one bar into each of ``rows`` and publish what that changes."""
         part = self.state.copy_rows(rows)
         before = self.engine.reconsider(part.copy())
@@ -143,11 +143,13 @@ class LogPass:
             for metric in metric_records.build_metrics(after, after.evaluated(s)):
                 if was.get(metric.ts_ms) != metric:
                     self.metrics.append((number, metric))
-            for alert in alert_records.build_revisions(self.engine, before, after, s):
+            corrects = arrival is Arrival.CORRECTED
+            revision = alert_records.Revision(int(bars.ts[s]), bool(bars.live[s]), corrects)
+            for alert in alert_records.build_revisions(self.engine, before, after, s, revision):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
-            self.news.add_revision(number, bars.key(s), since_ms, standing)
+            self.news.add_revision(number, bars.key(s), since_ms, standing, revision)
 
     def _detect_watermark(self, log_index: int, watermark: Watermark, last_ms: int | None, last_id: str) -> None:
         key = watermark.symbol, watermark.timespan

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
+from include.surveillance.detection.alert_records import Revision
 from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
@@ -51,9 +52,11 @@ class NewsMatcher:
         """Queue a new bar that fired abnormal_volume."""
         self._queue.append((log_index, partial(self._match_bar, log_index, key, bar)))
 
-    def add_revision(self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar]) -> None:
+    def add_revision(
+        self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar], revision: Revision
+    ) -> None:
         """Queue a revision: from ``since_ms`` on these bars fire abnormal_volume now, and no others."""
-        self._queue.append((log_index, partial(self._revise, log_index, key, since_ms, bars)))
+        self._queue.append((log_index, partial(self._revise, log_index, key, since_ms, bars, revision)))
 
     def match(self, articles: list[tuple[int, NewsItem]]) -> None:
         """Match what is queued and ``articles``, (log index, article) each, in the order in which they came."""
@@ -108,9 +111,15 @@ class NewsMatcher:
             return parameters.robust.news_impact.evaluate(view), profile
         return parameters.news_impact.evaluate(view), None
 
-    def _revise(self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar]) -> None:
+    def _revise(self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar], revision: Revision) -> None:
+        def is_left(bar: VolumeBar) -> bool:
+            # The last bars that can be revised are fewer than those that a volume is compared with.
+            return revision.leaves(bar.source, since_ms, bar.ts_ms)
+
         name = "|".join(key)
         before = self.remembered.volume_bars.pop(name, [])
+        left = [bar for bar in before if bar.ts_ms >= since_ms and is_left(bar)]
+        bars = sorted([*left, *(bar for bar in bars if not is_left(bar))], key=attrgetter("ts_ms"))
         alerts = {bar.ts_ms: bar.news_alert for bar in before if bar.news_alert is not None}
         standing = {bar.ts_ms for bar in bars}
         # Volume that was not abnormal after all had nothing to do with news.

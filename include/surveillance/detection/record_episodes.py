@@ -13,7 +13,7 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import Episode
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.state import State
-from include.surveillance.records import Alert, Profile
+from include.surveillance.records import Alert, Profile, Source
 from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import SPAN_MS
 
@@ -40,7 +40,7 @@ class RecordEpisodes:
     ) -> Alert:
         """Build the alert of a finding; publish it when its episode opens, has doubled or has become more severe."""
         score, peak = grade(finding.exceedance)
-        episodes, name = self.state.record_state.episodes, f"{key[0]}|{key[1]}|{finding.rule}"
+        episodes, name = self.state.record_state.episodes, _name(*key, finding.rule, finding.source)
         cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
         episode = episodes.get(name)
         if episode is None or finding.ts_ms - episode.last_ms > cooldown_ms:
@@ -76,12 +76,17 @@ class RecordEpisodes:
         """End the episode that an alert opened and publish its retraction; False where it opened none."""
         if alert.episode_start_ms != alert.ts_ms:
             return False
-        episodes, name = self.state.record_state.episodes, f"{alert.symbol}|{alert.timespan}|{alert.rule}"
+        episodes, name = self.state.record_state.episodes, _name(alert.symbol, alert.timespan, alert.rule, alert.source)
         if (episode := episodes.get(name)) is not None and episode.start_ms == alert.ts_ms:
             del episodes[name]
         then = {"before_value": alert.value, "before_threshold": alert.threshold}
         self.raised.append((log_index, order, replace(alert, status="retracted", **then)))
         return True
+
+
+def _name(symbol: str, timespan: str, rule: str, source: Source) -> str:
+    """Name an episode; what a backfill brings neither continues a live one nor counts in it."""
+    return f"{symbol}|{timespan}|{rule}" if source == "live" else f"{symbol}|{timespan}|{rule}|{source}"
 
 
 def grade(exceedance: float) -> tuple[float, int]:

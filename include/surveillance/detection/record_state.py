@@ -50,7 +50,7 @@ class RecordState(Struct, kw_only=True):
 
     articles: dict[str, list[Article]] = field(default_factory=dict)  # per symbol
     volume_bars: dict[str, list[VolumeBar]] = field(default_factory=dict)  # per symbol|timespan
-    episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule
+    episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule, a backfill's with |backfill
     watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one
 
     def copy(self) -> RecordState:

@@ -180,11 +180,12 @@ def _count_shards(state: State, group: str, members: Mapping[SeriesKey, None]) -
 def _write(state: State, members: list[SeriesKey]) -> bytes:
     """Write the part of a state that belongs to these."""
     whole, names = state.record_state, ["|".join(key) for key in members]
+    episodes = (f"{name}|{rule}{by}" for name in names for rule in RULES for by in ("", "|backfill"))
     own = RecordState(
         articles=_among(whole.articles, (symbol for symbol, group in members if group == NEWS)),
         volume_bars=_among(whole.volume_bars, names),
         watermarks=_among(whole.watermarks, names),
-        episodes=_among(whole.episodes, (f"{name}|{rule}" for name in names for rule in RULES)),
+        episodes=_among(whole.episodes, episodes),
     )
     return state.part_to_bytes((state.rows[key] for key in members if key in state.rows), own)
 

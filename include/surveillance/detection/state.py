@@ -133,10 +133,12 @@ class State:
             count, ts = int(self.bar_count[row]), self.bars["ts"][row]
             at = int(np.searchsorted(ts[:count], bars.ts[row]))
             late = at == count or ts[at] != bars.ts[row]
+            # A live bar that a backfill corrects stays one: people may know what was said of it.
+            live = bool(bars.live[row]) or (not late and bool(self.bars["live"][row, at]))
             for name, array in self.bars.items():
                 if late:
                     array[row, at + 1 : count + 1] = array[row, at:count].copy()
-                array[row, at] = getattr(bars, name)[row]
+                array[row, at] = live if name == "live" else getattr(bars, name)[row]
             self.bar_count[row] += late
 
     def to_bytes(self) -> bytes:

@@ -63,7 +63,15 @@ def anything(chance: random.Random, minute: int) -> list:
         elif kind < 0.9:
             records.append(news(minute, f"a{chance.randrange(40)}", symbol=symbol))
         else:
-            records.append(watermark(minute + 1, symbol=symbol, rejected=chance.randrange(2), bars=2))
+            records.append(
+                watermark(
+                    minute + 1,
+                    symbol=symbol,
+                    rejected=chance.randrange(2),
+                    bars=2,
+                    source=chance.choice(["live", "backfill"]),
+                )
+            )
     return records
 
 
