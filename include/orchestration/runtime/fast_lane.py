@@ -132,10 +132,10 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         in_time = self._wait_for(thread.loaded, LIMIT_SECONDS) and self._wait_for(thread.over, thread.limit_seconds)
         if not in_time:
             self._end(thread)
-        elif thread.error is not None:
-            if self._terminal_state is not None:
-                raise thread.error
+        elif thread.error is not None and self._terminal_state is None:
             self._fail(thread, thread.error)
+        elif thread.error is not None:
+            LOG.error("task instance %s: what follows its end failed", self.id, exc_info=thread.error)
         self.update_task_state_if_needed()
 
     def _wait_for(self, event: Event, seconds: float) -> bool:
@@ -199,13 +199,13 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         now = datetime.now(UTC)
         if thread.task is None:
             failed = TaskState(state=TaskInstanceState.FAILED, end_date=now)
-            self._handle_request(RetryTask(end_date=now) if self._should_retry else failed, supervisor.log, 0)
+            self._report(RetryTask(end_date=now) if self._should_retry else failed)
             return
         with _set_supervisor(self):
             context = thread.task.get_template_context()
             context["exception"] = why
             message, state = task_runner._handle_current_task_failed(thread.task, why, self.process_log, context)
-            self._handle_request(message, supervisor.log, 0)
+            self._report(message)
             finalize(thread.task, state, context, self.process_log, why)
 
     def ask(self, msg: Any) -> Any:
@@ -219,12 +219,16 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
             if isinstance(msg, OUTCOMES):
                 with self.reporting:
                     if not self.cancellation.is_set:
-                        self._handle_request(msg, supervisor.log, 0)
-                self.answers.clear()
+                        self._report(msg)
                 return None
             check_wanted()
             self._handle_request(msg, supervisor.log, 0)
         return self.answers.popleft()
+
+    def _report(self, outcome: Any) -> None:
+        self._handle_request(outcome, supervisor.log, 0)
+        # Whoever asks next must not get this one's.
+        self.answers.clear()
 
     def send_msg(self, msg: Any, request_id: int, error: Any = None, **dump_opts: Any) -> None:
         self.answers.append(msg)

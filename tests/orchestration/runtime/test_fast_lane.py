@@ -22,7 +22,14 @@ from airflow.providers.standard.sensors.python import PythonSensor
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk._shared import secrets_masker
 from airflow.sdk.api.client import ServerResponseError
-from airflow.sdk.api.datamodels._generated import BundleInfo, DagRun, TaskInstance, TIRunContext, XComResponse
+from airflow.sdk.api.datamodels._generated import (
+    BundleInfo,
+    DagRun,
+    TaskInstance,
+    TIRunContext,
+    VariableResponse,
+    XComResponse,
+)
 from airflow.sdk.definitions._internal import contextmanager
 from airflow.sdk.execution_time import context, coordinator, supervisor, task_runner
 from structlog.testing import LogCapture
@@ -375,13 +382,21 @@ def test_every_task_has_a_limit(airflow_database, file, log, tmp_path, monkeypat
     assert not late.exists()
 
 
-def test_what_follows_a_failure_follows_a_time_out_too(airflow_database, file, log, tmp_path):
+@pytest.mark.parametrize("should_retry", [False, True])
+def test_what_follows_a_failure_follows_a_time_out_too(airflow_database, file, log, tmp_path, should_retry):
     told = tmp_path / "told"
-    hang(file, tmp_path, "execution_timeout=timedelta(seconds=0.2), on_failure_callback=tell,")
-    tell = f"def tell(context):\n    open({str(told)!r}, 'w').write(str(context['exception']))\n"
+    hang(file, tmp_path, "execution_timeout=timedelta(seconds=0.2), on_failure_callback=tell, on_retry_callback=tell,")
+    tell = (
+        "from airflow.sdk import Variable\n"
+        f"def tell(context):\n    about = Variable.get('channel')\n"
+        f"    open({str(told)!r}, 'w').write(str(context['exception']) + about)\n"
+    )
     file.write_text(tell + file.read_text())
-    assert run(Server(), file, log, "AAPL").final_state == "failed"
+    server = Server(should_retry=should_retry)
+    server.variables = SimpleNamespace(get=lambda key: VariableResponse(key=key, value="a channel"))
+    assert run(server, file, log, "AAPL").final_state == ("up_for_retry" if should_retry else "failed")
     assert told.read_text().startswith("not done after")
+    assert told.read_text().endswith("a channel"), "what it asks is answered"
     wait_for_threads()
 
 
@@ -542,3 +557,14 @@ def test_a_task_that_waits_for_a_lock_is_left_to_itself_and_gives_it_back(
     wait_for_threads()
     assert fast_lane.LOCKED.lock.acquire(timeout=20)
     fast_lane.LOCKED.lock.release()
+
+
+def test_what_follows_an_end_may_fail_and_the_end_is_told(airflow_database, file, log, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError("no listener")
+
+    monkeypatch.setattr(fast_lane, "finalize", fail)
+    server = Server()
+    assert run(server, file, log, "failing").final_state == "failed"
+    assert server.told() == ["finish"]
+    assert "what follows its end failed" in caplog.text
