@@ -4,7 +4,8 @@
 The vendor revises bars: up to a quarter of an hour late, and once more at the end of the day. Live polls ask again for
 the last minutes only (`POLL_OVERLAP_MINUTES`). So in the evening this asks for the whole session and the day before
 once more, one call per symbol and timespan, and publishes the bars that differ from those of the log or were missing.
-Most evenings these are few. Their alerts are those of a backfill: stored and shown, nobody is notified of them.
+Most evenings these are few. The warehouse and the next profiles have the new values; what detection can still revise
+is evaluated once more, as in a backfill: stored and shown, nobody is notified.
 
 Runs four and a half hours after each close of the market: for XNYS at 20:30 in New York, after the post-market and
 before the profiles of the next session are built.
