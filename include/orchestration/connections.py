@@ -6,6 +6,7 @@ Clients and hooks are imported where they are made: each process needs few of th
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def kafka() -> dict[str, Any]:
     """
     client: dict[str, Any] = _get(KAFKA).extra_dejson
     if not client.get("bootstrap.servers"):
-        raise ConfigurationError(f"connection {KAFKA} has no bootstrap.servers in its extra; add host:port")
+        raise ConfigurationError(f"{_place(KAFKA)} has no bootstrap.servers in its extra; add host:port")
     return client
 
 
@@ -150,6 +151,13 @@ def exists(conn_id: str) -> bool:
     except AirflowNotFoundException:
         return False
     return True
+
+
+def _place(conn_id: str) -> str:
+    """Name what holds a connection: the environment wins over what Airflow's UI shows."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    wins = f" of environment variable {variable}, which wins over Airflow's UI," if variable in os.environ else ""
+    return f"connection {conn_id}{wins}"
 
 
 def _get(conn_id: str) -> Any:

@@ -117,3 +117,15 @@ def test_connecting_to_the_database_has_a_limit(database):
         limits = connection.info.get_parameters()
     assert limits["connect_timeout"] == str(connections.CONNECT_SECONDS)
     assert limits["tcp_user_timeout"] == str(connections.SILENT_SECONDS * 1_000)
+
+
+@pytest.mark.parametrize("by", ["the environment", "Airflow"])
+def test_the_place_that_counts_is_named(monkeypatch, by):
+    monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", '{"conn_type": "kafka"}')
+    found = connections.Connection.get("kafka_default")
+    monkeypatch.setattr(connections.Connection, "get", lambda _: found)
+    if by == "Airflow":
+        monkeypatch.delenv("AIRFLOW_CONN_KAFKA_DEFAULT")
+    with pytest.raises(ConfigurationError, match=r"kafka_default .*no bootstrap.servers") as error:
+        connections.kafka()
+    assert ("AIRFLOW_CONN_KAFKA_DEFAULT, which wins" in str(error.value)) is (by == "the environment")

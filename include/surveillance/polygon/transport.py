@@ -41,8 +41,8 @@ CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 5.0, 60.0
 
 # Polygon calls itself Massive now; its keys, addresses and answers are the same.
 FIX_KEY = (
-    "put a valid key into POLYGON_API_KEY (or MASSIVE_API_KEY), or into the password of Airflow connection "
-    "polygon_default"
+    "put a valid key into POLYGON_API_KEY (or MASSIVE_API_KEY) in .env, which with Docker and on one machine wins over "
+    "what Airflow's UI shows, elsewhere into the password of Airflow connection polygon_default"
 )
 FIX_URL = (
     "correct POLYGON_BASE_URL (or MASSIVE_BASE_URL), the host of Airflow connection polygon_default, or the network"
