@@ -11,11 +11,14 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from include.surveillance import broker, failpoints, wire
+from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.errors import BrokerError, ConfigurationError, WarehouseError
+from include.surveillance.places import Break, Cause, Place
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Reject, Watermark
 from include.surveillance.warehouse import landing, schema
 from include.surveillance.warehouse.rows import TABLES
@@ -23,6 +26,7 @@ from include.surveillance.warehouse.schema import migrate_raw
 from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
 from tests.integration.dying import land as land_and_die
+from tests.surveillance.broker.test_identity import make_anew
 
 PARTITIONS = 4
 
@@ -405,3 +409,43 @@ def test_tables_can_be_created_again_without_losing_rows(kafka, connection, symb
     landing.land(connection, kafka, broker.BARS)
     migrate_raw(connection)
     assert len(landed_bars(connection, symbol)) == 2
+
+
+def alerts_of(connection, symbol: str) -> list[tuple]:
+    sql = "select payload:status::varchar, kafka_offset from raw.raw_alerts where payload:symbol::varchar = %(symbol)s"
+    return rows(connection, sql, symbol=symbol)
+
+
+def test_a_topic_made_anew_is_landed_from_its_beginning_and_later_versions_replace_earlier_ones(
+    kafka, connection, symbol
+):
+    found = Break("bars", 0, Cause.MADE_ANEW, Place(5, "a"), Place(0, "b"))
+    (example,) = describe_breaks([found], 1_773_063_000_000)
+    fired = msgspec.structs.replace(example, event_id=f"id|{symbol}", rule="price_gap", symbol=symbol)
+    broker.publish(kafka, [fired, fired, fired])
+    landing.land(connection, kafka, broker.ALERTS)
+    before = stored_offsets(connection, broker.ALERTS)
+    make_anew(kafka, broker.ALERTS, PARTITIONS)
+    assert broker.ALERTS in landing.list_topics_behind(connection, kafka)
+    broker.publish(kafka, [msgspec.structs.replace(fired, status="retracted")])
+    landing.land(connection, kafka, broker.ALERTS)
+    ((status, offset),) = alerts_of(connection, symbol)
+    assert (status, offset) == ("retracted", 0)
+    assert sum(stored_offsets(connection, broker.ALERTS).values()) < sum(before.values())
+    landing.land(connection, kafka, broker.ALERTS)  # what it has published itself of the break
+    told = "select count(*), count(distinct event_id) from raw.raw_alerts where payload:rule::varchar = 'log_break'"
+    assert rows(connection, told) == [(1, 1)]
+    assert landing.land(connection, kafka, broker.ALERTS).rows == 0
+    assert broker.ALERTS not in landing.list_topics_behind(connection, kafka)
+
+
+def test_an_offset_past_the_end_is_set_back_and_nothing_is_skipped(kafka, connection, symbol):
+    broker.publish(kafka, bars(symbol, 3))
+    landing.land(connection, kafka, broker.BARS)
+    connection.cursor().execute("update raw.kafka_offsets set next_offset = next_offset + 1000, leader_epoch = null")
+    connection.cursor().execute("delete from raw.raw_bars")
+    assert broker.BARS in landing.list_topics_behind(connection, kafka)
+    landing.land(connection, kafka, broker.BARS)
+    assert len(landed_bars(connection, symbol)) == 3
+    assert stored_offsets(connection) == ends(kafka)
+    assert broker.BARS not in landing.list_topics_behind(connection, kafka)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m include.surveillance``. Needs no Airflow; only ``tail`` and ``explain`` read Kafka."""
+"""The command line: ``python -m include.surveillance``. Needs no Airflow; only tail, explain and offsets use Kafka."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from include.surveillance.cli.calibrate import calibrate
 from include.surveillance.cli.capacity import capacity
 from include.surveillance.cli.evaluate import evaluate
 from include.surveillance.cli.explain import explain
+from include.surveillance.cli.offsets import offsets
 from include.surveillance.cli.replay import replay
 from include.surveillance.cli.tail import tail
 from include.surveillance.cli.whatif import whatif
@@ -34,3 +35,4 @@ app = typer.Typer(
 )
 for command in (replay, calibrate, whatif, evaluate, explain, baselines, tail, capacity):
     app.command()(command)
+app.add_typer(offsets, name="offsets")

@@ -67,7 +67,7 @@ def list_partitions(kafka: Kafka) -> list[int]:
         raise ConfigurationError(
             f"topic {broker.BARS} has {partitions} partitions and had {', '.join(map(str, sorted(others)))} when "
             "detection last stored where it was, so that symbols have been parted from their state: pause DAG "
-            f"detect_anomalies, run `python -m include.surveillance offsets reset {GROUP}`, by which detection "
+            f"detect_anomalies, run `python -m include.surveillance offsets reset detector`, by which detection "
             "begins anew at the oldest bar that Kafka has, and unpause it"
         )
     return list(range(partitions))

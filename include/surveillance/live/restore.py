@@ -45,8 +45,9 @@ def restore_state(
         except StateError as error:
             reason = str(error)
         else:
-            # Kafka forgets the offsets of a group that rests for a week; the snapshot still has them.
-            stored = stored or state.places
+            # Kafka forgets the offsets of a group that rests for a week, and of a topic that is deleted; the snapshot
+            # still has them.
+            stored = state.places | stored
             if state.percentiles == history and stored == state.places:
                 fitting = state, written
             reason = f"the snapshot ({state.percentiles}) stands at {state.places}"

@@ -31,16 +31,17 @@ def fill(kafka: Kafka, topic: str, *values: str) -> None:
     producer.flush(30)
 
 
-def make_anew(kafka: Kafka, topic: str) -> None:
+def make_anew(kafka: Kafka, topic: str, partitions: int = 1) -> None:
     admin, former = AdminClient(dict(kafka)), Identities(kafka)([topic])[topic]
     admin.delete_topics([topic], operation_timeout=15)[topic].result()
 
     @retry(wait=wait_fixed(0.2), stop=stop_after_delay(30))
     def create():
-        admin.create_topics([NewTopic(topic, 1, 1)], operation_timeout=15)[topic].result()
+        config = {"message.timestamp.type": "LogAppendTime"}
+        admin.create_topics([NewTopic(topic, partitions, 1, config=config)], operation_timeout=15)[topic].result()
 
     create()
-    patiently(broker.read)(kafka, {(topic, 0): None})
+    patiently(broker.read)(kafka, {(topic, partition): None for partition in range(partitions)})
     assert Identities(kafka)([topic])[topic].topic_id != former.topic_id
 
 

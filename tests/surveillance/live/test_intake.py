@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import accumulate
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.surveillance import broker, wire
-from include.surveillance.broker import Received
+from include.surveillance.broker import Batch, Received
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.intake import Intake, decode_messages
+from include.surveillance.places import Place
 from include.surveillance.records import Split
 from tests.surveillance.live.partition_log import article, bar, watermark
 from tests.surveillance.live.partition_log import partition as partition
@@ -67,3 +72,50 @@ def test_a_message_becomes_a_record_or_a_reject_with_its_reason():
         "t[0] offset 2",
         "t[0] offset 4",
     ]
+
+
+class Fake:
+    """A reader of one position whose messages are given."""
+
+    def __init__(self, messages: list[Received]):
+        self.messages, self.at = messages, 0
+
+    def read(self, limit: int) -> Batch:
+        read = self.messages[self.at : self.at + limit]
+        self.at += len(read)
+        return Batch(read, self.places)
+
+    def put_back(self, messages: list[Received]) -> None:
+        self.at -= len(messages)
+
+    @property
+    def places(self):
+        return {(self.messages[0].topic, 0): Place(self.at)} if self.messages else {}
+
+
+def order_of(logs: list[list[Received]], limits: list[int]) -> list[tuple[str, int]]:
+    """Read both topics in batches, by a new intake after each as after a restart; return the messages in order."""
+    readers, order, clock_ms = [Fake(messages) for messages in logs], [], {}
+    for limit in [*limits, 1_000]:
+        log = Intake({}, {}, clock_ms=clock_ms)
+        log._readers = readers
+        order += [(message.topic, message.offset) for message in log.read(limit).messages]
+        clock_ms = log.clock_ms
+    return order
+
+
+steps = st.lists(st.integers(-90, 90), max_size=12)
+
+
+@given(st.tuples(steps, steps), st.lists(st.integers(1, 5), max_size=12))
+def test_however_a_clock_steps_back_and_the_log_is_cut_the_order_is_the_same(times, limits):
+    logs = [
+        [Received(topic, 0, offset, 1_000 + at, "NVDA", b"") for offset, at in enumerate(accumulate(own))]
+        for topic, own in zip((broker.BARS, broker.NEWS), times, strict=True)
+    ]
+    whole = order_of(logs, [])
+    assert order_of(logs, limits) == whole
+    for messages in logs:
+        assert [offset for topic, offset in whole if messages and topic == messages[0].topic] == list(
+            range(len(messages))
+        )
