@@ -11,7 +11,11 @@ from urllib.parse import parse_qs
 
 from airflow.api_fastapi.app import AUTH_MANAGER_FASTAPI_APP_PREFIX, get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger(__name__)
@@ -20,25 +24,35 @@ SIGN_IN = ("/login/", "/token", "/token/cli")
 # A form of users or roles is far smaller.
 MOST_BYTES = 65_536
 SECRET = ("password", "token", "secret")
+UNAUTHORIZED = 401
+# The same as Flask-AppBuilder's for the form, and one for somebody who tries many names.
+BY_NAME, BY_ADDRESS = parse("5 per 40 second"), parse("60 per minute")
 
 
 class NoteAccountActs:
-    """Passes every request on; of one that may change accounts it writes down who asked, for what, and the answer."""
+    """Passes every request on; of one that may change accounts it writes down who asked, for what, and the answer.
+
+    Whoever has guessed wrongly too often is not asked for a while: 429.
+    """
 
     def __init__(self, app: ASGIApp):
         self._app = app
+        self._refused = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         prefix = AUTH_MANAGER_FASTAPI_APP_PREFIX
         if scope["type"] != "http" or scope["method"] in READING or not scope["path"].startswith(f"{prefix}/"):
             await self._app(scope, receive, send)
             return
-        body, status, location = bytearray(), 0, ""
-
-        async def keep_body() -> Message:
-            message = await receive()
-            body.extend(message.get("body", b"")[: MOST_BYTES - len(body)])
-            return message
+        body, receive_again = await _read_ahead(receive)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path, fields = scope["path"].removeprefix(prefix)[:256], _read_fields(body, headers)
+        address, name = (scope.get("client") or [""])[0], str(fields.get("username"))
+        guesses = ((BY_NAME, address, name), (BY_ADDRESS, address))
+        if path in SIGN_IN and not all(self._refused.test(*guess) for guess in guesses):
+            await PlainTextResponse("too many refused sign-ins: wait a minute", 429)(scope, receive_again, send)
+            return
+        status, location = 0, ""
 
         async def keep_answer(message: Message) -> None:
             nonlocal status, location
@@ -47,20 +61,37 @@ class NoteAccountActs:
             await send(message)
 
         try:
-            await self._app(scope, keep_body, keep_answer)
+            await self._app(scope, receive_again, keep_answer)
         finally:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            path, fields = scope["path"].removeprefix(prefix)[:256], _read_fields(bytes(body), headers)
             # A refused form leads back to the sign-in.
-            done = 0 < status < 400 and not location.partition("?")[0].endswith(f"{prefix}/login/")
-            act = {"method": scope["method"], "path": path, "status": status, "done": done}
+            back = location.partition("?")[0].endswith(f"{prefix}/login/")
+            act = {"method": scope["method"], "path": path, "status": status, "done": 0 < status < 400 and not back}
             if path in SIGN_IN:
-                await run_in_threadpool(note_act, "sign_in" if done else "sign_in_refused", fields.get("username"), act)
+                for guess in guesses if back or status == UNAUTHORIZED else ():
+                    self._refused.hit(*guess)
+                event = "sign_in" if act["done"] else "sign_in_refused"
+                await run_in_threadpool(note_act, event, fields.get("username"), act)
             else:
                 who = await _name_user(headers)
                 # Whoever is nobody writes nothing of his own into a log that is kept for years.
                 act |= {"fields": fields} if who else {}
                 await run_in_threadpool(note_act, "change_accounts", who, act)
+
+
+async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
+    """Return the first MOST_BYTES of a request's body, and what receives all of it once more."""
+    messages, body = list[Message](), b""
+    while len(body) < MOST_BYTES:
+        messages.append(await receive())
+        body += messages[-1].get("body", b"")
+        if not messages[-1].get("more_body"):
+            break
+    read = iter(messages)
+
+    async def receive_again() -> Message:
+        return next(read, None) or await receive()
+
+    return body[:MOST_BYTES], receive_again
 
 
 def note_act(event: str, who: object, act: Mapping[str, Any]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from flask import current_app
 
+from include.orchestration.accounts.apply_roles import apply_roles
+
 USERS = "/auth/fab/v1/users"
 
 
@@ -115,6 +117,23 @@ def test_a_stranger_fills_no_log(client, newest):
     client.delete(f"{USERS}/{'z' * 30_000}")
     assert len(noted(newest)) == 3
     assert len(json.dumps(noted(newest))) < 2_000
+
+
+def test_who_guesses_is_not_asked_for_a_while_and_others_are(client, newest):
+    apply_roles([("mia", "password of mia", "Viewer")])
+
+    def ask(name, password):
+        return client.post("/auth/token", json={"username": name, "password": password}).status_code
+
+    assert [ask("mia", f"guess {number}") for number in range(7)] == [401] * 5 + [429] * 2
+    assert ask("mia", "password of mia") == 429, "even with the right one at last"
+    assert ask("lead", "password of Lead") == 201
+    assert [event for event, _, _ in noted(newest)] == ["sign_in_refused"] * 5 + ["sign_in"], "nor is it noted"
+
+
+def test_right_passwords_are_never_too_many(client):
+    login = {"username": "lead", "password": "password of Lead"}
+    assert {client.post("/auth/token", json=login).status_code for _ in range(8)} == {201}
 
 
 def test_reading_is_not_noted(client, newest, sign_in):
