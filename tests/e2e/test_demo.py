@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,10 +30,11 @@ RECORDED = SHARED_DATA / "minute_2019feb.parquet"
 
 
 @pytest.fixture(scope="module")
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> Iterator[dict[str, str]]:
     """A state folder and ports of its own; Kafka's jars are shared with the other tests."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    return {**own, **ground(folder / "stack"), "PYTHONPATH": str(ROOT)}
+    yield {**own, **ground(folder / "stack"), "PYTHONPATH": str(ROOT)}
+    clean(folder / "stack")
 
 
 def demo(*arguments: str) -> list[str]:

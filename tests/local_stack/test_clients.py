@@ -13,19 +13,21 @@ from include.local_stack.clients import Clients, warehouse_arguments
 from include.local_stack.environment import build_environment
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
+from include.surveillance import broker
 from tests.conftest import free_port
 from tests.embedded_warehouse.launcher import Launcher
+from tests.surveillance.broker.messages import PARTITIONS
 
 
 @pytest.fixture(scope="module")
-def clients(postgres_server, tmp_path_factory) -> Iterator[Clients]:
-    """Clients of a stack of which PostgreSQL and the warehouse alone are there."""
+def clients(postgres_server, kafka, tmp_path_factory) -> Iterator[Clients]:
+    """Clients of a stack of which PostgreSQL, Kafka and the warehouse alone are there."""
     port, credentials = postgres_server
     folder = tmp_path_factory.mktemp("stack")
     launcher = Launcher(folder, password=credentials["WAREHOUSE_PASSWORD"]).start()
-    ports = Ports(postgres=port, warehouse=launcher.port, airflow=free_port())
-    user = {"KAFKA_PARTITIONS": "3"}
-    environment = build_environment(folder, ports, credentials, Market(), user)
+    broker_port = int(kafka["bootstrap.servers"].rpartition(":")[2])
+    ports = Ports(postgres=port, kafka=broker_port, warehouse=launcher.port, airflow=free_port())
+    environment = build_environment(folder, ports, credentials, Market(), {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", "")  # so that it is as before afterwards
         yield Clients(SimpleNamespace(environment=environment | {"REQUESTS_CA_BUNDLE": str(launcher.bundle)}))
@@ -48,8 +50,9 @@ def test_an_error_of_a_query_is_raised_and_the_next_query_works(clients):
     assert clients.warehouse("select current_database()") == [("MARKET",)]
 
 
-def test_every_partition_of_a_topic_is_named(clients):
-    assert clients.positions("polygon.bars.raw") == [("polygon.bars.raw", partition) for partition in range(3)]
+def test_every_partition_of_a_topic_is_named(clients, kafka):
+    broker.ensure_topics(kafka, PARTITIONS)
+    assert clients.positions(broker.ALERTS) == [(broker.ALERTS, partition) for partition in range(PARTITIONS)]
 
 
 def test_airflow_is_asked_when_it_is_needed(clients):
