@@ -128,7 +128,7 @@ def check_notification(now: datetime, allowed: timedelta = timedelta(minutes=10)
     if unnamed := channels.find_unnamed(names):
         wrong.append(f"connection {', '.join(unnamed)} is defined, but ALERT_CHANNELS names no such channel; add it")
     if wrong:
-        raise QualityError("; ".join(wrong))
+        raise QualityError(f"people are not notified as they should be: {'; '.join(wrong)}")
     return pending
 
 

@@ -56,13 +56,7 @@ class LagTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(BrokerError) & retry_if_not_exception_type(LogBrokenError),
-            wait=wait_fixed(1),
-            stop=stop_after_delay(PATIENCE_SECONDS),
-            before_sleep=before_sleep_log(LOG, logging.WARNING),
-            reraise=True,
-        )
+        retrying = _wait_for(BrokerError, but=(LogBrokenError,))
         probe = await asyncio.to_thread(self._open)
         try:
             while time.time() < self.until:
@@ -101,10 +95,25 @@ class OutboxTrigger(BaseTrigger):
         return f"{__name__}.OutboxTrigger", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        import psycopg  # in the triggerer only
+
         await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        retrying = _wait_for(psycopg.OperationalError)
         while time.time() < self.until:
-            if await asyncio.to_thread(sender.is_anything_due, self.channel):
+            due: bool = await retrying(asyncio.to_thread, sender.is_anything_due, self.channel)
+            if due:
                 yield TriggerEvent({"due": True})
                 return
             await asyncio.sleep(OUTBOX_SECONDS)
         yield TriggerEvent({"deadline": True})
+
+
+def _wait_for(error: type[Exception], but: tuple[type[Exception], ...] = ()) -> AsyncRetrying:
+    """Make what calls again, each second, what raises this error but those: a service may be starting again."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type(error) & retry_if_not_exception_type(but),
+        wait=wait_fixed(1),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        before_sleep=before_sleep_log(LOG, logging.WARNING),
+        reraise=True,
+    )

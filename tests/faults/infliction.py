@@ -12,6 +12,7 @@ import psutil
 
 from include.surveillance.errors import SurveillanceError
 from tests.failpoints import is_armed
+from tests.faults.people import CHANNELS
 from tests.faults.stage import LANE_LIMIT_SECONDS, Stage
 from tests.paths import ROOT
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FROZEN_SECONDS = 60.0
 SECOND_DETECTOR_SECONDS = 20.0
+CHANNEL_DOWN_SECONDS = 30.0
 DEATHS_SECONDS = 240.0
 
 
@@ -98,6 +100,40 @@ def second_detector(stage: Stage, _: Fault) -> float:
     if done.returncode:
         raise SurveillanceError(f"the second detector ended with {done.returncode}: {done.stderr[-1000:]}")
     sys.stdout.write(done.stdout)
+    sys.stdout.flush()
+    return time.time()
+
+
+def fail_channel(stage: Stage, fault: Fault) -> float:
+    """A channel takes nothing for a while; the others take what comes meanwhile.
+
+    Raises:
+        SurveillanceError: another channel was held up.
+    """
+    others = [channel for channel in CHANNELS if channel != fault.target]
+    stage.people.fail(fault.target, fault.answer)
+    try:
+        queued = stage.people.queue(stage)
+        time.sleep(CHANNEL_DOWN_SECONDS)
+        told = {channel: "\n".join(stage.people.texts(channel)) for channel in others}
+        if late := [f"{text} to {channel}" for channel in others for text in queued if text not in told[channel]]:
+            raise SurveillanceError(f"held up: {', '.join(late)}")
+    finally:
+        stage.people.fail(fault.target, None)
+    return time.time()
+
+
+def second_notifier(stage: Stage, _: Fault) -> float:
+    """A second process notifies beside the platform: same group, same outbox."""
+    command = [sys.executable, "-m", "tests.faults.second_notifier", str(SECOND_DETECTOR_SECONDS)]
+    begun = subprocess.Popen(command, env=stage.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for _ in range(round(SECOND_DETECTOR_SECONDS)):
+        stage.people.queue(stage, 3)
+        time.sleep(1)
+    said, _error = begun.communicate(timeout=120)
+    if begun.returncode:
+        raise SurveillanceError(f"the second notifier ended with {begun.returncode}")
+    sys.stdout.write(said)
     sys.stdout.flush()
     return time.time()
 

@@ -30,7 +30,8 @@ class Load:
     run_id: str = ""
 
     def begin(self) -> None:
-        """Ask for the next chunk, some 2,900 bars."""
+        """Ask for the next chunk, some 2,900 bars, and queue some messages to people."""
+        self.stage.people.queue(self.stage)
         first = now_ms() // HOUR_MS * HOUR_MS - DAYS_AGO * 24 * HOUR_MS
         start = self.windows[-1][1] if self.windows else first
         self.windows.append((start, start + CHUNK_MS))

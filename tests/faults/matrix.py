@@ -9,6 +9,7 @@ from include.surveillance import failpoints
 from tests.failpoints import arm
 from tests.faults import infliction
 from tests.faults.stage import Stage
+from tests.sinks import Answer
 
 COMPONENTS = (
     *("worker-poll", "worker-detect", "worker-batch"),
@@ -17,6 +18,7 @@ COMPONENTS = (
 )
 WAYS = {"kill -9": infliction.kill, "restart": infliction.restart, "frozen 60 s": infliction.freeze}
 STAGES = {"publishing": ("publish.",), "detection": ("detect.", "transaction."), "notification": ("notify.",)}
+MOVED = Answer(301, {"Location": "/elsewhere"})
 STAGES |= {"landing": ("land.",)}
 
 
@@ -28,6 +30,7 @@ class Fault:
         target: the component.
         points: fail points; at each of them one process dies, or a task hangs.
         inflict: does it, see ``infliction``.
+        answer: of a channel that takes nothing.
         component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
     """
 
@@ -37,6 +40,7 @@ class Fault:
     points: tuple[str, ...] = ()
     what: str = "die"
     component: str | None = None
+    answer: Answer | None = None
 
     def prepare(self, stage: Stage) -> None:
         for point in self.points:
@@ -65,6 +69,13 @@ def faults() -> list[Fault]:
             what=failpoints.HANG,
         ),
         Fault("two detectors", infliction.second_detector),
+        Fault("webhook down", infliction.fail_channel, target="webhook", answer=Answer(503, {"Retry-After": "3"})),
+        Fault("Slack down", infliction.fail_channel, target="slack", answer=Answer(reset=True)),
+        Fault("SMTP down", infliction.fail_channel, target="email", answer=Answer(451)),
+        Fault(
+            "a redirecting webhook", infliction.fail_channel, target="webhook", answer=Answer(301, {"Location": "/"})
+        ),
+        Fault("two notifiers", infliction.second_notifier),
     ]
 
 

@@ -79,6 +79,8 @@ class Recovery:
             return f"detection is {lag} messages behind"
         if lag := broker.lag(kafka, NOTIFIER, self.stage.positions(broker.ALERTS)):
             return f"notification is {lag} messages behind"
+        if waiting := self.stage.people.waiting(self.stage):
+            return waiting
         landed = landed_offsets(self.stage)
         behind = {position[0] for position, end in self.topics.ends().items() if landed.get(position, 0) != end}
         return f"landing is behind on {', '.join(sorted(behind))}" if behind else None

@@ -13,6 +13,7 @@ from include.local_stack.components import Component
 from include.local_stack.stack import Stack
 from include.surveillance import failpoints
 from include.surveillance.timespans import MINUTE_MS, now_ms
+from tests.faults.people import People
 from tests.ground import move_to
 
 # All of them are listed by the simulator; those of the load are not polled live, because history must come in order.
@@ -29,12 +30,14 @@ class Stage(Clients):
     """The stack and its clients.
 
     Attributes:
+        people: who is notified.
         fail_points: the folder that arms fail points, see ``include.surveillance.failpoints``.
         live_from_ms: from this minute on every bar of the live symbols is polled; known after ``bring_up``.
     """
 
     def __init__(self, console: Console):
         state = Path(tempfile.mkdtemp(prefix="faults-"))
+        self.people = People()
         self.fail_points = state / "fail-points"
         self.fail_points.mkdir()
         move_to(
@@ -42,6 +45,7 @@ class Stage(Clients):
             WATCHLIST=",".join(LIVE),
             LAND_EVERY_SECONDS=str(LAND_EVERY_SECONDS),
             LANE_LIMIT_SECONDS=str(LANE_LIMIT_SECONDS),
+            **self.people.settings(),
             **{failpoints.FOLDER: str(self.fail_points)},
         )
         super().__init__(Stack(console=console))

@@ -63,6 +63,7 @@ class Truth:
         self._compare_messages(differences)
         self._compare_warehouse(differences)
         self._compare_database(differences)
+        self.stage.people.compare(self.stage, differences)
         self._compare_replay(differences, last)
         return differences
 

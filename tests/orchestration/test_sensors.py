@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.orchestration import sensors
-from include.orchestration.sensors import ConsumeSensor, DetectSensor
+from include.orchestration import notifier, sensors
+from include.orchestration.sensors import ConsumeSensor, DetectSensor, SendSensor
+from include.orchestration.triggers import OutboxTrigger
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector
 from include.surveillance.live.detector import Detector
+from tests.orchestration.conftest import alert
 from tests.orchestration.test_triggers import again, first_event, watermark
 from tests.surveillance.live.partition_log import bar, partition  # noqa: F401
 
@@ -154,3 +156,16 @@ def test_detection_keeps_its_partition_open_from_batch_to_batch(group, partition
 
 def test_retry_after_the_deadline_ends_at_once(group):
     assert Counting(topic=group, lifetime_seconds=30).execute(context(started=time.time() - 31)) == {}
+
+
+def test_the_channels_sensor_sends_what_waits_and_then_waits_in_the_triggerer(database, caplog):
+    notifier.notify([alert(), alert("ZVZZT")])
+    sensor = SendSensor(task_id="send_log", channel="log", lifetime_seconds=30)
+    wait = deferred(lambda: sensor.execute(context()))
+    assert wait.kwargs["counts"] == {"sent": 2}
+    assert "[high] ZVZZT opened 3.1 % above the previous close" in caplog.text
+    assert isinstance(wait.trigger, OutboxTrigger)
+    notifier.notify([alert("THIRD")])
+    again_waits = deferred(lambda: sensor.resume(context(), {"due": True}, **wait.kwargs))
+    assert again_waits.kwargs["counts"] == {"sent": 3}
+    assert sensor.resume(context(), {"deadline": True}, **wait.kwargs) == {"sent": 2}

@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from include.orchestration import triggers
-from include.orchestration.triggers import LagTrigger
+from include.orchestration import notifier, triggers
+from include.orchestration.triggers import LagTrigger, OutboxTrigger
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.records import Watermark
+from tests.orchestration.conftest import alert
 
 
 def watermark(n):
@@ -102,3 +103,16 @@ def test_missing_servers_name_the_connection(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": {}}))
     with pytest.raises(ConfigurationError, match=r"kafka_default has no bootstrap\.servers"):
         first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
+
+
+def test_the_outboxs_trigger_fires_when_something_is_due_and_gives_up_at_the_deadline(database, monkeypatch):
+    monkeypatch.setattr(triggers, "OUTBOX_SECONDS", 0.05)
+
+    def trigger():
+        path, arguments = OutboxTrigger("log", time.time() + 0.3).serialize()
+        assert path == f"{OutboxTrigger.__module__}.OutboxTrigger"
+        return OutboxTrigger(**json.loads(json.dumps(arguments)))
+
+    assert first_event(trigger()) == {"deadline": True}
+    notifier.notify([alert()])
+    assert first_event(trigger()) == {"due": True}
