@@ -51,7 +51,7 @@ def report_run_failure(context: Mapping[str, Any]) -> None:
         f"Run {run_id} of {dag_id} failed{which}: {context.get('reason') or 'see its log'}",
         {"event": "run_failed", "dag_id": dag_id, "run_id": run_id},
         getattr(task, "log_url", None),
-        which and f"in task {task.task_id}",
+        which.partition(" [")[0],
     )
 
 
