@@ -10,6 +10,7 @@ import pandas as pd
 
 from include.surveillance import broker
 from include.surveillance.broker import Position
+from include.surveillance.places import Place
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS, write_utc
 from tests.benchmarks.market import Market
@@ -118,7 +119,8 @@ def _opens(stage: Stage) -> list[int]:
 
 def _times(stage: Stage, since: dict[Position, int]) -> tuple[float, float]:
     """When the first and the last message after ``since`` were appended, epoch s."""
-    stored = [message.timestamp_ms for message in broker.read(stage.kafka, since, limit=10_000_000).messages]
+    places = {position: Place(offset) for position, offset in since.items()}
+    stored = [message.timestamp_ms for message in broker.read(stage.kafka, places, limit=10_000_000).messages]
     return min(stored) / 1000, max(stored) / 1000
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from include.surveillance import broker, normalise, wire
 from include.surveillance.broker import Kafka, Position
+from include.surveillance.places import Place
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Alert, Bar, Metric, NewsItem
 from include.surveillance.timespans import MINUTE_MS, now_ms
@@ -38,24 +39,24 @@ class LatencyStamps:
     published: dict[str, int] = field(default_factory=dict)
     alerts: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def read_bars(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
-        for message in broker.read(kafka, since, limit=LIMIT).messages:
+    def read_bars(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
+        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
             bar = wire.decode(message.value)
             if isinstance(bar, Bar):
                 self.first.setdefault(bar.event_id, message.timestamp_ms)
                 if bar.timespan == "minute" and self.from_ms < bar.close_ms <= self.to_ms:
                     self.appended.setdefault((bar.symbol, bar.ts_ms), message.timestamp_ms)
 
-    def read_news(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
-        for message in broker.read(kafka, since, limit=LIMIT).messages:
+    def read_news(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
+        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
             item = wire.decode(message.value)
             if isinstance(item, NewsItem):
                 self.first.setdefault(item.event_id, message.timestamp_ms)
                 self.published[item.event_id] = (item.published_ms // MINUTE_MS + 1) * MINUTE_MS
 
-    def read_alerts(self, kafka: Kafka, since: Mapping[Position, int | None]) -> None:
+    def read_alerts(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
         """Read bars and news first."""
-        for message in broker.read(kafka, since, limit=LIMIT).messages:
+        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
             alert = wire.decode(message.value)
             if isinstance(alert, Alert):
                 self.add(alert, message.timestamp_ms)

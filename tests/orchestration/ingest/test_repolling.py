@@ -73,7 +73,7 @@ def test_what_was_revised_or_missing_is_published_and_nothing_twice(connected, s
     assert sent[broker.BARS] == 10
     assert logged(connected) == before + Counter(bar.event_id for bar in bars[:10])
     brought = [
-        it for it in broker.newest_records(connected, broker.BARS, 4) if it.event_id in {b.event_id for b in bars[:10]}
+        it for it in broker.newest_records(connected, broker.BARS) if it.event_id in {b.event_id for b in bars[:10]}
     ]
     assert {it.source for it in brought} == {"backfill"}
 
