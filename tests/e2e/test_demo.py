@@ -17,6 +17,7 @@ import pytest
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.ports import HOST, Ports, variable
+from include.local_stack.stack import clean
 from include.surveillance.detection.rules.registry import RULES
 from tests.ground import ground
 from tests.leaks import leaked_credentials
