@@ -310,15 +310,19 @@ def newest_records(kafka: Kafka, topic: str, count: int = 2_000) -> list[AnyReco
     return _decodable(read(kafka, starts).messages)
 
 
-def records_since(kafka: Kafka, topic: str, since_ms: int) -> list[AnyRecord]:
-    """Decode what Kafka has stored of a topic since then (UTC epoch ms); what cannot be decoded is left out."""
+def records_since(kafka: Kafka, topic: str, since_ms: int) -> Iterator[AnyRecord]:
+    """Decode what Kafka has stored of a topic since then (UTC epoch ms); what cannot be decoded is left out.
+
+    Only what is being read is held: two sessions of a market are millions.
+    """
     with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
         asked = [TopicPartition(topic, partition, since_ms) for partition in list_partitions(it, topic)]
         starts = it.offsets_for_times(asked, TIMEOUT_SECONDS)
     # A negative offset: nothing has been stored since.
     if not (positions := {(topic, start.partition): Place(start.offset) for start in starts if start.offset >= 0}):
-        return []
-    return [record for batch in read_all(kafka, positions) for record in _decodable(batch.messages)]
+        return
+    for batch in read_all(kafka, positions):
+        yield from _decodable(batch.messages)
 
 
 def _decodable(messages: Iterable[Received]) -> list[AnyRecord]:

@@ -122,12 +122,12 @@ def test_the_newest_records_leave_out_what_cannot_be_decoded(kafka, topic):
 def test_records_since_a_time_begin_with_the_first_that_was_stored_then(kafka, topic):
     first, later = bar(close=10.1), bar(close=10.2)
     write(kafka, topic, wire.encode(first))
-    assert broker.records_since(kafka, topic, 0) == [first]
+    assert list(broker.records_since(kafka, topic, 0)) == [first]
     (stored,) = broker.read(kafka, {(topic, 0): None}).messages
     time.sleep(0.05)
     write(kafka, topic, wire.encode(later))
-    assert broker.records_since(kafka, topic, stored.timestamp_ms + 1) == [later]
-    assert broker.records_since(kafka, topic, now_ms() + 3_600_000) == []
+    assert list(broker.records_since(kafka, topic, stored.timestamp_ms + 1)) == [later]
+    assert list(broker.records_since(kafka, topic, now_ms() + 3_600_000)) == []
 
 
 def test_a_rejected_message_says_where_it_lies():
