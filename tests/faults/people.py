@@ -76,8 +76,8 @@ class People:
     def waiting(self, stage: Stage) -> str | None:
         """Name the channels for which something waits; None: there is none."""
         # What is held on purpose, such as a cause that was told of just now, does not wait.
-        query = "select distinct channel from outbox where sent_at is null and coalesce(due_at, now()) <= now() order by 1"
-        rows = stage.database(query)
+        query = "select distinct channel from outbox where sent_at is null and coalesce(due_at, now()) <= now()"
+        rows = sorted(stage.database(query))
         return f"messages wait for {', '.join(channel for (channel,) in rows)}" if rows else None
 
     def compare(self, stage: Stage, differences: Differences) -> None:
