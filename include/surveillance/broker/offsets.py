@@ -41,9 +41,21 @@ def partitions_of(kafka: Kafka, topic: str) -> list[int]:
         return list_partitions(consumer, topic)
 
 
-def committed(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, Place | None]:
-    """Read where the group goes on in each partition; None where it has not stored that yet."""
-    with as_broker_error(kafka, "read committed offsets"), new_consumer(kafka, group) as consumer:
+# Offsets as they were last committed, though a transaction holds newer ones. Who asks does not wait for its end: its
+# owner may be dead, and only the next owner, whom the answer makes come, undoes it.
+_PENDING_IGNORED = {"isolation.level": "read_uncommitted"}
+
+
+def committed(
+    kafka: Kafka, group: str, partitions: Sequence[Position], *, settled: bool = True
+) -> dict[Position, Place | None]:
+    """Read where the group goes on in each partition; None where it has not stored that yet.
+
+    Settled: wait for the end of a transaction that holds offsets of the group. Whoever only measures, or is about to
+    end that transaction, must not.
+    """
+    options = {} if settled else _PENDING_IGNORED
+    with as_broker_error(kafka, "read committed offsets"), new_consumer(kafka, group, **options) as consumer:
         return _committed(consumer, partitions)
 
 
@@ -59,9 +71,7 @@ class LagProbe(Closing):
     def __init__(self, kafka: Kafka, group: str, partitions: Sequence[Position]):
         self.kafka, self.partitions = kafka, list(partitions)
         self._reader, self._identify = new_consumer(kafka, group), Identities(kafka)
-        # Does not wait for the end of a transaction that holds offsets: its owner may be dead, and to see the lag
-        # is what makes the next one come and undo it.
-        self._member = new_consumer(kafka, group, **{"isolation.level": "read_uncommitted"})
+        self._member = new_consumer(kafka, group, **_PENDING_IGNORED)
 
     def lag(self) -> int:
         """Count the offsets between where the group goes on and the committed ends.
@@ -97,7 +107,7 @@ def oldest_unread(kafka: Kafka, group: str, partitions: Sequence[Position]) -> d
         LogBrokenError: a place is not in its log, so that nobody knows what is unread.
     """
     oldest = {}
-    for position, place in committed(kafka, group, partitions).items():
+    for position, place in committed(kafka, group, partitions, settled=False).items():
         for message in read(kafka, {position: place}, limit=1).messages:
             oldest[position] = message.timestamp_ms
     return oldest

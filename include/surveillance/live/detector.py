@@ -62,7 +62,8 @@ def list_partitions(kafka: Kafka) -> list[int]:
             "all of them the largest number with kafka-topics --alter, or make them anew"
         )
     positions = [(broker.BARS, partition) for partition in range(partitions)]
-    stored = {place.partitions for place in broker.committed(kafka, GROUP, positions).values() if place}
+    places = broker.committed(kafka, GROUP, positions, settled=False).values()
+    stored = {place.partitions for place in places if place}
     if others := stored - {0, partitions}:
         raise ConfigurationError(
             f"topic {broker.BARS} has {partitions} partitions and had {', '.join(map(str, sorted(others)))} when "
