@@ -2,9 +2,9 @@
 # check_quality
 
 Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
-records reach the warehouse, are people notified, are unusually many records rejected, why are minutes missing? A check
-that still fails after three retries, about a minute later, says (Slack, webhook or log) which stage is broken and since
-when.
+Airflow's own components work, do records reach the warehouse, are people notified, are unusually many records rejected,
+why are minutes missing? A check that still fails after three retries, about a minute later, says (Slack, webhook or
+log) which stage is broken and since when.
 
 **When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
 """
@@ -42,6 +42,11 @@ with DAG(
         """Seconds for which the oldest message that detection has not seen has been waiting."""
         return quality.check_detection()
 
+    @task
+    def components() -> dict[str, float]:
+        """Seconds since the newest heartbeat of scheduler, triggerer and DAG processor."""
+        return quality.check_components()
+
     @task(pool=Pool.WAREHOUSE)
     def landing() -> float:
         """Seconds since the warehouse last stored something."""
@@ -64,6 +69,7 @@ with DAG(
 
     feeds()
     detection()
+    components()
     landing()
     notification()
     rejects()

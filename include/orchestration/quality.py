@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OLDEST = {"minute": timedelta(minutes=5), "5minute": timedelta(minutes=15)}
 # Missing minutes are looked for over SPAN, but for the newest POLLED_AGAIN, and reported by one of the checks EVERY.
 EVERY, POLLED_AGAIN, SPAN = timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=30)
+# What Airflow calls a component's job -> the component.
+COMPONENTS = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag-processor"}
 # Whose fault it is that minutes are missing -> what happened, and what to do next.
 FAULTS = {
     "provider gap": ("the provider sent no bars", "ask the provider; detection goes on over the bars that exist"),
@@ -83,6 +85,29 @@ def check_detection(allowed: timedelta = timedelta(minutes=3)) -> float:
             f"{age.total_seconds():.0f} s (allowed {allowed.total_seconds():.0f} s); look at DAG detect_anomalies"
         )
     return age.total_seconds()
+
+
+def check_components(allowed: timedelta = timedelta(minutes=2)) -> dict[str, float]:
+    """Return the seconds since the newest heartbeat of Airflow's scheduler, triggerer and DAG processor.
+
+    A triggerer that stands still lives, restarts nothing and sends no heartbeat; nor does it send what is to be said
+    of late runs, so that nobody else would say it.
+
+    Raises:
+        QualityError: one of them has sent none for longer than ``allowed``, or never.
+    """
+    with connections.metadata_database() as metadata, metadata.cursor() as cursor:
+        cursor.execute(statement("newest_heartbeats"))
+        seconds: dict[str, float] = dict(cursor.fetchall())
+    ages = {name: seconds[job] for job, name in COMPONENTS.items() if job in seconds}
+    silent = [
+        f"{name}: " + (f"newest heartbeat {ages[name]:.0f} s ago" if name in ages else "none")
+        for name in COMPONENTS.values()
+        if name not in ages or ages[name] > allowed.total_seconds()
+    ]
+    if silent:
+        raise QualityError(f"components are silent ({'; '.join(silent)}); read their logs and restart them")
+    return ages
 
 
 def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> float:

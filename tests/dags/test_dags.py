@@ -48,7 +48,8 @@ STRUCTURE = {
     "calibrate_rules": {"calibrate": set()},
     "compare_parameters": {"compare": set()},
     "check_quality": {
-        task: set() for task in ("feeds", "detection", "landing", "notification", "rejects", "missing_minutes")
+        task: set()
+        for task in ("feeds", "detection", "components", "landing", "notification", "rejects", "missing_minutes")
     },
     "detect_anomalies": {"partitions": {"detect"}, "detect": {"account"}, "account": set()},
     "ingest_market_data": {

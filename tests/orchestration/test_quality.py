@@ -202,3 +202,49 @@ def test_what_the_check_before_has_told_is_counted_and_not_told_again(polls):
 def test_records_of_a_backfill_and_of_symbols_that_are_not_watched_do_not_count(polls):
     polls("NOBODY", without=(3,))
     assert set(quality.check_missing_minutes(polls("PAST", without=(3,), source="backfill")).values()) == {0}
+
+
+# --- Airflow's own components
+
+
+@pytest.fixture
+def beat(metadata):
+    """A function that writes the newest heartbeat of each component, seconds ago."""
+    begin, tables = metadata
+    jobs = tables["job"]
+
+    def beat(**seconds: float) -> None:
+        with begin() as database:
+            database.execute(jobs.delete())
+            for name, ago in seconds.items():
+                now = datetime.now(UTC)
+                at = now - timedelta(seconds=ago)
+                row = {"state": "running", "start_date": at, "end_date": None, "executor_class": None}
+                database.execute(jobs.insert().values(job_type=name, latest_heartbeat=at, hostname="h", **row))
+                # One that has ended says nothing of the one that runs.
+                gone = {**row, "state": "failed"}
+                database.execute(jobs.insert().values(job_type=name, latest_heartbeat=now, hostname="h", **gone))
+
+    yield beat
+    beat()
+
+
+def test_components_that_send_heartbeats_are_well(beat):
+    beat(SchedulerJob=1, TriggererJob=60, DagProcessorJob=3)
+    assert {name: seconds < 120 for name, seconds in quality.check_components().items()} == {
+        "scheduler": True,
+        "triggerer": True,
+        "dag-processor": True,
+    }
+
+
+def test_a_triggerer_that_stands_still_is_named(beat):
+    beat(SchedulerJob=1, TriggererJob=750, DagProcessorJob=3)
+    with pytest.raises(quality.QualityError, match=r"are silent \(triggerer: newest heartbeat 75\d s ago\);"):
+        quality.check_components()
+
+
+def test_a_component_that_never_started_is_named(beat):
+    beat(SchedulerJob=1, TriggererJob=2)
+    with pytest.raises(quality.QualityError, match=r"\(dag-processor: none\)"):
+        quality.check_components()
