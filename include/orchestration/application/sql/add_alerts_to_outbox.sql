@@ -7,7 +7,7 @@ from
     json_to_recordset(%(news)s::json) as news (
         record json, version text, known_at timestamptz, rank integer, position integer
     )
-cross join json_to_recordset(%(channels)s::json) as wanted (channel text, lowest_rank integer)
+cross join json_to_recordset(%(channels)s::json) as wanted (channel text, lowest_rank integer)  -- noqa: RF02
 -- What this channel was last told of the alert.
 left join lateral (
     select outbox.status, outbox.severity

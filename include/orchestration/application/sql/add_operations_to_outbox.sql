@@ -7,5 +7,5 @@ select
     'critical' as severity,
     %(now)s as known_at,
     %(message)s::json as message
-from unnest(%(channels)s::text []) as wanted (channel)
+from unnest(%(channels)s::text[]) as wanted (channel)
 on conflict (subject, channel, kind, version) do nothing

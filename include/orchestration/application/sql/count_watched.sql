@@ -1,1 +1,2 @@
-select count(*) from watchlist where symbol is not null
+select count(*) from watchlist
+where symbol is not null

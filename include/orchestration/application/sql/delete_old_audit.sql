@@ -2,6 +2,9 @@
 delete from audit_log
 where
     audit_id < coalesce(
-        (select min(audit_id) from audit_log where occurred_at >= %(before)s),
+        (
+            select min(audit_id) from audit_log
+            where occurred_at >= %(before)s
+        ),
         (select max(audit_id) + 1 from audit_log)
     )

@@ -4,7 +4,8 @@ with given as (
 ),
 
 gone as (
-    delete from watchlist where word not in (select given.word from given)
+    delete from watchlist
+    where word not in (select given.word from given)
 ),
 
 news as (
@@ -16,7 +17,10 @@ news as (
                 symbol is null
                 or not exists (select from watchlist)
                 -- It is written in another way now.
-                or symbol in (select watchlist.symbol from watchlist where watchlist.ready_at is not null)
+                or symbol in (
+                    select watchlist.symbol from watchlist
+                    where watchlist.ready_at is not null
+                )
                 then now()
         end
     from given

@@ -1,7 +1,9 @@
 select
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, data_age_ms, source, explanation, first_seen_at,
-    case
+    form,
+    status, firings, before_value, before_threshold, inhibited_by, profile_version, bar_closed_at,
+    polled_at, appended_at, detected_at, published_at, last_seen_at, case
         when notification = 'outbox'
             then coalesce(
                 (
@@ -18,15 +20,13 @@ select
                         select distinct on (outbox.channel) outbox.channel, outbox.outcome
                         from outbox
                         where outbox.subject = alerts.alert_id and outbox.kind = 'alert'
-                        order by outbox.channel, outbox.outbox_id desc
+                        order by outbox.channel asc, outbox.outbox_id desc
                     ) as newest
                 ),
                 'not sent: below the severity of every channel'
             )
         else notification
-    end as notification,
-    form, status, firings, before_value, before_threshold, inhibited_by, profile_version,
-    bar_closed_at, polled_at, appended_at, detected_at, published_at, last_seen_at
+    end as notification
 from alerts
 where
     (%(symbol)s::text is null or symbol = %(symbol)s)

@@ -1,1 +1,3 @@
-select symbol from watchlist where symbol is not null and known is null order by symbol
+select symbol from watchlist
+where symbol is not null and known is null
+order by symbol

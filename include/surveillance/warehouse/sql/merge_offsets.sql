@@ -11,10 +11,10 @@ using (
 ) as reached
     on stored.topic = %(topic)s and stored.partition_id = reached.partition_id
 when
-    matched
-    and coalesce(stored.topic_id, reached.topic_id) = reached.topic_id
-    and (reached.next_offset > stored.next_offset or stored.topic_id is null)
-    then
+matched
+and coalesce(stored.topic_id, reached.topic_id) = reached.topic_id
+and (reached.next_offset > stored.next_offset or stored.topic_id is null)
+then
     update set
         next_offset = reached.next_offset,
         topic_id = reached.topic_id,

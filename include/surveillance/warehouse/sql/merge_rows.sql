@@ -14,10 +14,7 @@ using (
     where target = %(table)s
 ) as incoming
     on landed.event_id = incoming.event_id
-when
-    matched
-    and (incoming.kafka_offset > landed.kafka_offset or incoming.kafka_timestamp > landed.kafka_timestamp)
-    then
+when matched and (incoming.kafka_offset > landed.kafka_offset or incoming.kafka_timestamp > landed.kafka_timestamp) then
     update set
         payload = parse_json(incoming.payload, 'd'),
         headers = parse_json(incoming.headers),
