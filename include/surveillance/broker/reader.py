@@ -213,15 +213,18 @@ class Reader(Closing):
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
         into += [self._received(message) for message in arrived if not message.error()]
-        moved: set[Position] = set()
+        ends: dict[Position, int] = {}
+        epochs: dict[Position, int | None] = {}
         for message in reversed(arrived):
             position: Position = (message.topic(), message.partition())  # type: ignore[assignment]
-            if position not in moved:
-                moved.add(position)
-                # The end may lie beyond the last message: transaction markers occupy offsets too.
-                self._move(position, (message.offset() or 0) + (0 if message.error() else 1), message.leader_epoch())
-                if len(moved) == len(self._cursor):
+            # The end may lie beyond the last message: transaction markers occupy offsets too. It has no epoch.
+            ends.setdefault(position, (message.offset() or 0) + (0 if message.error() else 1))
+            if position not in epochs and not message.error():
+                epochs[position] = message.leader_epoch()
+                if len(epochs) == len(self._cursor):
                     break
+        for position, end in ends.items():
+            self._move(position, end, epochs.get(position))
 
     def _move(self, position: Position, offset: int, epoch: int | None) -> None:
         place = self._cursor[position]

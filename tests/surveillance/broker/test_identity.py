@@ -31,6 +31,16 @@ def fill(kafka: Kafka, topic: str, *values: str) -> None:
     producer.flush(30)
 
 
+def fill_in_transactions(kafka: Kafka, topic: str, *values: str) -> None:
+    """Append messages in a transaction each, whose end has an offset, too."""
+    producer = Producer(dict(kafka) | {"transactional.id": f"fill {topic}"})
+    producer.init_transactions(30)
+    for value in values:
+        producer.begin_transaction()
+        producer.produce(topic, value.encode(), partition=0)
+        producer.commit_transaction(30)
+
+
 def make_anew(kafka: Kafka, topic: str, partitions: int = 1) -> None:
     admin, former = AdminClient(dict(kafka)), Identities(kafka)([topic])[topic]
     admin.delete_topics([topic], operation_timeout=15)[topic].result()
@@ -188,6 +198,14 @@ def test_a_lost_tail_is_noticed_before_and_after_it_has_grown_again(own):
         # A restart alone is no break, though the epoch rises.
         patiently(broker.read)(kafka, stored)
         assert resume(kafka, stored) == (stored, [])
+        with broker.Bounds(kafka) as bounds, broker.Reader(kafka, stored, bounds=bounds) as reader:
+            assert not reader.wait(1)
+            fill_in_transactions(kafka, topic, *names(5, "lost, too, "))
+            time.sleep(2)  # until the end of the partition has arrived behind the messages
+            assert len(reader.read().messages) == 5
+            places = reader.places
+        assert places[topic, 0].epoch > stored[topic, 0].epoch
+        assert resume(kafka, places) == (places, []), "what was read since the start is of the later epoch"
     own.lose_tail(kept)
     with own.running() as kafka:
         patiently(broker.read)(kafka, {(topic, 0): None})
