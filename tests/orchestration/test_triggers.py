@@ -101,7 +101,7 @@ def test_trigger_says_when_kafka_does_not_answer(monkeypatch):
 
 def test_missing_servers_name_the_connection(monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": {}}))
-    with pytest.raises(ConfigurationError, match=r"kafka_default has no bootstrap\.servers"):
+    with pytest.raises(ConfigurationError, match=r"connection kafka_default of .* has no bootstrap\.servers"):
         first_event(LagTrigger([[broker.BARS, 0]], "nobody", time.time() + 30))
 
 

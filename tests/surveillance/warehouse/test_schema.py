@@ -6,11 +6,11 @@ import pytest
 
 from include.surveillance import broker
 from include.surveillance.errors import WarehouseError
-from include.surveillance.warehouse.schema import COLUMNS, check_tables
+from include.surveillance.warehouse.schema import COLUMNS, MIGRATIONS, check_tables
 
 
 class DescribedTables:
-    """A cursor that knows the columns of every table and nothing else."""
+    """A cursor that knows the columns of every table, the migrations, and nothing else."""
 
     def __init__(self, **changes: dict[str, tuple[str, str] | None]):
         self.tables = {
@@ -22,6 +22,8 @@ class DescribedTables:
         (self.described,) = re.findall(r"raw\.(\w+)", statement)
 
     def fetchall(self) -> list[tuple]:
+        if self.described == "schema_migrations":
+            return [(migration.version,) for migration in MIGRATIONS]
         columns = {name: column for name, column in self.tables[self.described].items() if column}
         return [(name, kind, "COLUMN", nullable, None) for name, (kind, nullable) in columns.items()]
 
