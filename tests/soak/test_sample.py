@@ -20,6 +20,7 @@ from tests.soak import sample, usage
 
 HUNGRY = """
 import sys, threading
+sys.stdin.readline()
 held, files = bytearray(64 * 1024 * 1024), [open("/dev/null") for _ in range(50)]
 for _ in range(5): threading.Thread(target=threading.Event().wait, daemon=True).start()
 print("ready", flush=True)
@@ -36,6 +37,8 @@ def hungry_child():
 
 def test_a_process_counts_with_those_below_it(hungry_child):
     before = usage.measure_tree(os.getpid())
+    hungry_child.stdin.write(b"eat\n")
+    hungry_child.stdin.flush()
     hungry_child.stdout.readline()
     child, after = usage.measure_tree(hungry_child.pid), usage.measure_tree(os.getpid())
     assert child.memory > 64

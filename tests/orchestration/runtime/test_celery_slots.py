@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -43,6 +43,12 @@ def stay(name):
 RUN = "until [ -e stop ]; do python -m celery -A slots worker -c {slots} --loglevel WARNING; done"
 
 
+def kill_children(worker: psutil.Process) -> None:
+    for process in worker.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
+            process.kill()
+
+
 def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: Path):
     port = free_port()
     broker = f"redis://{HOST}:{port}/0"
@@ -76,7 +82,7 @@ def test_tasks_that_stay_get_all_slots_after_a_restart_of_the_broker(tmp_path: P
             ["bash", "-c", RUN.format(slots=SLOTS)], cwd=tmp_path, env=environment, stdout=DEVNULL, stderr=DEVNULL
         )
         during.callback(worker.wait, SECONDS)
-        during.callback(lambda: [process.kill() for process in worker.children(recursive=True)])
+        during.callback(kill_children, worker)
         during.callback((tmp_path / "stop").touch)
         assert start("a", "b")
         first.close()

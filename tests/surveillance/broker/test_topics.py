@@ -35,6 +35,7 @@ def test_state_topics_are_compacted_and_take_large_snapshots(kafka, name):
 
 
 def test_a_topic_of_an_older_version_gets_the_retention_of_this_one(kafka):
+    broker.configure_topics(kafka)  # other tests make topics anew
     admin, old = AdminClient(kafka), ConfigResource(ResourceType.TOPIC, broker.METRICS)
     for name, value in (("retention.ms", "1000000"), ("segment.ms", "7200000")):
         old.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
