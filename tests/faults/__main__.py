@@ -18,6 +18,7 @@ from rich.console import Console
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
 from tests.faults import plant, report
+from tests.faults.differences import Differences
 from tests.faults.load import Load
 from tests.faults.matrix import Fault, faults
 from tests.faults.recovery import AWAY, LIMIT_SECONDS, Recovery
@@ -29,6 +30,8 @@ from tests.faults.vendor import Vendor
 from tests.leaks import leaked_credentials
 from tests.paths import MEASURED
 
+MINUTE_SECONDS = 60.0
+REST_SECONDS = (25.0, 50.0)  # of a minute: its poll is over, the next one is to come
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -93,16 +96,21 @@ def inflict_one(fault: Fault, stage: Stage, load: Load, recovery: Recovery, trut
     try:
         fault.prepare(stage)
         load.begin()
-        if not fault.points:  # those strike by themselves
+        new = Differences()
+        if fault.at_rest:
+            new = compare_at_rest(recovery, truth, last)
+        elif not fault.points:  # those strike by themselves
             load.await_first_bars()
         outcome.at = _iso(time.time())
         since = fault.inflict(stage, fault)
+        if fault.at_rest:
+            load.begin()
         outcome.recovered_s, lacks = recovery.wait(fault.component, since)
         outcome.waited = recovery.waited
         if lacks:
             outcome.wrong.append(f"not recovered after {LIMIT_SECONDS:.0f} s: {lacks}")
         else:
-            new = truth.compare(last)
+            new.add(truth.compare(last and not fault.at_rest))
             outcome.lost, outcome.doubled = sorted(new.lost), sorted(new.doubled)
             outcome.wrong += sorted(new.wrong)
             outcome.replayed = new.replayed
@@ -116,6 +124,23 @@ def inflict_one(fault: Fault, stage: Stage, load: Load, recovery: Recovery, trut
     for name, count in truth.counts().items():
         setattr(outcome, name, count - before[name])
     return outcome
+
+
+def compare_at_rest(recovery: Recovery, truth: Truth, last: bool) -> Differences:
+    """Compare until that was done between two polls: whoever loses messages then knows what became of them.
+
+    Raises:
+        TimeoutError: the load does not end.
+    """
+    differences = Differences()
+    while True:
+        _, lacks = recovery.wait(None, time.time())
+        if lacks:
+            raise TimeoutError(f"not at rest after {LIMIT_SECONDS:.0f} s: {lacks}")
+        time.sleep(MINUTE_SECONDS - time.time() % MINUTE_SECONDS + REST_SECONDS[0])
+        differences.add(truth.compare(last))
+        if REST_SECONDS[0] <= time.time() % MINUTE_SECONDS <= REST_SECONDS[1]:
+            return differences
 
 
 def check_comparison(stage: Stage, topics: Topics, recovery: Recovery, truth: Truth) -> Outcome:

@@ -27,6 +27,7 @@ class Differences:
         self.lost |= more.lost
         self.doubled |= more.doubled
         self.wrong |= more.wrong
+        self.replayed = self.replayed if more.replayed is None else more.replayed
 
     def count(self, kind: str, due: Counter[bytes], present: Counter[bytes]) -> None:
         """Count each message: too few are lost, too many doubled."""

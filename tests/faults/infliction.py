@@ -9,8 +9,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
+from confluent_kafka.admin import AdminClient
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
+from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import MINUTE_MS, now_ms
+from tests import segments
 from tests.failpoints import is_armed
 from tests.faults.people import CHANNELS
 from tests.faults.stage import LANE_LIMIT_SECONDS, Stage
@@ -136,6 +142,42 @@ def second_notifier(stage: Stage, _: Fault) -> float:
     sys.stdout.write(said)
     sys.stdout.flush()
     return time.time()
+
+
+def lose_tail(stage: Stage, _: Fault) -> float:
+    """The broker comes back without what this minute's poll has brought to one partition.
+
+    Raises:
+        SurveillanceError: the poll has brought nothing.
+    """
+    begun, minute_ms = time.time(), now_ms() // MINUTE_MS * MINUTE_MS
+    rpc, data = stage.stack.supervisor.rpc, stage.stack.state / "kafka" / "data"
+    rpc.stopProcess("kafka", True)
+    try:
+        for partition in stage.partitions:
+            if segments.lose_since(data, broker.BARS, partition, minute_ms):
+                return begun
+        raise SurveillanceError("no partition holds anything of this minute")
+    finally:
+        rpc.startProcess("kafka", False)
+
+
+def make_topic_anew(stage: Stage, _: Fault) -> float:
+    """The topic of bars is deleted and created while everything runs; polls ask for the last minutes once more."""
+    begun = time.time()
+    make_anew(stage.kafka, len(stage.partitions))
+    overlap_ms = Settings.from_env(stage.environment).poll_overlap_minutes * MINUTE_MS
+    stage.live_from_ms = max(stage.live_from_ms, now_ms() // MINUTE_MS * MINUTE_MS - overlap_ms)
+    return begun
+
+
+def make_anew(kafka: broker.Kafka, partitions: int) -> None:
+    """Delete the topic of bars and create it as the platform does."""
+    admin = AdminClient(dict(kafka))
+    admin.delete_topics([broker.BARS], operation_timeout=15)[broker.BARS].result()
+    # Kafka answers before a deletion is over.
+    unfinished = retry_if_result(lambda made: not made) | retry_if_exception_type(SurveillanceError)
+    Retrying(retry=unfinished, wait=wait_fixed(0.2), stop=stop_after_delay(30))(broker.ensure_topics, kafka, partitions)
 
 
 def nothing(stage: Stage, _: Fault) -> float:

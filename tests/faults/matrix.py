@@ -31,6 +31,8 @@ class Fault:
         points: fail points; at each of them one process dies, or a task hangs.
         inflict: does it, see ``infliction``.
         answer: of a channel that takes nothing.
+        at_rest: strikes between two polls, when all that is on Kafka has been worked through and compared; the load
+            comes after it.
         component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
     """
 
@@ -41,6 +43,7 @@ class Fault:
     what: str = "die"
     component: str | None = None
     answer: Answer | None = None
+    at_rest: bool = False
 
     def prepare(self, stage: Stage) -> None:
         for point in self.points:
@@ -76,6 +79,9 @@ def faults() -> list[Fault]:
             "a redirecting webhook", infliction.fail_channel, target="webhook", answer=Answer(301, {"Location": "/"})
         ),
         Fault("two notifiers", infliction.second_notifier),
+        Fault("tail of the log lost", infliction.lose_tail, component="kafka", at_rest=True),
+        # The last one: what was on the topic before cannot be compared any more.
+        Fault("topic made anew", infliction.make_topic_anew, at_rest=True),
     ]
 
 

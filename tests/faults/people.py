@@ -6,8 +6,9 @@ import json
 import re
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import closing
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -73,6 +74,14 @@ class People:
                     cursor.execute(ADD, [channel, text, message])
         return texts
 
+    def told(self) -> dict[str, list[tuple[str, bool]]]:
+        """Return what the webhook took of each alert, by id: severity, and whether it was withdrawn."""
+        told = defaultdict(list)
+        for request in self.webhook.taken:
+            for it in request.json.get("alerts", []):
+                told[it["event_id"]].append((it["severity"], it["status"] == "retracted"))
+        return dict(told)
+
     def waiting(self, stage: Stage) -> str | None:
         """Name the channels for which something waits; None: there is none."""
         # What is held on purpose, such as a cause that was told of just now, does not wait.
@@ -93,3 +102,9 @@ class People:
         )
         differences.lost |= {f"alert {it} to webhook" for it in stage.database(query) if it not in alerts}
         differences.doubled |= {f"alert {it} to webhook" for it, count in alerts.items() if count > 1}
+        differences.doubled |= {
+            f"alert {it} to webhook, {severity} again"
+            for it, states in self.told().items()
+            for (severity, withdrawn), following in pairwise(states)
+            if (severity, withdrawn) == following
+        }

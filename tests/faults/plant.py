@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Producer
 
 from include.surveillance import wire
-from tests.faults.shadow import by_news
+from tests.faults.shadow import is_due
 from tests.faults.stage import Stage
 from tests.faults.topics import Topics
 
@@ -17,7 +17,7 @@ def plant(stage: Stage, topics: Topics) -> tuple[int, int]:
         How many things are lost and doubled then.
     """
     metric = next(iter(topics.metrics))
-    alert = next(value for value in topics.newest_alert.values() if not by_news(wire.decode(value)))
+    alert = next(value for value in topics.newest_alert.values() if is_due(wire.decode(value)))
     producer = Producer(stage.kafka)
     for table, value in (("RAW_METRICS", metric), ("RAW_ALERTS", alert)):
         record = wire.decode(value)

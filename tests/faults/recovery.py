@@ -45,7 +45,7 @@ class Recovery:
     vendor: Vendor
     cut_ms: int = 0
     waited: list[str] = field(default_factory=list)
-    _expected: tuple[int, set[Key]] = (0, set())
+    _expected: tuple[object, set[Key]] = (None, set())
 
     def wait(self, component: str | None, since: float, limit: float = LIMIT_SECONDS) -> tuple[float | None, str]:
         """Seconds from ``since`` (epoch seconds) until all holds at once; None and what still lacks after ``limit``.
@@ -98,10 +98,11 @@ class Recovery:
     def _bars(self) -> str | None:
         """Bars of the vendor that are not on Kafka, of all minutes that ended ``SETTLED_MS`` ago."""
         cut_ms = (now_ms() - SETTLED_MS) // MINUTE_MS * MINUTE_MS
-        if self._expected[0] != cut_ms:
+        asked = cut_ms, self.stage.live_from_ms, self.load.windows[-1]
+        if self._expected[0] != asked:
             expected, _ = self.vendor.minutes(LIVE, self.stage.live_from_ms, cut_ms)
             loaded, _ = self.vendor.minutes(LOAD, *self.load.windows[-1])
-            self._expected = cut_ms, {*expected, *loaded}
+            self._expected = asked, {*expected, *loaded}
         self.topics.read_bars()
         missing = self._expected[1] - self.topics.bars.keys()
         if missing:

@@ -96,7 +96,7 @@ def markdown(outcomes: Sequence[Outcome], about: dict[str, str], command: str, s
         (
             f"{len(LIVE)} symbols are polled live. Before each fault a backfill of eight hours of {len(LOAD)} other "
             "symbols begins; the fault strikes when its first bars are on Kafka, fail points when a process reaches "
-            "them."
+            "them, and logs are broken between two polls, when all is at rest; the backfill begins after that."
         ),
         f"Landing runs every {LAND_EVERY_SECONDS} s; `build_marts`, `build_baselines` and `maintain_platform` are off.",
         (

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from include.surveillance import broker, wire
-from include.surveillance.broker import Kafka, Position, Received
-from include.surveillance.places import Place
+from include.surveillance.broker import Batch, Kafka, Position, Received
+from include.surveillance.errors import LogBrokenError
+from include.surveillance.places import Break, Place
 from include.surveillance.records import Bar, Reject
 from include.surveillance.warehouse.rows import TABLES, make_rows
 from tests import ground
@@ -27,7 +28,10 @@ class Topics:
         metrics, alerts: each message, and how often it is there.
         newest_alert: alert id -> its newest message.
         rejects: ids of everything rejected.
-        rows: table -> event id -> topic, partition and offset of its newest message: what must be landed.
+        rows: table -> event id -> topic, partition and offset of its newest message: what must be landed. What has
+            landed of a log that is gone stays.
+        breaks: what has happened to the logs meanwhile.
+        broken: partition -> places of bars and news up to which the log is the one that ``shadow`` has seen.
     """
 
     def __init__(self, kafka: Kafka, partitions: Iterable[int]):
@@ -43,6 +47,8 @@ class Topics:
         self.newest_alert: dict[str, bytes] = {}
         self.rejects: dict[str, Reject] = {}
         self.rows: dict[str, dict[str, tuple[str, int, int]]] = {table: {} for table in TABLES.values()}
+        self.breaks: list[Break] = []
+        self.broken: dict[int, dict[Position, Place | None]] = {}
 
     def read(self, topics: Iterable[str] = EVERYTHING) -> None:
         """Read these topics to their ends.
@@ -51,8 +57,11 @@ class Topics:
             BrokerError: Kafka does not answer.
         """
         for topic in topics:
-            positions = {position: place for position, place in self.places.items() if position[0] == topic}
-            batch = broker.read(self._kafka, positions, limit=LIMIT)
+            try:
+                batch = self._read(topic)
+            except LogBrokenError:
+                self._mend(topic)
+                batch = self._read(topic)
             self.places |= batch.places
             for message in batch.messages:
                 self._keep(message)
@@ -72,6 +81,27 @@ class Topics:
     def offsets(self) -> dict[Position, int | None]:
         """The places without the identity of their logs."""
         return {position: place and place.offset for position, place in self.places.items()}
+
+    def _read(self, topic: str) -> Batch:
+        positions = {position: place for position, place in self.places.items() if position[0] == topic}
+        return broker.read(self._kafka, positions, limit=LIMIT)
+
+    def _mend(self, topic: str) -> None:
+        """Go on at the last common places; the bars are those that the log still has."""
+        stored = {position: place for position, place in self.places.items() if position[0] == topic}
+        resumed, breaks = broker.resume(self._kafka, stored)
+        there = broker.read(self._kafka, dict.fromkeys(stored), limit=LIMIT).messages
+        self.places |= resumed
+        self.breaks += breaks
+        if topic == broker.BARS:
+            self.bars = {}
+            for message in there:
+                place = resumed[message.topic, message.partition]
+                if place and message.offset < place.offset and isinstance(record := wire.decode(message.value), Bar):
+                    self.bars[key_of(record)] = record
+        for number in {found.partition for found in breaks}:
+            consumed = ((broker.BARS, number), (broker.NEWS, number))
+            self.broken[number] = {position: self.places[position] for position in consumed}
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""

@@ -6,13 +6,16 @@ import time
 from collections import Counter
 
 from include.surveillance import wire
+from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
+from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
+from include.surveillance.places import Cause
 from include.surveillance.studies import agreement
 from include.surveillance.timespans import now_ms
 from tests.faults.differences import Differences, describe
 from tests.faults.load import Load
 from tests.faults.recovery import Recovery
-from tests.faults.shadow import Shadow, by_news
+from tests.faults.shadow import Shadow, is_due
 from tests.faults.stage import LIVE, LOAD, Stage
 from tests.faults.topics import Topics
 from tests.faults.vendor import Key, Vendor
@@ -56,11 +59,14 @@ class Truth:
     def _compare(self, last: bool) -> Differences:
         differences = Differences()
         self.topics.read()
+        while self.topics.broken:
+            self.shadow.begin_again(*self.topics.broken.popitem())
         for partition, messages in self.topics.pending.items():
             self.shadow.consume(partition, messages)
             messages.clear()
         self._compare_bars(differences, last)
         self._compare_messages(differences)
+        self._compare_breaks(differences)
         self._compare_warehouse(differences)
         self._compare_database(differences)
         self.stage.people.compare(self.stage, differences)
@@ -95,9 +101,22 @@ class Truth:
 
     def _compare_messages(self, differences: Differences) -> None:
         differences.count("metric", self.shadow.metrics, self.topics.metrics)
-        alerts = {value: count for value, count in self.topics.alerts.items() if not by_news(wire.decode(value))}
+        alerts = {value: count for value, count in self.topics.alerts.items() if is_due(wire.decode(value))}
         differences.count("alert", self.shadow.alerts, Counter(alerts))
-        differences.doubled |= {f"alert {describe(value)}" for value, count in self.topics.alerts.items() if count > 1}
+        # Bars that came back after a loss raise what those before them have raised.
+        differences.doubled |= {
+            f"alert {describe(value)}"
+            for value, count in self.topics.alerts.items()
+            if count > max(1, self.shadow.alerts[value])
+        }
+
+    def _compare_breaks(self, differences: Differences) -> None:
+        """People are told once of each cause, however many partitions and consumers have found it."""
+        due = {alert.event_id for alert in describe_breaks(self.topics.breaks, now_ms())}
+        present = {it for it in self.topics.newest_alert if it.startswith(f"{LOG_BREAK}|")}
+        differences.lost |= {f"alert {it}" for it in due - present}
+        differences.lost |= {f"alert {it} to webhook" for it in due - self.stage.people.told().keys()}
+        differences.doubled |= {f"alert {it}" for it in present - due}
 
     def _compare_warehouse(self, differences: Differences) -> None:
         """Each event is one row, of its newest message."""
@@ -124,6 +143,8 @@ class Truth:
 
     def _compare_replay(self, differences: Differences, last: bool) -> None:
         """Replay the whole log from files; it raises what ran live."""
+        if any(found.cause is Cause.MADE_ANEW for found in self.topics.breaks):
+            return  # most of what the alerts were raised by is gone
         number = len(self.load.windows)
         if not last and self.replay_seconds >= REPLAY_SECONDS and number % REPLAY_EVERY:
             return

@@ -17,6 +17,7 @@ from include.surveillance import broker
 from include.surveillance.broker import Identities, Kafka, resume
 from include.surveillance.errors import BrokerError, LogBrokenError
 from include.surveillance.places import Cause, Place
+from tests import segments
 from tests.conftest import JARS, free_port, service
 from tests.surveillance.broker.messages import values
 
@@ -167,13 +168,11 @@ class OwnBroker:
             yield self.kafka
 
     def lose_tail(self, size: int) -> None:
-        """Cut the newest segment of the partition back to so many bytes, as a crash of the machine may."""
-        (self.segment).open("rb+").truncate(size)
-        (self.folder / "data" / ".kafka_cleanshutdown").unlink(missing_ok=True)
+        segments.lose_tail(self.folder / "data", self.segment, size)
 
     @property
     def segment(self) -> Path:
-        return max((self.folder / "data" / f"{self.TOPIC}-0").glob("*.log"))
+        return segments.newest_segment(self.folder / "data", self.TOPIC, 0)
 
 
 @pytest.fixture
@@ -222,3 +221,13 @@ def test_a_lost_tail_is_noticed_before_and_after_it_has_grown_again(own):
         assert resume(kafka, again.places) == (again.places, [])
         assert resume(kafka, before) == (before, []), "who had read less has lost nothing"
         assert len(broker.read(kafka, before).messages) == 100
+
+
+def test_the_files_of_a_broker_say_when_each_batch_was_stored(kafka, topic, folder):
+    for value in ("a", "b", "c"):
+        fill(kafka, topic, value)
+    stored = [message.timestamp_ms for message in broker.read(kafka, {(topic, 0): None}).messages]
+    segment = segments.newest_segment(folder / "kafka" / "data", topic, 0)
+    first, *others = segments.read_batches(segment)
+    assert [batch.stored_ms for batch in (first, *others)] == stored
+    assert first.position == 0 < others[0].position < others[1].position < segment.stat().st_size
