@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Thread
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -20,11 +22,13 @@ from include.surveillance.broker.client import (
     partitions_at,
 )
 from include.surveillance.broker.producer import Outbox
+from include.surveillance.errors import BrokerError
 from include.surveillance.places import Place
 from include.surveillance.settings import Settings
 
 # What a killed process leaves open, Kafka undoes after this time; until then readers see nothing behind it.
 TRANSACTION_MS = 30_000
+GRACE_SECONDS = 2.0  # in which the client may say itself that a call took too long
 
 
 class Transaction(Outbox):
@@ -52,6 +56,7 @@ class Transactions:
 
     def __init__(self, kafka: Kafka, transactional_id: str, group: str):
         self.kafka, self.transactional_id, self.group = kafka, transactional_id, group
+        self._stuck = False
 
     def __enter__(self) -> Transactions:
         name = Settings.kafka_name(self.transactional_id)
@@ -69,6 +74,8 @@ class Transactions:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._stuck:
+            return  # to close it would wait for ever too
         # A fenced producer warns of and fails at what it cannot abort; the caller has that as an exception already.
         with warnings.catch_warnings(), suppress(KafkaException):
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -84,13 +91,11 @@ class Transactions:
                 yield ongoing
                 failpoints.reach("transaction.sent")
                 if ongoing.places:
-                    self._producer.send_offsets_to_transaction(
-                        partitions_at(ongoing.places), self._member, TIMEOUT_SECONDS
-                    )
+                    self._send_offsets(ongoing.places)
                 failpoints.reach("transaction.offsets_sent")
                 self._producer.commit_transaction(TIMEOUT_SECONDS * 2)
             except BaseException as error:
-                refusal = self._abort()
+                refusal = None if self._stuck else self._abort()
                 if isinstance(error, KafkaException):
                     # Produced after a fatal error: only that there was one, not which.
                     if refusal is not None and error.args[0].code() == KafkaError._FATAL:
@@ -98,6 +103,31 @@ class Transactions:
                     if not error.args[0].fatal():
                         ongoing.check()
                 raise
+
+    def _send_offsets(self, places: Mapping[Position, Place]) -> None:
+        """Send them in a thread that can be left behind.
+
+        The client heeds no time limit here: it waits for ever for the group's coordinator as it knew it before the
+        broker was started again.
+        """
+        outcome: Future[None] = Future()
+
+        def send() -> None:
+            try:
+                self._producer.send_offsets_to_transaction(partitions_at(places), self._member, TIMEOUT_SECONDS)
+                outcome.set_result(None)
+            except KafkaException as error:
+                outcome.set_exception(error)
+
+        Thread(target=send, name=f"offsets of {self.transactional_id}", daemon=True).start()
+        wait([outcome], TIMEOUT_SECONDS + GRACE_SECONDS)
+        if not outcome.done():
+            self._stuck = True
+            raise BrokerError(
+                f"transaction {self.transactional_id}: Kafka has not taken the offsets of group {self.group} in "
+                f"{TIMEOUT_SECONDS + GRACE_SECONDS:.0f} s; the next attempt asks anew who coordinates the group"
+            )
+        outcome.result()
 
     def _abort(self) -> KafkaException | None:
         """Return why it could not be done. The broker aborts what its producer leaves behind."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from include.surveillance import broker
+from include.surveillance.broker.transactions import Transactions
 from include.surveillance.errors import BrokerError
 from include.surveillance.places import Place
 from tests.surveillance.broker.messages import new_topic, settle, values, write
+from tests.surveillance.broker.test_identity import own as own
+from tests.surveillance.broker.test_identity import patiently
 
 
 def test_records_and_offsets_commit_together(kafka, topic):
@@ -69,3 +74,19 @@ def test_an_idle_zombie_cannot_commit_offsets(kafka, topic):
         consume(1, meanwhile=lambda: consume(3))
     settle(kafka, f"detector-{topic}")
     assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): Place(3)}
+
+
+def test_who_rests_while_the_broker_is_started_again_is_not_held_for_ever(own):
+    with own.running() as kafka:
+        broker.ensure_topics(kafka, 1)
+        place = {(broker.BARS, 0): Place(0)}
+        owner = Transactions(kafka, "resting", "resting").__enter__()
+        with owner.transaction() as ongoing:
+            ongoing.add_places(place)
+    with own.running() as kafka:
+        patiently(broker.read)(kafka, {(broker.BARS, 0): None})
+        with suppress(BrokerError), owner.transaction() as ongoing:
+            ongoing.add_places(place)
+        owner.__exit__()
+        with Transactions(kafka, "resting", "resting") as successor, successor.transaction() as ongoing:
+            ongoing.add_places(place)
