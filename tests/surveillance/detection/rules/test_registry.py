@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from include.polygon_simulator import anomalies
-from include.surveillance.alerts import market_events
+from include.surveillance.alerts import log_breaks, market_events
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
 from include.surveillance.detection.rules.registry import (
     BAR_RULES,
@@ -65,7 +65,7 @@ class TestWhoeverListsRules:
     def test_the_page_of_alerts(self):
         page = (ROOT / "include/orchestration/page/page.html").read_text()
         select = re.search(r"<select[^>]*rule.*?</select>", page, flags=re.DOTALL)[0]
-        assert tuple(re.findall(r"<option>(\w+)</option>", select)) == (*RULES, market_events.RULE)
+        assert tuple(re.findall(r"<option>(\w+)</option>", select)) == (*RULES, market_events.RULE, log_breaks.RULE)
 
     @pytest.mark.parametrize(
         ("file", "model"), [("staging/_staging.yml", "stg_alerts"), ("marts/_marts.yml", "fact_alerts")]
@@ -75,7 +75,7 @@ class TestWhoeverListsRules:
         (columns,) = [one["columns"] for one in models if one["name"] == model]
         (tests,) = [column["data_tests"] for column in columns if column["name"] == "rule"]
         (values,) = [one["accepted_values"] for one in tests if "accepted_values" in one]
-        assert tuple(values.get("arguments", values)["values"]) == RULES
+        assert tuple(values.get("arguments", values)["values"]) == (*RULES, log_breaks.RULE)
 
     def test_the_simulator(self):
         assert set(anomalies.MARKET_KINDS) <= set(RULES)
