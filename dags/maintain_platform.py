@@ -14,7 +14,7 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | bars, metrics, news and rejects in `RAW` | deleted `RAW_DAYS` after landing; marts, alerts, instruments stay |
 | files that a killed landing left on its stage | removed after a day |
 
-Celery's results in Redis end after a day by themselves, the local stack cuts its components' own logs at 40 MB each,
+Celery's results in Redis end after a day by themselves, the local stack keeps 600 MB of each component's own log,
 and a full refresh of the marts starts from what `RAW` still has.
 
 Runs five hours after each close of the market: for XNYS at 21:00 in New York, after the post-market. A table is written
