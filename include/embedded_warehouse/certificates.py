@@ -44,10 +44,10 @@ def ensure_certificates(folder: str | Path, names: Sequence[str] = ("localhost",
         folder.mkdir(parents=True, exist_ok=True)
         _create(files, names)
     # The list of public authorities changes more often than ours, which is the last of the bundle.
-    own = files.bundle.read_bytes()
-    own = own[own.rindex(BEGIN) :]
-    if files.bundle.read_bytes() != _public_authorities() + own:
-        _write(files.bundle, _public_authorities() + own)
+    bundle = files.bundle.read_bytes()
+    wanted = _public_authorities() + bundle[bundle.rindex(BEGIN) :]
+    if bundle != wanted:
+        _write(files.bundle, wanted)
     return files
 
 

@@ -45,12 +45,12 @@ def login(password: str) -> Callable[[Request], Awaitable[JSONResponse]]:
             body = await read_body(request, LARGEST_LOGIN)
             if request.headers.get("Content-Encoding") == "gzip":
                 body = decompress(body, LARGEST_LOGIN)
-            given = str(json.loads(body)["data"].get("PASSWORD") or "")
+            given = str(json.loads(body)["data"].get("PASSWORD") or "").encode()
         except TooLargeError:
             return failure(MALFORMED, f"A login must not be larger than {LARGEST_LOGIN:,} bytes.", "08001")
         except (ValueError, TypeError, KeyError, AttributeError, zlib.error):
             return failure(MALFORMED, "A login must be JSON with data.PASSWORD.", "08001")
-        if password and not hmac.compare_digest(given.encode(), password.encode()):
+        if password and not hmac.compare_digest(given, password.encode()):
             return failure(WRONG_PASSWORD, "Incorrect username or password was specified.", "08001")
         try:
             answer = json.loads(bytes((await server.login_request(request)).body))

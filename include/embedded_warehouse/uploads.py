@@ -42,7 +42,7 @@ async def upload(request: Request) -> Response:
     number = given.get("session", "")
     signature = _sign(number, request.path_params["path"])
     alive = number in {_number(token) for token in server.sessions}
-    if not alive or not hmac.compare_digest(signature, given.get("signature", "")):
+    if not alive or not hmac.compare_digest(signature.encode(), given.get("signature", "").encode()):
         return Response(status_code=403)
     try:
         await read_body(request, LARGEST_UPLOAD)

@@ -52,6 +52,7 @@ def test_a_signed_address_stores_once_its_session_has_asked(client, bucket):
         {},
         {"session": "", "signature": ""},
         {**query("a-token", PATH), "signature": "0" * 64},
+        {**query("a-token", PATH), "signature": "é"},
         query("a-token", "MARKET/RAW/LANDING/other.parquet"),
         query("a-token-that-has-ended", PATH),
         {"session": "", "signature": uploads._sign("", PATH)},
@@ -97,7 +98,10 @@ def test_a_compressed_login_expands_to_its_limit_only(client):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"data": []}', b'{"data": null}', b"\xff", json.dumps({"data": {"PASSWORD": 7}}).encode()],
+    [
+        *(b"", b"[]", b"{}", b'{"data": []}', b'{"data": null}', b"\xff", b'{"data": {"PASSWORD": "\\ud800"}}'),
+        json.dumps({"data": {"PASSWORD": 7}}).encode(),
+    ],
 )
 def test_a_malformed_login_is_an_answer(client, body):
     assert not login(client, gzip.compress(body))["success"]
