@@ -126,7 +126,9 @@ def test_each_component_asks_for_its_own_health(services):
 
 def test_each_worker_asks_for_its_own_health_and_can_be_doubled(services):
     for name in WORKERS:
-        *_, code, asked = services[name]["healthcheck"]["test"]
+        *command, code, asked = services[name]["healthcheck"]["test"]
+        # The broker that the worker itself has, be it one of the user's own.
+        assert command == ["CMD", "python", "-m", "include.deployment", "python", "-c"]
         compile(code, name, "exec")
         assert asked == name
         assert f"--celery-hostname {name}@%h" in str(services[name]["command"]), "the ping asks for this name"

@@ -214,6 +214,7 @@ def test_one_jwt_secret_one_fernet_key(airflow_services):
 def test_init_does_what_the_local_stack_does_before_airflow_starts(services):
     script = services["airflow-init"]["command"][-1]
     assert "python -m airflow db migrate\n" in script
+    assert "python -m include.orchestration.migrate\n" in script
     assert "python -m include.orchestration.apply_settings\n" in script
     assert "python -m include.orchestration.accounts.apply_roles\n" in script
 
