@@ -14,10 +14,10 @@ from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack.errors import StackError
 from include.local_stack.market import VENDOR, Market
 from include.local_stack.ports import HOST, Ports
+from include.local_stack.postgres import ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin"
-DATABASE_PASSWORDS = ("AIRFLOW_DB_PASSWORD", "SURVEILLANCE_DB_PASSWORD", "SURVEILLANCE_READER_PASSWORD")
 WAREHOUSE = {"account": "embedded", "database": "MARKET", "warehouse": "SURVEILLANCE", "role": "SURVEILLANCE"}
 # Set in many containers; without bytecode every process of Airflow takes seconds longer to start.
 UNWANTED = ("PYTHONDONTWRITEBYTECODE",)
@@ -101,17 +101,12 @@ def _connections(
     ports: Ports, credentials: Mapping[str, str], market: Market, base: Mapping[str, str]
 ) -> dict[str, str]:
     if market.mode == "vendor":
-        polygon = {
-            "POLYGON_BASE_URL": base.get("POLYGON_BASE_URL") or VENDOR,
-            "POLYGON_API_KEY": base["POLYGON_API_KEY"],
-        }
+        address, key = base.get("POLYGON_BASE_URL") or VENDOR, base["POLYGON_API_KEY"]
     else:
-        polygon = {
-            "POLYGON_BASE_URL": f"http://{HOST}:{ports.simulator}",
-            "POLYGON_API_KEY": credentials["SIMULATOR_API_KEY"],
-        }
+        address, key = f"http://{HOST}:{ports.simulator}", credentials["SIMULATOR_API_KEY"]
+    polygon = {"POLYGON_BASE_URL": address, "POLYGON_API_KEY": key}
     given = {
-        **{name: credentials[name] for name in (*DATABASE_PASSWORDS, "REDIS_PASSWORD")},
+        **{name: credentials[name] for name in (*ROLES.values(), "REDIS_PASSWORD")},
         "MAINTENANCE_DB_PASSWORD": credentials["AIRFLOW_DB_PASSWORD"],
         "POSTGRES": f"{HOST}:{ports.postgres}",
         "REDIS": f"{HOST}:{ports.redis}",

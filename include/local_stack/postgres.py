@@ -19,7 +19,8 @@ from include.local_stack.prerequisites import postgres_programs
 
 SERVER_USER = "postgres"
 DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
-READER, READER_SECRET = "surveillance_reader", "SURVEILLANCE_READER_PASSWORD"
+# Role -> its password.
+ROLES = {**DATABASES, "surveillance_reader": "SURVEILLANCE_READER_PASSWORD"}
 
 
 def server_user() -> str | None:
@@ -126,7 +127,7 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
     connection = _connect(port, credentials["POSTGRES_PASSWORD"])
     connection.autocommit = True
     with connection.cursor() as cursor:
-        for name, secret in {**DATABASES, READER: READER_SECRET}.items():
+        for name, secret in ROLES.items():
             names = {"name": sql.Identifier(name), "password": sql.Literal(credentials[secret])}
             cursor.execute("select 1 from pg_roles where rolname = %s", [name])
             if cursor.fetchone() is None:

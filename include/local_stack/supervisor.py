@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from configparser import ConfigParser, RawConfigParser
+from configparser import RawConfigParser
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +43,8 @@ class Supervisor:
     @property
     def rpc(self) -> Any:
         """supervisord's XML-RPC interface; a fresh proxy, because one that has met an error stays unusable."""
-        login = ConfigParser(interpolation=None)
-        login.read(self.config)
-        user, password = (login.get("unix_http_server", name, fallback=None) for name in ("username", "password"))
+        written = self._written()
+        user, password = (written.get("unix_http_server", name, fallback=None) for name in ("username", "password"))
         transport = SupervisorTransport(user, password, f"unix://{self._socket}")
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
@@ -131,10 +130,15 @@ class Supervisor:
 
     def _stop_seconds(self) -> float:
         """Add up how long each component may take until it is killed, and as much as it takes to kill them all."""
-        written = RawConfigParser(strict=False)
-        written.read(self.config)
+        written = self._written()
         programs = [name for name in written.sections() if name.startswith("program:")]
         return sum(written.getint(name, "stopwaitsecs") + KILL_SECONDS for name in programs) + START_SECONDS
+
+    def _written(self) -> RawConfigParser:
+        """Read the file that supervisord was last started with; empty before its first start."""
+        written = RawConfigParser()
+        written.read(self.config)
+        return written
 
     def _config(self, components: list[Component]) -> str:
         general = f"""[unix_http_server]

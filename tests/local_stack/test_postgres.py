@@ -8,7 +8,6 @@ import pytest
 from include.local_stack import postgres as server
 from include.local_stack.ports import HOST
 
-PASSWORDS = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
 READER = "surveillance_reader"
 
 
@@ -17,13 +16,13 @@ def connect(postgres_server):
     port, credentials = postgres_server
 
     def connect(role: str, database: str, password: str | None = None):
-        password = password or credentials[{**PASSWORDS, READER: "SURVEILLANCE_READER_PASSWORD"}[role]]
+        password = password or credentials[server.ROLES[role]]
         return psycopg2.connect(host=HOST, port=port, user=role, password=password, dbname=database)
 
     return connect
 
 
-@pytest.mark.parametrize("role", list(PASSWORDS))
+@pytest.mark.parametrize("role", list(server.DATABASES))
 def test_each_role_owns_its_database(connect, role):
     with connect(role, role) as connection, connection.cursor() as cursor:
         cursor.execute("create table made_by_owner (id int)")
