@@ -17,9 +17,12 @@ COMPONENTS = (
     *("kafka", "redis", "postgres", "warehouse", "simulator"),
 )
 WAYS = {"kill -9": infliction.kill, "restart": infliction.restart, "frozen 60 s": infliction.freeze}
-STAGES = {"publishing": ("publish.",), "detection": ("detect.", "transaction."), "notification": ("notify.",)}
-MOVED = Answer(301, {"Location": "/elsewhere"})
-STAGES |= {"landing": ("land.",)}
+STAGES = {
+    "publishing": ("publish.",),
+    "detection": ("detect.", "transaction."),
+    "notification": ("notify.",),
+    "landing": ("land.",),
+}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 import unicodedata
 
 import pytest
@@ -15,6 +14,7 @@ from include.orchestration import channels
 from include.orchestration.channels import Message, Slack, Webhook
 from include.surveillance.alerts.messages import LINE_CHARACTERS, News, write_lines
 from include.surveillance.errors import ChannelError
+from tests.sinks import serving
 from tests.surveillance.alerts.test_market_events import alert
 
 STATUS = st.integers(100, 999).map(str) | st.sampled_from(["", "abc", "-1", "2000", "200 OK"])
@@ -74,16 +74,13 @@ class _Handler(socketserver.StreamRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     answering = _Answering(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=answering.serve_forever, daemon=True).start()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving(answering):
         host = f"http://127.0.0.1:{answering.server_address[1]}"
         patch.setenv("AIRFLOW_CONN_WEBHOOK_ALERTS", json.dumps({"conn_type": "http", "host": host}))
         slack = {"conn_type": "slackwebhook", "host": host, "password": "T/B/X"}
         patch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(slack))
         patch.setattr(channels, "TIMEOUT_SECONDS", 1.0)
         yield answering
-    answering.shutdown()
-    answering.server_close()
 
 
 @given(answer=ANSWERS, channel=st.sampled_from([Slack(), Webhook()]))

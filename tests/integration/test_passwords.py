@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from include.deployment import write_variables
 from include.local_stack import postgres
+from include.local_stack.clients import database_arguments
 from include.local_stack.credentials import GENERATORS
 from include.local_stack.ports import HOST
 from tests.conftest import JARS, free_port, service
@@ -42,9 +43,8 @@ def reach(port: int, password: str) -> list[int]:
     written = write_variables(given)
     with create_engine(written["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]).connect() as connection:
         first = connection.execute(text("select 1")).scalar_one()
-    fields = json.loads(written["AIRFLOW_CONN_SURVEILLANCE_DB"])
-    names = {"host": "host", "port": "port", "schema": "dbname", "login": "user", "password": "password"}
-    with psycopg2.connect(**{to: fields[name] for name, to in names.items()}) as session, session.cursor() as cursor:
+    login = database_arguments(written, "SURVEILLANCE_DB")
+    with psycopg2.connect(**login) as session, session.cursor() as cursor:
         cursor.execute("select 2")
         return [first, cursor.fetchone()[0]]
 
