@@ -185,12 +185,14 @@ def rotate_secrets(state: Path) -> None:
     Raises:
         StackError: the stack is running, or has never been started.
     """
-    file, data = state / "secrets.env", postgres.data_folder(state)
+    file = state / "secrets.env"
     if Supervisor(state).is_running():
         raise StackError(f"the stack in {state} is running; stop it with `make stop` first")
     if not file.exists():
         raise StackError(f"{file} does not exist yet: a stack generates its secrets at its first start")
     rotated = rotate(file.read_text(), kept=set())
+    postgres.move_data(state)
+    data = postgres.data_folder(state)
     if (data / "PG_VERSION").exists():
         new = dict(line.split("=", 1) for line in rotated.splitlines())
         postgres.change_password(data, new["POSTGRES_PASSWORD"])

@@ -89,6 +89,20 @@ def test_a_running_stack_and_one_without_secrets_are_left_alone(tmp_path, monkey
     assert ensure_credentials(tmp_path / "secrets.env") == known
 
 
+def test_a_cluster_that_has_not_moved_yet_takes_the_new_password_too(tmp_path, monkeypatch):
+    changed, outside = {}, tmp_path / "outside"
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("17")
+    ensure_credentials(tmp_path / "secrets.env")
+    monkeypatch.setattr(postgres, "server_user", lambda: "postgres")
+    monkeypatch.setattr(postgres, "_can_enter", lambda folder: False)
+    monkeypatch.setattr(postgres, "outside_folder", lambda state: outside)
+    monkeypatch.setattr(postgres.shutil, "chown", lambda *_: None)
+    monkeypatch.setattr(postgres, "change_password", lambda data, password: changed.update({data: password}))
+    stack.rotate_secrets(tmp_path)
+    assert changed == {outside / "postgres": ensure_credentials(tmp_path / "secrets.env")["POSTGRES_PASSWORD"]}
+
+
 def test_the_env_file_of_docker_is_rotated_by_itself(tmp_path):
     file = tmp_path / ".env"
     file.write_text("REDIS_PASSWORD=old\nPOSTGRES_PASSWORD=kept\n")
