@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from include.local_stack.clients import Clients
 from include.local_stack.ports import Ports, variable
 from include.surveillance import broker
-from include.surveillance.broker import Position
+from include.surveillance.broker import Position, Received
+from include.surveillance.places import Place
 from tests.conftest import JARS, free_port
 
 
@@ -38,6 +39,12 @@ def ends(kafka: broker.Kafka, positions: Iterable[Position]) -> dict[Position, i
     """Where each partition ends now, for readers of committed messages."""
     with broker.Bounds(kafka) as bounds:
         return {position: bounds(position)[1] for position in positions}
+
+
+def read_since(kafka: broker.Kafka, offsets: Mapping[Position, int]) -> Sequence[Received]:
+    """Every message from these offsets on, e.g. from former ``ends``."""
+    places = {position: Place(offset) for position, offset in offsets.items()}
+    return broker.read(kafka, places, limit=10_000_000).messages
 
 
 def landed_offsets(clients: Clients) -> dict[Position, int]:

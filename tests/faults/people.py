@@ -9,7 +9,7 @@ import uuid
 from collections import Counter, defaultdict
 from contextlib import closing
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
@@ -77,10 +77,12 @@ class People:
     def told(self) -> dict[str, list[tuple[str, bool]]]:
         """Return what the webhook took of each alert, by id: severity, and whether it was withdrawn."""
         told = defaultdict(list)
-        for request in self.webhook.taken:
-            for it in request.json.get("alerts", []):
-                told[it["event_id"]].append((it["severity"], it["status"] == "retracted"))
+        for it in self._alerts():
+            told[it["event_id"]].append((it["severity"], it["status"] == "retracted"))
         return dict(told)
+
+    def _alerts(self) -> list[dict[str, Any]]:
+        return [it for request in self.webhook.taken for it in request.json.get("alerts", [])]
 
     def waiting(self, stage: Stage) -> str | None:
         """Name the channels for which something waits; None: there is none."""
@@ -97,9 +99,7 @@ class People:
             differences.lost |= {f"{text} to {channel}" for text in due if text not in told}
             differences.doubled |= {f"{text} to {channel}" for text, count in told.items() if count > 1}
         query = "select subject, version from outbox where kind = 'alert' and channel = 'webhook' and outcome = 'told'"
-        alerts = Counter(
-            (it["event_id"], it["version"]) for request in self.webhook.taken for it in request.json.get("alerts", [])
-        )
+        alerts = Counter((it["event_id"], it["version"]) for it in self._alerts())
         differences.lost |= {f"alert {it} to webhook" for it in stage.database(query) if it not in alerts}
         differences.doubled |= {f"alert {it} to webhook" for it, count in alerts.items() if count > 1}
         differences.doubled |= {

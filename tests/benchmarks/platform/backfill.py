@@ -10,13 +10,13 @@ import pandas as pd
 
 from include.surveillance import broker
 from include.surveillance.broker import Position
-from include.surveillance.places import Place
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS, write_utc
 from tests.benchmarks.market import Market
 from tests.benchmarks.platform.cpu import Meter
 from tests.benchmarks.platform.figures import Figure, Result, ratio
 from tests.benchmarks.platform.stage import Stage
+from tests.ground import read_since
 
 SYMBOLS, SESSIONS, SESSION_MINUTES = 100, 20, 390
 # Recorded after those that are measured, for a profile.
@@ -119,8 +119,7 @@ def _opens(stage: Stage) -> list[int]:
 
 def _times(stage: Stage, since: dict[Position, int]) -> tuple[float, float]:
     """When the first and the last message after ``since`` were appended, epoch s."""
-    places = {position: Place(offset) for position, offset in since.items()}
-    stored = [message.timestamp_ms for message in broker.read(stage.kafka, places, limit=10_000_000).messages]
+    stored = [message.timestamp_ms for message in read_since(stage.kafka, since)]
     return min(stored) / 1000, max(stored) / 1000
 
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from include.surveillance import broker, normalise, wire
+from include.surveillance import normalise, wire
 from include.surveillance.broker import Kafka, Position
-from include.surveillance.places import Place
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Alert, Bar, Metric, NewsItem
 from include.surveillance.timespans import MINUTE_MS, now_ms
+from tests.ground import read_since
 
-LIMIT = 10_000_000
 Key = tuple[str, int]  # symbol and start of a minute bar
 
 
@@ -40,7 +39,7 @@ class LatencyStamps:
     alerts: list[tuple[int, int, int]] = field(default_factory=list)
 
     def read_bars(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
-        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
+        for message in read_since(kafka, since):
             bar = wire.decode(message.value)
             if isinstance(bar, Bar):
                 self.first.setdefault(bar.event_id, message.timestamp_ms)
@@ -48,7 +47,7 @@ class LatencyStamps:
                     self.appended.setdefault((bar.symbol, bar.ts_ms), message.timestamp_ms)
 
     def read_news(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
-        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
+        for message in read_since(kafka, since):
             item = wire.decode(message.value)
             if isinstance(item, NewsItem):
                 self.first.setdefault(item.event_id, message.timestamp_ms)
@@ -56,7 +55,7 @@ class LatencyStamps:
 
     def read_alerts(self, kafka: Kafka, since: Mapping[Position, int]) -> None:
         """Read bars and news first."""
-        for message in broker.read(kafka, {it: Place(at) for it, at in since.items()}, limit=LIMIT).messages:
+        for message in read_since(kafka, since):
             alert = wire.decode(message.value)
             if isinstance(alert, Alert):
                 self.add(alert, message.timestamp_ms)
