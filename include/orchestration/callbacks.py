@@ -12,10 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.orchestration.operations import tell_operators
-from include.surveillance.texts import one_line
 
 ENDED = ("success", "failed")
-LONGEST_CAUSE = 200
 NUMBER = re.compile(r"[0-9]+")
 
 
@@ -80,9 +78,8 @@ def _notify(text: str, detail: dict[str, Any], log_url: str | None, why: str) ->
     """
     if log_url:
         text, detail = f"{text}\n{log_url}", detail | {"log_url": log_url}
-    cause = one_line(f"{detail['event']} {detail['dag_id']} {why}", LONGEST_CAUSE)
     tell_operators(
-        cause,
+        f"{detail['event']} {detail['dag_id']} {why}",
         text,
         detail,
         " ".join(str(detail[it]) for it in ("event", "task_id", "try_number", "run_id") if it in detail),

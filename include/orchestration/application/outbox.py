@@ -18,8 +18,11 @@ from include.orchestration.application.database import statement
 from include.surveillance import wire
 from include.surveillance.records import Alert
 from include.surveillance.severities import SEVERITIES, Severity
+from include.surveillance.texts import one_line
 
 Outcome = Literal["told", "digest", "refused"]
+# Of a cause, which stands in an index: PostgreSQL refuses a row with a key of some kilobytes.
+LONGEST_CAUSE = 200
 
 
 class Version(NamedTuple):
@@ -95,9 +98,12 @@ def add_alerts(cursor: Any, versions: Sequence[Version], channels: Mapping[str, 
 def add_operations(
     cursor: Any, channels: Iterable[str], cause: str, occurrence: str, message: Mapping[str, Any], now: datetime
 ) -> None:
-    """Add a message about the platform itself; an occurrence of a cause that is there already adds nothing."""
-    values = {"cause": cause, "occurrence": occurrence, "message": json.dumps(message), "now": now}
-    cursor.execute(statement("add_operations_to_outbox"), values | {"channels": list(channels)})
+    """Add a message about the platform itself; an occurrence of a cause that is there already adds nothing.
+
+    Causes that begin with the same LONGEST_CAUSE characters are one.
+    """
+    values = {"cause": one_line(cause, LONGEST_CAUSE), "occurrence": occurrence, "channels": list(channels)}
+    cursor.execute(statement("add_operations_to_outbox"), values | {"message": json.dumps(message), "now": now})
 
 
 def list_waiting(cursor: Any, channel: str, now: datetime) -> list[Waiting]:

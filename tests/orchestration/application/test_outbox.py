@@ -59,6 +59,15 @@ def test_a_withdrawal_is_for_whoever_was_told(database):
     assert [row.subject.split("|")[1] for row in waiting("webhook")] == ["ACME", "ACME"]
 
 
+def test_a_cause_of_any_length_is_added_once(database):
+    cause = "".join(map(chr, range(0x4E00, 0x4E00 + 2_000)))
+    with transaction() as cursor:
+        for _ in range(2):
+            outbox.add_operations(cursor, ["slack"], cause, "the first", {"text": cause, "detail": {}}, NOW)
+    (row,) = waiting("slack")
+    assert cause.startswith(row.subject[:100])
+
+
 def test_the_state_of_a_channel_is_kept(database):
     state = ChannelState(3, NOW, "answered 500", NOW, None, 7)
     with transaction() as cursor:
