@@ -28,6 +28,8 @@ GROUP = "notifier"
 NEW_SYMBOL = "the symbol is new"
 # A market event's minutes may begin in an earlier batch.
 LOOK_BACK_MS = 30 * MINUTE_MS
+# Of what stands in an index, with a channel and a version beside it: PostgreSQL refuses more than 2,704 there.
+LONGEST_KEY_BYTES = 2_000
 
 
 def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -131,4 +133,6 @@ def _why_unstorable(alert: Alert) -> str | None:
         return "a text holds the character NUL, which PostgreSQL cannot store"
     if alert.firings >= 2**31 or any(abs(value) > LATEST_MS for value in values if type(value) is int):
         return f"a number is beyond {LATEST_MS}"
+    if max(len(key.encode()) for key in (alert.event_id, alert.rule, alert.symbol)) > LONGEST_KEY_BYTES:
+        return f"its id, rule or symbol is longer than {LONGEST_KEY_BYTES} bytes"
     return None

@@ -234,8 +234,21 @@ def test_what_is_no_alert_is_rejected_with_its_bytes_and_holds_nothing_up(databa
     assert (reject.stage, reject.encoding) == ("consume", "base64")
 
 
+TOO_LONG = "".join(map(chr, range(0x4E00, 0x4E00 + 2_000)))
+
+
 @pytest.mark.parametrize(
-    "broken", [{"explanation": "a\0b"}, {"event_ids": ("\0",)}, {"firings": 2**31}, {"data_age_ms": -(2**63)}]
+    "broken",
+    [
+        {"explanation": "a\0b"},
+        {"event_ids": ("\0",)},
+        {"firings": 2**31},
+        {"data_age_ms": -(2**63)},
+        {"event_id": TOO_LONG},
+        {"symbol": TOO_LONG},
+        {"symbol": TOO_LONG, "event_id": "short"},
+    ],
+    ids=lambda broken: " ".join(broken),
 )
 def test_what_no_row_can_hold_is_rejected(database, sent, backlog, broken):
     kafka, positions = backlog
