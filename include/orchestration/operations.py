@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from include.orchestration import connections
 from include.orchestration.application.outbox import add_operations
-from include.orchestration.channels import Message, open_channel
-from include.orchestration.sender import open_sender
+from include.orchestration.channels import open_channel
+from include.orchestration.sender import open_sender, write_operations
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
-from include.surveillance.texts import one_line
 
 LOG = logging.getLogger(__name__)
 
@@ -31,12 +32,17 @@ def tell_operators(cause: str, text: str, detail: dict[str, Any], occurrence: st
         occurrence: what tells one occurrence of the cause from another; told once only. Each call is one if omitted.
     """
     try:
-        channels, message = Settings.from_env().channels(), {"text": text, "detail": detail}
+        channels = Settings.from_env().channels()
+    except ConfigurationError:
+        LOG.exception("no channel is known, nobody is told: %s", text)
+        return
+    message = {"text": text, "detail": detail}
+    try:
         with connections.application_database() as database, database.cursor() as cursor:
             add_operations(cursor, channels, cause, occurrence or uuid.uuid4().hex, message, datetime.now(UTC))
     except Exception:
         LOG.exception("could not queue, and tells each channel straight away: %s", text)
-        _tell_straight_away(text, detail)
+        _tell_straight_away(channels, text, detail)
         return
     for name in channels:
         try:
@@ -46,10 +52,9 @@ def tell_operators(cause: str, text: str, detail: dict[str, Any], occurrence: st
             LOG.exception("could not send to channel %s yet: %s", name, text)
 
 
-def _tell_straight_away(text: str, detail: dict[str, Any]) -> None:
-    lines = tuple(one_line(line, 2_000) for line in text.splitlines()[:4])
-    message = Message(uuid.uuid4().hex, "Operations", lines, {"kind": "operations", "count": 1, **detail})
-    for name in Settings.from_env().channels():
+def _tell_straight_away(channels: Iterable[str], text: str, detail: dict[str, Any]) -> None:
+    message = write_operations(uuid.uuid4().hex, text, detail)
+    for name in channels:
         try:
             open_channel(name).send(message)
         except Exception:

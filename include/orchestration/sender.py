@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -255,6 +255,13 @@ def is_anything_due(name: str) -> bool:
         return outbox.is_anything_due(cursor, name, datetime.now(UTC))
 
 
+def write_operations(key: str, text: str, detail: Mapping[str, Any], times: int = 1) -> Message:
+    """Write a message about the platform itself: a sentence, and up to three lines more."""
+    first, *more = text.splitlines() or [""]
+    lines = (one_line(first, 2_000), *(one_line(line, 1_000) for line in more[:3]))
+    return Message(key, "Operations", lines, {"kind": "operations", "count": times, **detail})
+
+
 def _pause(failures: int) -> timedelta:
     return min(PAUSE * (1 << min(failures - 1, 10)), LONGEST_PAUSE)
 
@@ -285,9 +292,7 @@ def _compose(kind: str, rows: Sequence[Waiting], messages: Sequence[tuple[str, d
     if kind == "operations":
         text, detail, times = messages[-1][1]["text"], messages[-1][1]["detail"], len(rows)
         since = f"{times} times since {rows[0].known_at:%H:%M} UTC: " if times > 1 else ""
-        first, *more = text.splitlines() or [""]
-        lines = [one_line(f"{since}{first}", 2_000), *(one_line(line, 1_000) for line in more[:3])]
-        return Message(_key(rows), "Operations", tuple(lines), {"kind": "operations", "count": times, **detail})
+        return write_operations(_key(rows), f"{since}{text}", detail, times)
     news, alerts = [], []
     for version, message in messages:
         record = message["record"]

@@ -131,3 +131,9 @@ def test_without_a_database_every_channel_is_told_straight_away(webhook, slack, 
     assert sorted(request.path for request in webhook.taken) == ["/T0/B0/X", "/hook"]
     assert "could not send to channel email" in caplog.text
     assert "the first error" in caplog.text
+
+
+def test_settings_that_cannot_be_read_do_not_hide_the_failure(monkeypatch, caplog):
+    monkeypatch.setenv("ALERT_CHANNELS", "carrier pigeon")
+    callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("the first error")})
+    assert "the first error" in caplog.text
