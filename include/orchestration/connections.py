@@ -30,7 +30,7 @@ RATE_LIMIT = "rate_limit"
 METADATA = "airflow_db"
 # For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
 PATIENT_SECONDS = 300.0
-# Of the application's database: to connect, for a statement, and for a server that no longer acknowledges anything.
+# Of a database: to connect, for a statement, and for a server that no longer acknowledges anything.
 CONNECT_SECONDS, STATEMENT_SECONDS, SILENT_SECONDS = 10, 60, 30
 # Of one that changes or clears whole tables.
 LONG_STATEMENT_SECONDS = 3_600
@@ -122,7 +122,7 @@ def application_reader() -> Iterator[Any]:
 def _open_database(conn_id: str, statement_seconds: float) -> Iterator[Any]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    given: Any = Connection.get(conn_id)
+    given = _get(conn_id)
     limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1_000}
     given.extra = json.dumps({**limits, **given.extra_dejson})
     hook = PostgresHook(connection=given, options=f"-c statement_timeout={round(statement_seconds * 1_000)}")
@@ -137,10 +137,7 @@ def metadata_database() -> Iterator[Any]:
     Raises:
         ConfigurationError: the connection is not defined.
     """
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    _get(METADATA)
-    with closing(PostgresHook(postgres_conn_id=METADATA).get_conn()) as connection, connection:
+    with _open_database(METADATA, LONG_STATEMENT_SECONDS) as connection:
         yield connection
 
 

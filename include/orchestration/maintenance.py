@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,7 +66,6 @@ def rewrite_large_tables() -> dict[str, int]:
     while the market is open.
     """
     import psycopg
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
     from psycopg import sql
 
     saved: dict[str, int] = {}
@@ -75,13 +73,10 @@ def rewrite_large_tables() -> dict[str, int]:
     if is_in_session(settings.poll_calendar, settings.market_shift_ms, now_ms()):
         LOG.warning("the market is open: tables stay as they are, the run after its close rewrites them")
         return saved
-    with (
-        closing(PostgresHook(postgres_conn_id=connections.METADATA).get_conn()) as connection,
-        connection.cursor() as cursor,
-    ):
-        # A connection of psycopg, though the hook's type does not say so; vacuum wants no transaction.
-        connection.rollback()  # type: ignore[attr-defined]
-        connection.autocommit = True  # type: ignore[attr-defined]
+    with connections.metadata_database() as metadata, metadata.cursor() as cursor:
+        # Vacuum wants no transaction.
+        metadata.rollback()
+        metadata.autocommit = True
         cursor.execute("select set_config('lock_timeout', %s, false)", [f"{round(LOCK_SECONDS * 1_000)}ms"])
         cursor.execute(statement("large_tables"), {"bytes": LARGE_BYTES})
         for name, size in cursor.fetchall():

@@ -112,11 +112,22 @@ def test_a_statement_that_hangs_ends(database, monkeypatch):
         cursor.execute("SELECT pg_sleep(60)")
 
 
-def test_connecting_to_the_database_has_a_limit(database):
-    with connections.application_database() as connection:
+@pytest.mark.parametrize("opened", [connections.application_database, connections.metadata_database])
+def test_connecting_to_a_database_has_a_limit(database, metadata, opened):
+    with opened() as connection:
         limits = connection.info.get_parameters()
+    assert "statement_timeout" in limits["options"]
     assert limits["connect_timeout"] == str(connections.CONNECT_SECONDS)
     assert limits["tcp_user_timeout"] == str(connections.SILENT_SECONDS * 1_000)
+
+
+def test_a_database_without_its_connection_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_SURVEILLANCE_DB", raising=False)
+    with (
+        pytest.raises(ConfigurationError, match="surveillance_db is not defined; set AIRFLOW_CONN_SURVEILLANCE_DB"),
+        connections.application_database(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("by", ["the environment", "Airflow"])

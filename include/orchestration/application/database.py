@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowNotFoundException
-
 from include.orchestration import connections
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.migrations import Migration, describe_missing, read_migrations, select_missing
 from include.surveillance.statements import read_statement
 
@@ -75,7 +74,7 @@ def _reason_to_wait() -> str | None:
 
     try:
         missing = list_missing_migrations()
-    except AirflowNotFoundException:
+    except ConfigurationError:
         LOG.warning("connection %s is not in the environment: schema not checked", connections.APPLICATION)
         return None
     except psycopg.Error as error:
