@@ -44,23 +44,14 @@ def poll_spans(
     Raises:
         SurveillanceError: a symbol failed; the others of its span are published, and asking again changes nothing.
     """
-    from include.surveillance import normalise  # with Polygon's client, too heavy for whoever parses the DAG
-    from include.surveillance.polygon.client import poll_each
-
     sent: Counter[str] = Counter()
     found = dict.fromkeys(symbols, 0)
     failed: list[Exception] = []
 
     def records(from_ms: int, to_ms: int) -> Iterator[AnyRecord]:
-        for symbol, answer in poll_each(polygon, symbols, [timespan], from_ms, to_ms):
-            if isinstance(answer, Exception):
-                LOG.warning("%s: %s", symbol, answer)
-                failed.append(answer)
-                continue
-            for payload in answer:
-                for record in normalise.bars(payload, source="backfill"):
-                    found[symbol] += isinstance(record, Bar)
-                    yield record
+        for symbol, polled in poll_past(polygon, symbols, [timespan], from_ms, to_ms, failed):
+            found[symbol] += sum(isinstance(record, Bar) for record in polled)
+            yield from polled
 
     for span in spans:
         sent.update(publisher.publish(records(*span)))
@@ -69,6 +60,26 @@ def poll_spans(
     silent = [_tell_silence(symbol, timespan, spans[0][0], spans[-1][1]) for symbol, bars in found.items() if not bars]
     sent.update(publisher.publish(silent))
     return dict(sent)
+
+
+def poll_past(
+    polygon: Polygon,
+    symbols: Sequence[str],
+    timespans: Sequence[str],
+    from_ms: int,
+    to_ms: int,
+    failed: list[Exception],
+) -> Iterator[tuple[str, list[AnyRecord]]]:
+    """poll → normalise, past bars; yield the records of each symbol. The error of one that fails joins ``failed``."""
+    from include.surveillance import normalise  # with Polygon's client, too heavy for whoever parses the DAG
+    from include.surveillance.polygon.client import poll_each
+
+    for symbol, answer in poll_each(polygon, symbols, timespans, from_ms, to_ms):
+        if isinstance(answer, Exception):
+            LOG.warning("%s: %s", symbol, answer)
+            failed.append(answer)
+        else:
+            yield symbol, [record for payload in answer for record in normalise.bars(payload, source="backfill")]
 
 
 def _tell_silence(symbol: str, timespan: str, from_ms: int, to_ms: int) -> Reject:

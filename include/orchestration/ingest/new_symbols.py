@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,8 @@ def check_symbols() -> list[str]:
 
     if asked := table.list_unasked():
         polygon = connections.polygon(connections.PATIENT_SECONDS)
-        records = [record for group in _cut(asked) for record in normalise.instruments(polygon.instruments(group))]
+        groups = polling.cut_groups(asked, 1 if len(asked) <= ONE_BY_ONE else len(asked))
+        records = [record for group in groups for record in normalise.instruments(polygon.instruments(group))]
         broker.publish(connections.kafka(), records)
         table.mark_known(asked, [record.symbol for record in records if isinstance(record, Instrument)])
     return table.list_new()
@@ -110,10 +111,3 @@ def mark_ready(symbols: Sequence[str], effective_ms: int | None) -> None:
     Without a profile the literal rules alert: that is more than nothing.
     """
     table.mark_ready(symbols, to_utc(effective_ms) if effective_ms else datetime.now(UTC))
-
-
-def _cut(symbols: Sequence[str]) -> Iterator[Sequence[str]]:
-    if len(symbols) > ONE_BY_ONE:
-        yield symbols
-    else:
-        yield from ([symbol] for symbol in symbols)

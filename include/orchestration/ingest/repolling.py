@@ -5,19 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from include.orchestration import connections
-from include.orchestration.ingest import polling
+from include.orchestration.ingest import backfill, polling
 from include.orchestration.timetables import load_sessions
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import BARS, Bar, Reject
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import NEW_YORK, to_ms, write_utc
-
-if TYPE_CHECKING:
-    from include.surveillance.broker import Publisher
-    from include.surveillance.polygon.client import Polygon
 
 LOG = logging.getLogger(__name__)
 # With a plan of few calls a group is asked for in four of the five minutes that a patient client has.
@@ -74,46 +70,23 @@ def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings)
     Raises:
         SurveillanceError: a symbol failed; those of the others are published, and asking again changes nothing.
     """
-    from include.surveillance.broker import Publisher
+    from include.surveillance import broker
 
     known = KnownBars(connections.kafka(), from_ms)
     polygon = connections.polygon(connections.PATIENT_SECONDS)
-    with Publisher(connections.kafka()) as publisher:
-        return publish_revised(polygon, publisher, known, symbols, from_ms, to_ms, settings)
-
-
-def publish_revised(
-    polygon: Polygon,
-    publisher: Publisher,
-    known: KnownBars,
-    symbols: Sequence[str],
-    from_ms: int,
-    to_ms: int,
-    settings: Settings,
-) -> dict[str, int]:
-    """Do as ``repoll`` does, with clients that are open."""
-    from include.surveillance import normalise
-    from include.surveillance.polygon.client import poll_each
-
     failed: list[Exception] = []
-    timespans = settings.poll_timespans
 
     def revised() -> Iterator[Bar | Reject]:
         for group in polling.cut_groups(symbols, _group_size(settings)):
-            for symbol, answer in poll_each(polygon, group, timespans, from_ms, to_ms):
-                if isinstance(answer, Exception):
-                    LOG.warning("%s: %s", symbol, answer)
-                    failed.append(answer)
-                    continue
-                records = [record for payload in answer for record in normalise.bars(payload, source="backfill")]
+            for symbol, polled in backfill.poll_past(polygon, group, settings.poll_timespans, from_ms, to_ms, failed):
                 # No watermarks: they are detection's clock, and this is yesterday's time.
-                changed = [it for it in records if isinstance(it, Bar) and it not in known]
+                changed = [it for it in polled if isinstance(it, Bar) and it not in known]
                 if changed:
                     LOG.info("%s: %s bars differ from those of the log or were missing", symbol, len(changed))
                 yield from changed
-                yield from (record for record in records if isinstance(record, Reject))
+                yield from (record for record in polled if isinstance(record, Reject))
 
-    sent = publisher.publish(revised())
+    sent = broker.publish(connections.kafka(), revised())
     LOG.info("%s symbols asked for again: %s", len(symbols), sent)
     if failed:
         raise failed[0]
