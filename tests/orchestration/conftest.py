@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from include.local_stack.ports import HOST
@@ -89,6 +90,17 @@ def database(postgres, postgres_reader, monkeypatch):
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
         cursor.execute("truncate alerts, outbox, channels, watchlist")
+
+
+@pytest.fixture
+def empty_database(postgres, monkeypatch):
+    """The application's database without tables: a schema of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"create schema {name}")
+        monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", f"{postgres}?options=-csearch_path%3D{name}")
+        yield
+        connection.execute(f"drop schema {name} cascade")
 
 
 @contextmanager

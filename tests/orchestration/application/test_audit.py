@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -20,21 +19,16 @@ YEARS_AGO = NOW - timedelta(days=7 * 365.25)
 
 
 @pytest.fixture
-def database(postgres, monkeypatch):
+def database(empty_database):
     """The application's tables in a schema of the test's own; a function that asks them."""
-    name = f"test_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"create schema {name}")
-        monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", f"{postgres}?options=-csearch_path%3D{name}")
-        migrate_database()
+    migrate_database()
 
-        def ask(sql, *arguments):
-            with connections.application_database() as opened, opened.cursor() as cursor:
-                cursor.execute(sql, arguments)
-                return cursor.fetchall() if cursor.description else cursor.rowcount
+    def ask(sql, *arguments):
+        with connections.application_database() as opened, opened.cursor() as cursor:
+            cursor.execute(sql, arguments)
+            return cursor.fetchall() if cursor.description else cursor.rowcount
 
-        yield ask
-        connection.execute(f"drop schema {name} cascade")
+    return ask
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Migrations of the application's database, in a real PostgreSQL: once each, one after the other, all or nothing."""
 
 import os
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -18,17 +17,6 @@ STEPS = (
 )
 
 
-@pytest.fixture
-def empty(postgres, monkeypatch):
-    """A database without tables: a schema of the test's own."""
-    name = f"test_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"create schema {name}")
-        monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", f"{postgres}?options=-csearch_path%3D{name}")
-        yield
-        connection.execute(f"drop schema {name} cascade")
-
-
 def select(sql):
     with connections.application_database() as connection, connection.cursor() as cursor:
         return cursor.execute(sql).fetchall()
@@ -38,7 +26,7 @@ def steps(monkeypatch, *migrations):
     monkeypatch.setattr(database, "MIGRATIONS", migrations)
 
 
-def test_each_is_applied_once_and_recorded(empty, monkeypatch):
+def test_each_is_applied_once_and_recorded(empty_database, monkeypatch):
     steps(monkeypatch, STEPS[0])
     assert database.migrate_database() == ["0001 (first)"]
     steps(monkeypatch, *STEPS)
@@ -50,7 +38,7 @@ def test_each_is_applied_once_and_recorded(empty, monkeypatch):
     ]  # fmt: skip
 
 
-def test_one_that_fails_leaves_nothing_and_those_before_it_stand(empty, monkeypatch):
+def test_one_that_fails_leaves_nothing_and_those_before_it_stand(empty_database, monkeypatch):
     steps(monkeypatch, STEPS[0], Migration(2, "broken", "insert into kept values (2); select 1 / 0"))
     with pytest.raises(psycopg.errors.DivisionByZero):
         database.migrate_database()
@@ -58,7 +46,7 @@ def test_one_that_fails_leaves_nothing_and_those_before_it_stand(empty, monkeypa
     assert select("select version from schema_migrations") == [(1,)]
 
 
-def test_of_many_at_once_one_applies_each(empty, monkeypatch):
+def test_of_many_at_once_one_applies_each(empty_database, monkeypatch):
     steps(monkeypatch, *STEPS)
     with ThreadPoolExecutor(8) as pool:
         done = [name for applied in pool.map(lambda _: database.migrate_database(), range(8)) for name in applied]
@@ -66,7 +54,7 @@ def test_of_many_at_once_one_applies_each(empty, monkeypatch):
     assert select("select n, m from kept") == [(1, 2)]
 
 
-def test_a_newer_version_is_refused_but_does_not_disturb_who_runs(empty, monkeypatch):
+def test_a_newer_version_is_refused_but_does_not_disturb_who_runs(empty_database, monkeypatch):
     steps(monkeypatch, *STEPS)
     database.migrate_database()
     steps(monkeypatch, STEPS[0])
@@ -75,12 +63,12 @@ def test_a_newer_version_is_refused_but_does_not_disturb_who_runs(empty, monkeyp
     database.await_migrations()
 
 
-def test_our_own_are_applied_to_an_empty_database(empty):
+def test_our_own_are_applied_to_an_empty_database(empty_database):
     assert len(database.migrate_database()) == len(database.MIGRATIONS)
     assert database.list_missing_migrations() == []
 
 
-def test_a_worker_waits_for_the_version_that_it_needs_and_says_why(empty, monkeypatch, caplog):
+def test_a_worker_waits_for_the_version_that_it_needs_and_says_why(empty_database, monkeypatch, caplog):
     steps(monkeypatch, STEPS[0])
     database.migrate_database()
     steps(monkeypatch, *STEPS)
@@ -93,7 +81,7 @@ def test_a_worker_waits_for_the_version_that_it_needs_and_says_why(empty, monkey
         assert "include.orchestration.migrate" in message
 
 
-def test_a_worker_waits_for_a_database_that_is_away(empty, monkeypatch, caplog):
+def test_a_worker_waits_for_a_database_that_is_away(empty_database, monkeypatch, caplog):
     steps(monkeypatch)
     here = os.environ["AIRFLOW_CONN_SURVEILLANCE_DB"]
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", "postgresql://nobody@127.0.0.1:1/nowhere")

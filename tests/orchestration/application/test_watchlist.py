@@ -12,8 +12,6 @@ from include.surveillance.watchlist import read_watchlist
 @pytest.fixture
 def listed(database):
     """A platform that watches AAPL and MSFT, with their history."""
-    with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate watchlist")
     store("AAPL MSFT")
     table.mark_known(["AAPL", "MSFT"], ["AAPL", "MSFT"])
 
