@@ -3,8 +3,8 @@
 
 Watches the watcher, every five minutes while the market is open: is every feed being polled, does detection keep up, do
 Airflow's own components work, do records reach the warehouse, are people notified, are unusually many records rejected,
-why are minutes missing? A check that still fails after three retries, about a minute later, says (Slack, webhook or
-log) which stage is broken and since when.
+why are minutes missing? A check that still fails after three retries, about a minute later, says on every channel which
+stage is broken and since when.
 
 **When it fails**: the message names the DAG to look at. Is the DAG paused? Are scheduler, triggerer and worker running?
 """
@@ -54,7 +54,7 @@ with DAG(
 
     @task
     def notification() -> int:
-        """Alerts that nobody has been notified of yet."""
+        """Messages that wait to be sent."""
         return quality.check_notification(get_current_context()["dag_run"].run_after)
 
     @task
