@@ -122,18 +122,3 @@ def test_a_channel_that_is_down_delays_the_message_and_loses_none(told, webhook)
     with open_sender("webhook") as sender:
         assert sender.send_next(datetime.now(UTC) + timedelta(seconds=2)) == {"sent": 1}
     assert "the first error" in told()[0]["text"]
-
-
-def test_without_a_database_every_channel_is_told_straight_away(webhook, slack, monkeypatch, caplog):
-    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", "postgresql://nobody@127.0.0.1:1/none")
-    monkeypatch.setenv("ALERT_CHANNELS", "email,webhook,slack")
-    callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("the first error")})
-    assert sorted(request.path for request in webhook.taken) == ["/T0/B0/X", "/hook"]
-    assert "could not send to channel email" in caplog.text
-    assert "the first error" in caplog.text
-
-
-def test_settings_that_cannot_be_read_do_not_hide_the_failure(monkeypatch, caplog):
-    monkeypatch.setenv("ALERT_CHANNELS", "carrier pigeon")
-    callbacks.report_task_failure({"ti": failed_task(), "exception": VendorError("the first error")})
-    assert "the first error" in caplog.text
