@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -175,6 +175,25 @@ class OwnBroker:
         return segments.newest_segment(self.folder / "data", self.TOPIC, 0)
 
 
+class FetchedWithTheEnd:
+    """Stands in for a reader's consumer: hands over at once so many messages of it, the partition's end behind them."""
+
+    def __init__(self, consumer: Consumer, messages: int):
+        self.close = consumer.close
+        self.fetched: list[Message] = []
+        while sum(not it.error() for it in self.fetched) < messages or not self.fetched[-1].error():
+            arrived = consumer.consume(1, 30)
+            assert arrived, "nothing came in 30 s"
+            self.fetched += arrived
+
+    def poll(self, _: float) -> Message:
+        return self.fetched.pop(0)
+
+    def consume(self, count: int, _: float) -> list[Message]:
+        taken, self.fetched = self.fetched[:count], self.fetched[count:]
+        return taken
+
+
 @pytest.fixture
 def own(tmp_path, kafka) -> OwnBroker:
     return OwnBroker(tmp_path / "kafka")
@@ -200,7 +219,7 @@ def test_a_lost_tail_is_noticed_before_and_after_it_has_grown_again(own):
         with broker.Bounds(kafka) as bounds, broker.Reader(kafka, stored, bounds=bounds) as reader:
             assert not reader.wait(1)
             fill_in_transactions(kafka, topic, *names(5, "lost, too, "))
-            time.sleep(2)  # until the end of the partition has arrived behind the messages
+            reader._consumer = FetchedWithTheEnd(reader._consumer, 5)
             assert len(reader.read().messages) == 5
             places = reader.places
         assert places[topic, 0].epoch > stored[topic, 0].epoch
