@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from polygon import RESTClient
 
 from include.polygon_simulator.market import Market, crowded, synthetic_market
 from include.polygon_simulator.server import create_app
+from tests.polygon_simulator import serving
 from tests.polygon_simulator.constants import CROWD, KEY, LAST_HOUR, NOON
 
 
@@ -50,27 +49,14 @@ class Served:
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Callable[..., Served]]:
     """Starts simulators; each stops at the end of the module."""
-    started = []
+    with ExitStack() as started:
 
-    def start(market: Market, clock: Clock, calls_per_minute: int = 0) -> Served:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        app = create_app(market, KEY, calls_per_minute)
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", date_header=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
-        started.append((server, thread, http))
-        return Served(url, market, clock, http)
+        def start(market: Market, clock: Clock, calls_per_minute: int = 0) -> Served:
+            url = started.enter_context(serving.serve(create_app(market, KEY, calls_per_minute)))
+            http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+            return Served(url, market, clock, started.enter_context(http))
 
-    yield start
-    for server, thread, http in started:
-        http.close()
-        server.should_exit = True
-        thread.join(timeout=10)
+        yield start
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A session asked for once more: what the vendor has revised reaches the log, and nothing else does."""
 
 import json
-import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +8,6 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-import uvicorn
 
 from include.orchestration.ingest import repolling
 from include.orchestration.ingest.repolling import KnownBars, choose_range
@@ -21,6 +19,7 @@ from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Bar
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import DAY_MS, to_ms
+from tests.polygon_simulator.serving import serve
 
 NOON = 1_790_078_400_000  # 2026-09-22 12:00 UTC
 KEY, SYMBOLS, TIMESPANS = "key", ["AAPL", "MSFT"], ("minute", "hour")
@@ -31,15 +30,8 @@ SETTINGS = Settings(poll_timespans=TIMESPANS)
 @pytest.fixture(scope="module")
 def simulator():
     app = create_app(synthetic_market(7, "24/7", 24, clock=lambda: NOON), KEY)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with serve(app) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import uvicorn
 from fastapi import Response
 
 from include.polygon_simulator.market import synthetic_market
@@ -16,6 +14,7 @@ from include.surveillance import normalise
 from include.surveillance.errors import ConfigurationError, VendorError
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.records import Bar
+from tests.polygon_simulator.serving import serve
 from tests.surveillance.polygon.vendor import KEY, MINUTE, NOON, Answer, page
 
 
@@ -109,15 +108,8 @@ def simulator() -> Iterator[str]:
         ended = request.url.path in ("/v3/reference/splits", "/v3/reference/dividends")
         return Response(status_code=410) if ended else await call_next(request)
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with serve(app) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("timespan", "count"), [("minute", 11 * 60), ("5minute", 11 * 12), ("hour", 11), ("day", 1)])
