@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Thread
 
@@ -116,18 +116,18 @@ class Transactions:
             try:
                 self._producer.send_offsets_to_transaction(partitions_at(places), self._member, TIMEOUT_SECONDS)
                 outcome.set_result(None)
-            except KafkaException as error:
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
                 outcome.set_exception(error)
 
         Thread(target=send, name=f"offsets of {self.transactional_id}", daemon=True).start()
-        wait([outcome], TIMEOUT_SECONDS + GRACE_SECONDS)
-        if not outcome.done():
+        try:
+            outcome.result(TIMEOUT_SECONDS + GRACE_SECONDS)
+        except TimeoutError:
             self._stuck = True
             raise BrokerError(
                 f"transaction {self.transactional_id}: Kafka has not taken the offsets of group {self.group} in "
                 f"{TIMEOUT_SECONDS + GRACE_SECONDS:.0f} s; the next attempt asks anew who coordinates the group"
-            )
-        outcome.result()
+            ) from None
 
     def _abort(self) -> KafkaException | None:
         """Return why it could not be done. The broker aborts what its producer leaves behind."""

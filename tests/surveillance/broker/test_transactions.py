@@ -76,6 +76,12 @@ def test_an_idle_zombie_cannot_commit_offsets(kafka, topic):
     assert broker.committed(kafka, group, [(topic, 0)]) == {(topic, 0): Place(3)}
 
 
+def test_offsets_that_are_none_are_what_the_error_says(kafka, topic):
+    owner = broker.transaction(kafka, f"detector-{topic}", f"group-{topic}")
+    with pytest.raises(OverflowError), owner as ongoing:
+        ongoing.add_places({(topic, 0): Place(2**63)})
+
+
 def test_who_rests_while_the_broker_is_started_again_is_not_held_for_ever(own):
     with own.running() as kafka:
         broker.ensure_topics(kafka, 1)
