@@ -16,16 +16,20 @@ class VendorError(SurveillanceError):
     """Polygon refused a request for good: wrong key, no entitlement, unknown ticker."""
 
 
-class VendorUnavailableError(SurveillanceError):
-    """Polygon could not be reached, answered 5xx or sent an unusable body. Retrying may help.
+class UnavailableError(SurveillanceError):
+    """Somebody outside does not answer as it should. Retrying may help.
 
     Attributes:
-        retry_after: seconds to wait before the next call, or None when the vendor gave none.
+        retry_after: seconds to wait before the next attempt, or None when nobody has said.
     """
 
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class VendorUnavailableError(UnavailableError):
+    """Polygon could not be reached, answered 5xx or sent an unusable body."""
 
 
 class RateLimitedError(VendorUnavailableError):
@@ -48,16 +52,8 @@ class QualityError(SurveillanceError):
     """The platform does not keep its promise; the message says which stage and since when, or what is wrong."""
 
 
-class ChannelError(SurveillanceError):
-    """A channel took no message: it is down, refuses its credentials or sends us elsewhere. Retrying may help.
-
-    Attributes:
-        retry_after: seconds to wait before the next message, or None when the channel gave none.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None):
-        super().__init__(message)
-        self.retry_after = retry_after
+class ChannelError(UnavailableError):
+    """A channel took no message: it is down, refuses its credentials or sends us elsewhere."""
 
 
 class MessageRefusedError(ChannelError):

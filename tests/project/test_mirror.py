@@ -12,7 +12,6 @@ TESTED_BY: dict[str, str] = {
     "include/local_stack/demo.py": "tests/e2e/test_demo.py",
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
-    "include/surveillance/errors.py": "tests/surveillance/broker/test_identity.py",
     "include/surveillance/warehouse/landing.py": "tests/integration/test_land.py",
 }
 
