@@ -62,12 +62,14 @@ class Shards:
 
         Args:
             state: the one of the last call, advanced.
-            touched: what may have changed since, see ``list_touched``; the first call looks at everything.
+            touched: what may have changed since, see ``list_touched``.
         """
-        touched = list(touched if self._complete else _list_members(state))
+        touched = list(touched)
+        self._enrol(state, touched if self._complete else [*_list_members(state), *touched])
         self._complete = True
         messages: dict[str, bytes | None] = {}
-        changed = self._enrol(state, touched)
+        # After a division they have other names.
+        changed = {self._name(key) for key in touched} | (self._in_shard.keys() - self._written.keys())
         while changed:
             name = changed.pop()
             raw = _write(state, self._in_shard[name])
@@ -90,23 +92,21 @@ class Shards:
         messages[HEAD] = _encoder.encode(_Head(_without_series(state).to_bytes(), self._written))
         return messages
 
-    def _enrol(self, state: State, touched: list[SeriesKey]) -> set[str]:
-        """Give new series their shards; return the shards that are to be looked at."""
+    def _enrol(self, state: State, touched: list[SeriesKey]) -> None:
+        """Give new series their shards."""
         new: dict[str, list[SeriesKey]] = {}
         for key in touched:
             members = self._members.setdefault(key[1], {})
             if key not in members:
                 members[key] = None
                 new.setdefault(key[1], []).append(key)
-        changed: set[str] = set()
         for group in {group for _, group in touched}:
             count = max(self._count.get(group, 1), _count_shards(state, group, self._members[group]))
             if count != self._count.get(group):
-                changed |= self._divide(group, count)
+                self._divide(group, count)
             else:
                 for key in new.get(group, ()):
                     self._in_shard.setdefault(self._name(key), []).append(key)
-        return changed | {self._name(key) for key in touched}
 
     def _divide(self, group: str, count: int) -> set[str]:
         """Divide the members of a group anew; return its shards."""

@@ -104,6 +104,15 @@ def test_only_what_has_changed_is_written(small):
     assert len(topic.detect([bar(2, symbol="T05")])) == 2
 
 
+def test_what_is_on_the_topic_already_is_not_encoded_again(small, monkeypatch):
+    topic, encoded = Topic(), []
+    topic.detect([bar(0, symbol=symbol) for symbol in SYMBOLS])
+    topic.reopen()
+    monkeypatch.setattr(shards_module, "_write", lambda *_: encoded.append(1) or b"")
+    topic.shards.update(topic.state, [("T03", "minute")])
+    assert len(encoded) == 1
+
+
 def test_an_article_is_written_with_the_bars_that_it_meets(small):
     topic = Topic()
     topic.detect([*calm(30, symbol="T01"), bar(30, symbol="T01", volume=9000), bar(0, symbol="T02")])
