@@ -51,10 +51,6 @@ class Revision(NamedTuple):
         return source == "live" and not self.live and not (self.corrects and first_ms <= self.ts_ms <= last_ms)
 
 
-IN_TIME = Revision(0, live=True, corrects=True)
-"""One that changes whatever is different."""
-
-
 def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> Alert:
     """Build the alert of the firing at index ``f``."""
     scan, bars, index = evaluation.scan, evaluation.scan.bars, int(firings.index[f])
@@ -104,9 +100,7 @@ def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: 
     return rule.sentence(Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan, limits))
 
 
-def build_revisions(
-    engine: Engine, before: Evaluation, after: Evaluation, s: int, revision: Revision = IN_TIME
-) -> list[Alert]:
+def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: int, revision: Revision) -> list[Alert]:
     """Build an alert for each change that a revision of series ``s`` makes to what began among its revisable bars.
 
     An episode that begins now is fired, one with other values or another direction is confirmed, one that no longer
