@@ -70,7 +70,7 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(NamedTuple):
-    """Messages in order per partition and, per partition read, the offset to go on from."""
+    """Messages in order per partition and, per partition read, the place to go on from."""
 
     messages: list[Received]
     places: dict[Position, Place]
