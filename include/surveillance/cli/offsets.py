@@ -28,7 +28,7 @@ def show(kafka: KafkaOption = "127.0.0.1:9092") -> None:
     broken = []
     with broker.Bounds(client) as bounds:
         for group in ("detector", "notifier"):
-            places = broker.committed(client, group, _positions(client, group))
+            places = broker.committed(client, group, _positions(client, group), settled=False)
             broken += [f"{group}: {it.describe()}" for it in broker.resume(client, places)[1]]
             for (topic, partition), place in places.items():
                 low, end = bounds((topic, partition))

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from include.surveillance import broker
+from include.surveillance.broker import Transactions
 from include.surveillance.cli import app
 from include.surveillance.live import detector
 from include.surveillance.places import Place
@@ -31,6 +32,13 @@ def test_an_offset_that_the_log_does_not_have_is_shown_as_such(kafka, partition,
     shown = run("show")
     assert "5,000" in shown
     assert f"detector: topic {broker.BARS} has lost messages that were consumed: of partition 0 those from 0" in shown
+
+
+def test_offsets_are_shown_while_a_transaction_holds_newer_ones(kafka, partition, run):
+    owner = Transactions(kafka, broker.BARS, "detector")
+    with owner, owner.transaction():
+        owner._send_offsets({(broker.BARS, partition): Place(1)})
+        assert "not yet" in run("show")
 
 
 def test_detection_that_is_reset_begins_anew_and_publishes_the_same_once_more(kafka, partition, run):
