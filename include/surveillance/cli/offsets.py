@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from include.surveillance import broker
 from include.surveillance.broker import Kafka, Position
+from include.surveillance.cli import options
 from include.surveillance.cli.options import console, new_table, read_kafka_client, tell
 from include.surveillance.live import detector
 from include.surveillance.places import Place
 
-KafkaOption = Annotated[
-    str, typer.Option("--kafka", help="host:port of a Kafka broker, or a JSON file of its client's configuration.")
-]
 Group = Literal["detector", "notifier"]
 
 offsets = typer.Typer(help="Show and reset the offsets of detection and notification.", no_args_is_help=True)
 
 
 @offsets.command()
-def show(kafka: KafkaOption = "127.0.0.1:9092") -> None:
+def show(kafka: options.Kafka = "127.0.0.1:9092") -> None:
     """Print where each group goes on, what the partition holds, and what is wrong with the place, if anything."""
     client = read_kafka_client(kafka)
     table = new_table("offsets", ["group", "partition", "topic id"], ["goes on at", "oldest", "end"])
     broken = []
     with broker.Bounds(client) as bounds:
-        for group in ("detector", "notifier"):
+        for group in get_args(Group):
             places = broker.committed(client, group, _positions(client, group), settled=False)
             broken += [f"{group}: {it.describe()}" for it in broker.resume(client, places)[1]]
             for (topic, partition), place in places.items():
@@ -43,7 +41,7 @@ def show(kafka: KafkaOption = "127.0.0.1:9092") -> None:
 def reset(
     group: Annotated[Group, typer.Argument(help="Whose offsets.")],
     to: Annotated[Literal["beginning", "end"], typer.Option(help="end: what is unread is never read.")] = "beginning",
-    kafka: KafkaOption = "127.0.0.1:9092",
+    kafka: options.Kafka = "127.0.0.1:9092",
 ) -> None:
     """Let a group go on at the beginning of its topics, or at their end. Pause its DAG before, and unpause it after.
 

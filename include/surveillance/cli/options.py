@@ -39,6 +39,7 @@ History = Annotated[Percentiles, typer.Option(help="How percentiles remember: ev
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
 Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars.")]
 Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
+Kafka = Annotated[str, typer.Option(help="host:port of a Kafka broker, or a JSON file of its client's configuration.")]
 
 
 def read_kafka_client(given: str) -> dict[str, Any]:

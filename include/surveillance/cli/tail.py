@@ -11,6 +11,7 @@ import typer
 from include.surveillance import broker, wire
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.broker import Position, Received
+from include.surveillance.cli import options
 from include.surveillance.cli.options import read_kafka_client
 from include.surveillance.places import Place
 from include.surveillance.records import Alert
@@ -19,9 +20,7 @@ POLL_SECONDS = 1.0
 
 
 def tail(
-    kafka: Annotated[
-        str, typer.Option(help="host:port of a Kafka broker, or a JSON file of its client's configuration.")
-    ] = "127.0.0.1:9092",
+    kafka: options.Kafka = "127.0.0.1:9092",
     last: Annotated[int, typer.Option(help="Alerts of the past to print first.")] = 10,
     follow: Annotated[bool, typer.Option(help="Go on printing as alerts come.")] = True,
 ) -> None:
