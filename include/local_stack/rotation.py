@@ -24,7 +24,7 @@ def rotate(text: str, kept: set[str] = KEPT) -> str:
     """
 
     def renew(line: re.Match[str]) -> str:
-        name, value = line[1], line[2].strip()
+        name, value = line[1], line[2].strip().strip("'\"")
         if name not in GENERATORS or name in kept:
             return line[0]
         keys = [GENERATORS[name](), *(value.split(",") if name == "FERNET_KEY" and value else ())]

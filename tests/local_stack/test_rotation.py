@@ -50,6 +50,13 @@ def test_what_earlier_keys_have_encrypted_can_still_be_read_and_is_encrypted_ane
         Fernet(keys[1]).decrypt(renewed)
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_key_in_quotes_stays_a_key(quote):
+    key = GENERATORS["FERNET_KEY"]()
+    new, earlier = values(rotate(f"FERNET_KEY={quote}{key}{quote}\n"))["FERNET_KEY"].split(",")
+    assert (earlier, len(new)) == (key, len(key))
+
+
 def test_the_databases_of_a_stopped_stack_take_the_new_passwords_and_refuse_the_old(tmp_path_factory, monkeypatch):
     state = tmp_path_factory.mktemp("rotated")
     file, data, port = state / "secrets.env", postgres.data_folder(state), free_port()
