@@ -47,10 +47,14 @@ def outside_folder(state: Path) -> Path:
 
 
 def move_data(state: Path) -> None:
-    """Move a cluster of the state folder, which the server's user could once enter, to where ``data_folder`` is now."""
+    """Move a cluster of the state folder, which the server's user could once enter, to where ``data_folder`` is now.
+
+    Raises:
+        StackError: the folder around it belongs to another user.
+    """
     earlier, data = state / "postgres", data_folder(state)
     if data != earlier and (earlier / "PG_VERSION").exists() and not data.exists():
-        data.parent.mkdir(mode=0o711, exist_ok=True)
+        _make_parent(data)
         shutil.move(earlier, data)
         for path in (data, *data.rglob("*")):
             shutil.chown(path, SERVER_USER, SERVER_USER)
@@ -60,15 +64,13 @@ def create_cluster(data: Path, password: str) -> None:
     """Make an empty cluster in ``data``, unless there is one; it checks passwords by SCRAM.
 
     Raises:
-        StackError: initdb failed; the message carries its last lines.
+        StackError: initdb failed, and the message carries its last lines; or the folder around it is another user's.
     """
     if (data / "PG_VERSION").exists():
         return
     shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True, mode=0o700)
-    if data.parent.stat().st_uid != os.geteuid():
-        raise StackError(f"{data.parent} belongs to another user: remove it or set STACK_STATE to another folder")
-    data.parent.chmod(data.parent.stat().st_mode | 0o111)
+    _make_parent(data)
+    data.mkdir(mode=0o700)
     if user := server_user():
         shutil.chown(data, user, user)
     with tempfile.NamedTemporaryFile("w") as password_file:
@@ -152,6 +154,15 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
         # An alert that has been taken off Kafka is on the disk.
         cursor.execute("alter role surveillance set synchronous_commit = on")
     connection.close()
+
+
+def _make_parent(data: Path) -> None:
+    """Make the folder around a cluster; the server's user must be able to enter it, where that is another one."""
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if data.parent.stat().st_uid != os.geteuid():
+        raise StackError(f"{data.parent} belongs to another user: remove it or set STACK_STATE to another folder")
+    if server_user():
+        data.parent.chmod(data.parent.stat().st_mode | 0o111)
 
 
 def _connect(port: int, password: str) -> psycopg2.extensions.connection:

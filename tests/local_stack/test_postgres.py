@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from types import SimpleNamespace
+
 import psycopg2
 import pytest
 
@@ -87,9 +91,22 @@ def test_a_cluster_that_the_server_can_no_longer_enter_moves_with_its_data(tmp_p
     monkeypatch.setattr(server, "_can_enter", lambda folder: False)
     monkeypatch.setattr(server, "outside_folder", lambda state: outside)
     monkeypatch.setattr(server.shutil, "chown", lambda *_: None)
-    server.move_data(state)
+    before = os.umask(0o077)  # the command line's
+    try:
+        server.move_data(state)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o711, "the server's user must enter"
     assert (outside / "postgres" / "PG_VERSION").read_text() == "17"
     assert (outside / "postgres" / "base").is_dir()
     assert not (state / "postgres").exists()
     server.move_data(state)
     assert (outside / "postgres" / "PG_VERSION").exists()
+
+
+def test_a_cluster_of_ones_own_leaves_the_state_folder_closed_to_others(tmp_path, monkeypatch):
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(server, "server_user", lambda: None)
+    monkeypatch.setattr(server.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0))
+    server.create_cluster(server.data_folder(tmp_path), "word")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
