@@ -2,7 +2,8 @@
 
 The scheduler loops without rest while its executor hands it results, and each loop reads every task of the running
 runs anew: with hundreds of short tasks a minute that was half of its work. A result is news to the executor only; the
-task has reported its end to Airflow itself.
+task has reported its end to Airflow itself. One that has not been fetched when its task resumes is not asked for any
+more, so that Airflow never takes the end of a worker that deferred for that of the task.
 
 And what waits in its queues can still be started after a night. Airflow gives a queued task's token the life of
 ``TASK_QUEUED_TIMEOUT``, after which the scheduler queues a task anew that no worker has started. That is to be soon,
