@@ -17,6 +17,7 @@ HANG = "hang"
 POINTS = (
     "publish.sent",  # the records are on their way, none is confirmed
     "publish.stored",  # Kafka has all of them, the task has not ended
+    "poll.published",  # a poll of the minute has published, its task has not ended
     "detect.consumed",  # the batch has been read
     "detect.begun",  # the transaction is open
     "detect.evaluated",  # the rules have run

@@ -71,7 +71,7 @@ def faults() -> list[Fault]:
             "a lane task past its time limit",
             infliction.outlive_limit,
             target="worker-poll",
-            points=("publish.sent",),
+            points=("poll.published",),
             what=failpoints.HANG,
         ),
         Fault("two detectors", infliction.second_detector),

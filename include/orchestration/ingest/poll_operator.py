@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 
 from include.orchestration import connections
 from include.orchestration.ingest import polling
+from include.surveillance import failpoints
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,6 +65,7 @@ class PollOperator(BaseOperator):
         left: dict[str, Exception] = {}
         with _POLLING:
             sent = publisher.publish(self._poll(polygon, left))
+        failpoints.reach("poll.published")
         LOG.info("%s: %s", self.name, sent)
         for symbol, error in left.items():
             LOG.warning("%s is polled again, alone: %s", symbol, error)
