@@ -18,6 +18,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from include.orchestration import connections, forms
 from include.orchestration.application.runs import account_for
+from include.orchestration.assets import PAST_BARS
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.ingest import backfill, polling
 from include.orchestration.ingest.backfill_operator import BackfillOperator
@@ -64,6 +65,6 @@ with DAG(
     # News first: an article waits for the bars of its time, bars wait for articles only a while.
     calls = plan()
     poll = BackfillOperator.partial(
-        task_id="poll", pool=Pool.BACKFILL, map_index_template="{{ task.name }}"
+        task_id="poll", pool=Pool.BACKFILL, outlets=[PAST_BARS], map_index_template="{{ task.name }}"
     ).expand_kwargs(calls)
     calls >> poll_news() >> poll >> account_for("backfill", "poll", "poll_news")

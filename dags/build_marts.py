@@ -1,7 +1,8 @@
 """
 # build_marts
 
-model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site.
+model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site. It follows the
+market until an hour after its close; after a backfill at another hour start it by hand.
 
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `SNAPSHOTS`, `ANALYTICS`; the documentation in the folder named by
 the environment variable `DBT_DOCS_DIR`.
@@ -21,11 +22,19 @@ from include.orchestration.assets import MARTS
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.marts.render import dbt_docs, dbt_task_group
 from include.orchestration.queues import Queue
+from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
+
+settings = Settings.from_env()
 
 with DAG(
     "build_marts",
-    schedule=timedelta(minutes=Settings.from_env().marts_every_minutes),
+    schedule=MarketSessionTimetable(
+        settings.poll_calendar,
+        settings.market_shift_ms,
+        step_seconds=60 * settings.marts_every_minutes,
+        after_seconds=3_600,
+    ),
     max_active_runs=1,
     tags=[Tag.MODEL, Tag.TIER_2],
     doc_md=__doc__,

@@ -4,7 +4,8 @@
 land. Brings each topic's new records into the warehouse as they are: rows and the offsets that they came from in
 one transaction, merged on `event_id`. A run that dies stores a batch wholly or not at all; the next one goes on.
 Runs begin half a minute after a minute's close, when polling and detection are done with it; a topic without new
-records has no task.
+records has no task. They follow the market until an hour after its close, so that the warehouse sleeps at night;
+bars of a backfill or of the evening's re-poll are landed at any hour, as soon as they are there.
 
 **In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
 `RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
@@ -16,20 +17,30 @@ the next runs land the backlog, and each run works at most two minutes per topic
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, task
 
 from include.orchestration import connections
 from include.orchestration.application.runs import account_for
-from include.orchestration.assets import RAW_TABLES
+from include.orchestration.assets import PAST_BARS, RAW_TABLES
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.queues import Queue
 from include.orchestration.timetables import MarketSessionTimetable
 from include.surveillance.settings import Settings
 
+settings = Settings.from_env()
+
 with DAG(
     "land_raw",
-    # Bars of the pre-market, backfills and reference data land at any hour.
-    schedule=MarketSessionTimetable("24/7", step_seconds=Settings.from_env().land_every_seconds, delay_seconds=30),
+    schedule=AssetOrTimeSchedule(
+        timetable=MarketSessionTimetable(
+            settings.poll_calendar,
+            settings.market_shift_ms,
+            step_seconds=settings.land_every_seconds,
+            delay_seconds=30,
+            after_seconds=3_600,
+        ),
+        assets=[PAST_BARS],
+    ),
     max_active_runs=1,
     tags=[Tag.LAND, Tag.TIER_1],
     doc_md=__doc__,

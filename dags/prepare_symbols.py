@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, TriggerRule, get_current_context, task
 
-from include.orchestration.assets import WATCHLIST
+from include.orchestration.assets import PAST_BARS, WATCHLIST
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.ingest import new_symbols
 
@@ -41,7 +41,7 @@ with DAG(
         """Fails when a new word is no ticker, or one that the vendor does not know."""
         new_symbols.tell_wrong_words()
 
-    @task(pool=Pool.BACKFILL)
+    @task(pool=Pool.BACKFILL, outlets=[PAST_BARS])
     def bring_history(symbols) -> dict[str, int]:
         """Minute bars of the new symbols, oldest first; returns records per topic."""
         return new_symbols.bring_history(symbols, get_current_context()["dag_run"].run_after)

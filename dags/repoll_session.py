@@ -21,6 +21,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, get_current_context, task
 
+from include.orchestration.assets import PAST_BARS
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.ingest import polling, repolling
 from include.orchestration.timetables import AfterCloseTimetable
@@ -37,7 +38,7 @@ with DAG(
     **dag_defaults(deadline=timedelta(hours=3), pool=Pool.BACKFILL),
 ):
 
-    @task
+    @task(outlets=[PAST_BARS])
     def repoll() -> dict[str, int]:
         """Bars of the session that the vendor has revised; returns records per topic."""
         asked = repolling.choose_range(get_current_context(), settings)

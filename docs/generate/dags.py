@@ -143,15 +143,17 @@ def _stage(dag: Any) -> str:
 def _schedule(dag: Any) -> str:
     from airflow.serialization.encoders import coerce_to_core_timetable
 
-    timetable = coerce_to_core_timetable(dag.timetable)
     if dag.schedule is None:
         return "by hand"
     if isinstance(dag.schedule, timedelta):
         return f"every {_duration(dag.schedule)}"
     if isinstance(dag.schedule, str):
         return f"`{dag.schedule}` UTC"
-    text = re.sub(r"(\d+) s\b", lambda match: _duration(timedelta(seconds=int(match[1]))), timetable.description)
-    return f"{text[0].lower()}{text[1:]}".removesuffix(" while 24/7 is open")
+    timed = getattr(dag.schedule, "timetable", None)
+    description = (timed or coerce_to_core_timetable(dag.timetable)).description
+    text = re.sub(r"(\d+) s\b", lambda match: _duration(timedelta(seconds=int(match[1]))), description)
+    names = [asset.name for asset in dag.schedule.asset_condition.objects] if timed else []
+    return f"{text[0].lower()}{text[1:]}{''.join(f', and after `{name}`' for name in names)}"
 
 
 def _duration(span: timedelta) -> str:

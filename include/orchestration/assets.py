@@ -4,6 +4,7 @@ from airflow.sdk import Asset, AssetAlias
 
 NEWS = Asset("market_news")
 REFERENCE = Asset("market_reference")
+PAST_BARS = Asset("past_bars")
 RAW_TABLES = Asset("raw_tables")
 MARTS = Asset("marts")
 # Handed over only when its words have changed.

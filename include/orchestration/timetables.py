@@ -17,7 +17,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
-    from include.surveillance.sessions import Sessions
+    from include.surveillance.sessions import Session, Sessions
 
 
 # How long after the start of a run that ends at once the next one starts, and how long after that all others.
@@ -79,22 +79,33 @@ class MarketSessionTimetable(_SessionTimetable):
         step_seconds: length of a data interval.
         delay_seconds: how long after an interval's end its run starts; negative: how long before, for tasks that
             are to stand ready when it ends.
+        after_seconds: how long after a session's close it goes on, for what follows the market; a session that is
+            shorter than a step is one interval.
 
     Without catch-up a run that is late by more than a step starts at the newest complete interval: polling asks
     for everything since its last success, so a missed interval needs no run of its own.
     """
 
-    def __init__(self, calendar: str = "XNYS", shift_ms: int = 0, step_seconds: int = 60, delay_seconds: int = 0):
+    def __init__(
+        self,
+        calendar: str = "XNYS",
+        shift_ms: int = 0,
+        step_seconds: int = 60,
+        delay_seconds: int = 0,
+        after_seconds: int = 0,
+    ):
         self.calendar, self.shift_ms = calendar, shift_ms
-        self.step_seconds, self.delay_seconds = step_seconds, delay_seconds
-        self.description = f"Every {step_seconds} s while {calendar} is open"
+        self.step_seconds, self.delay_seconds, self.after_seconds = step_seconds, delay_seconds, after_seconds
+        longer = f" and {after_seconds} s longer" if after_seconds else ""
+        self.description = f"Every {step_seconds} s while {calendar} is open{longer}"
 
     @property
     def summary(self) -> str:
-        return f"{self.calendar} every {self.step_seconds} s"
+        longer = f" + {self.after_seconds} s" if self.after_seconds else ""
+        return f"{self.calendar}{longer} every {self.step_seconds} s"
 
     def serialize(self) -> dict[str, Any]:
-        names = ("calendar", "shift_ms", "step_seconds", "delay_seconds")
+        names = ("calendar", "shift_ms", "step_seconds", "delay_seconds", "after_seconds")
         return {name: getattr(self, name) for name in names}
 
     def validate(self) -> None:
@@ -103,34 +114,44 @@ class MarketSessionTimetable(_SessionTimetable):
                 f"step_seconds={self.step_seconds} must be positive and delay_seconds={self.delay_seconds} more than "
                 f"{-self.step_seconds}: a run does not start before its interval does"
             )
+        if self.after_seconds < 0:
+            raise AirflowTimetableInvalid(f"after_seconds={self.after_seconds} must be 0 or more")
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """Return the newest interval that is complete at ``run_after``, whether or not the market is open."""
-        return self._step_from((to_ms(run_after) // self._step_ms - 1) * self._step_ms)
+        end_ms = to_ms(run_after) // self._step_ms * self._step_ms
+        return _interval(end_ms - self._step_ms, end_ms)
 
     @property
     def _step_ms(self) -> int:
         return self.step_seconds * 1_000
 
-    def _step_from(self, start_ms: int) -> DataInterval:
-        return _interval(start_ms, start_ms + self._step_ms)
+    def _end_and_step(self, session: Session) -> tuple[int, int]:
+        """Return when a session's intervals end and how long each is, in ms; the next session's begin with its open."""
+        end_ms = session.close_ms + self.after_seconds * 1_000
+        if following := self._sessions.following(session.open_ms):
+            end_ms = min(end_ms, following.open_ms)
+        return end_ms, min(self._step_ms, end_ms - session.open_ms)
 
     def _first_from(self, ts_ms: int) -> DataInterval | None:
         session = self._sessions.at_or_before(ts_ms) or self._sessions.following(ts_ms)
         while session:
-            steps = max(0, -((session.open_ms - ts_ms) // self._step_ms))
-            start_ms = session.open_ms + steps * self._step_ms
-            if start_ms + self._step_ms <= session.close_ms:
-                return self._step_from(start_ms)
+            end_ms, step_ms = self._end_and_step(session)
+            steps = max(0, -((session.open_ms - ts_ms) // step_ms))
+            start_ms = session.open_ms + steps * step_ms
+            if start_ms + step_ms <= end_ms:
+                return _interval(start_ms, start_ms + step_ms)
             session = self._sessions.following(session.open_ms)
         return None
 
     def _newest_complete(self, ts_ms: int) -> DataInterval | None:
         session = self._sessions.at_or_before(ts_ms)
         while session:
-            steps = (min(ts_ms, session.close_ms) - session.open_ms) // self._step_ms
+            end_ms, step_ms = self._end_and_step(session)
+            steps = (min(ts_ms, end_ms) - session.open_ms) // step_ms
             if steps:
-                return self._step_from(session.open_ms + (steps - 1) * self._step_ms)
+                start_ms = session.open_ms + (steps - 1) * step_ms
+                return _interval(start_ms, start_ms + step_ms)
             session = self._sessions.at_or_before(session.open_ms - 1)
         return None
 

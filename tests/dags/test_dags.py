@@ -81,14 +81,14 @@ SCHEDULES = {
     "backfill_market_data": "None",
     "bootstrap_platform": "None",
     "build_baselines": "0 7 * * *",
-    "build_marts": "0:15:00",
+    "build_marts": "XNYS + 3600 s every 900 s",
     "calibrate_rules": "None",
     "compare_parameters": "None",
     "check_quality": "XNYS every 300 s",
     "detect_anomalies": "@continuous",
     "ingest_market_data": "XNYS every 60 s",
     "ingest_reference": "0 8 * * *",
-    "land_raw": "24/7 every 60 s",
+    "land_raw": "Asset or XNYS + 3600 s every 60 s",
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
     "repoll_session": "XNYS close + 16200 s",
@@ -189,6 +189,14 @@ def test_schedule(bag, dag_id):
     from airflow.serialization.encoders import coerce_to_core_timetable
 
     assert coerce_to_core_timetable(bag.dags[dag_id].timetable).summary == SCHEDULES[dag_id]
+
+
+def test_what_brings_past_bars_at_any_hour_has_them_landed(bag):
+    from include.orchestration.assets import PAST_BARS
+
+    bringing = {dag_id for dag_id, dag in bag.dags.items() for task in dag.tasks if PAST_BARS in task.outlets}
+    assert bringing == {"backfill_market_data", "prepare_symbols", "repoll_session"}
+    assert list(bag.dags["land_raw"].timetable.asset_condition.objects) == [PAST_BARS]
 
 
 @pytest.mark.parametrize("dag_id", sorted(STRUCTURE))

@@ -7,7 +7,7 @@ import stat
 from cryptography.fernet import Fernet
 
 from include.local_stack.credentials import GENERATORS, ensure_credentials
-from include.local_stack.env_files import add_secrets, fill
+from include.local_stack.env_files import add_needed, fill
 from tests.leaks import leaked_credentials
 
 
@@ -53,10 +53,13 @@ def test_env_files_get_secrets_where_none_are_set():
     assert len(jwt.removeprefix("JWT_SECRET=")) >= 64
 
 
-def test_an_env_file_of_an_older_version_gets_the_secrets_that_it_lacks():
-    older, example = "FERNET_KEY=mine\nAIRFLOW_PORT=8080", "FERNET_KEY=\nREDIS_PASSWORD=\nAKHQ_PORT=8088\n"
-    lines = fill(add_secrets(older, example)).splitlines()
-    assert lines[:2] == older.splitlines()
-    assert [line.split("=")[0] for line in lines[2:]] == ["REDIS_PASSWORD"]
-    assert lines[2].split("=")[1]
-    assert add_secrets(example, example) == example
+def test_an_env_file_of_an_older_version_gets_what_compose_needs():
+    older = "FERNET_KEY=mine\nAIRFLOW_PORT=8080"
+    example = "COMPOSE_FILE=docker-compose.yml\nFERNET_KEY=\nREDIS_PASSWORD=\nAKHQ_PORT=8088\n"
+    lines = fill(add_needed(older, example)).splitlines()
+    assert lines[:3] == [*older.splitlines(), "COMPOSE_FILE=docker-compose.yml"]
+    assert [line.split("=")[0] for line in lines[3:]] == ["REDIS_PASSWORD"]
+    assert lines[3].split("=")[1]
+    mine = "COMPOSE_FILE=mine.yml\nFERNET_KEY=f\nREDIS_PASSWORD=r\n"
+    assert add_needed(mine, example) == mine
+    assert add_needed(example, example) == example

@@ -51,6 +51,51 @@ def test_every_minute_of_a_session_once(day, opens, closes):
     assert all(info.data_interval.end == info.data_interval.start.add(minutes=1) for info in infos)
 
 
+@pytest.mark.parametrize("step_seconds", [60, 900])
+@pytest.mark.parametrize(("day", "closes"), [("2026-11-25", "21:00"), ("2026-11-27", "18:00"), ("2026-07-01", "20:00")])
+def test_what_follows_the_market_ends_an_hour_after_it(day, closes, step_seconds):
+    start, closed = pendulum.parse(day), pendulum.parse(f"{day}T{closes}")
+    timetable = MarketSessionTimetable("XNYS", step_seconds=step_seconds, after_seconds=HOURS)
+    infos = intervals(timetable, start, start.add(days=1))
+    market = intervals(MarketSessionTimetable("XNYS", step_seconds=step_seconds), start, start.add(days=1))
+    assert infos[: len(market)] == market
+    assert infos[-1].data_interval.end == closed.add(hours=1)
+    assert len(infos) - len(market) == HOURS / step_seconds
+
+
+def test_a_week_of_the_warehouse_is_the_markets_hours_and_one_more_a_day():
+    """No run from Friday's close and an hour to Monday's open, nor in a night."""
+    monday = pendulum.datetime(2026, 11, 16)
+    timetable = MarketSessionTimetable("XNYS", delay_seconds=30, after_seconds=HOURS)
+    runs = [info.run_after.in_timezone("America/New_York") for info in intervals(timetable, monday, monday.add(days=7))]
+    assert len(runs) == 5 * 60 * 7.5
+    assert {run.day_of_week for run in runs} == set(range(5))
+    assert {run.hour for run in runs} == set(range(9, 18))
+    assert max(run.time() for run in runs) == pendulum.time(17, 0, 30)
+
+
+def test_a_market_that_never_closes_has_no_interval_twice():
+    start = pendulum.datetime(2026, 11, 21, 23, 0)
+    plain, longer = MarketSessionTimetable("24/7"), MarketSessionTimetable("24/7", after_seconds=HOURS)
+    assert intervals(longer, start, start.add(hours=2)) == intervals(plain, start, start.add(hours=2))
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-11-23", 7.5), ("2026-11-27", 4.5)])
+def test_a_step_longer_than_the_session_is_one_run_at_its_end(day, hours):
+    start = pendulum.parse(day)
+    timetable = MarketSessionTimetable("XNYS", step_seconds=24 * HOURS, after_seconds=HOURS)
+    (info,) = intervals(timetable, start, start.add(days=1))
+    assert info.data_interval == DataInterval(start.at(14, 30), start.at(14, 30).add(hours=hours))
+
+
+def test_a_late_scheduler_goes_on_after_the_close(monkeypatch):
+    monkeypatch.setattr(pendulum, "now", lambda *_: pendulum.datetime(2026, 11, 23, 21, 40, 30))
+    last = DataInterval(pendulum.datetime(2026, 11, 23, 15), pendulum.datetime(2026, 11, 23, 15, 15))
+    timetable = MarketSessionTimetable("XNYS", step_seconds=900, after_seconds=HOURS)
+    info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=CATCH_UP._replace(catchup=False))
+    assert info.data_interval.end == pendulum.datetime(2026, 11, 23, 21, 30)
+
+
 @pytest.mark.parametrize("day", ["2026-11-26", "2026-11-28", "2026-12-25"])
 def test_nothing_on_a_closed_day(day):
     start = pendulum.parse(day)
@@ -73,9 +118,10 @@ def test_run_starts_after_the_delay():
     st.integers(1_577_836_800, 1_796_000_000),  # seconds of 2020 to 2026
     st.sampled_from([60, 300, 900]),
     st.integers(-(10**10), 10**10),
+    st.sampled_from([0, 3_600]),
 )
-def test_next_interval_follows_without_gap_or_overlap_inside_a_session(moment, step_seconds, shift_ms):
-    timetable = MarketSessionTimetable("XNYS", shift_ms, step_seconds)
+def test_next_interval_follows_without_gap_or_overlap_inside_a_session(moment, step_seconds, shift_ms, after_seconds):
+    timetable = MarketSessionTimetable("XNYS", shift_ms, step_seconds, after_seconds=after_seconds)
     sessions = Sessions("XNYS", shift_ms)
     end = pendulum.from_timestamp(moment)
     last = DataInterval(end.subtract(seconds=step_seconds), end)
@@ -84,13 +130,14 @@ def test_next_interval_follows_without_gap_or_overlap_inside_a_session(moment, s
     session = sessions.at_or_before(start_ms)
     assert info.data_interval.start >= last.end
     assert session.open_ms <= start_ms
-    assert end_ms <= session.close_ms
+    after_ms = 1_000 * after_seconds
+    assert end_ms <= session.close_ms + after_ms
     assert (start_ms - session.open_ms) % (step_seconds * 1_000) == 0
     # No whole interval of this or an earlier session lies between the last one and this one.
     last_ms = round(last.end.timestamp() * 1_000)
     earlier = sessions.at_or_before(start_ms - 1) if start_ms == session.open_ms else session
     skipped_from = max(last_ms, earlier.open_ms)
-    assert min(start_ms, earlier.close_ms) - skipped_from < step_seconds * 1_000
+    assert min(start_ms, earlier.close_ms + after_ms) - skipped_from < step_seconds * 1_000
 
 
 def test_late_scheduler_goes_on_at_the_newest_complete_minute(monkeypatch):
