@@ -32,7 +32,8 @@ settings = Settings.from_env()
 with DAG(
     "land_raw",
     schedule=AssetOrTimeSchedule(
-        timetable=MarketSessionTimetable(
+        # It takes timetables of plugins, too, like every DAG.
+        timetable=MarketSessionTimetable(  # type: ignore[arg-type]
             settings.poll_calendar,
             settings.market_shift_ms,
             step_seconds=settings.land_every_seconds,
