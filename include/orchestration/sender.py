@@ -20,9 +20,10 @@ from include.orchestration import connections
 from include.orchestration.addresses import page_address
 from include.orchestration.application import outbox
 from include.orchestration.application.outbox import ChannelState, Waiting
-from include.orchestration.channels import Channel, Message, open_channel
+from include.orchestration.channels import Channel, open_channel
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.messages import News, write_digest, write_lines
+from include.surveillance.channels import Message
 from include.surveillance.errors import MessageRefusedError, SurveillanceError
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings

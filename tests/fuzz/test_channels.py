@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.orchestration import channels
-from include.orchestration.channels import Message, Slack, Webhook
+from include.orchestration.channels import Slack, Webhook
 from include.surveillance.alerts.messages import LINE_CHARACTERS, News, write_lines
+from include.surveillance.channels import LONGEST_RETRY_AFTER, Message
 from include.surveillance.errors import ChannelError
 from tests.sinks import serving
 from tests.surveillance.alerts.test_market_events import alert
@@ -79,7 +79,7 @@ def server():
         patch.setenv("AIRFLOW_CONN_WEBHOOK_ALERTS", json.dumps({"conn_type": "http", "host": host}))
         slack = {"conn_type": "slackwebhook", "host": host, "password": "T/B/X"}
         patch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(slack))
-        patch.setattr(channels, "TIMEOUT_SECONDS", 1.0)
+        patch.setattr("include.surveillance.channels.TIMEOUT_SECONDS", 1.0)
         yield answering
 
 
@@ -94,7 +94,7 @@ def test_an_answer_is_taken_or_the_channels_error_with_a_bounded_wait(server, an
     assert error or answer.split(b" ", 2)[1][:1] == b"2"
     assert "T/B/X" not in str(error)
     if error and error.retry_after is not None:
-        assert 0 <= error.retry_after <= channels.LONGEST_RETRY_AFTER
+        assert 0 <= error.retry_after <= LONGEST_RETRY_AFTER
 
 
 @given(title=TITLES)

@@ -3,15 +3,12 @@
 import json
 import logging
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from include.orchestration import channels
-from include.orchestration.channels import Email, Log, Message, Slack, Webhook, open_channel, read_retry_after, sign
+from include.orchestration.channels import Email, Log, Slack, Webhook, open_channel
+from include.surveillance.channels import Message, sign
 from include.surveillance.errors import ChannelError, ConfigurationError, MessageRefusedError
 from tests.sinks import Answer
 
@@ -87,7 +84,7 @@ def test_a_message_may_be_refused(request, name, status):
 )
 @pytest.mark.parametrize("name", ["webhook", "slack"])
 def test_a_channel_that_takes_nothing_says_why_without_its_secret(request, name, answer, monkeypatch):
-    monkeypatch.setattr(channels, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("include.surveillance.channels.TIMEOUT_SECONDS", 0.3)
     request.getfixturevalue(name).answer = lambda _: answer
     with pytest.raises(ChannelError) as raised:
         open_channel(name).send(MESSAGE)
@@ -119,27 +116,6 @@ def test_retry_after_is_read(webhook):
     with pytest.raises(ChannelError) as raised:
         Webhook().send(MESSAGE)
     assert raised.value.retry_after == 17
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("", None), ("0", 0), ("90", 90), ("9" * 40, 3_600), ("-5", None), ("soon", None), ("nan", None), ("1e9", None)],
-)
-def test_retry_after_has_limits(text, seconds):
-    assert read_retry_after(text) == seconds
-
-
-def test_retry_after_may_be_a_date():
-    later = read_retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
-    assert 25 < later <= 30
-    assert read_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert read_retry_after("Wed, 21 Oct 99999 07:28:00 GMT") is None
-
-
-@given(st.text(max_size=60))
-def test_any_retry_after_is_a_time_within_an_hour_or_none(text):
-    seconds = read_retry_after(text)
-    assert seconds is None or 0 <= seconds <= 3_600
 
 
 @pytest.mark.parametrize("name", ["slack", "webhook", "email"])

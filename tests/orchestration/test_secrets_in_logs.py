@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from include.orchestration import channels, connections
+from include.surveillance.channels import Message
 
 SECRET = secrets.token_hex(16)
 
@@ -106,7 +107,7 @@ def test_a_channel_that_fails_is_masked(connect, server, written, channel, field
     from airflow.sdk._shared.secrets_masker import redact
 
     connect(channel.conn_id, host=f"{server}/services", **fields)
-    text = written(lambda: channel().send(channels.Message("key", "subject", ("something happened",))))
+    text = written(lambda: channel().send(Message("key", "subject", ("something happened",))))
     assert "500" in text
     assert SECRET not in redact(text)
 
