@@ -65,14 +65,11 @@ def check_detection(allowed: timedelta = timedelta(minutes=3)) -> float:
         QualityError: longer than ``allowed``, or nobody knows.
     """
     from include.surveillance import broker
-    from include.surveillance.live import detector
+    from include.surveillance.live import progress
 
     kafka = connections.kafka()
-    positions = [
-        it for partition in broker.partitions_of(kafka, broker.BARS) for it in detector.positions_of(partition)
-    ]
     try:
-        oldest = broker.oldest_unread(kafka, detector.GROUP, positions)
+        oldest = broker.oldest_unread(kafka, progress.GROUP, progress.list_detected(kafka))
     except LogBrokenError as error:
         raise QualityError(f"how far detection is behind is unknown: {error}; look at DAG detect_anomalies") from error
     if not oldest:

@@ -66,7 +66,7 @@ def commit(kafka: Kafka, group: str, places: Mapping[Position, Place]) -> None:
 
 
 class LagProbe(Closing):
-    """Measures again and again, over one connection, how many offsets a group is behind; does not join the group."""
+    """Measures again and again, over one connection, how far a group is behind; does not join the group."""
 
     def __init__(self, kafka: Kafka, group: str, partitions: Sequence[Position]):
         self.kafka, self.partitions = kafka, list(partitions)
@@ -80,14 +80,39 @@ class LagProbe(Closing):
             LogBrokenError: a place is not in its log, so that nobody knows how many messages are unread.
         """
         with as_broker_error(self.kafka, "measure lag"):
-            places, total = _committed(self._member, self.partitions), 0
-            identities = self._identify({topic for topic, _ in self.partitions})
-            for position in self.partitions:
-                low, end = read_bounds(self._reader, position)
-                if (place := places[position]) is not None:
-                    check_place(position, place, identities[position[0]], (low, end))
-                total += end - max(low, place.offset if place else low)
-            return total
+            return sum(end - (place.offset if place else low) for place, (low, end) in self._compare().values())
+
+    def oldest_unread(self) -> dict[Position, int]:
+        """Return when Kafka stored the first message that the group has not consumed, UTC epoch ms, where there is one.
+
+        Raises:
+            LogBrokenError: a place is not in its log, so that nobody knows what is unread.
+        """
+        oldest = {}
+        with as_broker_error(self.kafka, "measure lag"):
+            behind = {
+                position: place
+                for position, (place, (low, end)) in self._compare().items()
+                if end > (place.offset if place else low)
+            }
+        for position, place in behind.items():
+            # What lies between may be nothing but the markers of transactions.
+            for message in read(self.kafka, {position: place}, limit=1).messages:
+                oldest[position] = message.timestamp_ms
+        return oldest
+
+    def _compare(self) -> dict[Position, tuple[Place | None, tuple[int, int]]]:
+        """Ask where the group goes on, not before what the log still has, and for the bounds of the log."""
+        compared: dict[Position, tuple[Place | None, tuple[int, int]]] = {}
+        places = _committed(self._member, self.partitions)
+        identities = self._identify({topic for topic, _ in self.partitions})
+        for position, place in places.items():
+            low, end = read_bounds(self._reader, position)
+            if place is not None:
+                check_place(position, place, identities[position[0]], (low, end))
+                place = place._replace(offset=max(low, place.offset))
+            compared[position] = place, (low, end)
+        return compared
 
     def close(self) -> None:
         self._reader.close()
@@ -101,16 +126,9 @@ def lag(kafka: Kafka, group: str, partitions: Sequence[Position]) -> int:
 
 
 def oldest_unread(kafka: Kafka, group: str, partitions: Sequence[Position]) -> dict[Position, int]:
-    """Return when Kafka stored the first message that the group has not consumed, UTC epoch ms, where there is one.
-
-    Raises:
-        LogBrokenError: a place is not in its log, so that nobody knows what is unread.
-    """
-    oldest = {}
-    for position, place in committed(kafka, group, partitions, settled=False).items():
-        for message in read(kafka, {position: place}, limit=1).messages:
-            oldest[position] = message.timestamp_ms
-    return oldest
+    """Return when Kafka stored the first message that the group has not consumed; as ``LagProbe`` does."""
+    with LagProbe(kafka, group, partitions) as probe:
+        return probe.oldest_unread()
 
 
 @retrying

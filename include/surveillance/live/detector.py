@@ -26,21 +26,16 @@ from include.surveillance.detection.shards import list_touched
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.live.background import Background
 from include.surveillance.live.intake import Decoded, Intake, decode_messages
+from include.surveillance.live.progress import GROUP, positions_of
 from include.surveillance.live.restore import name_message, restore_state
 from include.surveillance.places import Place
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import now_ms
 
 LOG = logging.getLogger(__name__)
-GROUP = "detector"
 BACKGROUND_SECONDS = 1.0  # between looks for new profiles, which hold from a minute yet to come
 WARN_AT = 0.5  # of the largest message that Kafka takes
 COUNTS = ("records", "bars", "metrics", "alerts", "duplicates", "late", "rejected")
-
-
-def positions_of(partition: int) -> list[Position]:
-    """Name what the detector of a partition consumes."""
-    return [(broker.BARS, partition), (broker.NEWS, partition)]
 
 
 def list_partitions(kafka: Kafka) -> list[int]:

@@ -25,8 +25,10 @@ from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance import broker, failpoints
 from include.surveillance.alerts.log_breaks import describe_breaks
+from include.surveillance.errors import BrokerError
 from include.surveillance.places import Break, Place
 from include.surveillance.timespans import now_ms
+from include.surveillance.warehouse.progress import GROUP
 from include.surveillance.warehouse.rows import TABLES, make_rows, make_table
 from include.surveillance.warehouse.schema import check_tables
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
@@ -94,6 +96,8 @@ def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> 
     """
     with as_warehouse_error("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
         stored, identities = _read_places(cursor), bounds.identify(TABLES)
+        exist = {(topic, number) for topic, identity in identities.items() for number in range(identity.partitions)}
+        _show_places(kafka, {position: place for position, place in stored.items() if position in exist})
 
         def is_behind(position: broker.Position) -> bool:
             oldest, end = bounds(position)
@@ -106,6 +110,13 @@ def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> 
             for topic, identity in identities.items()
             if any(is_behind((topic, number)) for number in range(identity.partitions))
         ]
+
+
+def _show_places(kafka: broker.Kafka, places: dict[broker.Position, Place]) -> None:
+    """Show in Kafka, too, what has landed, for whoever measures how far landing is behind and has no warehouse."""
+    if places:
+        with suppress(BrokerError):  # landing itself does not read them
+            broker.commit(kafka, GROUP, places)
 
 
 def last_landing(connection: SnowflakeConnection) -> datetime | None:
