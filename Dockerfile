@@ -15,7 +15,7 @@ COPY requirements.lock ./
 RUN uv pip install --system --no-cache --compile-bytecode --require-hashes --requirement requirements.lock
 
 # Named volumes take the owner of the folder that they cover.
-RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/reports state/tls state/warehouse
+RUN install --directory --owner=astro --group=0 logs state state/airflow state/dbt-docs state/reports state/tls state/warehouse state/watchdog
 
 USER astro
 ENV PYTHONPATH=/usr/local/airflow

@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
-.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults soak fuzz docs
+.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults watch-rehearsal soak fuzz docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -135,6 +135,9 @@ soak: setup ## what the running platform takes, for hours; nothing may grow; wri
 faults: setup ## the platform under faults, compared with the truth after each; writes docs/measured/faults: make faults [ARGS="--only kafka"]
 	$(BIN)/python -m tests.faults $(ARGS)
 
+watch-rehearsal: setup ## what the watchdog tells of six faults and of calm; writes docs/measured/watchdog: make watch-rehearsal [ARGS="--calm 60"]
+	$(BIN)/python -m tests.faults.watch $(ARGS)
+
 fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]
 	FUZZ_PAYLOADS=$(or $(PAYLOADS),200000) FUZZ_SEED=$(or $(SEED),4) \
 		$(BIN)/python -m pytest -c tests/pytest.ini -o timeout=3600 tests/fuzz
@@ -165,5 +168,5 @@ fernet: ## a new Fernet key
 rotate: ## new passwords and keys, of the stopped local stack or, with Docker, of its env file: make rotate [FILE=.env]
 	@$(if $(FILE),$(PYTHON) -m include.local_stack.rotation $(FILE),$(STACK) rotate)
 
-env: ## .env, airflow.env and channels.env from their examples, secrets generated
+env: ## .env, airflow.env, channels.env and watchdog.env from their examples, secrets generated
 	@$(PYTHON) -m include.local_stack.env_files

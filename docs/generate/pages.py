@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "dags that fail": dags.failure_sections,
     "flow": dags.flow,
     "settings": settings.setting_table,
+    "settings of the watchdog": settings.watchdog_table,
     "topics": records.topic_table,
     "fields of all records": records.shared_fields,
     "each record": records.record_sections,

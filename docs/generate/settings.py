@@ -1,4 +1,4 @@
-"""The settings, from the fields of ``Settings``."""
+"""The settings, from the fields of ``Settings`` and of ``WatchdogSettings``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from docs.generate.markdown import table
 from include.surveillance.settings import ROOT, Settings
+from include.watchdog.settings import WatchdogSettings
 
 
 class Description(NamedTuple):
@@ -20,16 +21,25 @@ class Description(NamedTuple):
 
 
 def setting_table() -> str:
-    """One row per environment variable."""
-    rows = [(f"`{name}`", f"`{default}`", limits, text) for name, default, limits, text in descriptions()]
+    """One row per environment variable of the platform."""
+    return _table(Settings)
+
+
+def watchdog_table() -> str:
+    """One row per environment variable of the watchdog."""
+    return _table(WatchdogSettings)
+
+
+def _table(kind: type) -> str:
+    rows = [(f"`{name}`", f"`{default}`", limits, text) for name, default, limits, text in descriptions(kind)]
     return table(("variable", "default", "allowed", "meaning"), rows)
 
 
-def descriptions() -> list[Description]:
-    """List all settings with default, limits and meaning, in the order of the fields."""
+def descriptions(kind: type = Settings) -> list[Description]:
+    """List all settings of a kind with default, limits and meaning, in the order of the fields."""
     return [
         Description(it.name.upper(), _write(it.default), it.metadata["parser"].limits, it.metadata["sentence"])
-        for it in fields(Settings)
+        for it in fields(kind)
     ]
 
 

@@ -68,6 +68,16 @@ def stop() -> None:
     console.print("stopped")
 
 
+@app.command()
+def restart(name: Annotated[str, typer.Argument(help="A component, as `status` names it.")]) -> None:
+    """Start one component anew, also one that stands still."""
+    supervisor = Supervisor(state_folder(user_environment()))
+    if not supervisor.is_running():
+        raise StackError("the stack is not running; start it with `make up`")
+    supervisor.restart(name)
+    console.print(f"{name} has been started anew")
+
+
 @app.command(name="clean")
 def clean_() -> None:
     """Remove all state: data, logs, secrets, Kafka's jars."""

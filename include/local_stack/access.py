@@ -23,6 +23,14 @@ CARRIERS = {
     "POLYGON_API_KEY": {"AIRFLOW_CONN_POLYGON_DEFAULT", "POLYGON_API_KEY"},
     "SNOWFLAKE_PASSWORD": {"AIRFLOW_CONN_SNOWFLAKE_DEFAULT", "SNOWFLAKE_PASSWORD"},
     "CHANNELS": {"AIRFLOW_CONN_SLACK_ALERTS", "AIRFLOW_CONN_WEBHOOK_ALERTS", "AIRFLOW_CONN_EMAIL_ALERTS"},
+    # Whoever has one of them can send people messages of the watchdog's, or keep up its pings.
+    "WATCHDOG": {
+        "DEADMAN_URL",
+        "WATCHDOG_MAIL_SERVER",
+        "WATCHDOG_SLACK_URL",
+        "WATCHDOG_WEBHOOK_SECRET",
+        "WATCHDOG_WEBHOOK_URL",
+    },
     "SIMULATOR_API_KEY": {"SIMULATOR_API_KEY"},
     "WAREHOUSE_PASSWORD": {"WAREHOUSE_PASSWORD"},
 }
@@ -57,6 +65,8 @@ SECRETS: dict[str, set[str]] = {
     "worker-detect": _TASKS,
     # maintain_platform prunes Airflow's metadata.
     "worker-batch": {*_TASKS, "POLYGON_API_KEY", "SNOWFLAKE_PASSWORD", "MAINTENANCE_DB_PASSWORD"},
+    # Asks what it watches for signs of life.
+    "watchdog": {"REDIS_PASSWORD", "SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD", "WATCHDOG"},
     "warehouse": {"WAREHOUSE_PASSWORD"},
     "simulator": {"SIMULATOR_API_KEY"},
 }

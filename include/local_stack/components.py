@@ -151,6 +151,16 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
     ]
 
 
+def watchdog(state: Path) -> Component:
+    """Who watches all the others: the last that starts and the first that stops, for it tells of what is not there."""
+    return Component(
+        "watchdog",
+        _module("include.watchdog"),
+        lambda started: health.was_touched(state / "watchdog.beat", started),
+        limit_seconds=AIRFLOW_SECONDS,
+    )
+
+
 def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[Component]:
     """One Celery worker for each kind of work, so that none waits for another; detection on as many as are set."""
     # Besides a partition each: the notifier, four channels and one to spare.

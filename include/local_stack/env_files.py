@@ -33,7 +33,7 @@ def add_needed(text: str, example: str) -> str:
 
 def main(root: Path = ROOT) -> None:
     """Write the files; existing ones keep their values, and get what they lack and Compose needs."""
-    for name in (".env", "airflow.env", "channels.env"):
+    for name in (".env", "airflow.env", "channels.env", "watchdog.env"):
         file = root / name
         example = (root / f"{name}.example").read_text()
         write_secret(file, fill(add_needed(file.read_text(), example) if file.exists() else example))

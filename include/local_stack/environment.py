@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack.errors import StackError
 from include.local_stack.market import VENDOR, Market
 from include.local_stack.ports import HOST, Ports
-from include.local_stack.postgres import ROLES
+from include.local_stack.postgres import ROLES, data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin"
@@ -59,7 +60,7 @@ def build_environment(
     state: Path, ports: Ports, credentials: Mapping[str, str], market: Market, user: Mapping[str, str]
 ) -> dict[str, str]:
     """Merge Airflow's shared settings, over them the user's variables, over both what the stack decides."""
-    files = ((ROOT / name, ROOT / f"{name}.example") for name in ("airflow.env", "channels.env"))
+    files = ((ROOT / name, ROOT / f"{name}.example") for name in ("airflow.env", "channels.env", "watchdog.env"))
     shared = {name: value for own, example in files for name, value in _read(own if own.exists() else example).items()}
     base = {name: value for name, value in {**shared, **user}.items() if name not in UNWANTED}
     return {
@@ -74,6 +75,18 @@ def build_environment(
         **_airflow(state, ports, credentials, base),
         **_connections(ports, credentials, market, base),
         **_warehouse(state, ports, credentials),
+        **_watchdog(state, ports, base),
+    }
+
+
+def _watchdog(state: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
+    folders = [str(state), str(data_folder(state)), *base.get("WATCHDOG_FOLDERS", "").split(os.pathsep)]
+    return {
+        "WATCHDOG_AIRFLOW": f"http://{HOST}:{ports.airflow}",
+        "WATCHDOG_WAREHOUSE": f"https://{HOST}:{ports.warehouse}",
+        "WATCHDOG_FOLDERS": os.pathsep.join(filter(None, folders)),
+        "WATCHDOG_STATE": str(state / "watchdog.json"),
+        "WATCHDOG_RESTART": shlex.join([sys.executable, "-m", "include.local_stack", "restart"]),
     }
 
 

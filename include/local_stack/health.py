@@ -22,6 +22,11 @@ def http(url: str, bundle: Path | None = None) -> bool:
         return False
 
 
+def was_touched(file: Path, started: float) -> bool:
+    """Whether a file was written since then (epoch seconds)."""
+    return file.exists() and file.stat().st_mtime >= started
+
+
 def redis_answers(ports: Ports, password: str) -> bool:
     try:
         return redis.Redis(HOST, ports.redis, password=password, socket_timeout=2).ping()

@@ -77,7 +77,8 @@ class Stack:
         data = postgres.data_folder(self.state)
         if data != self.state / "postgres":
             self.console.print(f"PostgreSQL's user cannot enter {self.state}; its data is in {data}")
-        self.supervisor.start([*services, *airflow], self.environment)
+        watchdog = components.watchdog(self.state)
+        self.supervisor.start([*services, *airflow, watchdog], self.environment)
         try:
             self._bring_up(services)
             with self._step("initialise"):
@@ -88,6 +89,7 @@ class Stack:
                 )
             self.market.store(self.state)
             self._bring_up(airflow)
+            self._bring_up([watchdog])
         except BaseException as error:
             self._stop_after(error)
             raise
@@ -112,7 +114,7 @@ class Stack:
 
     def components(self) -> list[Component]:
         """Return every component, in the order in which they start."""
-        return [*self._services(), *self._airflow()]
+        return [*self._services(), *self._airflow(), components.watchdog(self.state)]
 
     def show_addresses(self) -> None:
         for name, address in self.addresses().items():

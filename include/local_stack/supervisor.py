@@ -101,6 +101,19 @@ class Supervisor:
         except Fault as error:
             raise StackError(f"{name} cannot be started: {error.faultString}") from error
 
+    def restart(self, name: str) -> None:
+        """Stop a component, by force when it does not stop by itself, and start it without waiting for it.
+
+        Raises:
+            StackError: there is no such component, or its program cannot be run.
+        """
+        try:
+            self.rpc.stopProcess(name, True)
+        except Fault as error:
+            if error.faultCode != Faults.NOT_RUNNING:
+                raise StackError(f"{name} cannot be stopped: {error.faultString}") from error
+        self.launch(name)
+
     def info(self, name: str) -> dict[str, Any]:
         """Return state, process id and start time (epoch seconds) of a component."""
         return self.rpc.getProcessInfo(name)

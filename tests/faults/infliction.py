@@ -45,18 +45,23 @@ def freeze(stage: Stage, fault: Fault) -> float:
     """The whole tree stands still for a minute, then goes on with what it knew by then."""
     frozen: list[psutil.Process] = []
     try:
-        # A process may have forked before it was stopped.
-        while new := [process for process in _tree(stage, fault.target) if process not in frozen]:
-            for process in new:
-                frozen.append(process)
-                with suppress(psutil.NoSuchProcess):
-                    process.suspend()
+        suspend(stage, fault.target, frozen)
         time.sleep(FROZEN_SECONDS)
     finally:
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
     return time.time()
+
+
+def suspend(stage: Stage, name: str, frozen: list[psutil.Process]) -> None:
+    """Let a component's whole tree stand still; ``frozen`` is filled with its processes."""
+    # A process may have forked before it was stopped.
+    while new := [process for process in _tree(stage, name) if process not in frozen]:
+        for process in new:
+            frozen.append(process)
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
 
 def restart(stage: Stage, fault: Fault) -> float:

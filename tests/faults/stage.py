@@ -35,7 +35,7 @@ class Stage(Clients):
         live_from_ms: from this minute on every bar of the live symbols is polled; known after ``bring_up``.
     """
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, **settings: str):
         state = Path(tempfile.mkdtemp(prefix="faults-"))
         self.people = People()
         self.fail_points = state / "fail-points"
@@ -47,6 +47,7 @@ class Stage(Clients):
             LANE_LIMIT_SECONDS=str(LANE_LIMIT_SECONDS),
             **self.people.settings(),
             **{failpoints.FOLDER: str(self.fail_points)},
+            **settings,
         )
         super().__init__(Stack(console=console))
         # Processes of the harness must not die in place of the platform's.

@@ -29,6 +29,23 @@ def test_a_killed_component_comes_back(stack, server, journal):
     assert journal.read_text().splitlines() == ["lively started"] * 2
 
 
+def test_a_component_that_stands_still_is_started_anew(stack, server, journal):
+    component = replace(server("frozen"), stop_seconds=1)
+    stack.supervisor.start([component], stack.environment)
+    stack._bring_up([component])
+    first = stack.supervisor.info("frozen")["pid"]
+    os.kill(first, signal.SIGSTOP)
+    stack.supervisor.restart("frozen")
+    stack._wait(component)
+    assert stack.supervisor.info("frozen")["pid"] != first
+    assert not psutil.pid_exists(first)
+    stack.supervisor.rpc.stopProcess("frozen", True)
+    stack.supervisor.restart("frozen")  # also one that nobody runs
+    stack._wait(component)
+    with pytest.raises(StackError, match="nobody cannot be stopped"):
+        stack.supervisor.restart("nobody")
+
+
 def test_a_missing_program_is_told(stack):
     absent = Component("absent", ["no-such-program-anywhere"], lambda _: False)
     stack.supervisor.start([absent], stack.environment)

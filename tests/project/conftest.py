@@ -27,7 +27,7 @@ def secret_names(compose_text) -> set[str]:
 def environment(tmp_path_factory) -> dict[str, str]:
     """What `make env` leaves in .env."""
     root = tmp_path_factory.mktemp("env")
-    for example in (".env.example", "airflow.env.example", "channels.env.example"):
+    for example in (".env.example", "airflow.env.example", "channels.env.example", "watchdog.env.example"):
         shutil.copy(ROOT / example, root)
     env_files.main(root)
     return dotenv(root / ".env")
@@ -45,4 +45,8 @@ def services(compose) -> dict[str, dict]:
 
 @pytest.fixture(scope="session")
 def airflow_services(services) -> dict[str, dict]:
-    return {name: service for name, service in services.items() if "airflow.env" in service.get("env_file", ())}
+    return {
+        name: service
+        for name, service in services.items()
+        if "airflow.env" in service.get("env_file", ()) and name != "watchdog"
+    }

@@ -26,6 +26,7 @@ ALLOWED = {
     "warehouse": {"WAREHOUSE_PASSWORD"},
     "simulator": {"SIMULATOR_API_KEY"},
     "dbt-docs": set(),
+    "watchdog": {"REDIS_PASSWORD", "SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD"},
     "airflow-init": {
         *("FERNET_KEY", "AIRFLOW_DB_PASSWORD", "AIRFLOW_ADMIN_PASSWORD"),
         *("SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD", "WAREHOUSE_PASSWORD"),
@@ -75,7 +76,7 @@ def test_each_container_has_its_own_secrets_and_no_other(services, environment, 
 
 def test_the_local_table_says_the_same(services):
     played = {
-        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, set()) - {GIVEN, "CHANNELS"}}
+        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, set()) - {GIVEN, "CHANNELS", "WATCHDOG"}}
         for name in ALLOWED
     }
     assert {name: played[name] for name in played.keys() - OPEN} == {
@@ -95,7 +96,12 @@ def test_no_variable_with_a_secret_is_left_out_of_the_table(environment_of):
     known = set().union(*CARRIERS.values())
     assert carrying <= known
     # The local broker asks for no login, and no channel is set.
-    assert known - carrying == {"AIRFLOW_CONN_KAFKA_DEFAULT", GIVEN, *CARRIERS["CHANNELS"]}
+    assert known - carrying == {
+        "AIRFLOW_CONN_KAFKA_DEFAULT",
+        GIVEN,
+        *CARRIERS["CHANNELS"],
+        *CARRIERS["WATCHDOG"],
+    }
 
 
 def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):
@@ -103,6 +109,7 @@ def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):
     started = [
         *components.services(tmp_path, Ports(), credentials, Market()),
         *components.airflow(tmp_path, Ports(), environment),
+        components.watchdog(tmp_path),
     ]
     for component in started:
         unset = {word.removeprefix("--unset=") for word in component.program if word.startswith("--unset=")}
@@ -119,6 +126,13 @@ def test_only_those_that_tell_people_know_the_channels(airflow_services):
     example = (ROOT / "channels.env.example").read_text()
     assert set(re.findall(r"^# (AIRFLOW_CONN_\w+)=", example, re.MULTILINE)) == CARRIERS["CHANNELS"]
     assert "AIRFLOW_CONN_" not in (ROOT / "airflow.env.example").read_text()
+
+
+def test_only_the_watchdog_knows_whom_it_tells(services):
+    told = {name for name, service in services.items() if "watchdog.env" in service.get("env_file", ())}
+    assert told == {name for name, secrets in SECRETS.items() if "WATCHDOG" in secrets} == {"watchdog"}
+    example = (ROOT / "watchdog.env.example").read_text()
+    assert set(re.findall(r"^# (\w+)=", example, re.MULTILINE)) >= CARRIERS["WATCHDOG"]
 
 
 def test_one_more_worker_has_what_the_first_has():

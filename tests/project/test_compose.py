@@ -46,7 +46,7 @@ def is_secret(name: str) -> bool:
 
 
 def test_the_whole_platform_is_there(services, airflow_services):
-    stores = {"postgres", "redis", "kafka", "akhq", "warehouse", "simulator"}
+    stores = {"postgres", "redis", "kafka", "akhq", "warehouse", "simulator", "watchdog"}
     assert set(airflow_services) == AIRFLOW_COMPONENTS
     assert set(services) >= stores | AIRFLOW_COMPONENTS
 
@@ -57,7 +57,7 @@ def test_docker_itself_reads_the_file(tmp_path, compose_text, environment):
         pytest.skip("the docker command has no compose plugin here; the other tests read the file themselves")
     (tmp_path / "docker-compose.yml").write_text(compose_text)
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
-    for name in ("airflow.env", "channels.env"):
+    for name in ("airflow.env", "channels.env", "watchdog.env"):
         shutil.copy(ROOT / f"{name}.example", tmp_path / name)
     run = subprocess.run([docker, "compose", "config", "--quiet"], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -13,6 +13,8 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
     "include/surveillance/warehouse/landing.py": "tests/integration/test_land.py",
+    "include/watchdog/memory.py": "tests/watchdog/test_people.py",
+    "include/watchdog/__main__.py": "tests/watchdog/test_watchdog.py",
 }
 
 

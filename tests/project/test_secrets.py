@@ -27,6 +27,8 @@ SECRET_NAME = re.compile(r"(password|passwd|passphrase|secret|api_?key|token)$",
 # Kept with a hash per distribution: long strings that are no secrets.
 EXEMPT = {"requirements.lock"}
 
+GENERATED = {".env", "airflow.env", "channels.env", "watchdog.env", "secrets.env", "passwords.json"}
+
 
 def findings(text: str) -> list[str]:
     return [f"{what}: {match[0][:12]}..." for what, shape in SHAPES.items() if (match := shape.search(text))]
@@ -57,10 +59,10 @@ def test_no_kept_file_holds_a_secret():
 def test_no_kept_file_is_a_key_or_an_env_file():
     for path in kept_files():
         assert path.suffix not in {".pem", ".key", ".p8", ".crt"}, path
-        assert path.name not in {".env", "airflow.env", "channels.env", "secrets.env", "passwords.json"}, path
+        assert path.name not in GENERATED, path
 
 
-@pytest.mark.parametrize("name", [".env", "airflow.env", "channels.env", ".local/secrets.env"])
+@pytest.mark.parametrize("name", [".env", "airflow.env", "channels.env", "watchdog.env", ".local/secrets.env"])
 def test_git_ignores_what_is_generated(name):
     assert subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT).returncode == 0
 
