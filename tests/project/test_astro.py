@@ -169,7 +169,7 @@ def test_compose_itself_merges_the_generated_file_to_the_same_platform(tmp_path,
     for name in ("docker-compose.yml", "docker-compose.override.yml", "include/deploy/astro.yml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("airflow.env", "channels.env"):
+    for name in ("airflow.env", "channels.env", "watchdog.env"):
         shutil.copy(ROOT / f"{name}.example", tmp_path / name)
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
 
