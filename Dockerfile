@@ -7,7 +7,7 @@ FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base
 WORKDIR /usr/local/airflow
 
 USER root
-# Every wheel brings the libraries that it needs; the public authorities are Debian's.
+# Every wheel brings the libraries that it needs; the public authorities are Debian's, and curl asks for health.
 COPY packages.txt ./
 RUN /usr/local/bin/install-system-packages
 
@@ -25,8 +25,10 @@ COPY --chown=astro:0 include include
 COPY --chown=astro:0 plugins plugins
 COPY --chown=astro:0 dags dags
 
-# Detection's kernels, compiled once here instead of in the first minute of every new container.
-RUN python -m include.surveillance.live.warm_up
+# Everything that is compiled is compiled once here instead of in the first minute of every new container: detection's
+# kernels, for whatever processor the image will meet, and all modules.
+ENV NUMBA_CPU_NAME=generic
+RUN python -m compileall -q dags include plugins && python -m include.surveillance.live.warm_up
 
 # Cosmos draws the dbt task graph from the manifest. Parsing connects to nothing, so every name will do.
 RUN SNOWFLAKE_ACCOUNT=none SNOWFLAKE_USER=none SNOWFLAKE_PASSWORD=none SNOWFLAKE_WAREHOUSE=none SNOWFLAKE_ROLE=none \

@@ -15,13 +15,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from include.local_stack.environment import user_environment
+from include.local_stack.environment import ROOT, user_environment
 from include.local_stack.errors import StackError
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import PREREQUISITES, ensure_prerequisites
 from include.local_stack.stack import Stack, clean, rotate_secrets, state_folder
 from include.local_stack.supervisor import Supervisor
+from include.machine import list_shortages
 from include.surveillance.errors import SurveillanceError
 
 WATCH_SECONDS = 2
@@ -127,6 +128,8 @@ def doctor() -> None:
                 ports.check_free([name])
             except StackError as error:
                 problems.append(str(error))
+    for shortage in list_shortages(ROOT):
+        console.print(f"[yellow]![/] too little {escape(shortage)}")
     for problem in problems:
         console.print(f"[red]✗[/] {escape(problem)}")
     if problems:

@@ -50,6 +50,8 @@ SECRETS: dict[str, set[str]] = {
         "KAFKA_PASSWORD",
         "SNOWFLAKE_PASSWORD",
     },
+    # Airflow's commands, typed by whoever runs the containers.
+    "airflow-cli": _METADATA,
     # Signs the tokens of people; the page shows alerts.
     "api-server": {*_METADATA, "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_READER_PASSWORD", "LOGIN_SETTINGS"},
     # Checks the tokens of tasks.

@@ -85,7 +85,8 @@ class Demo(Clients):
 
     def _backfill_once(self) -> None:
         """Fetch history on the first start; later starts go on where ingestion stopped."""
-        if done := self.airflow.runs("backfill_market_data", state="success"):
+        runs = self.airflow.runs("backfill_market_data", state="success")
+        if done := [run for run in runs if (run["conf"] or {}).get("from")]:
             self._history_from_ms = to_ms(datetime.fromisoformat(done[-1]["conf"]["from"]))
             _step("history is there; ingestion goes on where it stopped")
             return

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from include.deployment import write_variables
+from include.deployment import VENDOR, write_variables
 from include.embedded_warehouse.certificates import ensure_certificates
 from include.local_stack.errors import StackError
-from include.local_stack.market import VENDOR, Market
+from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
 from include.local_stack.postgres import ROLES, data_folder
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from include.deployment import GENERATED_CALENDAR, OWN_CALENDAR
 from include.local_stack.errors import StackError
 from include.polygon_simulator.universe import CANARIES, GENERATED
 from include.surveillance.sessions import Sessions
@@ -20,7 +21,6 @@ FILE = "market.json"
 SEED = 7
 # A replay starts an hour into the last recorded session, so that there are minutes behind and minutes to come.
 REPLAY_ENTERS_MINUTES = 60
-VENDOR = "https://api.polygon.io"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ class Market:
 
     def environment(self) -> dict[str, str]:
         """Return calendar and shift as ``include.surveillance.settings`` and the polling timetable read them."""
-        calendars = {"synthetic": ("24/7", "24/7"), "replay": ("XNYS", "24/7"), "vendor": ("XNYS", "XNYS")}
+        own, generated = OWN_CALENDAR, GENERATED_CALENDAR
+        calendars = {"synthetic": (generated, generated), "replay": (own, generated), "vendor": (own, own)}
         market, poll = calendars[self.mode]
         return {"MARKET_CALENDAR": market, "MARKET_SHIFT_MS": str(self.shift_ms), "POLL_CALENDAR": poll}
 

@@ -14,14 +14,18 @@ from airflow.sdk import Param
 
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.texts import LONGEST_SYMBOL, SYMBOL, is_symbol
-from include.surveillance.timespans import NEW_YORK, POLLED, to_ms
+from include.surveillance.timespans import NEW_YORK, POLLED, to_ms, to_utc
 
 MOST_SYMBOLS = 20_000
 LONGEST_MOMENT, LONGEST_YAML = 40, 20_000
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
 _MOMENT = f"{_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
 # Lines of printable ASCII and Latin letters; what opens a template never stands in YAML that anybody needs.
+_EMPTY_FROM = "Empty: the last two sessions before To, with their pre-market"
+_EMPTY_TO = "The date itself is included. Empty: now"
 _YAML = r"((?!\{[{%#])[\t\n\r\x20-\x7e\u00a1-\u00ac\u00ae-\u024f])*"
+# What an empty From asks for: the newest session and the one before.
+LATEST_SESSIONS = 2
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 
 
@@ -29,8 +33,8 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
     """Make the fields From, To, Symbols and Timespan; ``no_symbols`` says whose bars an empty list means."""
     description = f"Empty: {no_symbols}"
     return {
-        "from": Param(**_text(_MOMENT, LONGEST_MOMENT), title="From", description=MOMENT),
-        "to": Param(**_text(_MOMENT, LONGEST_MOMENT), title="To", description=f"{MOMENT}; the date itself is included"),
+        "from": Param(**_moment(), title="From", description=f"{MOMENT}. {_EMPTY_FROM}"),
+        "to": Param(**_moment(), title="To", description=f"{MOMENT}. {_EMPTY_TO}"),
         "symbols": Param(
             [],
             type="array",
@@ -46,6 +50,11 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
 def yaml_param(title: str, description: str) -> Param:
     """Make a field for a text of YAML, several lines of it."""
     return Param("", **_text(_YAML, LONGEST_YAML), format="multiline", title=title, description=description)
+
+
+def _moment() -> dict[str, Any]:
+    """Describe a date or instant, or none: Airflow's form sends null for a field that is empty."""
+    return {"default": None, **_text(f"({_MOMENT})?", LONGEST_MOMENT), "type": ["null", "string"]}
 
 
 def _text(pattern: str, longest: int) -> dict[str, Any]:
@@ -73,18 +82,30 @@ def check_symbols(symbols: Iterable[str]) -> list[str]:
 def read_range(params: Mapping[str, Any], now: datetime) -> tuple[int, int]:
     """Read the fields From and To as [start_ms, end_ms), UTC epoch milliseconds.
 
-    A date means the whole trading date in New York, an ISO instant exactly itself. Today ends now.
+    A date means the whole trading date in New York, an ISO instant exactly itself. Today ends now, as does an empty To;
+    an empty From begins with the pre-market of the last session but one before that end.
 
     Raises:
         ConfigurationError: not a date or instant, in the future, or To not after From.
     """
     first, last = params["from"], params["to"]
-    start, _ = _read_day_or_instant("from", first, now)
-    _, end = _read_day_or_instant("to", last, now)
-    end = min(end, now)
+    start = _read_day_or_instant("from", first, now)[0] if first else None
+    end = min(_read_day_or_instant("to", last, now)[1], now) if last else now
+    start = start or _start_of_latest(end)
     if start >= end:
         raise ConfigurationError(f"from={first} is not before to={last}: nothing to backfill; exchange them")
     return to_ms(start), to_ms(end)
+
+
+def _start_of_latest(end: datetime) -> datetime:
+    # A form is read by every DAG file that has one; calendars are heavy.
+    from include.surveillance.sessions import PRE_MS, Sessions
+    from include.surveillance.settings import Settings
+
+    settings = Settings.from_env()
+    sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
+    oldest, *_ = sessions.recent(LATEST_SESSIONS, to_ms(end))
+    return to_utc(oldest.open_ms - (PRE_MS if sessions.extended else 0))
 
 
 def _read_day_or_instant(name: str, text: str, now: datetime) -> tuple[datetime, datetime]:

@@ -18,6 +18,7 @@ from include.orchestration import connections, forms
 from include.orchestration.addresses import page_address
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
+from include.surveillance.timespans import write_utc
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -119,7 +120,7 @@ def _export_bars(folder: Path, params: dict[str, Any], settings: Settings, now: 
     )
     if not bars:
         raise ConfigurationError(
-            f"the log has no {params['timespan']} bar from {params['from']} to {params['to']} of "
+            f"the log has no {params['timespan']} bar from {write_utc(start)} to {write_utc(end)} of "
             f"{', '.join(symbols) or 'any symbol'}; it keeps 35 days, backfill_market_data brings older ones"
         )
     # The log's profiles belong to bars as they were moved; a study builds its own.

@@ -250,7 +250,7 @@ def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
         ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "budget": 0.1}, True),
         ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "budget": 0}, False),
         ("calibrate_rules", {"from": "2026-01-05", "to": "2026-01-09", "rules": "other"}, False),
-        ("calibrate_rules", {}, False),
+        ("calibrate_rules", {}, True),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "b": "base:\n  cooldown_bars: 5\n"}, True),
         ("compare_parameters", {"from": "2026-01-05", "to": "2026-01-09", "symbols": "AAPL"}, False),
         ("maintain_platform", {"keep_days": 8, "minutely_days": 2, "alert_days": 401, "raw_days": 36_500}, True),

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from include.deployment import VENDOR
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import build_environment, name_vendor, uses_vendor
 from include.local_stack.errors import StackError
-from include.local_stack.market import VENDOR, Market
+from include.local_stack.market import Market
 from include.local_stack.ports import Ports
 from tests.paths import ROOT
 

@@ -28,6 +28,30 @@ def test_range(first, last, start, end):
     assert read_range({"from": first, "to": last}, NOW) == expected
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize(
+    ("calendar", "last", "now", "start", "end"),
+    [
+        # Friday, while the market is open: Thursday from its pre-market on, and today until now.
+        ("XNYS", None, "2026-11-20T18:30Z", "2026-11-19T09:00Z", "2026-11-20T18:30Z"),
+        ("XNYS", None, "2026-11-22T18:30Z", "2026-11-19T09:00Z", "2026-11-22T18:30Z"),  # Sunday
+        ("XNYS", None, "2026-11-20T12:00Z", "2026-11-18T09:00Z", "2026-11-20T12:00Z"),  # before today's open
+        ("XNYS", "2026-11-18", "2026-11-20T18:30Z", "2026-11-17T09:00Z", "2026-11-19T05:00Z"),
+        ("24/7", None, "2026-11-22T18:30Z", "2026-11-21T00:00Z", "2026-11-22T18:30Z"),
+    ],
+)
+def test_empty_dates_mean_the_last_two_sessions(monkeypatch, nothing, calendar, last, now, start, end):
+    monkeypatch.setenv("MARKET_CALENDAR", calendar)
+    expected = tuple(to_ms(datetime.fromisoformat(text)) for text in (start, end))
+    given = {"from": nothing, "to": last or nothing}
+    assert read_range(given, datetime.fromisoformat(now)) == expected
+
+
+def test_an_empty_to_means_now():
+    expected = to_ms(datetime(2026, 11, 18, 5, tzinfo=UTC)), to_ms(NOW)
+    assert read_range({"from": "2026-11-18", "to": None}, NOW) == expected
+
+
 @pytest.mark.parametrize(
     ("first", "last", "said"),
     [
@@ -96,3 +120,10 @@ def test_the_api_makes_no_run_of_a_hostile_configuration(run, given, more):
 def test_the_api_makes_a_run_of_what_the_form_accepts(run):
     answer = run(RANGE | {"symbols": ["AAPL", "BRK.B"]})
     assert (answer.status_code, answer.json()["conf"]["symbols"]) == (200, ["AAPL", "BRK.B"]), answer.text
+
+
+@pytest.mark.parametrize("conf", [{}, {"from": None, "to": None}, {"from": "", "to": ""}])
+def test_the_api_makes_a_run_without_dates(run, conf):
+    answer = run(conf)
+    assert answer.status_code == 200, answer.text
+    assert not answer.json()["conf"].get("from")

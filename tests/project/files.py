@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from include.deployment import write_variables
+from include.deployment import complete
 from tests.paths import ROOT
 
 # The innermost ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+what stands for it}.
@@ -66,12 +66,14 @@ def filled(node, environment: dict[str, str]):
 def started(service: dict) -> dict:
     """A service with the command that ``include.deployment`` becomes, if it is used, and what that one finds."""
     command = service.get("command")
+    if first := service.get("entrypoint"):
+        command = [*first, *command]
     words = command.split() if isinstance(command, str) else command or []
     if words[:3] != ["python", "-m", "include.deployment"]:
         return service
     command = " ".join(words[3:]) if isinstance(command, str) else command[3:]
     given = {name: str(value) for name, value in service["environment"].items()}
-    return {**service, "command": command, "environment": write_variables(given) | service["environment"]}
+    return {**service, "command": command, "environment": complete(given)}
 
 
 def strings(node) -> Iterator[str]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 import yaml
+from airflow.api_fastapi.core_api.datamodels.monitor import HealthInfoResponse
 
 from include.local_stack.access import CARRIERS
 from tests.paths import ROOT
 from tests.project.files import dotenv, filled, started, strings, variables
 
-ONE_SHOT = {"airflow-init", "postgres-roles"}
+# Run once per start, or by hand.
+ONE_SHOT = {"airflow-init", "postgres-roles", "airflow-cli"}
 WORKERS = {"worker-poll", "worker-detect", "worker-batch"}
 AIRFLOW_COMPONENTS = {
     "airflow-init",
+    "airflow-cli",
     "api-server",
     "execution-api",
     "scheduler",
@@ -117,22 +123,63 @@ def test_every_service_shows_its_health_or_runs_once(services):
             assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
 
 
-def test_each_component_asks_for_its_own_health(services):
-    probed = {name: services[name]["healthcheck"]["test"][-1] for name in ("scheduler", "dag-processor", "triggerer")}
-    assert probed == {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
-    for name in (*probed, "api-server"):
-        compile(services[name]["healthcheck"]["test"][3], name, "exec")
+def test_no_health_check_starts_an_interpreter(services):
+    """Each would cost up to seconds of a processor, every half minute, for ever."""
+    for name, service in services.items():
+        for word in service.get("healthcheck", {}).get("test", []):
+            assert not re.search(r"\b(python|java|airflow|celery|kafka-\w+\.sh)\b", word), f"{name}: {word}"
 
 
-def test_each_worker_asks_for_its_own_health_and_can_be_doubled(services):
-    for name in WORKERS:
-        *command, code, asked = services[name]["healthcheck"]["test"]
-        # The broker that the worker itself has, be it one of the user's own.
-        assert command == ["CMD", "python", "-m", "include.deployment", "python", "-c"]
-        compile(code, name, "exec")
-        assert asked == name
-        assert f"--celery-hostname {name}@%h" in str(services[name]["command"]), "the ping asks for this name"
-        assert not {"container_name", "hostname", "ports"} & set(services[name]), f"--scale {name}=2 would clash"
+def check(service: dict, folder: Path, **programs: str) -> int:
+    """Run a service's health check with these shell scripts for programs; return its exit code."""
+    for program, script in programs.items():
+        (folder / program).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / program).chmod(0o755)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "AIRFLOW_HOME": str(folder)}
+    return subprocess.run(service["healthcheck"]["test"][1:], env=environment, cwd=folder).returncode
+
+
+def answer(**unhealthy: str) -> str:
+    """What Airflow's API server says of its components, as it writes it."""
+    status = {name: unhealthy.get(name, "healthy") for name in HealthInfoResponse.model_fields}
+    beat = "2026-03-02T14:30:00Z"
+    report = {name: {"status": it, f"latest_{name}_heartbeat": beat} for name, it in status.items()}
+    return f"echo '{HealthInfoResponse.model_validate(report).model_dump_json()}'"
+
+
+@pytest.mark.parametrize(
+    ("service", "component"),
+    [
+        ("api-server", "metadatabase"),
+        ("scheduler", "scheduler"),
+        ("dag-processor", "dag_processor"),
+        ("triggerer", "triggerer"),
+    ],
+)
+def test_each_component_asks_for_its_own_health(services, tmp_path, service, component):
+    others = {name: "unhealthy" for name in HealthInfoResponse.model_fields if name != component}
+    assert check(services[service], tmp_path, curl=answer(**others)) == 0
+    assert check(services[service], tmp_path, curl=answer(**{component: "unhealthy"})) != 0
+    assert check(services[service], tmp_path, curl="exit 22") != 0
+
+
+@pytest.mark.parametrize("name", sorted(WORKERS))
+def test_a_worker_is_healthy_while_its_heartbeat_is_fresh_and_can_be_doubled(services, tmp_path, name):
+    service, beat = services[name], tmp_path / f"{name}.heartbeat"
+    assert check(service, tmp_path) != 0, "none yet"
+    beat.touch()
+    assert check(service, tmp_path) == 0
+    os.utime(beat, (old := time.time() - 150, old))
+    assert check(service, tmp_path) != 0
+    assert f"--celery-hostname {name}@%h" in str(service["command"]), "the file has this name"
+    assert not {"container_name", "hostname", "ports"} & set(service), f"--scale {name}=2 would clash"
+
+
+def test_whoever_is_asked_for_health_has_a_limit(services):
+    """A check that hangs keeps its container from being called unhealthy."""
+    for name, service in services.items():
+        words = " ".join(service.get("healthcheck", {}).get("test", []))
+        assert "curl " not in words or "--max-time 10 " in words, name
 
 
 def test_dependencies_exist_and_say_when_they_are_met(services):
@@ -165,24 +212,52 @@ def test_airflow_components_share_image_settings_and_volumes(airflow_services):
     first, *others = airflow_services.values()
     secrets = set().union(*CARRIERS.values()) | set(CARRIERS) | {"KAFKA", "AIRFLOW_ADMIN_USER"}
     for service in others:
-        for key in ("image", "build", "volumes"):
+        for key in ("image", "volumes"):
             assert service[key] == first[key], key
         shared = [{n: v for n, v in it["environment"].items() if n not in secrets} for it in (first, service)]
         assert shared[0] == shared[1]
 
 
-def test_what_is_built_has_a_name_and_what_is_pulled_a_version(services):
+def test_each_image_is_built_once_and_pulled_by_nobody(services):
+    """Builds of one name run side by side: all but the first would fail, because the name exists by then."""
+    built = [(service["image"], name) for name, service in services.items() if "build" in service]
+    assert built == [("market-surveillance:latest", "airflow-init")]
+    assert services["airflow-init"]["build"] == "."
+    for name, service in services.items():
+        ours = service["image"] == built[0][0]
+        assert service.get("pull_policy") == ("never" if ours else None), f"{name}: a stranger's image of our name"
+
+
+def test_what_is_pulled_has_a_version(services):
     for name, service in services.items():
         image, _, tag = service["image"].rpartition(":")
         assert image, f"{name}: {service['image']} has no tag"
-        if "build" in service:
-            assert service["build"] == ".", name
-        else:
+        if service.get("pull_policy") != "never":
             assert tag != "latest", f"{name} follows latest"
             # PostgreSQL numbers its releases by two, the others by three.
             parts = 2 if name.startswith("postgres") else 3
             assert re.fullmatch(r"\d+(\.\d+)*", tag), f"{name}: {tag} is not one version"
             assert len(tag.split(".")) == parts, f"{name}: {tag} follows every release of a series"
+
+
+def test_nothing_grows_or_is_killed_without_a_limit(services):
+    for name, service in services.items():
+        assert service["stop_grace_period"] == "60s", f"{name} is killed after ten seconds"
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert re.fullmatch(r"\d+m", service["mem_limit"]), name
+
+
+def test_volumes_that_an_image_declares_are_covered(services):
+    """Every start leaves an anonymous volume behind otherwise."""
+    kafka = services["kafka"]
+    covered = [*kafka["tmpfs"], *(volume.split(":")[1] for volume in kafka["volumes"])]
+    assert sorted(covered) == ["/etc/kafka/secrets", "/mnt/shared/config", "/var/lib/kafka/data"]
+
+
+def test_what_only_shows_can_be_left_out(services, environment):
+    profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
+    assert profiles == {"akhq": ["console"], "airflow-cli": ["debug"]}
+    assert environment["COMPOSE_PROFILES"] == "console"
 
 
 def test_named_volumes_are_declared_and_used(compose, services):
@@ -196,7 +271,7 @@ def test_mounted_folders_belong_to_the_image_user(services):
     dockerfile = (ROOT / "Dockerfile").read_text()
     made = next(line for line in dockerfile.splitlines() if "install --directory" in line).split()
     for service in services.values():
-        if "build" in service:
+        if service["image"].startswith("market-surveillance:"):
             for volume in service.get("volumes", []):
                 assert volume.split(":")[1].removeprefix("/usr/local/airflow/") in made, volume
 
@@ -261,6 +336,35 @@ def test_connections_reach_the_services_that_the_file_defines(services):
     simulator = connections["POLYGON_DEFAULT"]["host"]
     assert simulator == "http://simulator:18090"
     assert "--port 18090" in services["simulator"]["command"]
+
+
+@pytest.mark.parametrize("key", ["POLYGON_API_KEY", "MASSIVE_API_KEY"])
+def test_a_key_of_the_vendors_alone_brings_its_market(compose_text, environment, key):
+    compose = filled(yaml.safe_load(compose_text), environment | {key: "mine"})
+    found = {name: started(compose["services"][name])["environment"] for name in ("worker-poll", "scheduler")}
+    connection = json.loads(found["worker-poll"]["AIRFLOW_CONN_POLYGON_DEFAULT"])
+    assert (connection["host"], connection["password"]) == ("https://api.polygon.io", "mine")
+    for given in found.values():
+        assert (given["MARKET_CALENDAR"], given["POLL_CALENDAR"]) == ("XNYS", "XNYS")
+        # The list is the project's own, or the Variable of Airflow's.
+        assert "AIRFLOW_VAR_WATCHLIST" not in given
+        assert given["POLYGON_CALLS_PER_SECOND"] == ""
+    assert "mine" not in found["scheduler"].values()
+
+
+def test_an_address_without_a_key_leaves_the_simulator_alone(compose_text, environment):
+    given = environment | {"POLYGON_BASE_URL": "https://api.massive.com"}
+    worker = started(filled(yaml.safe_load(compose_text), given)["services"]["worker-poll"])["environment"]
+    assert json.loads(worker["AIRFLOW_CONN_POLYGON_DEFAULT"])["host"] == "http://simulator:18090"
+    assert worker["MARKET_CALENDAR"] == "24/7"
+
+
+def test_an_account_of_snowflakes_alone_brings_its_address(compose_text, environment):
+    given = environment | {"SNOWFLAKE_ACCOUNT": "org-account", "SNOWFLAKE_PASSWORD": "token"}
+    worker = started(filled(yaml.safe_load(compose_text), given)["services"]["worker-batch"])["environment"]
+    extra = json.loads(worker["AIRFLOW_CONN_SNOWFLAKE_DEFAULT"])["extra"]
+    assert (extra["host"], extra["port"]) == ("org-account.snowflakecomputing.com", 443)
+    assert (worker["SNOWFLAKE_HOST"], worker["SNOWFLAKE_PORT"]) == (extra["host"], "443")
 
 
 def test_a_real_vendor_and_a_real_account_are_a_matter_of_env_alone(compose_text, environment):

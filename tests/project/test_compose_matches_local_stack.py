@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 
 from include.deployment import WRITERS
@@ -20,7 +21,7 @@ from include.local_stack.environment import build_environment
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
 from tests.paths import ROOT
-from tests.project.files import dotenv
+from tests.project.files import dotenv, filled, started
 
 # What a container needs besides: where to listen, and under which name it is trusted.
 FOR_CONTAINERS = ["--tls-name", "warehouse", "--host", "0.0.0.0", "--allow-remote"]
@@ -31,7 +32,7 @@ FOR_SHELLS = {"POLYGON_BASE_URL", "POLYGON_API_KEY"}
 # One environment serves all local components; in Docker a stand-in's secret is in its own container only.
 FOR_STAND_INS = {"SIMULATOR_API_KEY", "WAREHOUSE_PASSWORD"}
 # What the container's connections and URLs are written of.
-FOR_WRITERS = {*WRITERS, "POSTGRES", "REDIS", "KAFKA_PASSWORD"}
+FOR_WRITERS = {*WRITERS, "POSTGRES", "REDIS", "KAFKA_PASSWORD", "OWN_VENDOR", "WATCHLIST"}
 # Airflow's default queue, and those of include/orchestration/dag_defaults.py.
 QUEUES = ["default", "detect", "poll", "short", "warehouse"]
 WORKERS = ["worker-poll", "worker-detect", "worker-batch"]
@@ -81,7 +82,7 @@ def arguments(command: list[str]) -> list[str]:
 
 
 def test_the_same_components(services, local):
-    assert set(services) - {"akhq", "airflow-init", "postgres-roles"} == set(local)
+    assert set(services) - {"akhq", "airflow-cli", "airflow-init", "postgres-roles"} == set(local)
 
 
 @pytest.mark.parametrize(
@@ -202,10 +203,23 @@ def test_the_same_connections_but_for_addresses(services, local_environment):
     assert without_addresses(containers) == without_addresses(local_environment)
 
 
-def test_the_same_market(services, local_environment):
-    names = ("MARKET_CALENDAR", "MARKET_SHIFT_MS", "POLL_CALENDAR", "KAFKA_PARTITIONS", "AIRFLOW_VAR_WATCHLIST")
-    container = services["worker-batch"]["environment"]
-    assert {name: container[name] for name in names} == {name: local_environment[name] for name in names}
+def test_the_same_heap_for_kafka(services):
+    assert services["kafka"]["environment"]["KAFKA_HEAP_OPTS"] == f"-Xmx{kafka.HEAP}"
+
+
+@pytest.mark.parametrize("key", ["", "mine"])
+def test_the_same_market(compose_text, environment, state, ports, key):
+    user = {"POLYGON_API_KEY": key, "POLYGON_BASE_URL": "https://vendor.test"}
+    names = ("MARKET_CALENDAR", "MARKET_SHIFT_MS", "POLL_CALENDAR", "KAFKA_PARTITIONS", "POLYGON_CALLS_PER_SECOND")
+    worker = filled(yaml.safe_load(compose_text), environment | user)["services"]["worker-batch"]
+    container = started(worker)["environment"]
+    known = ensure_credentials(state / "secrets.env")
+    local = build_environment(state, ports, known, Market.wanted(None, bool(key)), user)
+    assert {name: container[name] for name in names} == {name: local[name] for name in names}
+    assert container.get("AIRFLOW_VAR_WATCHLIST") == local.get("AIRFLOW_VAR_WATCHLIST")
+    hosts = [json.loads(it["AIRFLOW_CONN_POLYGON_DEFAULT"])["host"] for it in (container, local)]
+    simulators = ["http://simulator:18090", f"http://{HOST}:{ports.simulator}"]
+    assert hosts == (["https://vendor.test"] * 2 if key else simulators)
 
 
 def test_one_jwt_secret_one_fernet_key(airflow_services):

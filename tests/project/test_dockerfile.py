@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -145,3 +146,33 @@ def test_env_examples_hold_no_quotes_that_compose_would_keep():
     for example in (".env.example", "airflow.env.example"):
         for name, value in dotenv(ROOT / example).items():
             assert not value.startswith(("'", '"')), f"{example}: {name}"
+
+
+KERNEL = """
+import sys
+import llvmlite.binding as llvm
+import numpy as np
+
+llvm.get_host_cpu_name = lambda: sys.argv[1]
+from include.surveillance.detection.windows import _extremes as kernel
+
+kernel(np.arange(50.0), 1.0, 20, np.empty(30))
+print(sum(kernel.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.parametrize(("variables", "hits"), [([], 0), (given("ENV"), 1)])
+def test_kernels_are_compiled_once_whatever_the_processor(tmp_path, variables, hits):
+    """Built on one machine, run on another: without the image's variables every container would compile again."""
+    environment = {"PATH": os.defpath, "NUMBA_CACHE_DIR": str(tmp_path), **dict(it.split("=") for it in variables)}
+    for processor, expected in (("nehalem", 0), ("skylake", hits)):
+        command = [sys.executable, "-c", KERNEL, processor]
+        run = subprocess.run(command, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        assert (run.stdout, run.stderr) == (f"{expected}\n", ""), processor
+
+
+def test_everything_is_compiled_after_it_was_copied():
+    steps = [f"{name} {arguments}" for name, arguments in instructions()]
+    compiled = next(at for at, step in enumerate(steps) if "compileall" in step)
+    assert {"dags", "include", "plugins"} <= set(steps[compiled].split())
+    assert all(at < compiled for at, step in enumerate(steps) if step.startswith("COPY"))

@@ -17,7 +17,7 @@ from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk.listener import get_listener_manager
 from celery import Celery
-from celery.signals import celeryd_init, import_modules, worker_process_init
+from celery.signals import celeryd_init, heartbeat_sent, import_modules, worker_process_init
 
 from include.orchestration.application.database import await_migrations
 from include.orchestration.marts.connector import initialise_connector_logger
@@ -29,6 +29,7 @@ from include.orchestration.runtime.worker_lifecycle import (
     name_processes,
     prepare_threads,
     reap_at_once,
+    show_heartbeat,
 )
 from include.surveillance.settings import Settings
 
@@ -112,5 +113,6 @@ def _try(what: str, work: Callable[..., object], *arguments: object) -> None:
 
 import_modules.connect(preload)
 celeryd_init.connect(prepare_worker)
+heartbeat_sent.connect(show_heartbeat)
 worker_process_init.connect(reap_at_once)
 worker_process_init.connect(name_processes)

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count, pairwise
+from pathlib import Path
 from typing import Any
 
 import psutil
 import setproctitle
 from airflow import __version__ as airflow_version
-from airflow.configuration import conf
+from airflow.configuration import AIRFLOW_HOME, conf
 from celery import bootsteps
 from celery.signals import task_postrun
 
@@ -46,9 +47,16 @@ def consumes(queue: str) -> bool:
 
 def name_processes(**_: Any) -> None:
     """Let the titles that Airflow gives to the processes of this worker's pool say whose they are, too."""
-    component = _option("-H", "--celery-hostname").split("@")[0]
-    if component:
+    if component := _component():
         _change_titles(lambda title: f"{title} ({component})")
+
+
+def show_heartbeat(**_: Any) -> None:
+    """Touch ``<component>.heartbeat`` in Airflow's folder, so that whoever asks for this worker's health reads a time.
+
+    Celery sends a heartbeat every two seconds while it is connected to the broker.
+    """
+    (Path(AIRFLOW_HOME) / f"{_component()}.heartbeat").touch()
 
 
 def keep_title() -> None:
@@ -65,6 +73,11 @@ def _change_titles(change: Callable[[str], str | None]) -> None:
             set_title(changed)
 
     setproctitle.setproctitle = set_changed
+
+
+def _component() -> str:
+    """Return what stands before the @ of this worker's name; empty where it was given none."""
+    return _option("-H", "--celery-hostname").split("@")[0]
 
 
 def _option(*words: str) -> str:

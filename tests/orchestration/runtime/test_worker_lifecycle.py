@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from itertools import count
+from types import SimpleNamespace
 
 import airflow
 import pytest
@@ -174,3 +175,26 @@ def test_tasks_of_threads_do_not_reach_airflows_own_tables():
     assert done.returncode == 0, done.stderr[-2000:]
     assert "refused: " in done.stdout
     assert "reached" not in done.stdout
+
+
+def test_a_heartbeat_that_was_sent_can_be_seen_from_outside(monkeypatch, tmp_path):
+    from celery.signals import heartbeat_sent
+    from celery.worker.heartbeat import Heart
+
+    from include.orchestration.runtime import celery_warmup
+
+    assert celery_warmup.show_heartbeat is worker_lifecycle.show_heartbeat
+    monkeypatch.setattr(worker_lifecycle, "AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker", "--celery-hostname", "worker-poll@%h"])
+    events = SimpleNamespace(on_enabled=set(), on_disabled=set(), enabled=True, send=lambda *_, **__: None)
+    heart = Heart(SimpleNamespace(call_repeatedly=lambda seconds, *_: seconds, cancel=lambda _: None), events)
+    assert not [*tmp_path.iterdir()]
+    heart.start()
+    beat = tmp_path / "worker-poll.heartbeat"
+    assert [*tmp_path.iterdir()] == [beat]
+    os.utime(beat, (0, 0))
+    heart._send("worker-heartbeat")
+    assert beat.stat().st_mtime > 0
+    # A check looks a minute back.
+    assert heart.tref < 60
+    assert heartbeat_sent.receivers
