@@ -35,6 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults watch-rehearsal soak fuzz docs
+.PHONY: alerts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -98,6 +99,9 @@ test: check ## every test, on real services
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
 	@$(SURVEILLANCE) replay --bars $(BARS) --out $(OUT) $(ARGS)
+
+alerts: setup ## what a replay raised, the highest scores first: make alerts [OUT=out] [ARGS="--top 20 --symbol KO"]
+	@$(SURVEILLANCE) alerts --alerts $(OUT) $(ARGS)
 
 calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.parquet [BUDGET=0.5] [OUT=out]
 	@$(SURVEILLANCE) calibrate --bars $(BARS) --budget $(BUDGET) --out $(OUT) $(ARGS)

@@ -40,3 +40,23 @@ def to_utc(ts_ms: float) -> datetime:
 def write_utc(ts_ms: float) -> str:
     """Write a time to the second, e.g. ``2026-01-31T14:30:00Z``."""
     return f"{to_utc(ts_ms):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def write_new_york(ts_ms: float) -> str:
+    """Write a time to the minute as New York's clocks show it, e.g. ``2026-01-31 09:30``."""
+    return f"{to_utc(ts_ms).astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
+
+
+def read_time(text: str) -> int:
+    """Read a time that somebody has typed, as epoch milliseconds.
+
+    A date is its midnight in New York, a date with a time of day is New York's unless it has an offset, and whole
+    numbers are epoch milliseconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text.isascii() and text.isdigit() and len(text) > len("20260131"):
+        return int(text)
+    moment = datetime.fromisoformat(text)
+    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK))

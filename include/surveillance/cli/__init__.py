@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from include.surveillance.cli.alerts import alerts
 from include.surveillance.cli.baselines import baselines
 from include.surveillance.cli.calibrate import calibrate
 from include.surveillance.cli.capacity import capacity
@@ -33,6 +34,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands, help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (replay, calibrate, whatif, evaluate, explain, baselines, tail, capacity):
+for command in (replay, alerts, calibrate, whatif, evaluate, explain, baselines, tail, capacity):
     app.command()(command)
 app.add_typer(offsets, name="offsets")

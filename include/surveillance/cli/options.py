@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.timespans import read_time
 
 # A pipe has no width; tables need some.
 # Titles and symbols are printed, and square brackets in them are no markup.
@@ -61,6 +63,29 @@ def read_kafka_client(given: str) -> dict[str, Any]:
             "connection kafka_default"
         ) from error
     raise ConfigurationError(f"{given} has an empty bootstrap.servers; write host:port")
+
+
+def read_moment(option: str, text: str | None, *, to_end: bool = False) -> int | None:
+    """Read a time as epoch milliseconds; None stays None.
+
+    Args:
+        to_end: a date alone is meant to its end, not from its beginning.
+
+    Raises:
+        ConfigurationError: the text is no time.
+    """
+    if text is None:
+        return None
+    try:
+        ts_ms = read_time(text)
+        if to_end and len(text) == len("2026-01-31"):
+            ts_ms = read_time(str(date.fromisoformat(text) + timedelta(days=1))) - 1
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"{option} {text!r} is no time; write 2026-01-30, '2026-01-30 09:30' (New York), an ISO 8601 time with an "
+            "offset, or epoch milliseconds"
+        ) from error
+    return ts_ms
 
 
 def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:

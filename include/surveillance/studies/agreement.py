@@ -7,17 +7,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
-from msgspec import structs
 
-from include.surveillance import broker, wire
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.registry import BAR_RULES
-from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.export import export_log
+from include.surveillance.studies.listing import read_log_alerts
 from include.surveillance.studies.replay import replay_files
 
 FIELDS = (
@@ -45,7 +43,7 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
         replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
-    published = _read_alerts(kafka)
+    published = read_log_alerts(kafka)
     live, again = _newest(published), _newest(replayed)
     lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
@@ -73,14 +71,6 @@ def _revised_series(bars: Path) -> set[tuple[str, str]]:
     starts = once.groupby(["symbol", "timespan"])["ts_ms"]
     in_order = starts.agg(lambda ts: ts.is_monotonic_increasing and ts.is_unique)
     return set(in_order.index[~in_order.to_numpy(dtype=bool)])
-
-
-def _read_alerts(kafka: Kafka) -> list[dict[str, Any]]:
-    batches = broker.read_all(
-        kafka, {(broker.ALERTS, partition): None for partition in broker.partitions_of(kafka, broker.ALERTS)}
-    )
-    records = (wire.decode(message.value) for batch in batches for message in batch.messages)
-    return [structs.asdict(record) for record in records if isinstance(record, Alert)]
 
 
 def _newest(alerts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,135 @@
+"""Alerts as a list: each once, as it was at its strongest, chosen and ordered as people ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from msgspec import structs
+
+from include.surveillance import broker, wire
+from include.surveillance.alerts import market_events
+from include.surveillance.broker import Kafka
+from include.surveillance.detection.rules.registry import BAR_RULES, RULES
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.tables import as_file_error
+from include.surveillance.records import Alert
+from include.surveillance.severities import SEVERITIES, Severity
+from include.surveillance.timespans import SPAN_MS, write_new_york
+
+Kind = Literal["market", "operations"]
+Order = Literal["score", "time"]
+
+MARKET_RULES = frozenset({*BAR_RULES["literal"], "news_impact", market_events.RULE})
+"""Whose alerts are about the market; those of all other rules are about the platform or its feed."""
+COLUMNS = (
+    *("new_york", "severity", "score", "symbol", "timespan", "rule", "direction", "form", "kind", "value", "threshold"),
+    *("firings", "session_phase", "inhibited_by", "explanation", "ts_ms", "event_id"),
+)
+"""What is shown of an alert; ``ts_ms`` and ``new_york`` are the start of the first bar that fired."""
+FIELDS = Alert.__struct_fields__
+NEEDED = ("event_id", "symbol", "timespan", "rule", "ts_ms", "score", "severity")
+
+
+def read_alert_rows(path: Path) -> pd.DataFrame:
+    """Read the rows of an ``alerts.parquet``, of all columns of an alert; those that the file lacks are empty.
+
+    Args:
+        path: the file, as ``replay`` and ``export`` write it, or the folder that has it.
+
+    Raises:
+        ConfigurationError: the file cannot be read or lacks a column.
+    """
+    path = path / "alerts.parquet" if path.is_dir() else path
+    with as_file_error(path):
+        table = pq.read_table(path)
+    if missing := [name for name in NEEDED if name not in table.column_names]:
+        raise ConfigurationError(
+            f"{path} lacks column {', '.join(missing)}; give an alerts.parquet that replay has written"
+        )
+    return table.to_pandas().reindex(columns=list(FIELDS))
+
+
+def read_log_alerts(kafka: Kafka) -> list[dict[str, Any]]:
+    """Read all messages of the log's alerts, partition by partition, each with the fields of an alert.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+    """
+    batches = broker.read_all(
+        kafka, {(broker.ALERTS, partition): None for partition in broker.partitions_of(kafka, broker.ALERTS)}
+    )
+    records = (wire.decode(message.value) for batch in batches for message in batch.messages)
+    return [structs.asdict(record) for record in records if isinstance(record, Alert)]
+
+
+def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per alert that stands, with ``COLUMNS``, in order of time.
+
+    The messages of one alert, or the rows of its firing bars, share ``event_id``. That of the highest score is shown,
+    the earliest of several; an alert whose last message retracts it does not stand.
+    """
+    last = rows.drop_duplicates("event_id", keep="last")
+    standing = rows[rows["event_id"].isin(last.loc[last["status"] != "retracted", "event_id"])]
+    groups = standing.groupby("event_id", sort=False)
+    strongest = standing.loc[groups["score"].idxmax()].set_index("event_id")
+    strongest["ts_ms"] = groups["ts_ms"].min()
+    strongest["firings"] = groups["firings"].max()
+    listed = strongest.reset_index()
+    kinds = np.where(listed["rule"].isin(MARKET_RULES), "market", "operations")
+    listed = listed.assign(new_york=[write_new_york(ts_ms) for ts_ms in listed["ts_ms"].tolist()], kind=kinds)
+    return listed.sort_values(["ts_ms", "symbol", "rule"], ignore_index=True).loc[:, list(COLUMNS)]
+
+
+def select_alerts(
+    alerts: pd.DataFrame,
+    *,
+    symbols: Collection[str] = (),
+    rules: Collection[str] = (),
+    severity: Severity = "low",
+    kind: Kind | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    order: Order = "score",
+    top: int | None = None,
+) -> pd.DataFrame:
+    """Return the alerts that were asked for: the highest scores first, or the earliest.
+
+    Args:
+        alerts: as ``list_alerts`` gives them.
+        symbols, rules: empty: all.
+        severity: the least.
+        since_ms, until_ms: a part of [since, until] is in the alert's first bar; epoch ms.
+        top: at most so many.
+
+    Raises:
+        ConfigurationError: a rule's name is none, or ``until_ms`` lies before ``since_ms``.
+    """
+    if unknown := sorted({*rules} - {*RULES, *alerts["rule"], market_events.RULE}):
+        raise ConfigurationError(
+            f"{', '.join(unknown)} is no rule; rules are {', '.join((*RULES, market_events.RULE))}"
+        )
+    if since_ms is not None and until_ms is not None and until_ms < since_ms:
+        raise ConfigurationError(
+            f"until {write_new_york(until_ms)} lies before since {write_new_york(since_ms)}; exchange the two"
+        )
+    chosen = np.ones(len(alerts), dtype=bool)
+    if symbols:
+        chosen &= alerts["symbol"].isin([symbol.strip().upper() for symbol in symbols]).to_numpy()
+    if rules:
+        chosen &= alerts["rule"].isin(rules).to_numpy()
+    chosen &= alerts["severity"].isin(SEVERITIES[SEVERITIES.index(severity) :]).to_numpy()
+    if kind is not None:
+        chosen &= (alerts["kind"] == kind).to_numpy()
+    if since_ms is not None:
+        chosen &= (alerts["ts_ms"] + alerts["timespan"].map(SPAN_MS).fillna(1) > since_ms).to_numpy()
+    if until_ms is not None:
+        chosen &= (alerts["ts_ms"] <= until_ms).to_numpy()
+    found = alerts[chosen]
+    if order == "score":
+        found = found.sort_values("score", ascending=False, kind="stable")
+    return found.head(top).reset_index(drop=True) if top is not None else found.reset_index(drop=True)
