@@ -130,13 +130,29 @@ def test_no_health_check_starts_an_interpreter(services):
             assert not re.search(r"\b(python|java|airflow|celery|kafka-\w+\.sh)\b", word), f"{name}: {word}"
 
 
+LIVENESS = ["bash", "include/liveness.sh"]
+
+
 def check(service: dict, folder: Path, **programs: str) -> int:
     """Run a service's health check with these shell scripts for programs; return its exit code."""
+    command = service["healthcheck"]["test"][1:]
+    # Not what ends a container: tests/test_liveness.py runs that where nothing else can be ended.
+    return _run(command[3:] if command[:2] == LIVENESS else command, folder, programs)
+
+
+def knows(service: dict, folder: Path, **programs: str) -> int:
+    """Run what says whether a service's check can know anything; return its exit code."""
+    command = service["healthcheck"]["test"][1:]
+    assert command[:2] == LIVENESS
+    return _run(["bash", "-c", command[2]], folder, programs)
+
+
+def _run(command: list[str], folder: Path, programs: dict[str, str]) -> int:
     for program, script in programs.items():
         (folder / program).write_text(f"#!/bin/sh\n{script}\n")
         (folder / program).chmod(0o755)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "AIRFLOW_HOME": str(folder)}
-    return subprocess.run(service["healthcheck"]["test"][1:], env=environment, cwd=folder).returncode
+    return subprocess.run(command, env=environment, cwd=folder).returncode
 
 
 def answer(**unhealthy: str) -> str:
@@ -161,6 +177,19 @@ def test_each_component_asks_for_its_own_health(services, tmp_path, service, com
     assert check(services[service], tmp_path, curl=answer(**others)) == 0
     assert check(services[service], tmp_path, curl=answer(**{component: "unhealthy"})) != 0
     assert check(services[service], tmp_path, curl="exit 22") != 0
+
+
+@pytest.mark.parametrize("name", ["scheduler", "dag-processor", "triggerer"])
+def test_whose_health_the_api_server_knows_is_not_ended_while_that_or_its_database_is_gone(services, tmp_path, name):
+    assert knows(services[name], tmp_path, curl=answer(**{name.replace("-", "_"): "unhealthy"})) == 0
+    assert knows(services[name], tmp_path, curl=answer(metadatabase="unhealthy")) != 0
+    assert knows(services[name], tmp_path, curl="exit 22") != 0
+
+
+def test_whatever_ends_itself_has_a_first_process_that_lives_on(services):
+    ending = {name for name, it in services.items() if it.get("healthcheck", {}).get("test", [])[1:3] == LIVENESS}
+    assert ending == AIRFLOW_COMPONENTS - {"airflow-init"} | {"watchdog"}
+    assert all(services[name].get("init") is True and services[name]["restart"] == "unless-stopped" for name in ending)
 
 
 @pytest.mark.parametrize("name", sorted(WORKERS))
