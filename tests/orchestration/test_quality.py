@@ -12,7 +12,7 @@ from include.orchestration import notifier, quality
 from include.orchestration.sender import open_sender
 from include.surveillance import broker
 from include.surveillance.detection.positions import slot_count
-from include.surveillance.live import detector
+from include.surveillance.live import progress
 from include.surveillance.places import Place
 from include.surveillance.records import Bar, Profile, Reject, Watermark
 from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms
@@ -116,9 +116,9 @@ def test_a_feed_that_is_late_is_named_with_its_newest_poll(topics):
 @pytest.fixture
 def unread(topics, monkeypatch):
     """A detection that has seen all messages but one."""
-    monkeypatch.setattr(detector, "GROUP", f"detector-{uuid.uuid4().hex}")
-    positions = [position for partition in range(4) for position in detector.positions_of(partition)]
-    broker.commit(topics, detector.GROUP, broker.read(topics, dict.fromkeys(positions), limit=10**7).places)
+    monkeypatch.setattr(progress, "GROUP", f"detector-{uuid.uuid4().hex}")
+    positions = [position for partition in range(4) for position in progress.positions_of(partition)]
+    broker.commit(topics, progress.GROUP, broker.read(topics, dict.fromkeys(positions), limit=10**7).places)
     assert quality.check_detection() == 0.0
     broker.publish(topics, [Watermark(symbol="ACME", timespan="minute", from_ms=0, as_of_ms=1, bars=0)])
     return topics, positions
@@ -138,7 +138,7 @@ def test_a_single_message_that_detection_does_not_see_is_reported_by_its_age(unr
 
 def test_a_lag_that_nobody_knows_is_red(unread):
     kafka, positions = unread
-    broker.commit(kafka, detector.GROUP, {positions[0]: Place(10**9)})
+    broker.commit(kafka, progress.GROUP, {positions[0]: Place(10**9)})
     with pytest.raises(quality.QualityError, match=r"how far detection is behind is unknown: .*has lost messages"):
         quality.check_detection()
 

@@ -188,7 +188,7 @@ def test_whose_health_the_api_server_knows_is_not_ended_while_that_or_its_databa
 
 def test_whatever_ends_itself_has_a_first_process_that_lives_on(services):
     ending = {name for name, it in services.items() if it.get("healthcheck", {}).get("test", [])[1:3] == LIVENESS}
-    assert ending == AIRFLOW_COMPONENTS - {"airflow-init"} | {"watchdog"}
+    assert ending == AIRFLOW_COMPONENTS - {"airflow-init", "airflow-cli"} | {"watchdog"}
     assert all(services[name].get("init") is True and services[name]["restart"] == "unless-stopped" for name in ending)
 
 
