@@ -63,6 +63,9 @@ def is_closed(schema):
             return "enum" in schema or (whole and schema["maxLength"] <= 20_000)
         case "array":
             return schema["maxItems"] <= 20_000 and is_closed(schema["items"])
+        # A field that may be left empty.
+        case ["null", kind]:
+            return is_closed(schema | {"type": kind})
         case kind:
             return kind in ("integer", "number", "boolean")
 
