@@ -98,25 +98,25 @@ test: check ## every test, on real services
 	$(BIN)/python -m pytest -c tests/pytest.ini tests
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
-	@$(SURVEILLANCE) replay --bars $(BARS) --out $(OUT) $(ARGS)
+	@$(SURVEILLANCE) replay --bars '$(BARS)' --out $(OUT) $(ARGS)
 
 alerts: setup ## what a replay raised, the highest scores first: make alerts [OUT=out] [ARGS="--top 20 --symbol KO"]
 	@$(SURVEILLANCE) alerts --alerts $(OUT) $(ARGS)
 
 calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.parquet [BUDGET=0.5] [OUT=out]
-	@$(SURVEILLANCE) calibrate --bars $(BARS) --budget $(BUDGET) --out $(OUT) $(ARGS)
+	@$(SURVEILLANCE) calibrate --bars '$(BARS)' --budget $(BUDGET) --out $(OUT) $(ARGS)
 
 whatif: setup ## two sets of parameters on the same bars: make whatif BARS=bars.parquet PARAMS_B=mine.yaml [OUT=out]
-	@$(SURVEILLANCE) whatif --bars $(BARS) --params $(PARAMS_A) --params $(PARAMS_B) --out $(OUT) $(ARGS)
+	@$(SURVEILLANCE) whatif --bars '$(BARS)' --params $(PARAMS_A) --params $(PARAMS_B) --out $(OUT) $(ARGS)
 
 evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
-	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars $(BARS)) $(ARGS)
+	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
 explain: setup ## one alert from its inputs again: make explain ID='...' BARS=bars.parquet [OUT=out] | ARGS="--kafka host:port"
-	@$(SURVEILLANCE) explain '$(ID)' $(if $(BARS),--bars $(BARS) --alerts $(OUT)/alerts.parquet) $(ARGS)
+	@$(SURVEILLANCE) explain '$(ID)' $(if $(BARS),--bars '$(BARS)' --alerts $(OUT)/alerts.parquet) $(ARGS)
 
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
-	@$(SURVEILLANCE) baselines --bars $(BARS) --out $(OUT) $(ARGS)
+	@$(SURVEILLANCE) baselines --bars '$(BARS)' --out $(OUT) $(ARGS)
 
 capacity: setup ## what a watchlist takes, once, ten and a hundred times: make capacity [SYMBOLS=500] [ARGS="--cores 8"]
 	@$(SURVEILLANCE) capacity --symbols $(or $(SYMBOLS),500) $(ARGS)

@@ -126,7 +126,7 @@ def _find_market_events(cursor: Any, alerts: Sequence[Alert], watched: int) -> l
 
 def _why_unstorable(alert: Alert) -> str | None:
     """Why no row can hold the alert. Detection makes none such; whoever else writes to the topic may."""
-    from include.surveillance.validity import LATEST_MS
+    from include.surveillance.timespans import LATEST_MS
 
     values = [*astuple(alert), *alert.event_ids]
     if "\0" in "".join(value for value in values if type(value) is str):

@@ -1,94 +1,176 @@
-"""Says which records the engine can work with; the others are set aside with a reason, never dropped.
+"""Says what is no bar: one list of objections, to a bar of the vendor, of a file and of the log alike.
 
-The same objections stand here twice: to one record as it comes off the log, and to columns as a file holds them.
+Only what detection computes with is judged. An optional field (vwap, trades) never costs a bar: a value of it that is
+none (``is_vwap``, ``is_trade_count``) is left out.
 """
 
 from __future__ import annotations
 
 import re
-from math import inf, isfinite, nan
+from functools import lru_cache
+from math import nan
+from typing import Any
 
 import numpy as np
 
 from include.surveillance.records import Bar, NewsItem, Record, Watermark
-from include.surveillance.timespans import SPAN_MS
+from include.surveillance.texts import is_identifier
+from include.surveillance.timespans import EARLIEST_MS, LATEST_MS, MINUTE_MS, SPAN_MS
 
-LATEST_MS = 4_102_444_800_000  # the year 2100: anything beyond is a wrong unit
+# A float, or a numpy array of them: comparing gives a bool or an array of bools.
+Numbers = Any
 
+# Split-adjusted prices of serial reverse splitters come near the first; more shares than the second do not exist.
+LARGEST_PRICE, LARGEST_VOLUME = 1e12, 1e15
+# Shares trade in millionths at most, and less than half of one is written as none.
+VOLUME_DECIMALS, SMALLEST_VOLUME = 6, 5e-7
+LARGEST_INTEGER = 2**53
+LONGEST_SYMBOL = 32
+# A day starts at its market's midnight, which lies on no grid of 24 hours.
+GRID_MS = SPAN_MS | {"day": MINUTE_MS}
+UNITS_PER_MS = {"seconds": 1e-3, "microseconds": 1e3, "nanoseconds": 1e6}
+"""The units of time besides milliseconds; no stamp of the market's lies within the range of two of them."""
+
+SYMBOL_UNUSABLE = "symbol unusable"
 UNKNOWN_TIMESPAN = "unknown timespan"
-TIME_OUT_OF_RANGE = "time out of range"
-PRICE_NOT_POSITIVE = "price not positive"
-INSIDE_THE_BAR = "high or low inside the bar"
-VOLUME_UNUSABLE = "volume not a number or negative"
-VWAP_INFINITE = "vwap not finite"
-# Only single records can have these: columns of a file have neither field.
-TRADES_OUT_OF_RANGE = "trades out of range"
+OTHER_UNITS = tuple(f"time in {unit}, not milliseconds" for unit in UNITS_PER_MS)
+TIME_OUT_OF_RANGE = "time out of range (2000 to 2099)"
+OFF_THE_GRID = "off the grid"
+NO_TRADE = "no trade"
 REVISION_UNUSABLE = "revision not eight hex digits"
 _REVISION = re.compile("[0-9a-f]{8}")
 
-OBJECTIONS = (UNKNOWN_TIMESPAN, TIME_OUT_OF_RANGE, PRICE_NOT_POSITIVE, INSIDE_THE_BAR, VOLUME_UNUSABLE, VWAP_INFINITE)
-"""What columns are checked for, in this order; the first objection to a bar is the one that is given."""
+OBJECTIONS = (
+    SYMBOL_UNUSABLE,
+    UNKNOWN_TIMESPAN,
+    *OTHER_UNITS,
+    TIME_OUT_OF_RANGE,
+    OFF_THE_GRID,
+    "price not finite",
+    "price not positive",
+    "price too large",
+    "high below low",
+    "open outside low-high",
+    "close outside low-high",
+    "volume not finite",
+    "negative volume",
+    "volume too large",
+    NO_TRADE,
+)
+"""Why something is no bar, in this order; the first objection to a row is the one that is given."""
+
+HINTS = {
+    UNKNOWN_TIMESPAN: f"known are {', '.join(SPAN_MS)}",
+    OFF_THE_GRID: "a bar starts at a multiple of its timespan, an hour at a full hour; a day at any full minute",
+    NO_TRADE: "a bar without volume is none",
+}
+"""What to know about an objection, for whoever sees it once."""
 
 
 def objection(record: Record) -> str | None:
-    """Say why a record cannot be used, short and countable; None when it can."""
+    """Say why a record of the log cannot be used, short and countable; None when it can."""
     if isinstance(record, Bar):
-        start_ms = record.ts_ms
-    elif isinstance(record, Watermark):
-        start_ms = record.as_of_ms
-    elif isinstance(record, NewsItem):
-        return None if 0 < record.published_ms < LATEST_MS else TIME_OUT_OF_RANGE
-    else:
-        return f"unexpected kind {record.__struct_config__.tag}"
-    if record.timespan not in SPAN_MS:
-        return UNKNOWN_TIMESPAN
-    if not (0 < start_ms < LATEST_MS and 0 <= record.polled_ms < LATEST_MS):
-        return TIME_OUT_OF_RANGE
-    return _objection_to_values(record) if isinstance(record, Bar) else None
+        if not 0 <= record.polled_ms < LATEST_MS:
+            return TIME_OUT_OF_RANGE
+        volume = float(record.volume) if record.volume.is_finite() else nan
+        prices = (record.open, record.high, record.low, record.close)
+        reason = object_to_bar(record.symbol, record.timespan, record.ts_ms, *prices, volume)
+        return reason or (None if _REVISION.fullmatch(record.revision) else REVISION_UNUSABLE)
+    if isinstance(record, Watermark):
+        if record.timespan not in SPAN_MS:
+            return UNKNOWN_TIMESPAN
+        timely = is_timely(record.as_of_ms) and 0 <= record.polled_ms < LATEST_MS
+        return None if timely else TIME_OUT_OF_RANGE
+    if isinstance(record, NewsItem):
+        return None if is_timely(record.published_ms) else TIME_OUT_OF_RANGE
+    return f"unexpected kind {record.__struct_config__.tag}"
 
 
-def _objection_to_values(bar: Bar) -> str | None:
-    opened, high, low, close = bar.open, bar.high, bar.low, bar.close
-    # Almost all bars are good; one comparison says so of all four prices.
-    if not (0 < low <= opened <= high < inf and low <= close <= high):
-        usable = all(isfinite(price) and price > 0 for price in (opened, high, low, close))
-        return INSIDE_THE_BAR if usable else PRICE_NOT_POSITIVE
-    # A decimal can be finite and yet too large for what the engine computes with.
-    volume = float(bar.volume) if bar.volume.is_finite() else nan
-    if not 0 <= volume < inf:
-        return VOLUME_UNUSABLE
-    if bar.vwap in (inf, -inf):
-        return VWAP_INFINITE
-    if bar.trades is not None and not 0 <= bar.trades < 2**53:
-        return TRADES_OUT_OF_RANGE
-    return None if _REVISION.fullmatch(bar.revision) else REVISION_UNUSABLE
+def object_to_bar(
+    symbol: str, timespan: str, ts_ms: int, open_: float, high: float, low: float, close: float, volume: float
+) -> str | None:
+    """Say why these values are no bar, one of ``OBJECTIONS``; None when they are one. NaN stands for no number."""
+    grid = GRID_MS.get(timespan)
+    # Almost all bars are good, and a few comparisons say so.
+    if (
+        grid
+        and EARLIEST_MS <= ts_ms < LATEST_MS
+        and not ts_ms % grid
+        and 0 < low <= open_ <= high <= LARGEST_PRICE
+        and low <= close <= high
+        and SMALLEST_VOLUME < volume <= LARGEST_VOLUME
+        and is_series_symbol(symbol)
+    ):
+        return None
+    values = (float(max(-(2**63), min(ts_ms, 2**63))), open_, high, low, close, volume)
+    columns = [np.array([value]) for value in values]
+    found = objections(np.array([is_series_symbol(symbol)]), np.array([grid or 0]), *columns)[0]
+    return OBJECTIONS[found - 1] if found else None
 
 
 def objections(
-    known_timespan: np.ndarray,
+    known_symbol: np.ndarray,
+    grid_ms: np.ndarray,
     ts_ms: np.ndarray,
     open_: np.ndarray,
     high: np.ndarray,
     low: np.ndarray,
     close: np.ndarray,
     volume: np.ndarray,
-    vwap: np.ndarray,
 ) -> np.ndarray:
-    """Give each bar the number of its objection, 1 for the first of ``OBJECTIONS``; 0 when it can be used.
+    """Give each row the number of its objection, 1 for the first of ``OBJECTIONS``; 0 when it is a bar.
 
-    Columns of one length, float64 but for ``known_timespan`` (bool); NaN stands for what is no number, and in
-    ``vwap`` for what the vendor left out.
+    Args:
+        known_symbol: what ``is_series_symbol`` says, bool.
+        grid_ms: ``GRID_MS`` of its timespan, 0 where that is unknown, int64.
+        ts_ms, open_, high, low, close, volume: numbers of one length; NaN stands for what is no number.
     """
-    with np.errstate(invalid="ignore"):
-        usable_price = np.ones(len(ts_ms), dtype=bool)
-        for price in (open_, high, low, close):
-            usable_price &= (price > 0) & (price < inf)
+    prices = (open_, high, low, close)
+    with np.errstate(invalid="ignore", over="ignore"):
         objected = (
-            ~known_timespan,
-            ~((ts_ms > 0) & (ts_ms < LATEST_MS)),
-            ~usable_price,
-            (high < np.maximum(open_, close)) | (low > np.minimum(open_, close)) | (high < low),
-            ~((volume >= 0) & (volume < inf)),
-            np.isinf(vwap),
+            ~known_symbol,
+            grid_ms == 0,
+            *(is_timely(ts_ms / per_ms) for per_ms in UNITS_PER_MS.values()),
+            ~is_timely(ts_ms),
+            ts_ms % np.maximum(grid_ms, 1) != 0,
+            ~np.logical_and.reduce([np.isfinite(price) for price in prices]),
+            ~np.logical_and.reduce([price > 0 for price in prices]),
+            ~np.logical_and.reduce([price <= LARGEST_PRICE for price in prices]),
+            high < low,
+            (open_ < low) | (open_ > high),
+            (close < low) | (close > high),
+            ~np.isfinite(volume),
+            volume < 0,
+            volume > LARGEST_VOLUME,
+            volume <= SMALLEST_VOLUME,
         )
     return np.select(objected, np.arange(1, len(objected) + 1, dtype=np.int16), default=np.int16(0))
+
+
+@lru_cache(maxsize=1 << 16)
+def is_series_symbol(symbol: str) -> bool:
+    """Whether a text can name a series: a word of visible ASCII without the sign that ids are joined with."""
+    return is_identifier(symbol, LONGEST_SYMBOL) and "|" not in symbol
+
+
+def round_volume(volume: np.ndarray) -> np.ndarray:
+    """Round volumes to the millionths that shares trade in, as ``normalise`` does; one that has no more stays bit for
+    bit."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = volume * 10.0**VOLUME_DECIMALS
+        return np.where(np.abs(steps) < LARGEST_INTEGER, np.rint(steps) / 10.0**VOLUME_DECIMALS, volume)
+
+
+def is_vwap(value: Numbers) -> Numbers:
+    """Whether a number, or each of an array, can be a bar's average price."""
+    return (value > 0) & (value <= LARGEST_PRICE)
+
+
+def is_trade_count(value: Numbers) -> Numbers:
+    """Whether a number, or each of an array, can be a bar's number of trades."""
+    return (value >= 0) & (value < LARGEST_INTEGER) & (value == value // 1)
+
+
+def is_timely(ts_ms: Numbers) -> Numbers:
+    """Whether a time, or each of an array, is one that records may have, UTC epoch milliseconds."""
+    return (ts_ms >= EARLIEST_MS) & (ts_ms < LATEST_MS)

@@ -12,21 +12,25 @@ from include.surveillance.cli import options
 from include.surveillance.cli.options import show_progress, tell
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, read_usable
 
 
+@options.asks_how_to_read
 def baselines(
     bars: options.Bars,
     out: Annotated[Path, typer.Option(help="File for the profiles, one line of JSON each.")],
     splits: options.Splits = None,
     calendar: options.Calendar = "XNYS",
+    *,
+    reading: Reading,
 ) -> None:
     """Build the profiles that robust rules are held against, from the latest sessions of recorded bars."""
     sessions = Sessions(calendar)
     with show_progress() as progress:
-        files = RecordedFiles(bars, splits=splits)
+        files = RecordedFiles(bars, splits=splits, reading=reading)
         recording = read_usable(files, sessions, with_profiles=False, tell=tell, progress=progress)
         # The profiles are in force from the end of the latest session on.
         last_ms = int(recording.bars.ts.max())

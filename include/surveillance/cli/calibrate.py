@@ -8,12 +8,14 @@ import typer
 
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, new_table, show_progress, tell
+from include.surveillance.files.bar_rows import Reading
 from include.surveillance.settings import Settings
 from include.surveillance.studies.calibration import calibrate_bars
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.thresholds import HEADER
 
 
+@options.asks_how_to_read
 def calibrate(
     bars: options.Bars,
     budget: Annotated[float, typer.Option(help="Alerts of one rule per symbol and day.")],
@@ -25,12 +27,14 @@ def calibrate(
     ticker_changes: options.TickerChanges = None,
     profiles: options.Profiles = None,
     calendar: options.Calendar = "XNYS",
+    *,
+    reading: Reading,
 ) -> None:
     """Find the smallest thresholds with which the engine keeps within an alert budget over these bars.
 
     Writes report.md, curves.png and parameters.yaml. The engine runs some thirty times.
     """
-    files = RecordedFiles(bars, splits=splits, dividends=dividends, ticker_changes=ticker_changes, profiles=profiles)
+    files = RecordedFiles(bars, None, splits, dividends, ticker_changes, profiles, reading)
     with show_progress() as progress:
         choices = calibrate_bars(
             files,

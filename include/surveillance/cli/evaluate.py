@@ -12,12 +12,14 @@ from rich.table import Table
 
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, new_table, tell
+from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.side_files import read_alerts, read_labels
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies import evaluation
 from include.surveillance.studies.recorded import RecordedFiles, read_recording, tell_rejects
 
 
+@options.asks_how_to_read
 def evaluate(
     alerts: Annotated[Path, typer.Option(help="Parquet or CSV of alerts, as replay writes them.")],
     labels: Annotated[Path, typer.Option(help="Parquet or CSV of symbol, start_ms, end_ms, kind (a rule's name).")],
@@ -25,13 +27,15 @@ def evaluate(
         Path | None, typer.Option(help="The bars behind the alerts: says how many days there were.")
     ] = None,
     calendar: options.Calendar = "XNYS",
+    *,
+    reading: Reading,
 ) -> None:
     """Hold alerts against labels: recall, precision, alerts per symbol and day, delay, per rule."""
     raised, unusable_alerts = read_alerts(alerts)
     labelled, unusable_labels = read_labels(labels)
     tell_rejects([(alerts, unusable_alerts), (labels, unusable_labels)], tell)
     if bars:
-        recording = read_recording(RecordedFiles(bars), Sessions(calendar), with_profiles=False)
+        recording = read_recording(RecordedFiles(bars, reading=reading), Sessions(calendar), with_profiles=False)
         tell_rejects(recording.rejects, tell)
         symbol_days = evaluation.count_symbol_days(recording.bars, recording.sessions)
     else:

@@ -13,6 +13,7 @@ from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, read_kafka_client, tell
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.explanation import Explained, Row, explain_from_files, explain_from_log
 from include.surveillance.studies.recorded import RecordedFiles
@@ -21,6 +22,7 @@ SHOWN = 25
 PRICES = ["open", "high", "low", "close", "volume"]
 
 
+@options.asks_how_to_read
 def explain(
     alert_id: Annotated[str, typer.Argument(help="rule|symbol|timespan|start|version, in quotes.")],
     bars: Annotated[Path | None, typer.Option(help="Parquet or CSV of bars that the alert was raised on.")] = None,
@@ -46,6 +48,8 @@ def explain(
     shift_ms: Annotated[
         int, typer.Option(envvar="MARKET_SHIFT_MS", help="How far the log's bars were moved in time, in ms.")
     ] = 0,
+    *,
+    reading: Reading,
 ) -> None:
     """Re-read an alert's inputs, run the rules on them, and say whether the alert is reproduced bit for bit.
 
@@ -59,7 +63,7 @@ def explain(
         beside = bars.parent / "alerts.parquet"
         alerts = alerts or (beside if beside.exists() else None)
         explained = explain_from_files(
-            RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles),
+            RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading),
             alert_id,
             alerts=alerts,
             sessions=Sessions(calendar),

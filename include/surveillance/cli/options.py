@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,13 +23,17 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.timespans import read_time
+from include.surveillance.files.bar_rows import Reading
+from include.surveillance.files.formats import FORMATS
+from include.surveillance.timespans import SPAN_MS, read_time
 
 # A pipe has no width; tables need some.
 # Titles and symbols are printed, and square brackets in them are no markup.
 console = Console(width=None if sys.stdout.isatty() else 120, markup=False)
 
-Bars = Annotated[Path, typer.Option(help="Parquet or CSV of bars.")]
+Bars = Annotated[
+    Path, typer.Option(help="A file of bars, Parquet or CSV, packed or not; a folder; or a pattern in quotes.")
+]
 News = Annotated[Path | None, typer.Option(help="Parquet or CSV of news.")]
 Splits = Annotated[Path | None, typer.Option(help="Parquet or CSV of splits, as Polygon gives them.")]
 Dividends = Annotated[Path | None, typer.Option(help="Parquet or CSV of dividends, as Polygon gives them.")]
@@ -40,8 +46,46 @@ Rules = Annotated[RuleForm, typer.Option(help="The rules as written, or held aga
 History = Annotated[Percentiles, typer.Option(help="How percentiles remember: every value, or a sketch.")]
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
 Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars.")]
+READING = {
+    "format": Annotated[
+        str | None, typer.Option(help=f"Format of the bars, by their header unless given: {', '.join(FORMATS)}.")
+    ],
+    "tz": Annotated[
+        str | None,
+        typer.Option(help="Zone of times without an offset, e.g. UTC; unless given America/New_York or the format's."),
+    ],
+    "symbol": Annotated[
+        str | None, typer.Option(help="Symbol of bars without a column for it; unless given the file's name has it.")
+    ],
+    "timespan": Annotated[
+        str | None,
+        typer.Option(
+            help=f"Timespan of bars without a column for it: {', '.join(SPAN_MS)}; unless given, by their stamps."
+        ),
+    ],
+}
 Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
 Kafka = Annotated[str, typer.Option(help="host:port of a Kafka broker, or a JSON file of its client's configuration.")]
+
+
+def asks_how_to_read(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that has a parameter ``reading`` the options of ``READING`` in its place."""
+    signature = inspect.signature(command, eval_str=True)
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in READING.items()
+    ]
+    others = [it.replace(kind=it.KEYWORD_ONLY) for it in signature.parameters.values() if it.name != "reading"]
+
+    @wraps(command)
+    def with_reading(**given: Any) -> None:
+        form, zone, symbol, timespan = (given.pop(name) for name in READING)
+        command(**given, reading=Reading(form, zone, symbol, timespan))
+
+    asked = signature.replace(parameters=[*others, *options])
+    with_reading.__signature__ = asked  # type: ignore[attr-defined]  # what typer reads
+    with_reading.__annotations__ = {name: it.annotation for name, it in asked.parameters.items()}
+    return with_reading
 
 
 def read_kafka_client(given: str) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from rich.table import Table
 
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, load_book, new_table, show_progress
+from include.surveillance.cli.options import console, load_book, new_table, show_progress, tell
+from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.replay import Replay, replay_files
+from include.surveillance.validity import HINTS
 
 
+@options.asks_how_to_read
 def replay(
     bars: options.Bars,
     out: options.Out,
@@ -26,15 +29,19 @@ def replay(
     history: options.History = "exact",
     session_reset: options.SessionReset = False,
     calendar: options.Calendar = "XNYS",
+    *,
+    reading: Reading,
 ) -> None:
     """Run the rules over recorded bars."""
-    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles)
+    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading)
     book = load_book(params, rules, session_reset or None)
     with show_progress() as progress:
         result = replay_files(
-            files, out, sessions=Sessions(calendar), book=book, percentiles=history, progress=progress
+            files, out, sessions=Sessions(calendar), book=book, percentiles=history, progress=progress, tell=tell
         )
     console.print(_summary(result, out))
+    for reason in sorted({*result.rejected} & {*HINTS}):
+        tell(f"{reason}: {HINTS[reason]}")
 
 
 def _summary(result: Replay, out: Path) -> Table:

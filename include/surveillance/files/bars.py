@@ -1,8 +1,11 @@
-"""Reads recorded bars from a file into the columns that the engine computes on."""
+"""Reads recorded bars from files into the columns that the engine computes on."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,48 +14,76 @@ import pyarrow as pa
 from numba import njit
 
 from include.surveillance.detection.columns import BarColumns, SeriesKey
-from include.surveillance.files.tables import (
-    NUMBER,
-    OPTIONAL_NUMBER,
-    OPTIONAL_WHOLE,
-    TEXT,
-    WHOLE,
-    Values,
-    check_cells,
-    read_columns,
-)
-from include.surveillance.timespans import SPAN_MS
-from include.surveillance.validity import LATEST_MS, OBJECTIONS, objections
+from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading, Rows, read_rows
+from include.surveillance.files.formats import PRICES
+from include.surveillance.files.sources import find_files
+from include.surveillance.files.tables import REJECTS, Values, check_cells
+from include.surveillance.timespans import LATEST_MS
 
-PRICES = ("open", "high", "low", "close")
-BARS = {"symbol": TEXT, "timespan": TEXT, "ts_ms": WHOLE, **dict.fromkeys(PRICES, NUMBER), "volume": NUMBER}
-BARS |= {"vwap": OPTIONAL_NUMBER, "trades": OPTIONAL_WHOLE}
 ROWS = 1 << 16  # digested at a time: what fits into a cache
+# Two files at a time: Arrow reads without Python's lock, and what is read waits in memory.
+READERS = 2
+MEGABYTE = 1 << 20
 _POLYNOMIAL = np.uint32(0xEDB88320)
 
 
 class BarFile(NamedTuple):
-    """The bars of a file, and what else was in it.
+    """The bars of a file or of several, and what else was in them.
 
     Attributes:
         bars: one per (symbol, timespan, ts_ms), sorted by it; codes in the order of (symbol, timespan).
         rejects: a table of ``tables.REJECTS``, one row for each that is no bar.
         counts: ``rows`` of the file, ``duplicate`` rows that repeat a bar, ``corrected`` rows that replace an earlier
             row's values: ``rows = len(bars) + rejects + duplicate + corrected``.
+        notes: one sentence for each thing that was found rather than said, e.g. the unit of the times.
     """
 
     bars: BarColumns
     rejects: pa.Table
     counts: Counter[str]
+    notes: list[str]
 
 
-def read_bars(path: Path) -> BarFile:
-    """Read the bars of a file, in any order; of two rows for one bar the later one holds.
+def read_bars(
+    path: Path,
+    reading: Reading = AS_FILES_SAY,
+    *,
+    only: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BarFile:
+    """Read the bars of a file, of a folder or of all files that a pattern fits, in any order.
+
+    Of two rows for one bar the later one holds, and of two files the one with the later name.
+
+    Args:
+        only: a symbol; the bars of others are left out.
+        progress: is called with how many megabytes are read, of how many.
 
     Raises:
-        ConfigurationError: the file cannot be read, is empty or lacks a column.
+        ConfigurationError: a file cannot be read, is empty, lacks a column or does not say what it holds; or the
+            files are of different formats.
     """
-    values, rejects, rows = read_columns(path, BARS, _check_bars)
+    files, others = find_files(path)
+    done, total = Counter[Path](), sum(file.stat().st_size for file in files if file.exists()) // MEGABYTE + 1
+
+    def read(file: Path) -> Rows:
+        name = str(file.relative_to(path)) if file.is_relative_to(path) and file != path else file.name
+        return read_rows(file, reading, name=name, progress=partial(tell_progress, file))
+
+    def tell_progress(file: Path, bytes_read: int) -> None:
+        done[file] = bytes_read
+        progress(min(sum(done.values()) // MEGABYTE, total), total)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        parts = list(pool.map(read, files))
+    if len(formats := {part.format: file for part, file in zip(parts, files, strict=True)}) > 1:
+        said = ", ".join(f"{file.name} is {name}" for name, file in formats.items())
+        raise ConfigurationError(f"{path} has files of several formats: {said}; read those of one format at a time")
+    values = _join([part.values for part in parts])
+    if only is not None:
+        chosen = check_cells(values["symbol"], lambda symbol: symbol == only)
+        values = {name: _choose(column, chosen) for name, column in values.items()}
     keys, code = _encode_series(values.pop("symbol"), values.pop("timespan"))
     prices = {name: values[name] for name in (*PRICES, "volume")}
     revision = compute_revisions(*prices.values(), values.pop("vwap"), values.pop("trades"))
@@ -60,13 +91,40 @@ def read_bars(path: Path) -> BarFile:
     polled, live = np.zeros(len(ts), dtype=np.int64), np.zeros(len(ts), dtype=bool)
     bars = BarColumns(keys=keys, code=code, ts=ts, **prices, revision=revision, polled=polled, live=live)
     bars, duplicate, corrected = _keep_latest(bars)
-    return BarFile(bars, rejects, Counter(rows=rows, duplicate=duplicate, corrected=corrected))
+    rejects = pa.concat_tables([REJECTS.empty_table(), *(part.rejects for part in parts)])
+    counts = Counter(rows=sum(part.total for part in parts), duplicate=duplicate, corrected=corrected)
+    return BarFile(bars, rejects, counts, _write_notes(path, files, parts, others))
 
 
-def _check_bars(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
-    known = check_cells(values["timespan"], lambda timespan: timespan in SPAN_MS)
-    columns = (values[name] for name in ("ts_ms", *PRICES, "volume", "vwap"))
-    return objections(known, *columns), OBJECTIONS
+def _write_notes(path: Path, files: list[Path], parts: list[Rows], others: list[Path]) -> list[str]:
+    """Write one sentence for all files of which the same was found."""
+    found: dict[tuple[str, ...], int] = Counter(
+        (*([] if part.format == "columns" else [f"format {part.format}"]), *part.notes) for part in parts
+    )
+    several = len(files) > 1
+    notes = [f"{path}: {f'{number} files: ' * several}{'; '.join(said)}" for said, number in found.items() if said]
+    if others:
+        names = ", ".join(it.name for it in others[:3])
+        notes.append(f"{path}: {len(others)} other files are left out ({names}{', ...' if len(others) > 3 else ''})")
+    return notes
+
+
+def _join(parts: list[Values]) -> Values:
+    if len(parts) == 1:
+        return parts[0]
+    kind = pa.dictionary(pa.int32(), pa.string())
+    joined: Values = {}
+    for name in list(parts[0]):
+        columns = [part.pop(name) for part in parts]
+        if isinstance(columns[0], pa.Array):
+            joined[name] = pa.chunked_array(columns, kind).unify_dictionaries().combine_chunks()
+        else:
+            joined[name] = np.concatenate(columns)
+    return joined
+
+
+def _choose(column: np.ndarray | pa.Array, chosen: np.ndarray) -> np.ndarray | pa.Array:
+    return column.filter(pa.array(chosen)) if isinstance(column, pa.Array) else column[chosen]
 
 
 def _encode_series(symbol: pa.DictionaryArray, timespan: pa.DictionaryArray) -> tuple[list[SeriesKey], np.ndarray]:

@@ -12,12 +12,12 @@ _NOT_PLAIN_IN_CSV = r'[,"\r\n]'
 
 
 def parse_texts(column: pa.Array) -> tuple[pa.DictionaryArray, np.ndarray, np.ndarray]:
-    """Return texts, null where there is none; which cells are empty; which hold something else than text."""
-    strings, wrong = _decode_strings(column)
+    """Return texts without blanks around, null where there is none; which cells are empty; which hold no text."""
+    strings, wrong = decode_strings(column)
     if strings is None:
         empty = _mask(column.is_null())
         return pa.nulls(len(column), pa.string()).dictionary_encode(), empty, ~empty
-    strings = pc.if_else(pc.equal(strings, ""), None, strings)
+    strings = _trim(strings)
     return strings.dictionary_encode(), _mask(strings.is_null()) & ~wrong, wrong
 
 
@@ -29,12 +29,11 @@ def parse_numbers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return values, empty, np.zeros(len(column), dtype=bool)
     # Arrow's own way from decimal to float64 is off by a bit now and then.
-    strings, wrong = _decode_strings(column.cast(pa.string()) if pa.types.is_decimal(kind) else column)
+    strings, wrong = decode_strings(column.cast(pa.string()) if pa.types.is_decimal(kind) else column)
     if strings is None:
         empty = _mask(column.is_null())
         return np.full(len(column), np.nan), empty, ~empty
-    strings = pc.utf8_trim_whitespace(strings)
-    strings = pc.if_else(pc.equal(strings, ""), None, strings)
+    strings = _trim(strings)
     empty = _mask(strings.is_null()) & ~wrong
     try:
         return strings.cast(pa.float64()).to_numpy(zero_copy_only=False).copy(), empty, wrong
@@ -52,7 +51,7 @@ def format_rows(rows: pa.Table) -> pa.Array:
     return pc.binary_join_element_wise(*cells, ",", null_handling="replace", null_replacement="")
 
 
-def _decode_strings(column: pa.Array) -> tuple[pa.Array | None, np.ndarray]:
+def decode_strings(column: pa.Array) -> tuple[pa.Array | None, np.ndarray]:
     """Decode a column as text, None when it is of another type; and say which cells are bytes that are no text."""
     wrong = np.zeros(len(column), dtype=bool)
     if pa.types.is_dictionary(column.type):
@@ -83,13 +82,25 @@ def _parse_one_by_one(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     plain = pc.fill_null(pc.match_substring_regex(strings, _PLAIN), False)
     values = pc.if_else(plain, strings, None).cast(pa.float64()).to_numpy(zero_copy_only=False).copy()
+    odd = np.flatnonzero(~_mask(plain) & ~empty & ~wrong)
+    texts = strings.take(pa.array(odd)).dictionary_encode()
+    parsed = np.array([_parse_number(text) for text in texts.dictionary.to_pylist()], dtype=object)[texts.indices]
     wrong = wrong.copy()
-    for index in np.flatnonzero(~_mask(plain) & ~empty & ~wrong):
-        try:
-            values[index] = float(strings[index].as_py())
-        except ValueError:
-            wrong[index] = True
+    wrong[odd] = parsed == None  # noqa: E711 - of each element
+    values[odd] = np.where(wrong[odd], np.nan, parsed).astype(float)
     return values, empty, wrong
+
+
+def _parse_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _trim(strings: pa.Array) -> pa.Array:
+    strings = pc.utf8_trim_whitespace(strings)
+    return pc.if_else(pc.equal(strings, ""), None, strings)
 
 
 def _as_strings(column: pa.Array) -> pa.Array:

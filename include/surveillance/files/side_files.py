@@ -28,7 +28,7 @@ from include.surveillance.files.tables import (
 )
 from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Record, Split, TickerChange
 from include.surveillance.texts import LONGEST_TITLE, one_line, web_address
-from include.surveillance.validity import LATEST_MS, TIME_OUT_OF_RANGE
+from include.surveillance.validity import TIME_OUT_OF_RANGE, is_timely
 
 R = TypeVar("R", bound=Record)
 NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
@@ -118,7 +118,7 @@ def _is_date(text: str | None) -> bool:
 
 
 def _untimely(ts_ms: np.ndarray) -> np.ndarray:
-    return (~((ts_ms > 0) & (ts_ms < LATEST_MS))).astype(np.int16)
+    return (~is_timely(ts_ms)).astype(np.int16)
 
 
 def _records(

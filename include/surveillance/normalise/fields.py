@@ -11,13 +11,14 @@ from typing import Any
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.records import Reject, as_text
 from include.surveillance.texts import is_identifier, one_line, web_address
+from include.surveillance.validity import VOLUME_DECIMALS
 
 Fields = dict[str, Any]
 
-LARGEST_VOLUME = Decimal(10) ** 15
-LARGEST_INTEGER = 2**53
 # Shares trade in millionths at most; more digits are the vendor's floating point.
-VOLUME_DECIMALS, SMALLEST_VOLUME = 6, Decimal("0.000001")
+MILLIONTH = Decimal("0.000001")
+# Beyond any time in nanoseconds; int() of 1e999999 would never end.
+LARGEST_WHOLE = 10**19
 LONGEST_IDENTIFIER, LONGEST_NAME, LONGEST_DETAIL = 200, 300, 300
 # Rejected bytes are kept whole unless no message could carry them.
 LARGEST_RAW = 2_000_000
@@ -55,14 +56,39 @@ def unusable(name: str, value: Any, expected: str) -> UnusableError:
     return UnusableError(f"{name} missing" if value is None else f"{name} unusable", f"{shown} is not {expected}")
 
 
-def read_price(fields: Fields, name: str) -> float:
+def read_number(fields: Fields, name: str) -> Decimal:
+    """Read a number, also where it came as text or is none that anybody can use, such as NaN."""
     value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
         raise unusable(name, value, "a number")
     try:
-        number = float(value)
+        number = Decimal(value)
+    except InvalidOperation:
+        raise unusable(name, value, "a number") from None
+    if number.is_snan():
+        raise unusable(name, value, "a number")
+    return number
+
+
+def read_optional_number(fields: Fields, name: str) -> Decimal | None:
+    """Read a number; None where there is none: what is optional costs no record."""
+    try:
+        return read_number(fields, name)
+    except UnusableError:
+        return None
+
+
+def to_float(number: Decimal) -> float:
+    """Return the float64 nearest to a number, infinite where that is too large."""
+    try:
+        return float(number)
     except OverflowError:
-        number = math.inf
+        return math.copysign(math.inf, number)
+
+
+def read_price(fields: Fields, name: str) -> float:
+    """Read a positive amount of money or part of a ratio."""
+    number = to_float(read_number(fields, name))
     if not math.isfinite(number):
         raise UnusableError("price not finite", f"{name} {number}")
     if number <= 0:
@@ -70,40 +96,20 @@ def read_price(fields: Fields, name: str) -> float:
     return number
 
 
-def read_shares(fields: Fields) -> Decimal:
-    """Read ``v`` in shares, at most six decimals; the vendor has sent it as integer, fraction, 1.03e+6 and text."""
-    value = fields.get("v")
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
-        raise unusable("v", value, "a number")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise unusable("v", value, "a number") from None
-    if not number.is_finite():
-        raise UnusableError("volume not finite", f"v {number}")
-    if number < 0:
-        raise UnusableError("negative volume", f"v {number}")
-    if number > LARGEST_VOLUME:
-        raise UnusableError("volume too large", f"v {number:.3e}, at most {LARGEST_VOLUME:.0e}")
-    return write_out(number)
-
-
 def write_out(volume: Decimal) -> Decimal:
     """Write at most six decimals and no exponent: not every reader of the topic knows 1.03E+6."""
     exponent = volume.as_tuple().exponent
     assert isinstance(exponent, int), "whoever calls has seen that the volume is finite"
     if exponent < -VOLUME_DECIMALS:
-        volume = volume.quantize(SMALLEST_VOLUME)
+        volume = volume.quantize(MILLIONTH)
     return Decimal(f"{volume:f}") if exponent > 0 else volume
 
 
-def read_integer(fields: Fields, name: str) -> int:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise unusable(name, value, "a whole number")
-    if not 0 <= value < LARGEST_INTEGER or value != int(value):
-        raise unusable(name, value, f"a whole number from 0 to {LARGEST_INTEGER}")
-    return int(value)
+def read_whole(fields: Fields, name: str) -> int:
+    number = read_number(fields, name)
+    if not number.is_finite() or abs(number) > LARGEST_WHOLE or number != int(number):
+        raise unusable(name, fields.get(name), "a whole number")
+    return int(number)
 
 
 def read_text(fields: Fields, name: str, longest: int = LONGEST_NAME) -> str:

@@ -6,26 +6,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from math import inf
 from typing import Any
 
 import msgspec
 
 from include.surveillance.normalise.fields import (
-    LARGEST_INTEGER,
-    LARGEST_VOLUME,
     Fields,
     UnusableError,
     parse_object,
-    read_integer,
-    read_price,
-    read_shares,
+    read_number,
+    read_optional_number,
+    read_whole,
     reject,
+    to_float,
     write_out,
 )
 from include.surveillance.polygon.client import Payload
 from include.surveillance.records import Bar, Reject, Source, Watermark
-from include.surveillance.timespans import HOUR_MS, MINUTE_MS, SPAN_MS
+from include.surveillance.timespans import EARLIEST_MS, HOUR_MS, SPAN_MS, Timespan
+from include.surveillance.validity import NO_TRADE, is_trade_count, is_vwap, object_to_bar
 
 
 class Ticker(msgspec.Struct):
@@ -45,24 +44,12 @@ class PlainBar(msgspec.Struct, forbid_unknown_fields=True):
     c: float
     v: Decimal
     vw: float | None = None
-    n: int | None = None
+    n: float | None = None
     otc: bool = False
     # Only a snapshot's minutes have these: the day's volume so far, and decimals as text.
     av: float | None = None
     dv: str = ""
     dav: str = ""
-
-    def usable(self) -> bool:
-        """Say whether the bar passes every check of ``_read_fields``, but for that of its start."""
-        return (
-            0 <= self.t < LARGEST_INTEGER
-            and 0 < self.l <= self.o <= self.h < inf
-            and self.l <= self.c <= self.h
-            and self.v.is_finite()
-            and 0 <= self.v <= LARGEST_VOLUME
-            and (self.vw is None or 0 < self.vw < inf)
-            and (self.n is None or 0 <= self.n < LARGEST_INTEGER)
-        )
 
 
 _ticker = msgspec.json.Decoder(Ticker)
@@ -134,12 +121,14 @@ def snapshot(
 
 
 def _watermark(asked: Payload, count: int, rejects: Sequence[Reject], **about: Any) -> Watermark:
+    # A minute without a trade is nothing that is wrong with the vendor's data.
+    reasons = [it.reason for it in rejects if it.reason != NO_TRADE]
     return Watermark(
         from_ms=asked.from_ms,
         as_of_ms=asked.to_ms,
         bars=count,
-        rejected=len(rejects),
-        reject_reasons=tuple(sorted({it.reason for it in rejects})),
+        rejected=len(reasons),
+        reject_reasons=tuple(sorted(set(reasons))),
         status=asked.status,
         **about,
     )
@@ -167,8 +156,8 @@ def _read_newest(raw: bytes, asked: Payload, about: Fields) -> Bar | None:
         return None
     plain = _decode_plain(raw)
     # Where the bar says that it starts, whatever else is wrong with it.
-    ts_ms = plain.t if plain and plain.t >= 0 else read_integer(parse_object(raw), "t")
-    if ts_ms < asked.from_ms:
+    ts_ms = plain.t if plain else read_whole(parse_object(raw), "t")
+    if ts_ms == 0 or EARLIEST_MS <= ts_ms < asked.from_ms:
         return None
     if asked.to_ms <= ts_ms <= asked.polled_ms:
         raise UnusableError("later minute", f"t {ts_ms} has taken the place of [{asked.from_ms}, {asked.to_ms})")
@@ -181,11 +170,12 @@ def read_bar(raw: bytes, payload: Payload, about: Fields) -> Bar:
     Raises:
         UnusableError: as the functions of ``fields`` do.
     """
-    values = _decode_plain(raw)
-    if values and values.usable():
-        _check_start(values.t, payload)
-    else:
-        values = _read_fields(parse_object(raw), payload)
+    values = _decode_plain(raw) or _read_fields(parse_object(raw))
+    volume = to_float(values.v)
+    prices = (values.o, values.h, values.l, values.c)
+    if reason := object_to_bar(about["symbol"], payload.timespan, values.t, *prices, volume):
+        raise UnusableError(reason, _describe(values, payload.timespan))
+    _check_start(values.t, payload)
     return Bar(
         ts_ms=values.t,
         open=values.o,
@@ -193,8 +183,8 @@ def read_bar(raw: bytes, payload: Payload, about: Fields) -> Bar:
         low=values.l,
         close=values.c,
         volume=write_out(values.v),
-        vwap=values.vw,
-        trades=values.n,
+        vwap=values.vw if values.vw is not None and is_vwap(values.vw) else None,
+        trades=int(values.n) if values.n is not None and is_trade_count(values.n) else None,
         delayed=payload.status == "DELAYED",
         **about,
     )
@@ -207,35 +197,32 @@ def _decode_plain(raw: bytes) -> PlainBar | None:
         return None
 
 
-def _read_fields(fields: Fields, payload: Payload) -> PlainBar:
-    """Read a bar field by field, as it takes to say what is wrong with it."""
-    ts_ms = read_integer(fields, "t")
-    _check_start(ts_ms, payload)
-    o, h, low, c = (read_price(fields, name) for name in "ohlc")
-    if h < low:
-        raise UnusableError("high below low", f"high {h}, low {low}")
-    for name, value in (("open", o), ("close", c)):
-        if not low <= value <= h:
-            raise UnusableError(f"{name} outside low-high", f"{name} {value}, low {low}, high {h}")
+def _read_fields(fields: Fields) -> PlainBar:
+    """Read a bar field by field, as it takes to say which of them is no number."""
+    ts_ms = read_whole(fields, "t")
+    o, h, low, c = (to_float(read_number(fields, name)) for name in "ohlc")
+    vwap, trades = (read_optional_number(fields, name) for name in ("vw", "n"))
     return PlainBar(
         t=ts_ms,
         o=o,
         h=h,
         l=low,
         c=c,
-        v=read_shares(fields),
-        vw=None if fields.get("vw") is None else read_price(fields, "vw"),
-        n=None if fields.get("n") is None else read_integer(fields, "n"),
+        v=read_number(fields, "v"),
+        vw=None if vwap is None else to_float(vwap),
+        n=None if trades is None else to_float(trades),
     )
+
+
+def _describe(bar: PlainBar, timespan: Timespan) -> str:
+    return f"{timespan} bar with t {bar.t}, open {bar.o}, high {bar.h}, low {bar.l}, close {bar.c}, volume {bar.v}"
 
 
 def _check_start(ts_ms: int, payload: Payload) -> None:
     span = SPAN_MS[payload.timespan]
     if ts_ms > payload.polled_ms:
         raise UnusableError("future stamp", f"t {ts_ms} is after the poll at {payload.polled_ms}")
-    # A day starts at its market's midnight, and a day with a clock change is longer by an hour.
-    grid, slack = (MINUTE_MS, HOUR_MS) if payload.timespan == "day" else (span, 0)
-    if ts_ms % grid:
-        raise UnusableError("off the grid", f"t {ts_ms} is no start of a {payload.timespan} bar")
+    # A day with a clock change is longer by an hour.
+    slack = HOUR_MS if payload.timespan == "day" else 0
     if not payload.from_ms - span - slack < ts_ms < payload.to_ms + span:
         raise UnusableError("outside the asked range", f"t {ts_ms}, asked [{payload.from_ms}, {payload.to_ms})")

@@ -7,14 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import structs
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
+from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -22,8 +21,7 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.cells import parse_texts
-from include.surveillance.files.tables import as_file_error, read_batches
+from include.surveillance.files.tables import as_file_error
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
 from include.surveillance.records import Alert, Bar, NewsItem, Watermark
@@ -98,18 +96,15 @@ def explain_from_files(
         ConfigurationError: a file cannot be read or lacks a column, or has no bar of the symbol.
     """
     symbol, stored = parse_symbol(alert_id), _stored_rows(alerts, alert_id) if alerts else []
+    if symbol != MARKET:
+        files = replace(files, only=symbol)
+    bars = read_bars(files.bars, files.reading, only=files.only).bars
+    if not len(bars):
+        raise ConfigurationError(f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on")
     with TemporaryDirectory(prefix="explain-") as name:
         folder = Path(name)
-        if symbol != MARKET:
-            rows = _select_rows(files.bars, "symbol", symbol)
-            if not rows.num_rows:
-                raise ConfigurationError(
-                    f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on"
-                )
-            files = replace(files, bars=folder / "bars.parquet")
-            pq.write_table(rows, files.bars)
         replay_files(files, folder, sessions=sessions, book=book, percentiles=percentiles)
-        return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(files.bars))
+        return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(bars))
 
 
 def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: ParameterBook) -> Explained:
@@ -134,22 +129,14 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     )
 
 
-def _select_rows(path: Path, column: str, value: str) -> pa.Table:
-    """Return the rows of a file whose text in ``column`` is ``value``, with all their columns."""
-    tables = []
-    with as_file_error(path):
-        for batch in read_batches(path, [column], []):
-            text, _, _ = parse_texts(batch[column].combine_chunks())
-            tables.append(batch.filter(pc.fill_null(pc.equal(text.cast(pa.string()), value), False)))
-    return pa.concat_tables(tables) if tables else pa.table({column: pa.array([], pa.string())})
-
-
 def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
-    return _select_rows(alerts, "event_id", alert_id).to_pylist()
+    """Return the rows of an alert, with all their columns."""
+    with as_file_error(alerts):
+        rows = pq.read_table(alerts, filters=[("event_id", "=", alert_id)])
+    return rows.to_pylist()
 
 
-def _bar_inputs(path: Path) -> dict[str, Row]:
-    bars = read_bars(path).bars
+def _bar_inputs(bars: BarColumns) -> dict[str, Row]:
     names = ("ts", "open", "high", "low", "close", "volume")
     columns = zip(*(getattr(bars, name).tolist() for name in names), strict=True)
     return {bars.event_id(at): dict(zip(("ts_ms", *names[1:]), row, strict=True)) for at, row in enumerate(columns)}

@@ -87,7 +87,8 @@ def export_log(
         {"ticker": pa.string(), "new_ticker": pa.string(), "date": pa.string()},
     )
     profiles_path.write_bytes(b"".join(wire.encode(profile) + b"\n" for profile in profiles))
-    return RecordedFiles(**paths, profiles=profiles_path), bars_written
+    bars, news, splits, dividends, ticker_changes = (paths[name] for name in names)
+    return RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles_path), bars_written
 
 
 def select_bars(symbols: Collection[str], timespan: str, from_ms: int, to_ms: int) -> Callable[[Bar], bool]:

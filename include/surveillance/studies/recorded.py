@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +21,12 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles.schedule import Progress, walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading
 from include.surveillance.files.bars import read_bars
 from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
 from include.surveillance.records import NewsItem, Profile, Record
 from include.surveillance.sessions import Sessions
+from include.surveillance.validity import HINTS
 
 R = TypeVar("R", bound=Record)
 Tell = Callable[[str], None]
@@ -36,8 +39,11 @@ class RecordedFiles:
     """The paths of one recording, ``None`` where there is no such file.
 
     Attributes:
-        bars, news, splits, dividends, ticker_changes: Parquet or CSV.
+        bars: a file, a folder or a pattern, see ``files.bars.read_bars``.
+        news, splits, dividends, ticker_changes: Parquet or CSV.
         profiles: one JSON object a line, as the command ``baselines`` writes them.
+        reading: what somebody says about the bars' files.
+        only: the one symbol whose bars are read; None: all.
     """
 
     bars: Path
@@ -46,6 +52,8 @@ class RecordedFiles:
     dividends: Path | None = None
     ticker_changes: Path | None = None
     profiles: Path | None = None
+    reading: Reading = AS_FILES_SAY
+    only: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Recording:
     Attributes:
         bars: one per (symbol, timespan, ts_ms), sorted by it.
         profiles: none when only literal rules are run.
-        counts: what became of the rows of bars, see ``files.bars.BarFile``.
+        counts, notes: what became of the rows of bars, and what was found, see ``files.bars.BarFile``.
         rejects: each file with its unusable rows, a table of ``files.tables.REJECTS``.
     """
 
@@ -66,6 +74,7 @@ class Recording:
     sessions: Sessions
     counts: Counter[str]
     rejects: list[tuple[Path, pa.Table]]
+    notes: list[str]
 
     def engine(self, book: ParameterBook) -> Engine:
         return Engine(book, self.sessions, self.actions, self.profiles)
@@ -93,7 +102,7 @@ def read_recording(
         ConfigurationError: a file cannot be read or lacks a column.
     """
     progress("read", 0, 1)
-    bar_file = read_bars(files.bars)
+    bar_file = read_bars(files.bars, files.reading, only=files.only, progress=partial(progress, "read MB"))
     rejects = [(files.bars, bar_file.rejects)]
 
     def records(path: Path | None, read: Callable[[Path], tuple[list[R], pa.Table]]) -> tuple[R, ...]:
@@ -114,31 +123,40 @@ def read_recording(
         profiles = read_profiles(files.profiles)
     elif with_profiles:
         profiles = walk_forward(bar_file.bars, sessions, actions.splits, progress)
-    return Recording(bar_file.bars, news, actions, profiles, sessions, bar_file.counts, rejects)
+    return Recording(bar_file.bars, news, actions, profiles, sessions, bar_file.counts, rejects, bar_file.notes)
 
 
 def read_usable(
     files: RecordedFiles, sessions: Sessions, *, with_profiles: bool, tell: Tell, progress: Progress
 ) -> Recording:
-    """Read all files of a recording and tell how many rows are left out, for which reason.
+    """Read all files of a recording and tell what was found in them and how many rows are left out, for which reason.
 
     Raises:
         ConfigurationError: as ``read_recording``, or there is no usable bar.
     """
     recording = read_recording(files, sessions, with_profiles=with_profiles, progress=progress)
+    for note in recording.notes:
+        tell(note)
     tell_rejects(recording.rejects, tell)
-    if not len(recording.bars):
-        raise ConfigurationError(
-            f"{files.bars} holds no usable bar; `replay` writes the reason of each row to rejected.parquet"
-        )
+    check_usable(files, recording)
     return recording
+
+
+def check_usable(files: RecordedFiles, recording: Recording) -> None:
+    """Raise ConfigurationError, with the reasons, when there is no bar."""
+    if not len(recording.bars):
+        reasons = Counter(recording.rejects[0][1]["reason"].to_pylist()).most_common(3)
+        said = ", ".join(f"{reason} ({count:,} rows)" for reason, count in reasons) or "no row"
+        raise ConfigurationError(
+            f"{files.bars} holds no usable bar: {said}; `replay` writes the reason of each row to rejected.parquet"
+        )
 
 
 def tell_rejects(rejects: Iterable[tuple[Path, pa.Table]], tell: Tell) -> None:
     """Tell one line for each file and each reason for which rows are left out."""
     for path, unusable in rejects:
         for reason, count in sorted(Counter(unusable["reason"].to_pylist()).items()):
-            tell(f"{path}: {count:,} rows left out: {reason}")
+            tell(f"{path}: {count:,} rows left out: {reason}{f' ({hint})' if (hint := HINTS.get(reason)) else ''}")
 
 
 def read_profiles(path: Path) -> list[Profile]:

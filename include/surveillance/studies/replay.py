@@ -27,7 +27,7 @@ from include.surveillance.files import results
 from include.surveillance.records import Alert, NewsItem
 from include.surveillance.sessions import Sessions
 from include.surveillance.severities import SEVERITIES
-from include.surveillance.studies.recorded import RecordedFiles, read_recording
+from include.surveillance.studies.recorded import RecordedFiles, Tell, check_usable, log_line, read_recording
 from include.surveillance.timespans import SPAN_MS
 
 LITERAL_COLUMNS = (
@@ -64,6 +64,7 @@ def replay_files(
     book: ParameterBook,
     percentiles: Percentiles = "exact",
     progress: Progress = lambda stage, done, total: None,
+    tell: Tell = log_line,
 ) -> Replay:
     """Run the engine over files and write alerts, metrics and rejected rows as Parquet into ``out``.
 
@@ -72,11 +73,16 @@ def replay_files(
     Bars are read in order of their start and news in order of publication, whatever the order of the files.
 
     Raises:
-        ConfigurationError: a file cannot be read or lacks a column, or ``out`` cannot be a folder.
+        ConfigurationError: a file cannot be read or lacks a column, no row is a bar, or ``out`` cannot be a folder.
     """
     results.make_folder(out)
     robust = book.base.alerting_form == "robust"
     recording = read_recording(files, sessions, with_profiles=robust, progress=progress)
+    for note in recording.notes:
+        tell(note)
+    rejects = [unusable for _, unusable in recording.rejects]
+    results.write_rejects(out / "rejected.parquet", rejects)
+    check_usable(files, recording)
     engine, state = recording.engine(book), State(percentiles)
     progress("detect", 0, 1)
     evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
@@ -108,8 +114,6 @@ def replay_files(
         profile_versions=tuple(profile.version for profile in engine.profiles),
         progress=lambda done, total: progress("write", 1 + done, 1 + total),
     )
-    rejects = [unusable for _, unusable in recording.rejects]
-    results.write_rejects(out / "rejected.parquet", rejects)
     firings, episodes = _count(evaluation, on_bars)
     rejected = Counter(reason for table in rejects for reason in table["reason"].to_pylist())
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))

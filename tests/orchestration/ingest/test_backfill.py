@@ -11,7 +11,7 @@ from include.orchestration.ingest.backfill import cut_range, plan_tasks, poll_sp
 from include.surveillance.errors import ConfigurationError, VendorUnavailableError
 from include.surveillance.polygon.client import Payload
 from include.surveillance.records import Bar, Reject
-from include.surveillance.timespans import DAY_MS, HOUR_MS
+from include.surveillance.timespans import DAY_MS, HOUR_MS, write_utc
 
 NOW_MS = 1_795_199_400_000
 
@@ -68,26 +68,27 @@ class Published:
         return {"polygon.bars.raw": len(new)}
 
 
-SPANS = [(0, 60_000), (60_000, 120_000), (120_000, 180_000)]
+START = NOW_MS - 3 * 60_000
+SPANS = [(START + minute * 60_000, START + (minute + 1) * 60_000) for minute in range(3)]
 
 
 def test_each_symbols_bars_come_in_the_order_of_time():
     published = Published()
     assert poll_spans(Vendor(), published, ["A", "B"], "minute", SPANS) == {"polygon.bars.raw": 6}
-    assert [ts for symbol, ts in published.bars if symbol == "B"] == [0, 60_000, 120_000]
+    assert [ts for symbol, ts in published.bars if symbol == "B"] == [from_ms for from_ms, _ in SPANS]
 
 
 def test_a_refused_symbol_holds_later_days_back_but_not_the_others_of_its_day():
     published = Published()
     with pytest.raises(VendorUnavailableError, match="busy"):
-        poll_spans(Vendor(refused=("A", 60_000)), published, ["A", "B"], "minute", SPANS)
-    assert published.bars == [("A", 0), ("B", 0), ("B", 60_000)]
+        poll_spans(Vendor(refused=("A", START + 60_000)), published, ["A", "B"], "minute", SPANS)
+    assert published.bars == [("A", START), ("B", START), ("B", START + 60_000)]
 
 
 def test_a_symbol_without_any_bar_is_named_in_the_log_and_among_the_rejects(caplog):
     published = Published()
     poll_spans(Vendor(silent="NOSUCH"), published, ["A", "NOSUCH"], "minute", SPANS)
-    assert "0 bars for NOSUCH from 1970-01-01T00:00:00Z to 1970-01-01T00:03:00Z" in caplog.text
+    assert f"0 bars for NOSUCH from {write_utc(START)} to {write_utc(NOW_MS)}" in caplog.text
     (reject,) = published.rejects
     assert (reject.symbol, reject.reason, reject.source) == ("NOSUCH", "no bars", "backfill")
     assert reject.detail.startswith("0 bars for NOSUCH")

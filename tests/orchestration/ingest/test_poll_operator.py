@@ -13,7 +13,8 @@ from include.surveillance.polygon.client import Payload
 from include.surveillance.records import Bar, Watermark
 
 MINUTE = 60_000
-SINCE, END = 100 * MINUTE, 101 * MINUTE
+SINCE = 1_550_154_600_000
+END = SINCE + MINUTE
 
 
 def bar(ts_ms):

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from include.surveillance.cli import app
+from include.surveillance.validity import TIME_OUT_OF_RANGE
 from tests.surveillance.cli.recordings import OPEN, run
 
 HEADER = "symbol,timespan,ts_ms,open,high,low,close,volume"
@@ -59,13 +60,13 @@ def test_bad_rows_are_set_aside_with_reasons(tmp_path):
     assert result.exit_code == 0, result.output
     rejected = table(tmp_path, "rejected")
     assert rejected["reason"].tolist() == [
-        "ts_ms is no number",
+        "ts_ms is no time",
         "volume is no number",
-        "volume not a number or negative",
-        "price not positive",
-        "price not positive",
+        "negative volume",
+        "price not finite",
+        "price not finite",
         "symbol is no text",
-        "high or low inside the bar",
+        "high below low",
         "unknown timespan",
     ]
     assert rejected["row"].tolist() == list(range(1, 9))
@@ -92,7 +93,7 @@ def test_news_and_splits_take_part(tmp_path):
 
 @pytest.mark.parametrize(
     ("header", "message"),
-    [("symbol,ts_ms", "lacks column timespan, open"), ("", "is empty; it needs the columns symbol")],
+    [("symbol,ts_ms", "lacks column open (or o)"), ("", "is empty; a file of bars is Parquet or CSV")],
 )
 def test_an_unusable_file_is_one_clear_line(tmp_path, header, message):
     result = replay(tmp_path, header=header)
@@ -116,14 +117,14 @@ def test_replay_says_what_became_of_every_row(hostile_bars, tmp_path):
     assert sorted(rejected["reason"]) == sorted(
         [
             "close is no number",  # a CSV holds no NaN
+            "price not finite",
             "price not positive",
-            "price not positive",
-            "volume not a number or negative",
-            "high or low inside the bar",
+            "negative volume",
+            "high below low",
             "high is no number",
             "volume is no number",
-            "ts_ms is no number",
-            "time out of range",
+            "ts_ms is no time",
+            TIME_OUT_OF_RANGE,
             "unknown timespan",
             "symbol is no text",
         ]
@@ -133,3 +134,21 @@ def test_replay_says_what_became_of_every_row(hostile_bars, tmp_path):
     assert (metrics["volume"] == 1).sum() == 3
     rows = [line for line in result.output.splitlines() if "duplicate bars" in line or "corrected bars" in line]
     assert ["5" in rows[0], "3" in rows[1]] == [True, True]
+
+
+def test_a_recording_without_a_bar_is_an_error_with_the_reason_and_its_rows_are_written(tmp_path):
+    result = replay(tmp_path, row(0, 0), row(1, 0))
+    assert result.exit_code == 1
+    assert "holds no usable bar: no trade (2 rows); `replay` writes the reason of each row" in result.output
+    assert table(tmp_path, "rejected")["reason"].tolist() == ["no trade"] * 2
+
+
+def test_what_was_found_in_a_file_is_said_and_a_reason_is_explained(tmp_path):
+    seconds = [f"{OPEN // 1_000 + 60 * minute},100,101,99,100,{5 * (minute != 1)}" for minute in range(3)]
+    (tmp_path / "AAPL.csv").write_text("\n".join(["time,open,high,low,close,Volume", *seconds]))
+    arguments = ["replay", "--bars", str(tmp_path / "AAPL.csv"), "--out", str(tmp_path), "--timespan", "minute"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "format tradingview; symbols by the names of the files; time in seconds" in result.output
+    assert "no trade: a bar without volume is none" in result.output
+    assert pd.read_parquet(tmp_path / "metrics.parquet")["symbol"].tolist() == ["AAPL"] * 2

@@ -16,10 +16,11 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 
 @given(st.lists(st.none() | TEXTS, min_size=1, max_size=10))
-def test_texts_come_back_and_no_text_is_empty(cells):
+def test_texts_come_back_without_blanks_around_and_no_text_is_empty(cells):
     column, empty, wrong = parse_texts(pa.array(cells, pa.string()))
-    assert column.to_pylist() == [cell or None for cell in cells]
-    assert empty.tolist() == [not cell for cell in cells]
+    texts = [(cell or "").strip() for cell in cells]
+    assert column.to_pylist() == [text or None for text in texts]
+    assert empty.tolist() == [not text for text in texts]
     assert not wrong.any()
 
 

@@ -12,6 +12,7 @@ from include.surveillance.files.side_files import (
     read_splits,
     read_ticker_changes,
 )
+from include.surveillance.validity import TIME_OUT_OF_RANGE
 from tests.surveillance.files.rows import OPEN, reasons
 
 
@@ -28,7 +29,7 @@ def test_news(tmp_path):
     ]
     assert items[0].title == "Two lines, one"
     unknown = "sentiment is none of positive, neutral, negative"
-    assert reasons(rejects) == ["published_ms is no number", unknown, "time out of range"]
+    assert reasons(rejects) == ["published_ms is no number", unknown, TIME_OUT_OF_RANGE]
 
 
 def test_corporate_actions(tmp_path):
@@ -52,7 +53,7 @@ def test_labels(tmp_path):
     path.write_text(f"symbol,start_ms,end_ms,kind\nA,{OPEN},{OPEN},gap\nA,{OPEN},{OPEN - 1},gap\nA,1e300,1,gap\n")
     labels, rejects = read_labels(path)
     assert labels.to_dict("records") == [{"symbol": "A", "start_ms": OPEN, "end_ms": OPEN, "kind": "gap"}]
-    assert reasons(rejects) == ["end before start", "time out of range"]
+    assert reasons(rejects) == ["end before start", TIME_OUT_OF_RANGE]
 
 
 def test_alerts_that_were_retracted_are_left_out(tmp_path):
@@ -65,4 +66,4 @@ def test_alerts_that_were_retracted_are_left_out(tmp_path):
     assert alerts.to_dict("records") == [
         {"symbol": "A", "rule": "price_gap", "ts_ms": OPEN, "episode_start_ms": OPEN, "timespan": "", "direction": ""}
     ]
-    assert reasons(rejects) == ["time out of range"]
+    assert reasons(rejects) == [TIME_OUT_OF_RANGE]

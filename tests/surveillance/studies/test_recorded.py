@@ -13,6 +13,7 @@ from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, read_profiles, read_recording, read_usable
+from include.surveillance.validity import HINTS, UNKNOWN_TIMESPAN
 from tests.surveillance.cli.recordings import COLUMNS, OPEN, hostile, recording
 
 SESSIONS = Sessions()
@@ -73,7 +74,7 @@ def test_stages_are_reported(files):
     stages = []
     read_recording(files, SESSIONS, with_profiles=True, progress=lambda stage, done, total: stages.append(stage))
     assert stages[0] == "read"
-    assert set(stages[1:]) == {"profiles"}
+    assert set(stages[1:]) == {"read MB", "profiles"}
 
 
 def test_the_format_of_a_file_and_the_order_of_its_rows_do_not_matter(files, tmp_path):
@@ -113,15 +114,15 @@ def test_rows_left_out_are_told_by_reason_with_their_number(tmp_path):
     assert len(recorded.bars) == 780
     reasons = [line.split(": ")[2] for line in lines]
     assert reasons == sorted(set(reasons))
-    assert f"{tmp_path / 'bars.csv'}: 2 rows left out: price not positive" in lines
+    assert f"{tmp_path / 'bars.csv'}: 1 rows left out: price not positive" in lines
     assert sum(int(line.split(": ")[1].split()[0]) for line in lines) == len(recorded.rejects[0][1]) == 11
 
 
 def test_a_recording_without_a_usable_bar_is_an_error_that_comes_after_the_reasons(tmp_path):
     pd.DataFrame([["KO", "week", OPEN, 1, 1, 1, 1, 1]], columns=COLUMNS).to_parquet(tmp_path / "bars.parquet")
     lines, error = usable(tmp_path / "bars.parquet")
-    assert lines == [f"{tmp_path / 'bars.parquet'}: 1 rows left out: unknown timespan"]
-    assert "holds no usable bar; `replay` writes the reason of each row" in str(error)
+    assert lines == [f"{tmp_path / 'bars.parquet'}: 1 rows left out: unknown timespan ({HINTS[UNKNOWN_TIMESPAN]})"]
+    assert "holds no usable bar: unknown timespan (1 rows); `replay` writes the reason" in str(error)
 
 
 @pytest.mark.parametrize("content", [None, b"no JSON", b'{"kind":"profile","symbol":5}'])
