@@ -5,11 +5,16 @@ Brings past bars and news through the same path as live ones: same topics, same 
 with the form; one task per ten symbols, two at a time, each going through the range from its oldest day on. Asking
 again for what is there changes nothing. Alerts of a backfill are stored and shown, nobody is notified of them.
 
-**In**: Polygon. **Out**: `polygon.bars.raw`, `polygon.news.raw`, `polygon.rejected`.
+With *flat files* the bars come from files instead, one a day, day after day in one task: from a folder below
+`FLAT_FILES_FOLDER`, or from S3 by connection `flat_files`, e.g. `s3://flatfiles/us_stocks_sip/minute_aggs_v1` of the
+vendor's. News come from Polygon all the same.
+
+**In**: Polygon, or files of bars. **Out**: `polygon.bars.raw`, `polygon.news.raw`, `polygon.rejected`.
 
 **When it fails**: clear the red tasks; each is independent of the others. *not entitled*: the plan's history does not
 reach that far back, choose a later *from*. *0 bars for ...* in a log, *no bars* in `polygon.rejected`: the vendor has
-none of that symbol in the whole range; is it written as the vendor does?
+none of that symbol in the whole range; is it written as the vendor does? *S3 answers 403*: the keys are not those of
+S3, or the plan has no flat files, or not of these days.
 """
 
 from datetime import timedelta
@@ -36,6 +41,7 @@ with DAG(
     tags=[Tag.BACKFILL, Tag.TIER_2],
     params={
         **forms.bars_params(no_symbols="the watchlist"),
+        "files": forms.files_param(),
         "chunk_days": Param(5, type="integer", minimum=1, maximum=30, title="Days per call"),
         "symbols_per_task": Param(10, type="integer", minimum=1, maximum=500, title="Symbols per task"),
         "news": Param(True, type="boolean", title="News too"),
@@ -48,7 +54,9 @@ with DAG(
     def plan() -> list[dict]:
         """Whose bars each task is to bring."""
         params = get_current_context()["params"]
-        return backfill.plan_tasks(read_symbols(), params["symbols_per_task"])
+        # A flat file has all symbols, and is read once.
+        size = forms.MOST_SYMBOLS if params["files"] else params["symbols_per_task"]
+        return backfill.plan_tasks(read_symbols(), size)
 
     @task(pool=Pool.BACKFILL)
     def poll_news() -> dict[str, int]:

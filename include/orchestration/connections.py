@@ -21,11 +21,12 @@ from include.surveillance.settings import Settings
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
+    from include.surveillance.files.flat_files import FlatFiles
     from include.surveillance.polygon.client import Polygon
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
 APPLICATION_READER = "surveillance_reader"
-RATE_LIMIT = "rate_limit"
+RATE_LIMIT, FLAT_FILES = "rate_limit", "flat_files"
 # Airflow's own database, which tasks cannot reach otherwise.
 METADATA = "airflow_db"
 # For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
@@ -76,6 +77,18 @@ def _open(_connections: str) -> tuple[Polygon, Publisher]:
     from include.surveillance.broker import Publisher
 
     return polygon(), Publisher(kafka(), permit=check_wanted)
+
+
+def flat_files(address: str) -> FlatFiles:
+    """Files of bars, one a day: of a folder below FLAT_FILES_FOLDER, or of S3 by the connection ``flat_files``.
+
+    Host is the endpoint, the vendor's when empty; login and password are S3's access key and secret.
+    """
+    from include.surveillance.files.flat_files import SCHEME, open_flat_files
+
+    of_s3 = _get(FLAT_FILES) if address.startswith(SCHEME) else None
+    keys = (of_s3.host, of_s3.login, of_s3.password) if of_s3 else ("", "", "")
+    return open_flat_files(address, Settings.from_env().flat_files_folder, *(part or "" for part in keys))
 
 
 def kafka() -> dict[str, Any]:

@@ -17,9 +17,11 @@ from include.surveillance.texts import LONGEST_SYMBOL, SYMBOL, is_symbol
 from include.surveillance.timespans import NEW_YORK, POLLED, to_ms, to_utc
 
 MOST_SYMBOLS = 20_000
-LONGEST_MOMENT, LONGEST_YAML = 40, 20_000
+LONGEST_MOMENT, LONGEST_ADDRESS, LONGEST_YAML = 40, 300, 20_000
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
 _MOMENT = f"{_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+_STEP = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_FILES = f"|(s3://)?{_STEP}(/{_STEP})*/?"
 # Lines of printable ASCII and Latin letters; what opens a template never stands in YAML that anybody needs.
 _EMPTY_FROM = "Empty: the last two sessions before To, with their pre-market"
 _EMPTY_TO = "The date itself is included. Empty: now"
@@ -45,6 +47,17 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
         ),
         "timespan": Param("minute", type="string", enum=list(POLLED), title="Timespan"),
     }
+
+
+def files_param() -> Param:
+    """Make a field for files of bars, one a day: a folder or an address of S3, no step of which leads up."""
+    return Param(
+        "",
+        **_text(_FILES, LONGEST_ADDRESS),
+        title="Flat files",
+        description="A folder below FLAT_FILES_FOLDER, or s3://bucket/prefix of connection flat_files, with a file a "
+        "day. Empty: the vendor's API is asked",
+    )
 
 
 def yaml_param(title: str, description: str) -> Param:

@@ -161,12 +161,17 @@ def check_rejects(since: datetime, limit: int = 100) -> int:
         QualityError: more than ``limit``; the message names the most frequent reason.
     """
     from include.surveillance import broker
+    from include.surveillance.validity import NO_TRADE
 
     # By id: each poll's overlap rejects the same bar again.
     different = {
         record.event_id: record.reason
         for record in _read_newest(broker.REJECTED)
-        if isinstance(record, Reject) and record.source == "live" and record.polled_ms >= to_ms(since)
+        if isinstance(record, Reject)
+        and record.source == "live"
+        and record.polled_ms >= to_ms(since)
+        # Bars without volume are no fault, and a vendor who sends them sends many.
+        and record.reason != NO_TRADE
     }
     if len(different) > limit:
         reason, count = Counter(different.values()).most_common(1)[0]

@@ -175,6 +175,9 @@ class Settings:
     reports_folder: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / ".local" / "reports", PATH, "Where tasks write the reports that the page shows: one folder for both."
     )
+    flat_files_folder: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / ".local" / "flat_files", PATH, "The folder below which a backfill may read files of bars."
+    )
     detect_lifetime_seconds: int = _setting(600, _between(5, 86_400), "How long one detection sensor lives.")
     detect_linger_seconds: int = _setting(
         90,

@@ -25,7 +25,7 @@ LARGEST_PRICE, LARGEST_VOLUME = 1e12, 1e15
 # Shares trade in millionths at most, and less than half of one is written as none.
 VOLUME_DECIMALS, SMALLEST_VOLUME = 6, 5e-7
 LARGEST_INTEGER = 2**53
-LONGEST_SYMBOL = 32
+LONGEST_SYMBOL = 64
 # A day starts at its market's midnight, which lies on no grid of 24 hours.
 GRID_MS = SPAN_MS | {"day": MINUTE_MS}
 UNITS_PER_MS = {"seconds": 1e-3, "microseconds": 1e3, "nanoseconds": 1e6}

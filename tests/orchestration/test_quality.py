@@ -23,8 +23,8 @@ SINCE = datetime(2040, 1, 30, 14, 30, tzinfo=UTC)  # later than what other tests
 NOW_MS = int(SINCE.timestamp() * 1_000) + 60_000
 
 
-def reject(raw: str, source: str = "live", polled_ms: int = NOW_MS) -> Reject:
-    return Reject(stage="normalise", reason="high below low", detail="", raw=raw, source=source, polled_ms=polled_ms)
+def reject(raw: str, source: str = "live", polled_ms: int = NOW_MS, reason: str = "high below low") -> Reject:
+    return Reject(stage="normalise", reason=reason, detail="", raw=raw, source=source, polled_ms=polled_ms)
 
 
 @pytest.fixture
@@ -42,6 +42,10 @@ def count(topics):
 @pytest.fixture(autouse=True)
 def connection(kafka, monkeypatch):
     monkeypatch.setattr(quality.connections, "kafka", lambda: kafka)
+
+
+def test_a_bar_without_volume_is_no_fault(count):
+    assert count(reject("untraded", reason="no trade"), reject("wrong")) == 1
 
 
 def test_a_bar_rejected_by_every_overlap_counts_once(count):

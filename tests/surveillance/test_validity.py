@@ -43,7 +43,7 @@ TIMES = st.one_of(
 )
 RECORDS = st.lists(
     st.tuples(
-        st.sampled_from(["A", "BRK.B", "", "A|B", "A B", "Ü", "A" * 33]),
+        st.sampled_from(["A", "BRK.B", "", "A|B", "A B", "Ü", "A" * 65]),
         st.sampled_from([*SPAN_MS, "week", ""]),
         TIMES,
         NUMBERS,

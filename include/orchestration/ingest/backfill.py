@@ -1,20 +1,24 @@
-"""The tasks and calls that a backfill takes."""
+"""The tasks, calls and files that a backfill takes."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration import forms
 from include.orchestration.ingest import polling
+from include.surveillance import timespans
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Bar, Reject
-from include.surveillance.timespans import DAY_MS, now_ms, write_utc
+from include.surveillance.timespans import DAY_MS, NEW_YORK, now_ms, write_utc
 
 if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
+    from include.surveillance.files.flat_files import FlatFiles
     from include.surveillance.polygon.client import Polygon
     from include.surveillance.records import AnyRecord
 
@@ -80,6 +84,45 @@ def poll_past(
             failed.append(answer)
         else:
             yield symbol, [record for payload in answer for record in normalise.bars(payload, source="backfill")]
+
+
+def publish_files(
+    files: FlatFiles, publisher: Publisher, symbols: Sequence[str], timespan: str, from_ms: int, to_ms: int
+) -> dict[str, int]:
+    """read → normalise → publish the file of each day in [from_ms, to_ms), because detection takes bars in the order
+    of time.
+
+    Raises:
+        ConfigurationError: there is no file of these days, or one that cannot be used.
+        VendorError, VendorUnavailableError: a file cannot be fetched; asking again changes nothing that is there.
+    """
+    from include.surveillance.files.bar_records import read_records
+
+    sent: Counter[str] = Counter()
+    found = dict.fromkeys(symbols, 0)
+    there = files.list_days()
+    first, last = (datetime.fromtimestamp(ms / 1_000, NEW_YORK).date() for ms in (from_ms, to_ms - 1))
+    wanted = {day: name for day, name in there.items() if first <= day <= last}
+    if not wanted:
+        has = f"{len(there)} files, {min(there)} to {max(there)}" if there else "no file that is named by its day"
+        raise ConfigurationError(f"{files} has no file of {first} to {last}; it has {has}")
+
+    def counted(records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
+        for record in records:
+            if isinstance(record, Bar):
+                found[record.symbol] += 1
+            yield record
+
+    for day, name in wanted.items():
+        midnights = (datetime.combine(it, time(), NEW_YORK) for it in (day, day + timedelta(days=1)))
+        start_ms, end_ms = (min(max(from_ms, timespans.to_ms(midnight)), to_ms) for midnight in midnights)
+        with files.fetch(name) as path:
+            counts = publisher.publish(counted(read_records(path, symbols, timespan, start_ms, end_ms)))
+        LOG.info("%s: %s", name, counts)
+        sent.update(counts)
+    silent = [_tell_silence(symbol, timespan, from_ms, to_ms) for symbol, bars in found.items() if not bars]
+    sent.update(publisher.publish(silent))
+    return dict(sent)
 
 
 def _tell_silence(symbol: str, timespan: str, from_ms: int, to_ms: int) -> Reject:

@@ -35,7 +35,10 @@ class BackfillOperator(BaseOperator):
 
         params = context["params"]
         span = forms.read_range(params, context["dag_run"].run_after)
-        polygon = connections.polygon(connections.PATIENT_SECONDS)
         with Publisher(connections.kafka()) as publisher:
+            if address := params.get("files"):
+                files = connections.flat_files(address)
+                return backfill.publish_files(files, publisher, self.symbols, params["timespan"], *span)
+            polygon = connections.polygon(connections.PATIENT_SECONDS)
             spans = backfill.cut_range(*span, params["chunk_days"])
             return backfill.poll_spans(polygon, publisher, self.symbols, params["timespan"], spans)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from include.surveillance.files.formats import (
 )
 from include.surveillance.files.tables import (
     CELLS,
+    NOT_ASKED_FOR,
     NUMBER,
     OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
@@ -81,9 +82,10 @@ class Rows(NamedTuple):
         values: symbol, timespan (texts encoded as dictionaries), ts_ms (int64), open, high, low, close, volume, vwap
             and trades (float64, NaN: left out).
         rejects: a table of ``tables.REJECTS``.
-        total: how many rows the file has.
+        total: how many rows were asked for.
         format: a name of ``formats.FORMATS``.
         notes: what was found rather than said.
+        symbol_column: which of the file's columns, from 0, has the symbol; None: there is none.
     """
 
     values: Values
@@ -91,18 +93,21 @@ class Rows(NamedTuple):
     total: int
     format: str
     notes: tuple[str, ...]
+    symbol_column: int | None
 
 
 def read_rows(
     file: Path,
     reading: Reading = AS_FILES_SAY,
     *,
+    only: Collection[str] | None = None,
     name: str | None = None,
     progress: Callable[[int], None] = lambda bytes_read: None,
 ) -> Rows:
     """Read one file.
 
     Args:
+        only: the symbols whose rows are read; None: all.
         name: what rejects call the file, unless its name.
         progress: is called with how many bytes are read.
 
@@ -118,7 +123,7 @@ def read_rows(
     )
     layout = Layout.find(file, table.names, reading.format if table.headed else "ninjatrader")
     _refuse_decimal_commas(table, layout)
-    interpreter = _Interpreter(file, layout, reading)
+    interpreter = _Interpreter(file, layout, reading, only)
     columns = {key: there[0] for key, there in layout.columns.items()}
     fields = {"symbol": TEXT if "symbol" in columns else OPTIONAL_TEXT, "timespan": OPTIONAL_TEXT, "time": CELLS}
     if len(layout.columns["time"]) > 1:
@@ -128,14 +133,16 @@ def read_rows(
     values = read.values
     values.pop("clock", None)
     values["ts_ms"] = values.pop("time").astype(np.int64)
-    return Rows(values, read.rejects, read.rows, layout.name, interpreter.notes())
+    symbol_column = table.names.index(columns["symbol"]) if "symbol" in columns else None
+    return Rows(values, read.rejects, read.rows, layout.name, interpreter.notes(), symbol_column)
 
 
 class _Interpreter:
     """Makes columns of bars from the cells of one file, in the same way from its first row to its last."""
 
-    def __init__(self, path: Path, layout: Layout, reading: Reading):
+    def __init__(self, path: Path, layout: Layout, reading: Reading, only: Collection[str] | None):
         self.path, self.layout, self.reading = path, layout, reading
+        self.only = None if only is None else frozenset(only)
         self.time_column = layout.columns["time"][0]
         self.zone = read_zone(reading.zone) if reading.zone else read_zone(layout.format.zone or NEW_YORK.key)
         self.symbol, self.timespan, self.unit = reading.symbol, reading.timespan, ""
@@ -179,6 +186,8 @@ class _Interpreter:
         grid_ms = _look_up(values["timespan"], GRID_MS)
         objected = objections(known, grid_ms, ts_ms, *(values[name] for name in (*PRICES, "volume")))
         objected = np.where(np.isnan(ts_ms), np.int16(len(OBJECTIONS) + 1), objected)
+        if (only := self.only) is not None:
+            objected[~check_cells(values["symbol"], lambda symbol: symbol in only)] = NOT_ASKED_FOR
         return objected, (*OBJECTIONS, f"{self.time_column} is no time")
 
     def _parse_times(self, values: Values) -> Times:

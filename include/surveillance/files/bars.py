@@ -18,7 +18,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading, Rows, read_rows
 from include.surveillance.files.formats import PRICES
 from include.surveillance.files.sources import find_files
-from include.surveillance.files.tables import REJECTS, Values, check_cells
+from include.surveillance.files.tables import REJECTS, Values
 from include.surveillance.timespans import LATEST_MS
 
 ROWS = 1 << 16  # digested at a time: what fits into a cache
@@ -34,8 +34,8 @@ class BarFile(NamedTuple):
     Attributes:
         bars: one per (symbol, timespan, ts_ms), sorted by it; codes in the order of (symbol, timespan).
         rejects: a table of ``tables.REJECTS``, one row for each that is no bar.
-        counts: ``rows`` of the file, ``duplicate`` rows that repeat a bar, ``corrected`` rows that replace an earlier
-            row's values: ``rows = len(bars) + rejects + duplicate + corrected``.
+        counts: ``rows`` that were asked for, ``duplicate`` rows that repeat a bar, ``corrected`` rows that replace an
+            earlier row's values: ``rows = len(bars) + rejects + duplicate + corrected``.
         notes: one sentence for each thing that was found rather than said, e.g. the unit of the times.
     """
 
@@ -57,7 +57,7 @@ def read_bars(
     Of two rows for one bar the later one holds, and of two files the one with the later name.
 
     Args:
-        only: a symbol; the bars of others are left out.
+        only: the symbol whose rows are read; None: all.
         progress: is called with how many megabytes are read, of how many.
 
     Raises:
@@ -69,7 +69,8 @@ def read_bars(
 
     def read(file: Path) -> Rows:
         name = str(file.relative_to(path)) if file.is_relative_to(path) and file != path else file.name
-        return read_rows(file, reading, name=name, progress=partial(tell_progress, file))
+        wanted = None if only is None else [only]
+        return read_rows(file, reading, only=wanted, name=name, progress=partial(tell_progress, file))
 
     def tell_progress(file: Path, bytes_read: int) -> None:
         done[file] = bytes_read
@@ -81,9 +82,6 @@ def read_bars(
         said = ", ".join(f"{file.name} is {name}" for name, file in formats.items())
         raise ConfigurationError(f"{path} has files of several formats: {said}; read those of one format at a time")
     values = _join([part.values for part in parts])
-    if only is not None:
-        chosen = check_cells(values["symbol"], lambda symbol: symbol == only)
-        values = {name: _choose(column, chosen) for name, column in values.items()}
     keys, code = _encode_series(values.pop("symbol"), values.pop("timespan"))
     prices = {name: values[name] for name in (*PRICES, "volume")}
     revision = compute_revisions(*prices.values(), values.pop("vwap"), values.pop("trades"))
@@ -121,10 +119,6 @@ def _join(parts: list[Values]) -> Values:
         else:
             joined[name] = np.concatenate(columns)
     return joined
-
-
-def _choose(column: np.ndarray | pa.Array, chosen: np.ndarray) -> np.ndarray | pa.Array:
-    return column.filter(pa.array(chosen)) if isinstance(column, pa.Array) else column[chosen]
 
 
 def _encode_series(symbol: pa.DictionaryArray, timespan: pa.DictionaryArray) -> tuple[list[SeriesKey], np.ndarray]:

@@ -36,6 +36,7 @@ SEPARATORS = ",;\t|"
 ROWS, BYTES = 1 << 20, 1 << 26  # of one batch: Parquet, CSV
 SAMPLE_BYTES, SAMPLE_ROWS = 1 << 16, 20  # of a CSV, to see what it is
 
+NOT_ASKED_FOR = -1
 Kind = Literal["text", "number", "whole", "cells"]
 REJECTS = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
 
@@ -61,7 +62,7 @@ class Columns(NamedTuple):
         values: for each field a float64 array (NaN: empty or, where it is optional, no number), an int64 array for
             whole numbers, or for text a pyarrow array encoded as a dictionary (null: empty).
         rejects: a table of ``REJECTS``; ``row`` counts the file's rows from 0, ``raw`` holds the cells as CSV.
-        rows: how many rows the file has.
+        rows: how many rows of the file were asked for.
     """
 
     values: Values
@@ -72,8 +73,8 @@ class Columns(NamedTuple):
 # A numpy array or, for text, a dictionary of pyarrow, which has no types.
 Values = dict[str, Any]
 Check = Callable[[Values], tuple[np.ndarray, tuple[str, ...]]]
-"""Gives each row of columns the number of its objection (0: none), and says what the numbers from 1 mean. What is read
-of cells, it puts in their place."""
+"""Gives each row of columns the number of its objection (0: none, ``NOT_ASKED_FOR``: the row is left out), and says
+what the numbers from 1 mean. What is read of cells, it puts in their place."""
 
 
 @dataclass
@@ -222,7 +223,7 @@ def read_fields(
     """
     parts: dict[str, list] = {name: [] for name in fields}
     rejects: list[pa.Table] = []
-    name_of_file, malformed, rows = file or table.path.name, table.malformed, 0
+    name_of_file, malformed, rows, asked = file or table.path.name, table.malformed, 0, 0
     columns = columns or {}
     with as_file_error(table.path):
         for batch in table.batches(progress):
@@ -231,23 +232,26 @@ def read_fields(
             if check:
                 objected, meanings = check(values)
                 reason = np.where((reason == 0) & (objected > 0), objected + len(reasons), reason)
+                reason[objected == NOT_ASKED_FOR] = NOT_ASKED_FOR
                 reasons = [*reasons, *meanings]
+                asked -= int(np.count_nonzero(objected == NOT_ASKED_FOR))
             usable = reason == 0
             for name, column in values.items():
                 parts[name].append(column.filter(pa.array(usable)) if isinstance(column, pa.Array) else column[usable])
-            bad = np.flatnonzero(~usable)
+            bad = np.flatnonzero(reason > 0)
             if len(bad):
                 said = pa.array(np.array(reasons, dtype=object)[reason[bad] - 1], pa.string())
                 raw = format_rows(batch.take(pa.array(bad)))
                 rejects.append(_rejects(name_of_file, row_numbers[bad], said, raw))
             rows += batch.num_rows
+            asked += batch.num_rows
     if malformed:
         row_numbers = np.array([table.row_of(row) for row in malformed], dtype=np.int64)
         said = pa.array(["wrong number of fields"] * len(malformed))
         rejects.append(_rejects(name_of_file, row_numbers, said, pa.array([row.text for row in malformed])))
     rejected = pa.concat_tables([REJECTS.empty_table(), *rejects]).sort_by("row")
     values = {name: _join_parts(parts.pop(name), field) for name, field in fields.items()}
-    return Columns(values, rejected, rows + len(malformed))
+    return Columns(values, rejected, asked + len(malformed))
 
 
 def check_cells(column: pa.DictionaryArray, predicate: Callable[[str | None], bool]) -> np.ndarray:
