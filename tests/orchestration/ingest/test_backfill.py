@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.orchestration.ingest.backfill import cut_range, plan_tasks, poll_spans
+from include.orchestration.ingest.backfill import cut_range, plan_tasks, poll_spans, publish_files
 from include.surveillance.errors import ConfigurationError, VendorUnavailableError
+from include.surveillance.files.flat_files import Folder
 from include.surveillance.polygon.client import Payload
 from include.surveillance.records import Bar, Reject
 from include.surveillance.timespans import DAY_MS, HOUR_MS, write_utc
@@ -92,3 +93,53 @@ def test_a_symbol_without_any_bar_is_named_in_the_log_and_among_the_rejects(capl
     (reject,) = published.rejects
     assert (reject.symbol, reject.reason, reject.source) == ("NOSUCH", "no bars", "backfill")
     assert reject.detail.startswith("0 bars for NOSUCH")
+
+
+# --- flat files
+
+DAY = 1_550_120_400_000  # 2019-02-14, midnight in New York
+HEADER = "ticker,volume,open,close,high,low,window_start,transactions"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Minutes of three days, of which the middle one has no bar of MSFT."""
+    for number, date in enumerate(("2019-02-13", "2019-02-14", "2019-02-15")):
+        open_ns = (DAY + (number - 1) * DAY_MS + 9 * HOUR_MS + HOUR_MS // 2) * 10**6
+        lines = [
+            f"{symbol},1200,100,100,101,99,{open_ns + minute * 60 * 10**9},7"
+            for symbol in ("AAPL", "MSFT", "XYZ")
+            for minute in range(2)
+            if (symbol, number) != ("MSFT", 1)
+        ]
+        (tmp_path / f"{date}.csv").write_text("\n".join([HEADER, *lines, f"AAPL,0,1,1,1,1,{open_ns + 120 * 10**9},0"]))
+    return Folder(tmp_path, ".")
+
+
+def test_flat_files_are_published_day_by_day_through_the_same_gate(folder, caplog):
+    published = Published()
+    files = publish_files(folder, published, ["AAPL", "MSFT", "NOSUCH"], "minute", DAY, DAY + 2 * DAY_MS)
+    assert files["polygon.bars.raw"] == len(published.bars) == 6
+    assert [ts_ms for symbol, ts_ms in published.bars if symbol == "AAPL"] == [
+        DAY + day * DAY_MS + 9 * HOUR_MS + HOUR_MS // 2 + minute * 60_000 for day in (0, 1) for minute in (0, 1)
+    ]
+    assert [(it.symbol, it.reason) for it in published.rejects] == [
+        ("AAPL", "no trade"),
+        ("AAPL", "no trade"),
+        ("NOSUCH", "no bars"),
+    ]
+    assert "0 bars for NOSUCH" in caplog.text
+
+
+def test_part_of_a_day_is_that_part_of_its_file(folder):
+    published = Published()
+    opened = DAY + 9 * HOUR_MS + HOUR_MS // 2
+    publish_files(folder, published, ["AAPL"], "minute", opened + 60_000, opened + DAY_MS + 60_000)
+    assert [ts_ms for _, ts_ms in published.bars] == [opened + 60_000, opened + DAY_MS]
+
+
+def test_days_without_a_file_are_refused_with_those_that_have_one(folder):
+    with pytest.raises(
+        ConfigurationError, match=r"no file of 2020-02-14 to .*; it has 3 files, 2019-02-13 to 2019-02-15"
+    ):
+        publish_files(folder, Published(), ["AAPL"], "minute", DAY + 365 * DAY_MS, DAY + 366 * DAY_MS)
