@@ -35,6 +35,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "WATCHLIST_FILE": "/tmp/list.txt",
         "PARAMETERS_FILE": "/tmp/parameters.yaml",
         "REPORTS_FOLDER": "/tmp/reports",
+        "FLAT_FILES_FOLDER": "/tmp/flat_files",
         "DETECT_LIFETIME_SECONDS": "60",
         "DETECT_LINGER_SECONDS": "5",
         "LAND_EVERY_SECONDS": "30",

@@ -51,11 +51,11 @@ def test_a_header_alone_is_no_bars(command, tmp_path):
 
 
 @pytest.mark.parametrize("rules", ["literal", "robust"])
-def test_replay_of_a_header_alone_writes_empty_tables(rules, tmp_path):
+def test_replay_of_a_header_alone_says_that_there_is_no_row(rules, tmp_path):
     (tmp_path / "bars.csv").write_text(",".join(COLUMNS) + "\n")
     result = run("replay", bars=tmp_path / "bars.csv", out=tmp_path / "out", rules=rules)
-    assert result.exit_code == 0, result.output
-    assert [len(pd.read_parquet(tmp_path / "out" / f"{name}.parquet")) for name in ("alerts", "metrics")] == [0, 0]
+    assert (result.exit_code, "holds no usable bar: no row" in result.output) == (1, True)
+    assert len(pd.read_parquet(tmp_path / "out" / "rejected.parquet")) == 0
 
 
 @pytest.mark.parametrize("command", ["calibrate", "whatif", "baselines", "explain"])
