@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from include.local_stack.patience import Patience
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.errors import SurveillanceError
 
@@ -58,14 +59,16 @@ class AirflowApi:
         """Return when Airflow knows all of these DAGs.
 
         Raises:
-            SurveillanceError: a DAG file cannot be loaded, or one is missing after ``timeout`` seconds.
+            SurveillanceError: a DAG file cannot be loaded, or one is missing after ``timeout`` seconds of ``Patience``.
         """
-        wanted, deadline = set(dag_ids), time.monotonic() + timeout
+        wanted, patience = set(dag_ids), Patience(timeout)
         while missing := wanted - self.dag_ids():
             if errors := self.import_errors():
                 raise SurveillanceError("Airflow could not load the DAGs: " + "; ".join(errors))
-            if time.monotonic() > deadline:
-                raise SurveillanceError(f"Airflow lacks {sorted(missing)} after {timeout:.0f} s; see dag-processor.log")
+            if patience.is_over():
+                raise SurveillanceError(
+                    f"Airflow lacks {sorted(missing)} after {patience.describe()}; see dag-processor.log"
+                )
             time.sleep(1)
 
     def pause(self, dag_id: str, paused: bool = True) -> None:
@@ -106,14 +109,16 @@ class AirflowApi:
         """Return a run when it has succeeded.
 
         Raises:
-            SurveillanceError: it failed (naming the failed tasks) or is not done after ``timeout`` seconds.
+            SurveillanceError: it failed (naming the failed tasks) or is not done after ``timeout`` seconds of
+                ``Patience``.
         """
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout)
         while (run := self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"))["state"] not in FINISHED:
-            if time.monotonic() > deadline:
+            if patience.is_over():
                 waiting = [f"{t['task_id']}[{t['map_index']}]={t['state']}" for t in self.tasks(dag_id, run_id)]
                 raise SurveillanceError(
-                    f"{dag_id} is still {run['state']} after {timeout:.0f} s ({', '.join(waiting[:8])}); see its log"
+                    f"{dag_id} is still {run['state']} after {patience.describe()} ({', '.join(waiting[:8])}); see its "
+                    "log"
                 )
             time.sleep(1)
         if run["state"] == "failed":

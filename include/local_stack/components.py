@@ -15,9 +15,11 @@ from include.local_stack.access import withheld
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
 
-# Five processes that import Airflow at the same time, on the smallest machine.
-AIRFLOW_SECONDS = 600
+# Of work: where five processes import Airflow at the same time, each gets a part of the machine and of the second.
+AIRFLOW_SECONDS = 240
 PYTHON = [sys.executable, "-m"]
+# From above: who watches, where tasks are started and run, the servers that these report to, the services below all.
+WATCH, TOP, SERVERS, SERVICES = 3, 2, 1, 0
 # What nobody waits for gives way to what must be on time; the scheduler has queued a minute's polls before it closes.
 GIVES_WAY = {"scheduler": 10, "dag-processor": 10, "worker-batch": 10}
 
@@ -30,13 +32,17 @@ def _nothing() -> None:
 class Component:
     """One program under supervisord.
 
-    ``healthy`` gets the time of its start (epoch seconds). ``prepare`` runs before the start, ``complete`` once it is
-    healthy. ``address`` is what a person would open or connect to.
+    ``healthy`` gets the time of its start (epoch seconds); ``sign`` names what it looks for. ``prepare`` runs before
+    the start, ``complete`` once it is healthy. ``address`` is what a person would open or connect to.
+    ``limit_seconds`` are of a machine that has nothing else to do. What has the same ``floor`` stops at once, and what
+    stands on it before.
     """
 
     name: str
     command: list[str]
     healthy: Callable[[float], bool]
+    sign: str = "sign of life"
+    floor: int = SERVICES
     address: str = ""
     prepare: Callable[[], None] = _nothing
     complete: Callable[[], None] = _nothing
@@ -66,6 +72,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
             "postgres",
             postgres.command(cluster, ports.postgres),
             lambda _: postgres.answers(ports.postgres, password),
+            "login of the administrator",
             address=f"{HOST}:{ports.postgres}",
             prepare=partial(postgres.create_cluster, cluster, password),
             complete=partial(postgres.create_databases, ports.postgres, credentials),
@@ -76,6 +83,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
             "redis",
             _redis(state / "redis", ports.redis, credentials["REDIS_PASSWORD"]),
             lambda _: health.redis_answers(ports, credentials["REDIS_PASSWORD"]),
+            "answer to a ping",
             address=f"{HOST}:{ports.redis}",
             prepare=partial((state / "redis").mkdir, exist_ok=True),
         ),
@@ -83,6 +91,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
             "kafka",
             kafka.command(broker, libs),
             lambda _: kafka.answers(bootstrap),
+            "list of brokers",
             address=bootstrap,
             prepare=prepare_kafka,
         ),
@@ -93,6 +102,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
                 *("--db-path", warehouse / "data", "--port", ports.warehouse, "--tls", warehouse / "tls"),
             ),
             lambda _: health.http(f"https://{HOST}:{ports.warehouse}/health", warehouse / "tls" / "ca-bundle.pem"),
+            f"answer at https://{HOST}:{ports.warehouse}/health",
             address=f"https://{HOST}:{ports.warehouse}",
         ),
     ]
@@ -102,6 +112,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
                 "simulator",
                 _module("include.polygon_simulator", "--port", ports.simulator, *market.simulator_arguments()),
                 lambda _: health.http(f"http://{HOST}:{ports.simulator}/health"),
+                f"answer at http://{HOST}:{ports.simulator}/health",
                 address=f"http://{HOST}:{ports.simulator}",
             )
         )
@@ -121,6 +132,8 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
             "api-server",
             _module("airflow", "api-server", "--apps", "core"),
             reports("metadatabase"),
+            f"answer at http://{HOST}:{ports.airflow}/api/v2/monitor/health",
+            SERVERS,
             address=environment["AIRFLOW__API__BASE_URL"],
             limit_seconds=AIRFLOW_SECONDS,
         ),
@@ -130,10 +143,19 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
             "execution-api",
             _module("airflow", "api-server", "--apps", "execution", "--port", ports.execution_api),
             lambda _: health.http(f"http://{HOST}:{ports.execution_api}/execution/health"),
+            f"answer at http://{HOST}:{ports.execution_api}/execution/health",
+            SERVERS,
             limit_seconds=AIRFLOW_SECONDS,
         ),
         *(
-            Component(name, _airflow(name, name, *options), reports(job), limit_seconds=AIRFLOW_SECONDS)
+            Component(
+                name,
+                _airflow(name, name, *options),
+                reports(job),
+                f"heartbeat of the {name} since its start in Airflow's database, by way of api-server",
+                TOP,
+                limit_seconds=AIRFLOW_SECONDS,
+            )
             for name, job, options in (
                 ("scheduler", "scheduler", ()),
                 ("dag-processor", "dag_processor", ()),
@@ -145,6 +167,8 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
             "dbt-docs",
             _module("http.server", ports.dbt_docs, "--bind", HOST, "--directory", docs),
             lambda _: health.http(f"http://{HOST}:{ports.dbt_docs}"),
+            f"answer at http://{HOST}:{ports.dbt_docs}",
+            TOP,
             address=f"http://{HOST}:{ports.dbt_docs}",
             prepare=partial(docs.mkdir, exist_ok=True),
         ),
@@ -157,6 +181,8 @@ def watchdog(state: Path) -> Component:
         "watchdog",
         _module("include.watchdog"),
         lambda started: health.was_touched(state / "watchdog.beat", started),
+        "look at the others since its start",
+        WATCH,
         limit_seconds=AIRFLOW_SECONDS,
     )
 
@@ -180,6 +206,8 @@ def _workers(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[
             name,
             [*pool, *_airflow(name, "celery", "worker", *options, *own)],
             lambda _: health.worker_answers(environment["AIRFLOW__CELERY__BROKER_URL"], name),
+            "answer to a ping by way of redis",
+            TOP,
             limit_seconds=AIRFLOW_SECONDS,
             # TERM lets running tasks end and takes no new one.
             stop_seconds=40,

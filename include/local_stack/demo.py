@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from include.local_stack.clients import Clients
+from include.local_stack.patience import Patience
 from include.local_stack.stack import Stack
 from include.local_stack.summary import CoveredTime, Summary, summarise
 from include.surveillance import broker, wire
@@ -109,12 +110,12 @@ class Demo(Clients):
         _step(f"{dag_id} done", time.monotonic() - started)
 
     def _drain(self, group: str, topic: str, done: str) -> None:
-        started = time.monotonic()
+        started, patience = time.monotonic(), Patience(DRAIN_SECONDS)
         with broker.LagProbe(self.kafka, group, self.positions(topic)) as probe:
             while lag := probe.lag():
-                if time.monotonic() - started > DRAIN_SECONDS:
+                if patience.is_over():
                     raise SurveillanceError(
-                        f"group {group} still lags {lag} messages on {topic} after {DRAIN_SECONDS} s; "
+                        f"group {group} still lags {lag} messages on {topic} after {patience.describe()}; "
                         "look at the DAG that consumes it in Airflow"
                     )
                 time.sleep(0.5)

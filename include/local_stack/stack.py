@@ -19,6 +19,7 @@ from include.local_stack.environment import ADMIN, ROOT, build_environment, user
 from include.local_stack.errors import StackError, log_end
 from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
+from include.local_stack.patience import Patience
 from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import ensure_prerequisites
 from include.local_stack.rotation import rotate
@@ -26,6 +27,7 @@ from include.local_stack.supervisor import Supervisor
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import Polygon
 
+SECRETS = "secrets.env"
 POLL_SECONDS = 0.2
 ENDED = {"BACKOFF", "EXITED", "FATAL", "STOPPED"}
 
@@ -51,7 +53,7 @@ class Stack:
         # Logs, queued work and the market's data are for nobody else's eyes.
         self.state.chmod(0o700)
         self.ports = Ports.from_env(user)
-        self.credentials = ensure_credentials(self.state / "secrets.env")
+        self.credentials = ensure_credentials(self.state / SECRETS)
         self.market = Market.choose(self.state, Market.wanted(replay, uses_vendor(user, self.credentials)))
         self.environment = build_environment(self.state, self.ports, self.credentials, self.market, user)
         self.supervisor = Supervisor(self.state)
@@ -65,37 +67,64 @@ class Stack:
             StackError: the stack is running already, a program is missing and cannot be installed from here, another
                 program has a port that a component needs, or a component does not become healthy.
         """
+        self._launch()
+        try:
+            self._bring_up(self._services())
+            self.initialise()
+            self.market.store(self.state)
+            self._bring_up(self._airflow())
+            self._bring_up([components.watchdog(self.state)])
+        except BaseException as error:
+            self._stop_after(error)
+            raise
+
+    @contextmanager
+    def services(self) -> Iterator[None]:
+        """Run the services without Airflow within the block.
+
+        Raises:
+            StackError: as of ``start``.
+        """
+        self._launch()
+        failure: BaseException | None = None
+        try:
+            self._bring_up(self._services())
+            yield
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._stop_after(failure)
+
+    def initialise(self) -> None:
+        """Bring tables, topics, roles and dbt's manifest to what this version needs; the services run.
+
+        Raises:
+            StackError: a step failed; the message carries the end of its log.
+        """
+        with self._step("initialise"):
+            unwanted = withheld("airflow-init")
+            initialise(
+                {name: value for name, value in self.environment.items() if name not in unwanted}, self.supervisor.logs
+            )
+
+    def _launch(self) -> None:
+        """Check what a start needs, and start supervisord."""
         if self.supervisor.is_running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
         ensure_prerequisites(self.console.print)
         if self.market.mode == "vendor":
             Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
-        services, airflow = self._services(), self._airflow()
         unused = {"simulator"} if self.market.mode == "vendor" else set()
         self.ports.check_free([name for name in vars(self.ports) if name not in unused])
         postgres.move_data(self.state)
         data = postgres.data_folder(self.state)
         if data != self.state / "postgres":
             self.console.print(f"PostgreSQL's user cannot enter {self.state}; its data is in {data}")
-        watchdog = components.watchdog(self.state)
-        self.supervisor.start([*services, *airflow, watchdog], self.environment)
-        try:
-            self._bring_up(services)
-            with self._step("initialise"):
-                unwanted = withheld("airflow-init")
-                initialise(
-                    {name: value for name, value in self.environment.items() if name not in unwanted},
-                    self.supervisor.logs,
-                )
-            self.market.store(self.state)
-            self._bring_up(airflow)
-            self._bring_up([watchdog])
-        except BaseException as error:
-            self._stop_after(error)
-            raise
+        self.supervisor.start(self.components(), self.environment)
 
     def stop(self) -> None:
-        """Stop everything in reverse order; nothing happens when it is not running."""
+        """Stop everything, what stands on others before them; nothing happens when it is not running."""
         if self.supervisor.is_running():
             with self._step("stop"):
                 self.supervisor.stop()
@@ -152,7 +181,7 @@ class Stack:
                 component.complete()
 
     def _wait(self, component: Component) -> None:
-        deadline = time.monotonic() + component.limit_seconds
+        patience = Patience(component.limit_seconds)
         first = self.supervisor.info(component.name)["pid"]
         while True:
             info = self.supervisor.info(component.name)
@@ -160,8 +189,8 @@ class Stack:
                 return
             if info["statename"] in ENDED or info["pid"] != first:
                 raise self._failure(component, "ended while it started")
-            if time.monotonic() > deadline:
-                raise self._failure(component, f"is not healthy after {component.limit_seconds} s")
+            if patience.is_over():
+                raise self._failure(component, f"is not healthy after {patience.describe()}: no {component.sign}")
             time.sleep(POLL_SECONDS)
 
     def _failure(self, component: Component, what: str) -> StackError:
@@ -187,7 +216,7 @@ def rotate_secrets(state: Path) -> None:
     Raises:
         StackError: the stack is running, or has never been started.
     """
-    file = state / "secrets.env"
+    file = state / SECRETS
     if Supervisor(state).is_running():
         raise StackError(f"the stack in {state} is running; stop it with `make stop` first")
     if not file.exists():

@@ -1,4 +1,4 @@
-"""supervisord keeps the components running, writes their logs and stops them in reverse order."""
+"""supervisord keeps the components running and writes their logs; it is told what to start and to stop, and when."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from include.local_stack.credentials import write_secret
 from include.local_stack.errors import StackError
+from include.local_stack.patience import Patience
 
 if TYPE_CHECKING:
     from include.local_stack.components import Component
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT = 100
 SOCKET_FOLDER = "socket"
 START_SECONDS = 60
-KILL_SECONDS = 2
+POLL_SECONDS = 0.1
+# supervisord's words for a component that does not run and will not by itself.
+DOWN = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 # Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
 LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
@@ -84,9 +87,9 @@ class Supervisor:
             umask=0o077,  # every component's as well
             cwd=environment["PYTHONPATH"],
         )
-        deadline = time.monotonic() + START_SECONDS
+        patience = Patience(START_SECONDS)
         while not self.is_running():
-            if process.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or patience.is_over():
                 raise StackError(f"supervisord did not start; see {self.logs}/supervisord.err and supervisord.log")
             time.sleep(0.1)
 
@@ -118,34 +121,49 @@ class Supervisor:
         """Return state, process id and start time (epoch seconds) of a component."""
         return self.rpc.getProcessInfo(name)
 
-    def stop(self, limit_seconds: float | None = None) -> None:
-        """Stop all components in reverse order, one after the other, then supervisord.
+    def stop(self) -> None:
+        """Stop all components, then supervisord: floor by floor, from the top, and those of a floor at once.
+
+        What has not ended by itself after its ``stop_seconds`` is killed.
 
         Raises:
-            StackError: it is still there after ``limit_seconds``, or after what all components together may take.
+            StackError: something is still there after that; the message names it.
         """
-        limit_seconds = self._stop_seconds() if limit_seconds is None else limit_seconds
         pid = int((self._state / "supervisord.pid").read_text())
-        with suppress(Fault):  # when it is stopping already
+        for names in self._floors():
+            self._stop_floor(names)
+        with suppress(Fault, OSError):  # when it is stopping already
             self.rpc.shutdown()
-        try:
-            psutil.Process(pid).wait(limit_seconds)
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.TimeoutExpired as error:
-            raise StackError(
-                f"supervisord (process {pid}) has not stopped after {limit_seconds:.0f} s; kill it"
-            ) from error
+        patience = Patience(START_SECONDS)
+        while _runs(pid):
+            if patience.is_over():
+                raise StackError(f"supervisord (process {pid}) has not stopped after {patience.describe()}; kill it")
+            time.sleep(POLL_SECONDS)
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self._state:
             self._socket.parent.rmdir()
             (self._state / SOCKET_FOLDER).unlink()
 
-    def _stop_seconds(self) -> float:
-        """Add up how long each component may take until it is killed, and as much as it takes to kill them all."""
+    def _stop_floor(self, names: list[str]) -> None:
+        for name in names:
+            with suppress(Fault, OSError):  # when it is not running, or supervisord has been told to stop already
+                self.rpc.stopProcess(name, False)
         written = self._written()
-        programs = [name for name in written.sections() if name.startswith("program:")]
-        return sum(written.getint(name, "stopwaitsecs") + KILL_SECONDS for name in programs) + START_SECONDS
+        limit = max(written.getint(f"program:{name}", "stopwaitsecs") for name in names) + START_SECONDS
+        patience = Patience(limit)
+        while left := [it["name"] for it in self.states() if it["name"] in names and it["statename"] not in DOWN]:
+            if patience.is_over():
+                raise StackError(f"{', '.join(left)} has not stopped after {patience.describe()}; kill it")
+            time.sleep(POLL_SECONDS)
+
+    def _floors(self) -> list[list[str]]:
+        """List the names of the components that stop at once, those that stop first first."""
+        floors: dict[int, list[str]] = {}
+        written = self._written()
+        for section in written.sections():
+            if section.startswith("program:"):
+                floors.setdefault(written.getint(section, "priority"), []).append(section.removeprefix("program:"))
+        return [floors[floor] for floor in sorted(floors, reverse=True)]
 
     def _written(self) -> RawConfigParser:
         """Read the file that supervisord was last started with; empty before its first start."""
@@ -169,14 +187,14 @@ childlogdir={self.logs}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
-        return general + "".join(self._program(order, item) for order, item in enumerate(components))
+        return general + "".join(map(self._program, components))
 
-    def _program(self, order: int, component: Component) -> str:
+    def _program(self, component: Component) -> str:
         command = shlex.join(component.program).replace("%", "%%")
         return f"""
 [program:{component.name}]
 command={command}
-priority={order}
+priority={component.floor}
 autostart=false
 autorestart=true
 startsecs=1
@@ -190,6 +208,13 @@ stdout_logfile_maxbytes={LOG_MEGABYTES}MB
 stdout_logfile_backups={LOG_BACKUPS}
 {f"user={component.user}" if component.user else ""}
 """
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _socket(state: Path) -> Path:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import sys
 from dataclasses import replace
 
 import psutil
 import pytest
 
+from include.local_stack import supervisor as supervisor_module
 from include.local_stack.components import Component
 from include.local_stack.errors import StackError
+from include.local_stack.patience import Patience
 from include.local_stack.supervisor import SOCKET_FOLDER, Supervisor
 from tests.paths import ROOT
 
@@ -90,7 +93,55 @@ def test_what_a_component_writes_is_for_its_user_alone(stack, server, journal):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
-def test_stopping_may_take_as_long_as_all_components_one_after_the_other(stack, server):
-    components = [replace(server(f"slow{number}"), stop_seconds=100 * number) for number in (1, 2, 3)]
+WAITS_FOR_THE_OTHER = """
+import pathlib, signal, sys, time
+own, other = (pathlib.Path(name) for name in sys.argv[1:])
+def stop(*_):
+    own.touch()
+    while not other.exists(): time.sleep(0.01)
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+while True: signal.pause()
+"""
+
+
+def test_a_floor_stops_at_once(stack, journal):
+    """Each ends only when it has seen that the other was told to stop, too."""
+    program = journal.with_name("program.py")
+    program.write_text(WAITS_FOR_THE_OTHER)
+    files = [str(journal.with_name(name)) for name in ("left", "right")]
+    log = stack.supervisor.logs
+    components = [
+        Component(
+            name,
+            [sys.executable, str(program), *arguments],
+            lambda _, name=name: "ready" in (log / f"{name}.log").read_text(),
+            stop_seconds=600,
+        )
+        for name, arguments in (("left", files), ("right", files[::-1]))
+    ]
     stack.supervisor.start(components, stack.environment)
-    assert Supervisor(stack.state)._stop_seconds() >= 600
+    stack._bring_up(components)
+    stack.stop()
+    assert not stack.supervisor.is_running()
+
+
+def test_what_does_not_end_is_killed_and_what_cannot_be_killed_is_named(stack, server, monkeypatch):
+    deaf = [
+        sys.executable,
+        "-c",
+        "import signal; signal.signal(15, signal.SIG_IGN); print(1, flush=True); signal.pause()",
+    ]
+    component = Component(
+        "deaf", deaf, lambda _: (stack.supervisor.logs / "deaf.log").read_text() != "", stop_seconds=1
+    )
+    stack.supervisor.start([component], stack.environment)
+    stack._bring_up([component])
+    with monkeypatch.context() as patch:
+        patch.setattr(supervisor_module, "DOWN", set())
+        patch.setattr(Patience, "is_over", lambda _: True)
+        with pytest.raises(StackError, match="deaf has not stopped after"):
+            stack.supervisor.stop()
+    stack.supervisor.stop()
+    assert not stack.supervisor.is_running()
