@@ -64,4 +64,4 @@ select
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
-qualify row_number() over (partition by alert_id order by kafka_offset desc) = 1
+qualify row_number() over (partition by alert_id order by alerted_at desc, kafka_offset desc) = 1

@@ -42,5 +42,8 @@ select
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
--- a later bar replaces an earlier one
-qualify row_number() over (partition by symbol, timespan, bar_start_at order by kafka_offset desc) = 1
+-- A later bar replaces an earlier one; a topic that was restored or made anew counts its offsets anew.
+qualify row_number() over (
+    partition by symbol, timespan, bar_start_at
+    order by published_at desc, kafka_offset desc
+) = 1

@@ -29,11 +29,12 @@ renamed as (
 
         -- where it came from
         kafka_partition,
-        kafka_offset
+        kafka_offset,
+        kafka_timestamp as stored_at
     from source
 
 )
 
 select *
 from renamed
-qualify row_number() over (partition by symbol order by kafka_offset desc) = 1
+qualify row_number() over (partition by symbol order by stored_at desc, kafka_offset desc) = 1

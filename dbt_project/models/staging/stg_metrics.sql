@@ -51,4 +51,4 @@ select
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
-qualify row_number() over (partition by symbol, timespan, bar_start_at order by kafka_offset desc) = 1
+qualify row_number() over (partition by symbol, timespan, bar_start_at order by measured_at desc, kafka_offset desc) = 1

@@ -30,11 +30,12 @@ renamed as (
 
         -- where it came from
         kafka_partition,
-        kafka_offset
+        kafka_offset,
+        kafka_timestamp as stored_at
     from source
 
 )
 
 select *
 from renamed
-qualify row_number() over (partition by news_id order by kafka_offset desc) = 1
+qualify row_number() over (partition by news_id order by stored_at desc, kafka_offset desc) = 1
