@@ -6,6 +6,7 @@ Senders of their own take it from there: a channel that is down delays its messa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import astuple, replace
@@ -14,6 +15,7 @@ from include.orchestration import connections
 from include.orchestration.application.alerts import mark_alerts, store_alerts
 from include.orchestration.application.database import statement
 from include.orchestration.application.outbox import Version, add_alerts
+from include.orchestration.application.restores import TOLD_BEFORE, split_told
 from include.orchestration.application.watchlist import read_watched
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
@@ -72,7 +74,7 @@ def notify(
     """Store every alert, queue for each channel what is new in the live ones; return counts.
 
     People are notified once of an alert, again when its severity rises, and when it is retracted. An alert that is
-    inhibited, goes on as before or belongs to a backfill is only stored.
+    inhibited, goes on as before, belongs to a backfill or was told of before a restore is only stored.
 
     Args:
         watched: symbols on the watchlist; None does not look for market events.
@@ -82,15 +84,16 @@ def notify(
     with connections.application_database() as database, database.cursor() as cursor:
         stored = store_alerts(cursor, alerts, stamps)
         events = store_alerts(cursor, _find_market_events(cursor, alerts, watched)) if watched else []
-        notification = Notification.compose(stored, events)
-        add_alerts(cursor, _name_versions(notification.alerts, stamps), Settings.from_env().channels())
-        for retracted, status in ((False, "fired"), (True, "retracted")):
-            told = [alert for alert in notification.alerts if (alert.status == "retracted") is retracted]
-            mark_alerts(cursor, told, "outbox", status)
+        notification, settings = Notification.compose(stored, events), Settings.from_env()
+        news, told_before = split_told(cursor, notification.alerts, timedelta(minutes=settings.poll_overlap_minutes))
+        add_alerts(cursor, _name_versions(news, stamps), settings.channels())
+        for known, mark in ((news, "outbox"), (told_before, f"not sent: {TOLD_BEFORE}")):
+            for retracted, status in ((False, "fired"), (True, "retracted")):
+                mark_alerts(cursor, [it for it in known if (it.status == "retracted") is retracted], mark, status)
         for reason, covered in notification.covered.items():
             mark_alerts(cursor, covered, f"not sent: {reason}", "covered", reason)
     failpoints.reach("notify.recorded")
-    return {"alerts": len(alerts), "notified": len(notification.alerts)}
+    return {"alerts": len(alerts), "notified": len(news)}
 
 
 def _name_versions(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps]) -> list[Version]:

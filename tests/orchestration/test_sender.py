@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.orchestration import connections, notifier
+from include.orchestration import connections, notifier, sender
 from include.orchestration.application import outbox
 from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.outbox import Waiting
@@ -447,6 +447,15 @@ def test_whatever_a_channel_answers_it_gets_each_alert_and_a_healthy_one_exactly
         assert sorted(records) == sorted(expected)
 
 
+def test_a_message_has_the_same_key_again_and_no_other_one_has_it_after_a_restore():
+    """A restored database numbers its rows as the lost one did; a receiver that knows the key would drop them."""
+    first = Waiting(7, "alert", "a", "high", NOW, 0, "1773063000123", None)
+    assert sender._key([first]) == sender._key([first._replace(outbox_id=8, refusals=1)])
+    assert sender._key([first]) != sender._key([first._replace(subject="b")])
+    assert sender._key([first]) != sender._key([first._replace(version="1773063000124")])
+    assert sender._key([first, first._replace(subject="b")]) != sender._key([first])
+
+
 ROWS = st.builds(
     Waiting,
     outbox_id=st.integers(1, 10**6),
@@ -455,6 +464,7 @@ ROWS = st.builds(
     severity=st.sampled_from(SEVERITIES),
     known_at=st.integers(0, 7_200).map(lambda seconds: NOW - seconds * SECOND),
     refusals=st.integers(0, 3),
+    version=st.just("1"),
     told_at=st.none() | st.integers(0, 2_000).map(lambda seconds: NOW - seconds * SECOND),
 )
 

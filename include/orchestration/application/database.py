@@ -52,11 +52,16 @@ def list_missing_migrations() -> list[Migration]:
 
     A newer version's migrations do not disturb: it adds, so that the version before goes on until it is replaced.
     """
+    applied = list_applied_migrations()
+    return [migration for migration in MIGRATIONS if migration.version not in applied]
+
+
+def list_applied_migrations() -> list[int]:
+    """List the numbers of the migrations that the application's database has recorded."""
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("has_schema_migrations"))
         ((exists,),) = cursor.fetchall()
-        applied = _select_applied(cursor) if exists else set()
-    return [migration for migration in MIGRATIONS if migration.version not in applied]
+        return sorted(_select_applied(cursor)) if exists else []
 
 
 def await_migrations() -> None:

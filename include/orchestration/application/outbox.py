@@ -21,6 +21,7 @@ from include.surveillance.severities import SEVERITIES, Severity
 from include.surveillance.texts import one_line
 
 Outcome = Literal["told", "digest", "refused"]
+"""Of a message that was sent or given up; a restore adds ``restored``, for what was sent before it."""
 # Of a cause, which stands in an index: PostgreSQL refuses a row with a key of some kilobytes.
 LONGEST_CAUSE = 200
 
@@ -43,6 +44,7 @@ class Waiting(NamedTuple):
 
     Attributes:
         subject: an alert's id, or the cause of a message of operations.
+        version: of the alert, or the occurrence of the cause.
         told_at: when the channel was last told of the cause.
     """
 
@@ -52,6 +54,7 @@ class Waiting(NamedTuple):
     severity: Severity
     known_at: datetime
     refusals: int
+    version: str
     told_at: datetime | None
 
 

@@ -12,7 +12,8 @@ select
                         string_agg(
                             newest.channel || case newest.outcome
                                 when 'told' then '' when 'digest' then ' (in a digest)'
-                                when 'refused' then ' (refused)' else ' (waits)'
+                                when 'refused' then ' (refused)' when 'restored' then ' (told before the restore)'
+                                else ' (waits)'
                             end,
                             ', ' order by newest.channel
                         )

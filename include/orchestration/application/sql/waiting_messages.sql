@@ -1,5 +1,5 @@
 select
-    outbox_id, kind, subject, severity, known_at, refusals,
+    outbox_id, kind, subject, severity, known_at, refusals, version,
     case
         when kind = 'operations'
             then (

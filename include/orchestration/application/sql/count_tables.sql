@@ -1,0 +1,3 @@
+select count(*)
+from pg_tables
+where schemaname = 'public'
