@@ -36,6 +36,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults watch-rehearsal soak fuzz docs
 .PHONY: alerts
+.PHONY: backup restore restore-rehearsal
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -86,6 +87,12 @@ stop: setup ## stop what another shell has started
 
 status: setup ## each component's state
 	@$(STACK) status
+
+backup: setup ## a copy of all data: make backup [TO=folder] [SECRETS=file]
+	@$(STACK) backup $(if $(TO),--to '$(TO)') $(if $(SECRETS),--secrets '$(SECRETS)')
+
+restore: setup ## a copy into an empty state folder: make restore FROM=folder SECRETS=file [TOLD_UNTIL=2026-03-09T14:05Z]
+	@$(STACK) restore '$(FROM)' $(if $(SECRETS),--secrets '$(SECRETS)') $(if $(TOLD_UNTIL),--told-until '$(TOLD_UNTIL)')
 
 doctor: setup ## what this machine lacks
 	@$(STACK) doctor
@@ -141,6 +148,9 @@ faults: setup ## the platform under faults, compared with the truth after each; 
 
 watch-rehearsal: setup ## what the watchdog tells of six faults and of calm; writes docs/measured/watchdog: make watch-rehearsal [ARGS="--calm 60"]
 	$(BIN)/python -m tests.faults.watch $(ARGS)
+
+restore-rehearsal: setup ## an older copy restored on the whole platform, nothing missing or told twice; writes docs/measured/restoring
+	$(BIN)/python -m tests.restoring $(ARGS)
 
 fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]
 	FUZZ_PAYLOADS=$(or $(PAYLOADS),200000) FUZZ_SEED=$(or $(SEED),4) \

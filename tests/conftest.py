@@ -70,13 +70,18 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def kafka(folder: Path) -> Iterator[dict[str, str]]:
     """A real Kafka broker; yields the client configuration."""
+    with kafka_server(folder / "kafka") as client:
+        yield client
+
+
+@contextmanager
+def kafka_server(home: Path) -> Iterator[dict[str, str]]:
+    """Run a Kafka broker of one's own; yields the client configuration."""
     kafka_broker.ensure_jars(JARS)
     port = free_port()
-    kafka_broker.prepare(folder / "kafka", JARS, port, free_port())
+    kafka_broker.prepare(home, JARS, port, free_port())
     bootstrap = f"127.0.0.1:{port}"
-    with service(
-        kafka_broker.command(folder / "kafka", JARS), lambda: kafka_broker.answers(bootstrap), folder / "kafka.log"
-    ):
+    with service(kafka_broker.command(home, JARS), lambda: kafka_broker.answers(bootstrap), Path(f"{home}.log")):
         yield {"bootstrap.servers": bootstrap}
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,12 @@ app = typer.Typer(
 console = Console(highlight=False, soft_wrap=True)
 Replay = Annotated[Path | None, typer.Option(help="Recorded bars (Parquet or CSV) to replay instead of generating.")]
 Duration = Annotated[float | None, typer.Option(help="Seconds of live minutes before the summary; endless without.")]
+To = Annotated[Path | None, typer.Option(help="The copy's folder, a new one; default: backups/ and the time.")]
+Secrets = Annotated[Path | None, typer.Option(help="File for passwords and keys, apart from the copy.")]
+Source = Annotated[Path, typer.Argument(help="The copy's folder.")]
+ToldUntil = Annotated[
+    str | None, typer.Option(help="When people were last told of an alert, e.g. 2026-03-09T14:05Z; default: now.")
+]
 
 
 @app.command()
@@ -96,6 +103,24 @@ def rotate() -> None:
 
 
 @app.command()
+def backup(to: To = None, secrets: Secrets = None) -> None:
+    """Copy all data, of a running stack or a stopped one, into a new folder."""
+    from include.local_stack.backup import back_up
+
+    back_up(_stored_stack(), (to or Path("backups") / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}").resolve(), secrets)
+
+
+@app.command()
+def restore(source: Source, secrets: Secrets = None, told_until: ToldUntil = None) -> None:
+    """Restore a copy into an empty state folder."""
+    from include.local_stack.backup import restore as restore_copy
+
+    state = state_folder(user_environment())
+    options = ["--told-until", told_until] if told_until else []
+    restore_copy(_stored_stack, state, source.resolve(), secrets, *options)
+
+
+@app.command()
 def status() -> None:
     """Print each component's state."""
     supervisor = Supervisor(state_folder(user_environment()))
@@ -109,9 +134,7 @@ def status() -> None:
 @app.command()
 def env() -> None:
     """Print the components' environment as `export` lines: eval "$(python -m include.local_stack env)"."""
-    market = Market.stored(state_folder(user_environment())) or Market()
-    stack = Stack(Path(market.file) if market.file else None, console)
-    for name, value in sorted(stack.environment.items()):
+    for name, value in sorted(_stored_stack().environment.items()):
         if os.environ.get(name) != value:
             typer.echo(f"export {name}={shlex.quote(value)}")
 
@@ -141,6 +164,12 @@ def doctor() -> None:
 def install() -> None:
     """Install the Debian packages that are missing."""
     ensure_prerequisites(console.print)
+
+
+def _stored_stack() -> Stack:
+    """Make the stack of the market that the state folder holds."""
+    market = Market.stored(state_folder(user_environment())) or Market()
+    return Stack(Path(market.file) if market.file else None, console)
 
 
 def _stack(replay: Path | None) -> Stack:

@@ -20,6 +20,9 @@ AIRFLOW_SECONDS = 240
 PYTHON = [sys.executable, "-m"]
 # From above: who watches, where tasks are started and run, the servers that these report to, the services below all.
 WATCH, TOP, SERVERS, SERVICES = 3, 2, 1, 0
+# The process that runs its triggers does not end when it is asked, within half a minute; what they wait for is in
+# Airflow's database and in Kafka, and whoever starts next goes on waiting.
+STOP_SECONDS = {"triggerer": 5}
 # What nobody waits for gives way to what must be on time; the scheduler has queued a minute's polls before it closes.
 GIVES_WAY = {"scheduler": 10, "dag-processor": 10, "worker-batch": 10}
 
@@ -155,6 +158,7 @@ def airflow(state: Path, ports: Ports, environment: Mapping[str, str]) -> list[C
                 f"heartbeat of the {name} since its start in Airflow's database, by way of api-server",
                 TOP,
                 limit_seconds=AIRFLOW_SECONDS,
+                stop_seconds=STOP_SECONDS.get(name, 30),
             )
             for name, job, options in (
                 ("scheduler", "scheduler", ()),

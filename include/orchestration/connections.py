@@ -119,7 +119,7 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
     A server that does not answer, a statement that takes longer than ``statement_seconds`` (STATEMENT_SECONDS when
     None), the wait for a lock among it, and a task that was cancelled end it without.
     """
-    with _open_database(APPLICATION, statement_seconds or STATEMENT_SECONDS) as connection:
+    with _open_postgres(APPLICATION, statement_seconds or STATEMENT_SECONDS) as connection:
         yield connection
         check_wanted()
 
@@ -127,12 +127,28 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
 @contextmanager
 def application_reader() -> Iterator[Any]:
     """An open connection to the application's database by a role that reads only and not for long: for the page."""
-    with _open_database(APPLICATION_READER, READER_SECONDS) as connection:
+    with _open_postgres(APPLICATION_READER, READER_SECONDS) as connection:
         yield connection
 
 
 @contextmanager
-def _open_database(conn_id: str, statement_seconds: float) -> Iterator[Any]:
+def open_database(conn_id: str) -> Iterator[Any]:
+    """An open connection to the database of a connection, for one look at it."""
+    with _open_postgres(conn_id, STATEMENT_SECONDS) as connection:
+        yield connection
+
+
+def libpq_variables(conn_id: str) -> dict[str, str]:
+    """Return the environment variables by which PostgreSQL's own programs reach the database of a connection."""
+    given = _get(conn_id)
+    extra = {name: str(given.extra_dejson.get(name) or "") for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")}
+    named = {"host": given.host, "port": given.port, "user": given.login, "password": given.password}
+    named |= {"database": given.schema, **extra}
+    return {f"PG{name.upper()}": str(value) for name, value in named.items() if value}
+
+
+@contextmanager
+def _open_postgres(conn_id: str, statement_seconds: float) -> Iterator[Any]:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     given = _get(conn_id)
@@ -150,7 +166,7 @@ def metadata_database() -> Iterator[Any]:
     Raises:
         ConfigurationError: the connection is not defined.
     """
-    with _open_database(METADATA, LONG_STATEMENT_SECONDS) as connection:
+    with _open_postgres(METADATA, LONG_STATEMENT_SECONDS) as connection:
         yield connection
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -109,7 +110,7 @@ def test_broken_messages_are_landed_as_rows_or_rejects():
         [row] = events.values()
         tables[table] += 1
         assert table in (TABLES[topic], REJECTED_TABLE)
-        assert make_table(rows).num_rows == 1
+        assert make_table(rows, datetime.now(UTC)).num_rows == 1
         if table == REJECTED_TABLE:
             kept = wire.decode(row.value)
             assert (kept.raw, kept.encoding) == as_text(message.value or b"")

@@ -15,6 +15,7 @@ from include.surveillance.records import BASELINES, AnyRecord
 
 SERVED = 1_000  # records after which librdkafka may let go of those that are stored, and use their memory again
 BY_KEY = -1  # the partitioner chooses the partition
+Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
 
 
 def publish(kafka: Kafka, records: Iterable[AnyRecord]) -> dict[str, int]:
@@ -105,14 +106,22 @@ class Outbox:
         topic: str,
         value: bytes | None,
         *,
-        key: str,
+        key: str | bytes | None,
         partition: int = BY_KEY,
-        headers: dict[str, str | bytes | None] | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int = 0,
     ) -> None:
-        """Queue bytes as they are, e.g. a state snapshot; None deletes the key of a compacted topic."""
+        """Queue bytes as they are, e.g. a state snapshot; None deletes the key of a compacted topic.
+
+        Args:
+            timestamp_ms: where a topic takes the time of its messages from whoever sends them; 0 is now.
+        """
         while True:
             try:
-                self.producer.produce(topic, value, key, partition, on_delivery=self._note_failure, headers=headers)
+                note = self._note_failure
+                self.producer.produce(
+                    topic, value, key, partition, on_delivery=note, timestamp=timestamp_ms, headers=headers
+                )
                 break
             except BufferError:
                 self.producer.poll(0.1)

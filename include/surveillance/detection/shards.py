@@ -6,7 +6,7 @@ places, and the digest of each shard that belongs to it. So a head fits its shar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 from typing import TypeVar
 from zlib import crc32
@@ -18,6 +18,7 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.detection.state import State, StateError
+from include.surveillance.places import Place
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.timespans import SPAN_MS
 
@@ -140,6 +141,24 @@ def read_shards(head: bytes, shards: Mapping[str, bytes]) -> tuple[State, Shards
     state.join([State.from_bytes(shards[name]) for name in stated.shards])
     written.sizes = {name: len(shards[name]) for name in stated.shards}
     return state, written
+
+
+def move_places(head: bytes, move: Callable[[str, Place], Place]) -> bytes:
+    """Return the head of the same snapshot with other places, e.g. those of a restored log.
+
+    Args:
+        move: from topic and place to the place instead.
+
+    Raises:
+        StateError: the head cannot be read.
+    """
+    try:
+        stated = _decoder.decode(head)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StateError(f"unreadable head of {len(head):,} bytes of a detector snapshot: {error}") from error
+    state = State.from_bytes(stated.state)
+    state.places = {topic: move(topic, place) for topic, place in state.places.items()}
+    return _encoder.encode(_Head(state.to_bytes(), stated.shards))
 
 
 def list_touched(before: State, after: State, records: Iterable[Bar | Watermark | NewsItem]) -> set[SeriesKey]:

@@ -11,11 +11,11 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,10 +26,10 @@ from snowflake.connector.errors import Error as SnowflakeError
 from include.surveillance import broker, failpoints
 from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.errors import BrokerError
-from include.surveillance.places import Break, Place
+from include.surveillance.places import Place
 from include.surveillance.timespans import now_ms
 from include.surveillance.warehouse.progress import GROUP
-from include.surveillance.warehouse.rows import TABLES, make_rows, make_table
+from include.surveillance.warehouse.rows import TABLES, make_rows, make_table, write_time
 from include.surveillance.warehouse.schema import check_tables
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
@@ -66,14 +66,14 @@ def land(
     until = time.monotonic() + seconds
     with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
         check_tables(cursor, topic)
-        stored = _read_places(cursor)
+        stored = read_places(cursor)
         places, breaks = broker.resume(
             kafka, {(topic, number): stored.get((topic, number)) for number in broker.partitions_of(kafka, topic)}
         )
         if breaks:
             broker.publish(kafka, describe_breaks(breaks, now_ms()))
             for found in breaks:
-                cursor.execute(statement("mend_offset"), _mending(found))
+                mend_place(cursor, (found.topic, found.partition), found.stored, found.resume)
         rows = batches = 0
         with broker.Reader(kafka, places, headers=topic in WITH_HEADERS) as reader:
             while True:
@@ -95,7 +95,7 @@ def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> 
         BrokerError: Kafka cannot be read.
     """
     with as_warehouse_error("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
-        stored, identities = _read_places(cursor), bounds.identify(TABLES)
+        stored, identities = read_places(cursor), bounds.identify(TABLES)
         exist = {(topic, number) for topic, identity in identities.items() for number in range(identity.partitions)}
         _show_places(kafka, {position: place for position, place in stored.items() if position in exist})
 
@@ -131,7 +131,8 @@ def last_landing(connection: SnowflakeConnection) -> datetime | None:
     return stored_at.replace(tzinfo=UTC) if stored_at else None
 
 
-def _read_places(cursor: SnowflakeCursor) -> dict[broker.Position, Place]:
+def read_places(cursor: SnowflakeCursor) -> dict[broker.Position, Place]:
+    """Read where landing goes on in each partition."""
     cursor.execute(statement("select_offsets"))
     return {
         (topic, partition): Place(offset, topic_id or "", epoch=-1 if epoch is None else epoch)
@@ -139,43 +140,44 @@ def _read_places(cursor: SnowflakeCursor) -> dict[broker.Position, Place]:
     }
 
 
-def _mending(found: Break) -> dict[str, Any]:
-    return {
-        "topic": found.topic,
-        "partition_id": found.partition,
-        "stored": found.stored.offset,
-        "next_offset": found.resume.offset,
-        "topic_id": found.resume.topic_id,
-        "leader_epoch": found.resume.epoch,
+def merge_places(cursor: SnowflakeCursor, topic: str, places: Mapping[int, Place], landed_at: datetime) -> None:
+    """Store where landing goes on in each partition, unless it has come further already."""
+    reached = {
+        str(partition): {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
+        for partition, place in places.items()
     }
+    values = {"topic": topic, "reached": json.dumps(reached), "landed_at": write_time(landed_at)}
+    cursor.execute(statement("merge_offsets"), values)
+
+
+def mend_place(cursor: SnowflakeCursor, position: broker.Position, stored: Place, place: Place) -> None:
+    """Let landing go on at another place than the stored one, unless somebody has stored another since."""
+    topic, partition = position
+    values = {"topic": topic, "partition_id": partition, "stored": stored.offset}
+    new = {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
+    cursor.execute(statement("mend_offset"), values | new)
 
 
 def _store_batch(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: datetime) -> int:
     """Store one batch in one transaction; return the number of rows that changed."""
     rows = make_rows(batch.messages)
     if rows:
-        _stage_rows(cursor, make_table(rows))
+        stage_rows(cursor, make_table(rows, landed_at))
     failpoints.reach("land.staged")
-    now = f"{landed_at:%Y-%m-%d %H:%M:%S.%f}"
-    reached = {
-        str(partition): {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
-        for (_, partition), place in batch.places.items()
-    }
     with _transaction(cursor):
         # Offsets first: their table's lock lets landings of several topics follow each other instead of colliding.
-        progress = {"topic": topic, "reached": json.dumps(reached), "landed_at": now}
-        cursor.execute(statement("merge_offsets"), progress)
+        merge_places(cursor, topic, {partition: place for (_, partition), place in batch.places.items()}, landed_at)
         failpoints.reach("land.offsets_merged")
         changed = 0
         for table in sorted(rows):
-            cursor.execute(statement("merge_rows", table=table), {"table": table, "landed_at": now})
+            cursor.execute(statement("merge_rows", table=table), {"table": table})
             changed += cursor.rowcount or 0
         failpoints.reach("land.rows_merged")
     failpoints.reach("land.committed")
     return changed
 
 
-def _stage_rows(cursor: SnowflakeCursor, table: pa.Table) -> None:
+def stage_rows(cursor: SnowflakeCursor, table: pa.Table) -> None:
     """Put rows into the session's temporary table by way of the landing stage."""
     cursor.execute(statement("create_incoming"))
     with tempfile.TemporaryDirectory(prefix="land-") as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -36,6 +37,15 @@ class Head(msgspec.Struct, gc=False):
     event_id: Any = None
 
 
+INCOMING = pa.schema(
+    [
+        *((name, pa.string()) for name in ("target", "event_id", "payload", "headers", "kafka_topic")),
+        *((name, pa.int64()) for name in ("kafka_partition", "kafka_offset")),
+        *((name, pa.string()) for name in ("kafka_timestamp", "landed_at")),
+    ]
+)
+"""The columns of create_incoming.sql. Times are ISO text, which Snowflake reads alike from every Parquet writer."""
+
 _head = msgspec.json.Decoder(Head)
 # PARSE_JSON accepts all that this decoder accepts. Skipping does not notice half a surrogate pair or a number too
 # large for a float, so a value that may hold one is decoded whole.
@@ -68,30 +78,34 @@ def make_rows(messages: Sequence[broker.Received]) -> Rows:
     return rows
 
 
-def make_table(rows: Rows) -> pa.Table:
-    """Return rows as an Arrow table with the columns of create_incoming.sql.
-
-    The timestamp is ISO text, which Snowflake reads alike from every Parquet writer.
-    """
-    return pa.concat_tables([_make_columns(target, own) for target, own in rows.items()])
+def make_table(rows: Rows, landed_at: datetime) -> pa.Table:
+    """Return rows as an Arrow table with the columns ``INCOMING``."""
+    return pa.concat_tables([_make_columns(target, own, write_time(landed_at)) for target, own in rows.items()])
 
 
-def _make_columns(target: str, rows: dict[str, broker.Received]) -> pa.Table:
+def write_time(at: datetime) -> str:
+    """Write an aware UTC time, or one that the warehouse has given, as it is bound and staged."""
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"
+
+
+def _make_columns(target: str, rows: dict[str, broker.Received], landed_at: str) -> pa.Table:
     messages = rows.values()
-    headers = [msgspec.json.encode(message.headers) if message.headers else None for message in messages]
-    stored_ms = pa.array([message.timestamp_ms for message in messages], pa.timestamp("ms"))
-    return pa.table(
-        {
-            "target": pa.repeat(target, len(rows)),
-            "event_id": pa.array(list(rows), pa.string()),
-            "payload": pa.array([message.value for message in messages], pa.string()),
-            "headers": pa.array(headers, pa.string()),
-            "kafka_topic": pa.array([message.topic for message in messages], pa.string()),
-            "kafka_partition": pa.array([message.partition for message in messages], pa.int64()),
-            "kafka_offset": pa.array([message.offset for message in messages], pa.int64()),
-            "kafka_timestamp": stored_ms.cast(pa.string()),
-        }
+    headers = pa.array(
+        [msgspec.json.encode(message.headers) if message.headers else None for message in messages], pa.string()
     )
+    stored_ms = pa.array([message.timestamp_ms for message in messages], pa.timestamp("ms"))
+    columns = {
+        "target": pa.repeat(target, len(rows)),
+        "event_id": list(rows),
+        "payload": pa.array([message.value for message in messages], pa.string()),
+        "headers": headers,
+        "kafka_topic": [message.topic for message in messages],
+        "kafka_partition": [message.partition for message in messages],
+        "kafka_offset": [message.offset for message in messages],
+        "kafka_timestamp": stored_ms.cast(pa.string()),
+        "landed_at": pa.repeat(landed_at, len(rows)),
+    }
+    return pa.table(columns, INCOMING)
 
 
 def _doubtful(values: list[bytes]) -> Sequence[bool]:

@@ -63,6 +63,16 @@ def migrate_raw(connection: SnowflakeConnection) -> list[str]:
     return [describe_missing([migration]) for migration in missing]
 
 
+def list_applied_migrations(connection: SnowflakeConnection) -> list[int]:
+    """List the numbers of the migrations that schema RAW has recorded.
+
+    Raises:
+        WarehouseError: the warehouse refused.
+    """
+    with as_warehouse_error("look up the migrations of schema RAW"), connection.cursor() as cursor:
+        return sorted(_select_applied(cursor))
+
+
 def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
     """Compare the tables that rows of ``topic`` go into with the columns that landing writes.
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -108,13 +109,15 @@ def test_one_row_per_event_and_the_newest_message_wins(events):
 
 
 def test_a_table_of_rows_has_the_columns_that_the_copy_reads():
-    table = make_table(make_rows([message(wire.encode(BAR), polled_ms="5"), message(b"no JSON", offset=8)]))
+    rows = make_rows([message(wire.encode(BAR), polled_ms="5"), message(b"no JSON", offset=8)])
+    table = make_table(rows, datetime(2026, 3, 9, 14, tzinfo=UTC))
     definition = sqlglot.parse_one((SQL / "create_incoming.sql").read_text(), read="snowflake")
     assert table.column_names == [column.name for column in definition.this.expressions]
     assert table["target"].to_pylist() == ["RAW_BARS", REJECTED_TABLE]
     assert table["payload"][0].as_py() == wire.encode(BAR).decode()
     assert table["headers"].to_pylist() == ['{"polled_ms":"5"}', None]
     assert table["kafka_timestamp"].to_pylist() == ["2026-03-09 13:30:00.123"] * 2
+    assert table["landed_at"].to_pylist() == ["2026-03-09 14:00:00.000000"] * 2
 
 
 def test_every_landed_topic_has_a_table_and_a_kind():

@@ -8,7 +8,8 @@ from (
         $1:kafka_topic::varchar,
         $1:kafka_partition::int,
         $1:kafka_offset::int,
-        $1:kafka_timestamp::timestamp_ntz
+        $1:kafka_timestamp::timestamp_ntz,
+        $1:landed_at::timestamp_ntz
     from @raw.landing/{name}
 )
 file_format = (type = parquet)

@@ -8,5 +8,6 @@ create or replace temporary table raw.incoming (
     kafka_topic varchar,
     kafka_partition int,
     kafka_offset int,
-    kafka_timestamp timestamp_ntz
+    kafka_timestamp timestamp_ntz,
+    landed_at timestamp_ntz
 )

@@ -9,7 +9,8 @@ using (
         kafka_topic,
         kafka_partition,
         kafka_offset,
-        kafka_timestamp
+        kafka_timestamp,
+        landed_at
     from raw.incoming
     where target = %(table)s
 ) as incoming
@@ -22,7 +23,7 @@ when matched and (incoming.kafka_offset > landed.kafka_offset or incoming.kafka_
         kafka_partition = incoming.kafka_partition,
         kafka_offset = incoming.kafka_offset,
         kafka_timestamp = incoming.kafka_timestamp,
-        landed_at = %(landed_at)s::timestamp_ntz
+        landed_at = incoming.landed_at
 when not matched then insert
     (event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at)
 values (
@@ -33,5 +34,5 @@ values (
     incoming.kafka_partition,
     incoming.kafka_offset,
     incoming.kafka_timestamp,
-    %(landed_at)s::timestamp_ntz
+    incoming.landed_at
 )
