@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def small_disk() -> Iterator[Path]:
 
 def main(
     calm: Annotated[float, typer.Option(help="Minutes without a fault, before the first.")] = 5.0,
-    only: Annotated[str, typer.Option(help="Only faults whose name holds this.")] = "",
+    only: Annotated[str, typer.Option(help="Only faults whose name matches this regular expression.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder of the report, default docs/measured/watchdog.")] = None,
 ) -> None:
     """One fault after the other on the whole local stack; the exit code is 1 when people were not told as promised."""
@@ -203,7 +204,7 @@ def main(
             if calm:
                 show(harness.stay_calm(calm))
             for row, act, target, heals in faults:
-                if only in row.fault:
+                if re.search(only, row.fault):
                     harness.inflict(row, act, target, heals=heals)
                     show(row)
     if out or not only:
