@@ -17,6 +17,8 @@ STARTING_SECONDS = 600.0
 CALM_SECONDS = 20.0
 # After a cause is over its consequences have so long to be over, too.
 RECOVERY_SECONDS = 180.0
+# What nobody has looked at for so long is not watched any more: a setting has changed.
+FORGOTTEN_SECONDS = 86_400.0
 # Without a look for so long, e.g. while the machine slept, everything counts as starting.
 BLIND_SECONDS = 120.0
 
@@ -106,6 +108,7 @@ class Judge:
     _failing: dict[str, float] = field(default_factory=dict)
     _well: dict[str, float] = field(default_factory=dict)
     _unproven: dict[str, bool] = field(default_factory=dict)
+    _unseen: dict[str, float] = field(default_factory=dict)
     _looked: float | None = None
 
     def judge(self, sights: Iterable[Sight], now: float) -> list[News]:
@@ -116,6 +119,7 @@ class Judge:
         self._looked = now
         for sight in seen.values():
             self._note(sight, now)
+        self._forget(seen, now)
         bad = {kind_of(cause) for cause, sight in seen.items() if sight.status != "well"}
         bad |= {kind_of(cause) for cause in self.open}
         recovering = {kind_of(cause) for cause, at in self.ended.items() if now - at < RECOVERY_SECONDS}
@@ -125,6 +129,12 @@ class Judge:
     def is_well(self) -> bool:
         """Whether nothing is failing and nothing that people were told of is open."""
         return not self.open and not self._failing
+
+    def _forget(self, seen: Mapping[str, Sight], now: float) -> None:
+        self._unseen = {cause: self._unseen.get(cause, now) for cause in self.open.keys() - seen.keys()}
+        for cause, since in self._unseen.items():
+            if now - since > FORGOTTEN_SECONDS:
+                del self.open[cause]
 
     def _note(self, sight: Sight, now: float) -> None:
         cause = sight.cause

@@ -114,6 +114,15 @@ def test_who_starts_anew_tells_nobody_again():
     assert played.play(10) == [("scheduler", "over")]
 
 
+def test_what_is_not_watched_any_more_is_forgotten_and_ends_no_pings_for_ever():
+    played = Played(Judge(open={"warehouse": Open(999_000.0, "it is gone")}))
+    for _ in range(30 * 60):
+        played.play(1, warehouse="unknown")
+        played.now += 50
+    assert played.told == []
+    assert played.judge.is_well
+
+
 def test_a_machine_that_slept_is_given_time():
     played = Played()
     played.play(10)
