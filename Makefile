@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
-.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine recall backlog faults watch-rehearsal soak fuzz docs
+.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal soak fuzz docs
 .PHONY: alerts
 .PHONY: backup restore restore-rehearsal
 
@@ -133,6 +133,9 @@ bench: setup ## the whole platform under load, 45 minutes; writes docs/measured/
 
 bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/measured/benchmarks
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-files: setup ## how long a month of flat files takes to read; writes docs/measured/benchmarks
+	$(BIN)/python -m tests.benchmarks.files
 
 recall: setup ## bursts found at an equal budget, literal against robust; writes docs/measured/recall
 	$(BIN)/python -m tests.benchmarks.recall $(ARGS)

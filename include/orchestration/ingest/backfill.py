@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,10 @@ def publish_files(
         has = f"{len(there)} files, {min(there)} to {max(there)}" if there else "no file that is named by its day"
         raise ConfigurationError(f"{files} has no file of {first} to {last}; it has {has}")
 
+    for day in _list_trading_days(from_ms, to_ms):
+        if day not in wanted:
+            LOG.warning("%s has no file of %s, a trading day", files, day)
+
     def counted(records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
         for record in records:
             if isinstance(record, Bar):
@@ -123,6 +127,17 @@ def publish_files(
     silent = [_tell_silence(symbol, timespan, from_ms, to_ms) for symbol, bars in found.items() if not bars]
     sent.update(publisher.publish(silent))
     return dict(sent)
+
+
+def _list_trading_days(from_ms: int, to_ms: int) -> Iterator[date]:
+    """Yield the days of the sessions that open in [from_ms, to_ms)."""
+    from include.surveillance.sessions import Sessions
+
+    sessions = Sessions()
+    session = sessions.following(from_ms - 1)
+    while session and session.open_ms < to_ms:
+        yield date.fromisoformat(session.date)
+        session = sessions.following(session.open_ms)
 
 
 def _tell_silence(symbol: str, timespan: str, from_ms: int, to_ms: int) -> Reject:

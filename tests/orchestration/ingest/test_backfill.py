@@ -131,6 +131,13 @@ def test_flat_files_are_published_day_by_day_through_the_same_gate(folder, caplo
     assert "0 bars for NOSUCH" in caplog.text
 
 
+def test_a_trading_day_without_a_file_is_named_and_a_weekend_is_not(folder, caplog):
+    (folder.path / "2019-02-14.csv").unlink()
+    publish_files(folder, Published(), ["AAPL"], "minute", DAY - DAY_MS, DAY + 4 * DAY_MS)
+    assert "has no file of 2019-02-14, a trading day" in caplog.text
+    assert caplog.text.count("a trading day") == 1
+
+
 def test_part_of_a_day_is_that_part_of_its_file(folder):
     published = Published()
     opened = DAY + 9 * HOUR_MS + HOUR_MS // 2
