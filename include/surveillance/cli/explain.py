@@ -11,7 +11,6 @@ from rich.table import Table
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, read_kafka_client, tell
-from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
@@ -41,8 +40,8 @@ def explain(
     ticker_changes: options.TickerChanges = None,
     profiles: options.Profiles = None,
     params: options.Params = None,
-    rules: Annotated[RuleForm | None, typer.Option(help="As in the replay; without, literal.")] = None,
-    history: options.History = "exact",
+    rules: options.Rules = None,
+    history: options.History = None,
     session_reset: options.SessionReset = False,
     calendar: Annotated[str, typer.Option(envvar="MARKET_CALENDAR", help="A calendar of exchange_calendars.")] = "XNYS",
     shift_ms: Annotated[
@@ -67,7 +66,7 @@ def explain(
             alert_id,
             alerts=alerts,
             sessions=Sessions(calendar),
-            book=load_book(params, rules or "literal", session_reset or None),
+            book=load_book(params, rules, session_reset or None),
             percentiles=history,
         )
     else:

@@ -25,14 +25,17 @@ def replay(
     ticker_changes: options.TickerChanges = None,
     profiles: options.Profiles = None,
     params: options.Params = None,
-    rules: options.Rules = "literal",
-    history: options.History = "exact",
+    rules: options.Rules = None,
+    history: options.History = None,
     session_reset: options.SessionReset = False,
     calendar: options.Calendar = "XNYS",
     *,
     reading: Reading,
 ) -> None:
-    """Run the rules over recorded bars."""
+    """Run the rules over recorded bars: alerts.parquet, metrics.parquet, rejected.parquet.
+
+    A form's warm-up stands under "not applicable": bars that were its to judge, and it had too little to go on.
+    """
     files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading)
     book = load_book(params, rules, session_reset or None)
     with show_progress() as progress:
@@ -40,20 +43,27 @@ def replay(
             files, out, sessions=Sessions(calendar), book=book, percentiles=history, progress=progress, tell=tell
         )
     console.print(_summary(result, out))
+    for line in result.fallback:
+        tell(line)
     for reason in sorted({*result.rejected} & {*HINTS}):
         tell(f"{reason}: {HINTS[reason]}")
 
 
 def _summary(result: Replay, out: Path) -> Table:
     bars = result.counts["bars"]
-    table = new_table(f"{bars:,} bars -> {out}", ["rule"], ["firing bars", "episodes"])
-    for rule in sorted(result.firings):
-        table.add_row(rule, f"{result.firings[rule]:,}", f"{result.episodes[rule]:,}")
+    table = new_table(
+        f"{bars:,} bars -> {out}", ["rule", "form"], ["bars judged", "not applicable", "firing bars", "alerts"]
+    )
+    for it in sorted(result.judged):
+        counts = (it.bars, it.not_applicable, it.firings, it.alerts)
+        table.add_row(it.rule, it.form, *(f"{count:,}" for count in counts))
+    for rule in sorted({*result.firings} - {it.rule for it in result.judged}):
+        table.add_row(rule, "", "", "", f"{result.firings[rule]:,}", f"{result.episodes[rule]:,}")
     if result.events:
-        table.add_row("market-wide events", "", f"{result.events:,}")
+        table.add_row("market-wide events", "", "", "", "", f"{result.events:,}")
     table.add_section()
     for kind in ("duplicate", "corrected"):
-        table.add_row(f"{kind} bars", f"{result.counts[kind]:,}", "")
+        table.add_row(f"{kind} bars", "", f"{result.counts[kind]:,}")
     for reason, count in sorted(result.rejected.items()):
-        table.add_row(f"rejected: {reason}", f"{count:,}", "")
+        table.add_row(f"rejected: {reason}", "", f"{count:,}")
     return table

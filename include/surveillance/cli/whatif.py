@@ -9,10 +9,9 @@ import typer
 
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, show_progress, tell
-from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
-from include.surveillance.studies.comparison import HEADER, compare_books
+from include.surveillance.studies.comparison import HEADER, compare_books, describe_overrides
 from include.surveillance.studies.recorded import RecordedFiles
 
 
@@ -21,7 +20,7 @@ def whatif(
     bars: options.Bars,
     params: Annotated[list[Path], typer.Option(help="YAML of parameters; give the option twice: A, then B.")],
     out: options.Out,
-    rules: Annotated[RuleForm | None, typer.Option(help="The form of the rules; without, what each file says.")] = None,
+    rules: options.Rules = None,
     splits: options.Splits = None,
     dividends: options.Dividends = None,
     ticker_changes: options.TickerChanges = None,
@@ -40,7 +39,9 @@ def whatif(
         comparison = compare_books(
             files, books, out, names=(str(a), str(b)), calendar=calendar, tell=tell, progress=progress
         )
-    table = new_table(f"A {a}, B {b} -> {out}", HEADER[:1], HEADER[1:])
+    table = new_table(f"A {a}, B {b} -> {out}", HEADER[:2], HEADER[2:])
     for cells in comparison.describe():
         table.add_row(*cells)
     console.print(table)
+    for who, name, values in describe_overrides(books):
+        tell(f"{who}: {name} sets {values}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -10,19 +11,24 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table
 from include.surveillance.studies.evaluation import count_symbol_days
+from include.surveillance.studies.forms import count_forms, explain_fallback
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.studies.replay import firing_columns
 from include.surveillance.timespans import SPAN_MS, to_utc
 
-HEADER = ["rule", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
+HEADER = ["rule", "form", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
 SERIES = ["symbol", "timespan", "rule", "direction"]
+OVERRIDES = ["of", "override", "sets"]
 SAMPLES = 20
+SymbolDays = Mapping[tuple[str, str], int]
+"""(rule, form) -> the symbol-days on which the form judged the rule."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class Comparison:
     """The alerts of two sets of parameters.
 
     Attributes:
-        rules: one row per rule: ``rule, alerts_a, alerts_b, only_a, only_b, per_day_a, per_day_b``.
+        rules: one row per rule and form: ``rule, form, alerts_a, alerts_b, only_a, only_b, per_day_a, per_day_b``; per
+            symbol and day on which the form judged the rule.
         only_a, only_b: the episodes that only one of them raises, see ``group_episodes``.
     """
 
@@ -39,11 +46,11 @@ class Comparison:
     only_b: pd.DataFrame
 
     def describe(self) -> list[list[str]]:
-        """Return per rule the cells of ``HEADER``."""
+        """Return per rule and form the cells of ``HEADER``."""
         return [
             [
-                *(row.rule, f"{row.alerts_a:,}", f"{row.alerts_b:,}", f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}"),
-                *(f"{row.only_a:,}", f"{row.only_b:,}"),
+                *(row.rule, row.form, f"{row.alerts_a:,}", f"{row.alerts_b:,}"),
+                *(f"{row.per_day_a:.3g}", f"{row.per_day_b:.3g}", f"{row.only_a:,}", f"{row.only_b:,}"),
             ]
             for row in self.rules.itertuples()
         ]
@@ -74,25 +81,38 @@ def compare_books(
     robust = any(book.base.alerting_form == "robust" for book in books)
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
-    episodes = []
+    episodes: list[pd.DataFrame] = []
+    symbol_days: list[SymbolDays] = []
     for number, book in enumerate(books):
         progress("detect", number, len(books))
-        evaluation = recording.evaluate(book)
+        engine, evaluation = recording.engine(book), recording.evaluate(book)
         episodes.append(group_episodes(pd.DataFrame(firing_columns(evaluation))))
+        symbol_days.append({(it.rule, it.form): it.symbol_days for it in count_forms(engine, evaluation)})
+        for line in explain_fallback(engine, evaluation):
+            tell(f"{names[number]}: {line}")
     days = count_symbol_days(recording.bars, recording.sessions).days
     session = evaluation.scan.positions.session
     first, last = iso_date(int(session.min())), iso_date(int(session.max()))
     a, b = episodes
     cooldown_bars = max(book.base.cooldown_bars for book in books)
-    comparison = compare_episodes(a, b, cooldown_bars=cooldown_bars, symbol_days=days)
-    about = f"{len(recording.bars):,} bars, {first} to {last}."
-    write_report(out / "whatif.md", comparison, names=names, symbol_days=days, about=about)
+    comparison = compare_episodes(a, b, cooldown_bars=cooldown_bars, symbol_days=(symbol_days[0], symbol_days[1]))
+    about = f"{len(recording.bars):,} bars, {first} to {last}. {days:,} symbol-days."
+    write_report(out / "whatif.md", comparison, names=names, about=about, overrides=describe_overrides(books))
     comparison.only_a.to_parquet(out / "only_a.parquet", index=False)
     comparison.only_b.to_parquet(out / "only_b.parquet", index=False)
     return comparison
 
 
-def compare_episodes(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: int, symbol_days: int) -> Comparison:
+def describe_overrides(books: tuple[ParameterBook, ParameterBook]) -> list[list[str]]:
+    """Return a row for each override of either book: who has it, what it is, the values that it sets."""
+    a, b = ([(one.name, encode_value(one.set)) for one in book.overrides] for book in books)
+    every = dict.fromkeys([*a, *b])
+    return [["both" if it in a and it in b else "A" if it in a else "B", *it] for it in every]
+
+
+def compare_episodes(
+    a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: int, symbol_days: tuple[SymbolDays, SymbolDays]
+) -> Comparison:
     """Count the episodes of each, and find those that only one has.
 
     Both have an episode when the other has one of the same symbol, timespan, rule and direction at most a cooldown
@@ -101,36 +121,49 @@ def compare_episodes(a: pd.DataFrame, b: pd.DataFrame, *, cooldown_bars: int, sy
     Args:
         a, b: one row per episode, see ``group_episodes``.
         cooldown_bars: the longer one of both sets of parameters.
+        symbol_days: of each, the divisor of each rule's and form's alerts.
     """
     only_a, only_b = a[~_near(a, b, cooldown_bars)], b[~_near(b, a, cooldown_bars)]
     episodes = {"alerts_a": a, "alerts_b": b, "only_a": only_a, "only_b": only_b}
-    counts = pd.DataFrame({name: frame["rule"].value_counts() for name, frame in episodes.items()})
-    rules = counts.fillna(0).astype(int).sort_index().rename_axis("rule").reset_index()
-    days = symbol_days or nan
-    rules = rules.assign(per_day_a=rules["alerts_a"] / days, per_day_b=rules["alerts_b"] / days)
+    counts = pd.DataFrame({name: frame.groupby(["rule", "form"]).size() for name, frame in episodes.items()})
+    rules = counts.fillna(0).astype(int).sort_index().rename_axis(["rule", "form"]).reset_index()
+    for side, days in zip("ab", symbol_days, strict=True):
+        judged = [days.get(cell, 0) or nan for cell in zip(rules["rule"], rules["form"], strict=True)]
+        rules[f"per_day_{side}"] = rules[f"alerts_{side}"] / np.array(judged, dtype=float)
     return Comparison(rules, only_a, only_b)
 
 
 def group_episodes(firings: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per episode, in order of time: ``SERIES``, ``start_ms, last_ms, firings, value, threshold``.
+    """Return one row per episode, in order of time: ``SERIES``, ``start_ms, last_ms, firings, form, value, threshold``.
 
-    Value and threshold are those of the episode's first firing.
+    Form, value and threshold are those of the episode's first firing.
 
     Args:
-        firings: ``SERIES``, ``ts_ms, episode_start_ms, value, threshold``, one row per firing.
+        firings: ``SERIES``, ``ts_ms, episode_start_ms, form, value, threshold``, one row per firing.
     """
     grouped = firings.sort_values("ts_ms", kind="stable").groupby([*SERIES, "episode_start_ms"], as_index=False)
     episodes = grouped.agg(
-        last_ms=("ts_ms", "max"), firings=("ts_ms", "size"), value=("value", "first"), threshold=("threshold", "first")
+        last_ms=("ts_ms", "max"),
+        firings=("ts_ms", "size"),
+        form=("form", "first"),
+        value=("value", "first"),
+        threshold=("threshold", "first"),
     )
     episodes = episodes.rename(columns={"episode_start_ms": "start_ms"})
     return episodes.sort_values(["start_ms", *SERIES], ignore_index=True)
 
 
-def write_report(path: Path, comparison: Comparison, *, names: tuple[str, str], symbol_days: int, about: str) -> None:
-    """Write the comparison as Markdown."""
-    lines = ["# What if", "", f"A is `{names[0]}`, B is `{names[1]}`. {about} {symbol_days:,} symbol-days.", ""]
+def write_report(
+    path: Path, comparison: Comparison, *, names: tuple[str, str], about: str, overrides: list[list[str]]
+) -> None:
+    """Write the comparison as Markdown.
+
+    Args:
+        overrides: as ``describe_overrides`` gives them.
+    """
+    lines = ["# What if", "", f"A is `{names[0]}`, B is `{names[1]}`. {about}", ""]
     lines += markdown_table(HEADER, comparison.describe())
+    lines += ["", "## Overrides", "", *(markdown_table(OVERRIDES, overrides) if overrides else ["Neither has any."])]
     for name, only in zip("AB", (comparison.only_a, comparison.only_b), strict=True):
         lines += ["", f"## Only {name} raises", ""]
         if only.empty:

@@ -85,7 +85,7 @@ def explain_from_files(
     alerts: Path | None,
     sessions: Sessions,
     book: ParameterBook,
-    percentiles: Percentiles,
+    percentiles: Percentiles | None,
 ) -> Explained:
     """Replay the alert's symbol alone; for an event of the market, all symbols.
 

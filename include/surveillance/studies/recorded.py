@@ -18,6 +18,7 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress, walk_forward
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
@@ -81,8 +82,13 @@ class Recording:
 
     def evaluate(self, book: ParameterBook) -> Evaluation:
         """Run all bars through the engine in one pass."""
-        state = State("exact")
+        state = State(remembered_by(book))
         return self.engine(book).evaluate(state, self.bars, state.rows_for(self.bars.keys))
+
+
+def remembered_by(book: ParameterBook) -> Percentiles:
+    """Say how percentiles remember unless somebody chooses: as live where robust rules alert, else every value."""
+    return "sketch" if book.base.alerting_form == "robust" else "exact"
 
 
 def read_recording(

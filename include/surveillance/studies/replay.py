@@ -27,7 +27,15 @@ from include.surveillance.files import results
 from include.surveillance.records import Alert, NewsItem
 from include.surveillance.sessions import Sessions
 from include.surveillance.severities import SEVERITIES
-from include.surveillance.studies.recorded import RecordedFiles, Tell, check_usable, log_line, read_recording
+from include.surveillance.studies.forms import Judged, count_forms, explain_fallback
+from include.surveillance.studies.recorded import (
+    RecordedFiles,
+    Tell,
+    check_usable,
+    log_line,
+    read_recording,
+    remembered_by,
+)
 from include.surveillance.timespans import SPAN_MS
 
 LITERAL_COLUMNS = (
@@ -47,6 +55,8 @@ class Replay:
         firings, episodes: per rule.
         rejected: rows per reason.
         events: market-wide ones.
+        judged: which form of each rule judged how many bars, and what it raised.
+        fallback: why the robust form did not judge all bars, a sentence each.
     """
 
     counts: Counter[str]
@@ -54,6 +64,8 @@ class Replay:
     episodes: Counter[str]
     rejected: Counter[str]
     events: int
+    judged: list[Judged]
+    fallback: list[str]
 
 
 def replay_files(
@@ -62,7 +74,7 @@ def replay_files(
     *,
     sessions: Sessions,
     book: ParameterBook,
-    percentiles: Percentiles = "exact",
+    percentiles: Percentiles | None = None,
     progress: Progress = lambda stage, done, total: None,
     tell: Tell = log_line,
 ) -> Replay:
@@ -70,6 +82,7 @@ def replay_files(
 
     The book's alerting form decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would
     have been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``.
+    ``percentiles`` are exact in a literal replay and as live in a robust one, unless they are given.
     Bars are read in order of their start and news in order of publication, whatever the order of the files.
 
     Raises:
@@ -83,7 +96,7 @@ def replay_files(
     rejects = [unusable for _, unusable in recording.rejects]
     results.write_rejects(out / "rejected.parquet", rejects)
     check_usable(files, recording)
-    engine, state = recording.engine(book), State(percentiles)
+    engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     progress("detect", 0, 1)
     evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
     progress("write", 0, 3)
@@ -117,7 +130,8 @@ def replay_files(
     firings, episodes = _count(evaluation, on_bars)
     rejected = Counter(reason for table in rejects for reason in table["reason"].to_pylist())
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))
-    return Replay(counts, firings, episodes, rejected, events)
+    judged, fallback = count_forms(engine, evaluation), explain_fallback(engine, evaluation)
+    return Replay(counts, firings, episodes, rejected, events, judged, fallback)
 
 
 def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:

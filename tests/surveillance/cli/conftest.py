@@ -26,5 +26,5 @@ def hostile_bars(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def replayed(bars, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("replayed")
-    assert run("replay", bars=bars, out=out).exit_code == 0
+    assert run("replay", bars=bars, rules="literal", out=out).exit_code == 0
     return out / "alerts.parquet"

@@ -14,31 +14,31 @@ from tests.surveillance.cli.recordings import run, stricter
 def test_explain_reproduces_an_alert_or_says_what_differs(bars, replayed, tmp_path):
     alerts = pd.read_parquet(replayed)
     alert_id = alerts.loc[alerts["rule"] == "abnormal_volume", "event_id"].iloc[0]
-    result = run("explain", alert_id, bars=bars, alerts=replayed)
+    result = run("explain", alert_id, bars=bars, rules="literal", alerts=replayed)
     assert (result.exit_code, "Reproduced bit for bit" in result.output) == (0, True), result.output
 
     changed = alerts.copy()
     chosen = changed["event_id"] == alert_id
     changed.loc[chosen, "value"] = np.nextafter(changed.loc[chosen, "value"], inf)
     changed.to_parquet(tmp_path / "alerts.parquet")
-    result = run("explain", alert_id, bars=bars, alerts=tmp_path / "alerts.parquet")
+    result = run("explain", alert_id, bars=bars, rules="literal", alerts=tmp_path / "alerts.parquet")
     assert (result.exit_code, "DIFFERS" in result.output, "value" in result.output) == (1, True, True)
     assert "score" not in result.output.split("DIFFERS")[1]
 
     nowhere = alert_id.replace("|minute|", "|day|")
-    result = run("explain", nowhere, bars=bars, alerts=replayed)
+    result = run("explain", nowhere, bars=bars, rules="literal", alerts=replayed)
     assert (result.exit_code, "is not raised by these inputs" in result.output) == (1, True)
-    result = run("explain", alert_id, bars=bars, alerts=replayed, params=stricter(tmp_path))
+    result = run("explain", alert_id, bars=bars, rules="literal", alerts=replayed, params=stricter(tmp_path))
     assert (result.exit_code, "NOT REPRODUCED" in result.output) == (1, True)
 
 
 def test_explain_of_a_robust_alert(bars, tmp_path):
-    assert run("replay", bars=bars, rules="robust", out=tmp_path).exit_code == 0
+    assert run("replay", bars=bars, out=tmp_path).exit_code == 0
     alerts = pd.read_parquet(tmp_path / "alerts.parquet")
     robust = alerts[alerts["form"] == "robust"]
     assert len(robust)
     for alert_id in robust["event_id"].unique()[:2]:
-        result = run("explain", alert_id, bars=bars, alerts=tmp_path / "alerts.parquet", rules="robust")
+        result = run("explain", alert_id, bars=bars, alerts=tmp_path / "alerts.parquet")
         assert result.exit_code == 0, result.output
 
 

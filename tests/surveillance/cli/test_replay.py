@@ -23,7 +23,7 @@ def replay(tmp_path: Path, *rows: str, header: str = HEADER, **options: str):
     (tmp_path / "bars.csv").write_text("\n".join([header, *rows]))
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     bars, out = str(tmp_path / "bars.csv"), str(tmp_path / "out")
-    return CliRunner().invoke(app, ["replay", "--bars", bars, "--out", out, *arguments])
+    return CliRunner().invoke(app, ["replay", "--rules", "literal", "--bars", bars, "--out", out, *arguments])
 
 
 def table(tmp_path: Path, name: str) -> pd.DataFrame:

@@ -29,12 +29,23 @@ def fired(*rows: tuple[str, int, int]) -> pd.DataFrame:
                     "direction": "up",
                     "ts_ms": OPEN + at * MINUTE_MS,
                     "episode_start_ms": OPEN + start * MINUTE_MS,
+                    "form": "literal",
                     "value": float(at),
                     "threshold": 1.0,
                 }
                 for symbol, at, start in rows
             ],
-            columns=["symbol", "timespan", "rule", "direction", "ts_ms", "episode_start_ms", "value", "threshold"],
+            columns=[
+                "symbol",
+                "timespan",
+                "rule",
+                "direction",
+                "ts_ms",
+                "episode_start_ms",
+                "form",
+                "value",
+                "threshold",
+            ],
         )
     )
 
@@ -42,7 +53,7 @@ def fired(*rows: tuple[str, int, int]) -> pd.DataFrame:
 def test_what_only_one_raises():
     a = fired(("A", 0, 0), ("A", 5, 0), ("A", 100, 100), ("B", 0, 0))
     b = fired(("A", 20, 20), ("A", 200, 200), ("C", 0, 0))
-    comparison = compare_episodes(a, b, cooldown_bars=15, symbol_days=4)
+    comparison = compare_episodes(a, b, cooldown_bars=15, symbol_days=({("gap", "literal"): 4}, {}))
     assert comparison.only_a[["symbol", "start_ms"]].to_numpy().tolist() == [["B", OPEN], ["A", OPEN + 100 * MINUTE_MS]]
     assert comparison.only_b["symbol"].tolist() == ["C", "A"]
     row = comparison.rules.iloc[0]
@@ -52,7 +63,7 @@ def test_what_only_one_raises():
 
 def test_nothing_is_nothing():
     nothing = fired()
-    comparison = compare_episodes(nothing, nothing, cooldown_bars=15, symbol_days=0)
+    comparison = compare_episodes(nothing, nothing, cooldown_bars=15, symbol_days=({}, {}))
     assert (len(comparison.rules), len(comparison.only_a)) == (0, 0)
 
 
@@ -71,7 +82,7 @@ def test_only_one_has_what_no_episode_of_the_other_comes_near(ours, theirs, cool
         return fired(*rows), {(symbol, start): start + length for (symbol, start), length in longest.items()}
 
     (a, own), (b, others) = table(ours), table(theirs)
-    comparison = compare_episodes(a, b, cooldown_bars=cooldown, symbol_days=1)
+    comparison = compare_episodes(a, b, cooldown_bars=cooldown, symbol_days=({}, {}))
     alone = {
         (symbol, start)
         for (symbol, start), last in own.items()

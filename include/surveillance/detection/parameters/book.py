@@ -54,22 +54,24 @@ class ParameterBook:
 
     @classmethod
     def load(cls, path: Path) -> ParameterBook:
-        """Load YAML with the keys ``base`` (fields of Parameters) and ``overrides`` (a list); both may be left out.
+        """Load YAML with the keys ``base`` (fields of Parameters) and ``overrides`` (a list).
+
+        Both may be left out: the base is then that of the rules, the overrides are those that are shipped. A file that
+        wants none of them says ``overrides: []``.
 
         Raises:
             ConfigurationError: unreadable, or an entry is unusable; the message names it and what is allowed.
         """
+        given = read_parameters(path)
+        overrides = (
+            given["overrides"] if "overrides" in given else read_parameters(Settings.parameters_file)["overrides"]
+        )
         try:
-            given = yaml.safe_load(path.read_text()) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"parameters {path} cannot be read: {error}") from error
-        try:
-            known(given, ("base", "overrides"), "the file")
-            overrides = given.get("overrides") or []
-            if not isinstance(overrides, list):
+            if not isinstance(overrides or [], list):
                 raise ConfigurationError("overrides is no list; write each entry after a dash")
             base = changed(Parameters(), given.get("base") or {}, "base")
-            return cls(base, [parse(entry, f"overrides, entry {number}") for number, entry in enumerate(overrides, 1)])
+            entries = enumerate(overrides or [], 1)
+            return cls(base, [parse(entry, f"overrides, entry {number}") for number, entry in entries])
         except ConfigurationError as error:
             raise ConfigurationError(f"parameters {path}: {error}") from None
 
@@ -115,3 +117,20 @@ class ParameterBook:
         if not in_force:
             return self.base.version
         return digest(encode_value(self.base), encode_value(sorted(in_force.items())))
+
+
+def read_parameters(path: Path) -> dict[str, Any]:
+    """Read what a file of parameters says, as it is written.
+
+    Raises:
+        ConfigurationError: unreadable, or it has other keys than ``base`` and ``overrides``.
+    """
+    try:
+        given = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"parameters {path} cannot be read: {error}") from error
+    try:
+        known(given, ("base", "overrides"), "the file")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"parameters {path}: {error}") from None
+    return dict(given)
