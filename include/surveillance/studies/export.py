@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import structs
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Kafka
+from include.surveillance.files.results import make_schema, write_alerts
 from include.surveillance.live.background import read_background
 from include.surveillance.live.intake import decode_messages
-from include.surveillance.records import Bar, NewsItem, Watermark
+from include.surveillance.records import Alert, Bar, Metric, NewsItem, Record, Watermark
 from include.surveillance.studies.recorded import RecordedFiles
 
 BARS = pa.schema(
@@ -21,6 +23,8 @@ BARS = pa.schema(
     + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume", "vwap")]
     + [("trades", pa.int64())]
 )
+OfBar = Bar | Alert | Metric
+R = TypeVar("R", bound=Record)
 NEWS = pa.schema(
     [("symbol", pa.string()), ("article_id", pa.string()), ("published_ms", pa.int64()), ("title", pa.string())]
     + [(name, pa.string()) for name in ("sentiment", "url", "publisher", "tickers")]
@@ -31,7 +35,7 @@ def export_log(
     kafka: Kafka,
     folder: Path,
     *,
-    keep: Callable[[Bar], bool] = lambda bar: True,
+    keep: Callable[[OfBar], bool] = lambda bar: True,
     shift_ms: int = 0,
 ) -> tuple[RecordedFiles, int]:
     """Write bars, news, corporate actions and profiles of the log into ``folder``, in the order of the log.
@@ -91,13 +95,51 @@ def export_log(
     return RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles_path), bars_written
 
 
-def select_bars(symbols: Collection[str], timespan: str, from_ms: int, to_ms: int) -> Callable[[Bar], bool]:
-    """Return a filter that keeps bars of these symbols (empty: all) and timespan that start in [from_ms, to_ms)."""
+def select_bars(
+    symbols: Collection[str], timespan: str | None, from_ms: float, to_ms: float
+) -> Callable[[OfBar], bool]:
+    """Return a filter of what is of bars that start in [from_ms, to_ms).
 
-    def keep(bar: Bar) -> bool:
-        return bar.timespan == timespan and from_ms <= bar.ts_ms < to_ms and (not symbols or bar.symbol in symbols)
+    Args:
+        symbols: empty: all.
+        timespan: None: all.
+    """
+
+    def keep(it: OfBar) -> bool:
+        chosen = (timespan is None or it.timespan == timespan) and (not symbols or it.symbol in symbols)
+        return chosen and from_ms <= it.ts_ms < to_ms
 
     return keep
+
+
+def export_alerts(kafka: Kafka, path: Path, *, keep: Callable[[OfBar], bool]) -> int:
+    """Write all messages of the log's alerts as ``replay`` writes alerts, and return how many these are."""
+    alerts = [alert for batch in read_topic(kafka, broker.ALERTS, Alert) for alert in batch if keep(alert)]
+    write_alerts(path, alerts)
+    return len(alerts)
+
+
+def export_metrics(kafka: Kafka, path: Path, *, keep: Callable[[OfBar], bool]) -> int:
+    """Write the log's metrics as ``replay`` writes metrics, and return how many these are."""
+    schema, written = make_schema(Metric), 0
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in read_topic(kafka, broker.METRICS, Metric):
+            rows = [structs.asdict(metric) for metric in batch if keep(metric)]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            written += len(rows)
+    return written
+
+
+def read_topic(kafka: Kafka, topic: str, kind: type[R]) -> Iterator[list[R]]:
+    """Yield the records of one kind of a topic, batch by batch and partition by partition.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+    """
+    for partition in broker.partitions_of(kafka, topic):
+        for batch in broker.read_all(kafka, {(topic, partition): None}):
+            records = (wire.decode(message.value) for message in batch.messages)
+            yield [record for record in records if isinstance(record, kind)]
 
 
 def _read_log(kafka: Kafka, topic: str) -> Iterator[list[Bar | Watermark | NewsItem]]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from include.surveillance import broker, wire
+from include.surveillance import broker
 from include.surveillance.alerts import market_events
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.rules.registry import BAR_RULES, RULES
@@ -19,6 +19,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.tables import as_file_error
 from include.surveillance.records import Alert
 from include.surveillance.severities import SEVERITIES, Severity
+from include.surveillance.studies.export import read_topic
 from include.surveillance.timespans import SPAN_MS, write_new_york
 
 Kind = Literal["market", "operations"]
@@ -60,11 +61,7 @@ def read_log_alerts(kafka: Kafka) -> list[dict[str, Any]]:
     Raises:
         BrokerError: Kafka cannot be reached.
     """
-    batches = broker.read_all(
-        kafka, {(broker.ALERTS, partition): None for partition in broker.partitions_of(kafka, broker.ALERTS)}
-    )
-    records = (wire.decode(message.value) for batch in batches for message in batch.messages)
-    return [structs.asdict(record) for record in records if isinstance(record, Alert)]
+    return [structs.asdict(alert) for batch in read_topic(kafka, broker.ALERTS, Alert) for alert in batch]
 
 
 def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:

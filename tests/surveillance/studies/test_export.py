@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 import pytest
 from msgspec.structs import replace
@@ -53,3 +54,4 @@ def test_only_the_bars_that_were_asked_for_are_written(kafka, partition, tmp_pat
     assert export_log(kafka, tmp_path, keep=chosen)[1] == 2
     assert export_log(kafka, tmp_path, keep=select_bars(["AMD"], "minute", 0, OPEN * 2))[1] == 0
     assert export_log(kafka, tmp_path, keep=select_bars(["NVDA"], "day", 0, OPEN * 2))[1] == 0
+    assert export_log(kafka, tmp_path, keep=select_bars(["NVDA"], None, -inf, inf))[1] == 5, "one is of the partition"
