@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, new_table, show_progress, tell
+from include.surveillance.cli.options import console, load_book, new_table, show_progress, tell
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.settings import Settings
-from include.surveillance.studies.calibration import calibrate_bars
+from include.surveillance.studies.calibration import PER, Per, calibrate_bars
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.thresholds import HEADER
 
@@ -18,9 +18,12 @@ from include.surveillance.studies.thresholds import HEADER
 @options.asks_how_to_read
 def calibrate(
     bars: options.Bars,
-    budget: Annotated[float, typer.Option(help="Alerts of one rule per symbol and day.")],
+    budget: Annotated[float, typer.Option(help="Alerts; --per says of what.")],
     out: options.Out,
-    rules: options.Rules = "robust",
+    per: Annotated[
+        Per, typer.Option(help="; ".join(f"{name}: alerts {meaning}" for name, meaning in PER.items()) + ".")
+    ] = "rule",
+    rules: options.Rules = None,
     params: options.Params = None,
     splits: options.Splits = None,
     dividends: options.Dividends = None,
@@ -40,7 +43,8 @@ def calibrate(
             files,
             out,
             budget=budget,
-            form=rules,
+            per=per,
+            form=rules or load_book(params, rules).base.alerting_form,
             parameters=params or Settings.parameters_file,
             calendar=calendar,
             tell=tell,

@@ -22,7 +22,13 @@ from include.surveillance.studies.recorded import RecordedFiles, read_recording,
 @options.asks_how_to_read
 def evaluate(
     alerts: Annotated[Path, typer.Option(help="Parquet or CSV of alerts, as replay writes them.")],
-    labels: Annotated[Path, typer.Option(help="Parquet or CSV of symbol, start_ms, end_ms, kind (a rule's name).")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            help="Parquet or CSV of symbol, start, end, kind (a rule's name). Times: ISO 8601 or dates, New York's "
+            "unless they have an offset, or epoch s, ms, us, ns (also as start_ms, end_ms)."
+        ),
+    ],
     bars: Annotated[
         Path | None, typer.Option(help="The bars behind the alerts: says how many days there were.")
     ] = None,
@@ -37,8 +43,10 @@ def evaluate(
     if bars:
         recording = read_recording(RecordedFiles(bars, reading=reading), Sessions(calendar), with_profiles=False)
         tell_rejects(recording.rejects, tell)
+        evaluation.check_comparable(raised, labelled, recording.bars)
         symbol_days = evaluation.count_symbol_days(recording.bars, recording.sessions)
     else:
+        evaluation.check_comparable(raised, labelled, None)
         symbol_days = evaluation.estimate_symbol_days(raised, labelled)
     console.print(_table(evaluation.evaluate(raised, labelled, symbol_days)))
     tell(f"{symbol_days.days:,} symbol-days, from {symbol_days.source}.")

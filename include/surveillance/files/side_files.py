@@ -7,7 +7,8 @@ rows that it could not use as a table of ``tables.REJECTS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
+from math import isnan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from include.surveillance.files.tables import (
+    CELLS,
     NUMBER,
     OPTIONAL_TEXT,
     TEXT,
@@ -24,10 +26,15 @@ from include.surveillance.files.tables import (
     Field,
     Values,
     check_cells,
+    open_table,
     read_columns,
+    read_fields,
+    require_columns,
 )
+from include.surveillance.files.times import parse_times
 from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Record, Split, TickerChange
 from include.surveillance.texts import LONGEST_TITLE, one_line, web_address
+from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
 from include.surveillance.validity import TIME_OUT_OF_RANGE, is_timely
 
 R = TypeVar("R", bound=Record)
@@ -36,7 +43,8 @@ NEWS |= {"url": OPTIONAL_TEXT, "publisher": OPTIONAL_TEXT, "tickers": OPTIONAL_T
 SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}
 DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER}
 TICKER_CHANGES = {"ticker": TEXT, "new_ticker": TEXT, "date": TEXT}
-LABELS = {"symbol": TEXT, "start_ms": WHOLE, "end_ms": WHOLE, "kind": TEXT}
+LABELS = {"symbol": TEXT, "start_ms": CELLS, "end_ms": CELLS, "kind": TEXT}
+LABEL_COLUMNS = {"start_ms": ("start_ms", "start"), "end_ms": ("end_ms", "end")}
 ALERTS = {"symbol": TEXT, "rule": TEXT, "ts_ms": WHOLE, "episode_start_ms": WHOLE}
 ALERTS |= {"timespan": OPTIONAL_TEXT, "direction": OPTIONAL_TEXT, "status": OPTIONAL_TEXT}
 
@@ -73,8 +81,16 @@ def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
 
 
 def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
-    """Read ``symbol, start_ms, end_ms, kind``: stretches in which a rule should fire; both ends belong to it."""
-    return _frame(path, LABELS, _check_labels)
+    """Read ``symbol, start_ms, end_ms, kind``: stretches in which a rule should fire; both ends belong to it.
+
+    The columns may be called ``start`` and ``end``. Times are numbers of any unit, ISO 8601 (New York's unless they
+    have an offset) or dates: from the beginning of the first day to the end of the last.
+    """
+    table = open_table(path, f"it needs the columns {', '.join(LABELS)}")
+    columns = {name: next((it for it in known if it in table.names), name) for name, known in LABEL_COLUMNS.items()}
+    require_columns(path, table.names, [columns.get(name, name) for name in LABELS])
+    values, rejects, _ = read_fields(table, LABELS, _check_labels, columns=columns)
+    return _as_frame(values), rejects
 
 
 def read_alerts(path: Path) -> tuple[pd.DataFrame, pa.Table]:
@@ -95,9 +111,27 @@ def _check_alerts(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _check_labels(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
+    for name in ("start_ms", "end_ms"):
+        times = parse_times(values[name], NEW_YORK)
+        values[name] = (
+            np.array([_end_of_day(ms) for ms in times.ts_ms]) if times.dates and name == "end_ms" else times.ts_ms
+        )
     start, end = values["start_ms"], values["end_ms"]
-    untimely = (_untimely(start) | _untimely(end)) > 0
-    return np.where(untimely, 1, np.where(end < start, 2, 0)), (TIME_OUT_OF_RANGE, "end before start")
+    absent, timely = np.isnan(start) | np.isnan(end), is_timely(start) & is_timely(end)
+    reason = np.where(absent, 1, np.where(~timely, 2, np.where(end < start, 3, 0)))
+    for name in ("start_ms", "end_ms"):
+        values[name] = np.where(timely, values[name], 0).astype(np.int64)
+    return reason, ("start or end is no time", TIME_OUT_OF_RANGE, "end before start")
+
+
+def _end_of_day(ts_ms: float) -> float:
+    """Return the last millisecond of a New York date whose midnight this is; any other time as it is."""
+    if isnan(ts_ms):
+        return ts_ms
+    moment = to_utc(ts_ms).astimezone(NEW_YORK)
+    if (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0):
+        return ts_ms
+    return to_ms(moment + timedelta(days=1)) - 1
 
 
 def _dated(day: str, positive: tuple[str, ...], why: str) -> Check:
@@ -133,10 +167,14 @@ def _records(
 
 def _frame(path: Path, fields: dict[str, Field], check: Check) -> tuple[pd.DataFrame, pa.Table]:
     values, rejects, _ = read_columns(path, fields, check)
+    return _as_frame(values), rejects
+
+
+def _as_frame(values: Values) -> pd.DataFrame:
     columns = {
         name: np.array([text or "" for text in column.to_pylist()], dtype=object)
         if isinstance(column, pa.Array)
         else column
         for name, column in values.items()
     }
-    return pd.DataFrame(columns), rejects
+    return pd.DataFrame(columns)

@@ -7,20 +7,37 @@ from datetime import UTC, datetime
 from functools import partial
 from math import ceil, inf, isnan
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
-from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook, read_parameters
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
+from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
+from include.surveillance.settings import Settings
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
-from include.surveillance.studies.sweep import count_alerts, list_subjects, override_entry, replace_entries
+from include.surveillance.studies.sweep import (
+    Entry,
+    count_alerts,
+    count_judged_days,
+    list_subjects,
+    override_entry,
+    replace_entries,
+)
 from include.surveillance.studies.thresholds import HEADER, Choice, calibrate
 
+Per = Literal["rule", "symbol", "day"]
+PER: dict[Per, str] = {
+    "rule": "of each rule per symbol and day",
+    "symbol": "of all rules together per symbol and day",
+    "day": "a day of all rules and symbols together",
+}
+"""What a budget of alerts may be for."""
 ABOUT_ALERTS = (
     "Alerts are per symbol and day, and every number of them was counted in a run of the engine over these bars: "
     "a breakout that waits for a return before it fires again, and volatility that goes on until it has calmed "
@@ -41,6 +58,7 @@ def calibrate_bars(
     out: Path,
     *,
     budget: float,
+    per: Per = "rule",
     form: RuleForm,
     parameters: Path,
     calendar: str,
@@ -52,7 +70,8 @@ def calibrate_bars(
     The engine runs some thirty times. Writes report.md, curves.png and parameters.yaml into ``out``.
 
     Args:
-        budget: alerts of one rule per symbol and day.
+        budget: alerts.
+        per: what the budget is for, see ``PER``.
         form: which rules.
         parameters: the file of parameters in force, which the proposal is to replace.
         calendar: of exchange_calendars.
@@ -62,7 +81,7 @@ def calibrate_bars(
         ConfigurationError: the budget, the parameters or a file cannot be used, or no bar can be judged.
     """
     if not 0 < budget < inf:
-        raise ConfigurationError(f"the budget is {budget}; give alerts per symbol and day, above 0, e.g. 0.1")
+        raise ConfigurationError(f"the budget is {budget}; give alerts {PER[per]}, above 0, e.g. 0.1")
     book = ParameterBook.load(parameters).replaced(alerting_form=form)
     robust = form == "robust"
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
@@ -70,25 +89,55 @@ def calibrate_bars(
     evaluation = recording.evaluate(book)
     dates = evaluation.scan.positions.date
     first, last = iso_date(int(dates.min())), iso_date(int(dates.max()))
-    subjects = list(list_subjects(evaluation, book, budget=budget, date=last))
+    symbol_days, days = count_judged_days(evaluation, form)
+    each = share_budget(budget, per, symbol_days=symbol_days, days=days, rules=len(BAR_RULES[form]))
+    subjects = list(list_subjects(evaluation, book, budget=each, date=last))
     # An evaluation is several times as large as the bars, and the engine's next runs need the memory.
     del evaluation, dates
-    entries = (yaml.safe_load(parameters.read_text()) or {}).get("overrides") or []
+    entries = read_entries(parameters)
     choices = calibrate(
-        subjects, partial(count_alerts, recording, book, entries, first), budget=budget, progress=progress
+        subjects, partial(count_alerts, recording, book, entries, first), budget=each, progress=progress
     )
+    promise = describe_total(choices, symbol_days=symbol_days, days=days)
+    tell(promise)
     symbols = len({symbol for symbol, _ in recording.bars.keys})
     about = f"{len(recording.bars):,} bars of {symbols:,} symbols, {first} to {last}."
-    rationale = f"Calibrated for {budget:g} alerts per symbol and day on {about} ({datetime.now(UTC):%Y-%m-%d})"
+    budget_text = f"{budget:g} alerts {PER[per]}"
+    rationale = f"Calibrated for {budget_text} on {about} ({datetime.now(UTC):%Y-%m-%d})"
     write_proposal(out / "parameters.yaml", parameters, choices, form=form, effective=first, rationale=rationale)
-    write_report(out, choices, form=form, budget=budget, about=about)
+    write_report(out, choices, form=form, budget=each, budget_text=budget_text, about=f"{about} {promise}")
     return choices
 
 
-def write_report(out: Path, choices: Sequence[Choice], *, form: RuleForm, budget: float, about: str) -> None:
+def share_budget(budget: float, per: Per, *, symbol_days: int, days: int, rules: int) -> float:
+    """Return the alerts of one rule per symbol and day that keep within a budget; each rule has an equal share.
+
+    Args:
+        symbol_days, days: pairs of symbol and session, and sessions, on which bars are judged.
+        rules: how many share the budget.
+    """
+    if per == "rule":
+        return budget
+    return budget / rules if per == "symbol" else budget * days / symbol_days / rules
+
+
+def describe_total(choices: Sequence[Choice], *, symbol_days: int, days: int) -> str:
+    """Say how many alerts all rules raise together with the chosen thresholds."""
+    alerts = round(sum(choice.chosen_alerts * choice.subject.symbol_days for choice in choices))
+    return (
+        f"With the proposal all rules together raise {alerts:,} alerts on {days:,} days: {alerts / days:.3g} a day, "
+        f"{alerts / symbol_days:.3g} per symbol and day."
+    )
+
+
+def write_report(
+    out: Path, choices: Sequence[Choice], *, form: RuleForm, budget: float, budget_text: str, about: str
+) -> None:
     """Write ``report.md`` and ``curves.png`` into ``out``.
 
     Args:
+        budget: alerts of each rule per symbol and day.
+        budget_text: the budget as it was given.
         about: one sentence on the bars.
     """
     _draw_curves(out / "curves.png", choices, form, budget)
@@ -96,8 +145,8 @@ def write_report(out: Path, choices: Sequence[Choice], *, form: RuleForm, budget
         f"# Calibration of the {form} rules",
         "",
         (
-            f"{about} Budget: {budget:g} alerts of each rule per symbol and day. Firings of one symbol, rule and "
-            "direction at most the cooldown apart are one alert."
+            f"{about} Budget: {budget_text}, which is {budget:.3g} of each rule per symbol and day. Firings of one "
+            "symbol, rule and direction at most the cooldown apart are one alert."
         ),
         "",
         *markdown_table(HEADER, [choice.describe() for choice in choices]),
@@ -120,7 +169,7 @@ def write_proposal(
     Args:
         effective: YYYY-MM-DD, New York, from which the proposal counts.
     """
-    given = yaml.safe_load(current.read_text()) or {}
+    given = read_parameters(current)
     proposed = []
     for choice in choices:
         if isnan(choice.chosen):
@@ -128,9 +177,15 @@ def write_proposal(
         it = choice.subject
         because = f"{rationale} {it.current:g} raised {it.current_alerts / it.symbol_days:.3g} per symbol and day."
         proposed.append(override_entry(it.cell, form, effective, choice.chosen, because))
-    overrides = replace_entries(given.get("overrides") or [], proposed)
+    overrides = replace_entries(read_entries(current), proposed)
     text = yaml.safe_dump(given | {"overrides": overrides}, sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"# Proposed by calibrate; nothing uses it before it takes the place of {current.name}.\n{text}")
+
+
+def read_entries(parameters: Path) -> list[Entry]:
+    """Read the overrides of a file of parameters as they are written; of one that says nothing of them, the shipped."""
+    given = read_parameters(parameters)
+    return (given if "overrides" in given else read_parameters(Settings.parameters_file))["overrides"] or []
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

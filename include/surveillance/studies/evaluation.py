@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import nan, sqrt
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import MINUTE_MS, NEW_YORK
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK, write_new_york
 
 Z95 = 1.959963984540054
 EPISODE = ["symbol", "timespan", "rule", "direction", "episode_start_ms"]
@@ -70,6 +71,39 @@ def evaluate(alerts: pd.DataFrame, labels: pd.DataFrame, symbol_days: SymbolDays
     if not rows:
         raise ConfigurationError("there is neither an alert nor a label; nothing can be evaluated")
     return pd.DataFrame(rows)
+
+
+def check_comparable(alerts: pd.DataFrame, labels: pd.DataFrame, bars: BarColumns | None) -> None:
+    """Raise ConfigurationError when no label can belong to an alert, whatever the rules do.
+
+    Args:
+        bars: behind the alerts; None: not given, then alerts say which symbols and times were watched.
+    """
+    if labels.empty:
+        raise ConfigurationError("there is no usable label; write symbol, start, end and kind (a rule's name) of each")
+    watched = {symbol for symbol, _ in bars.keys} if bars is not None else {*alerts["symbol"]}
+    times = bars.ts if bars is not None else alerts["ts_ms"].to_numpy()
+    if not len(times):
+        return
+    source = "bars" if bars is not None else "alerts"
+    if not watched & {*labels["symbol"]}:
+        raise ConfigurationError(
+            f"no label is of a symbol that has {source}: labels are of {_some(labels['symbol'])}, {source} of "
+            f"{_some(watched)}"
+        )
+    first_ms, last_ms = int(times.min()), int(times.max())
+    if not ((labels["start_ms"] <= last_ms) & (labels["end_ms"] >= first_ms)).any():
+        spans = ((labels["start_ms"].min(), labels["end_ms"].max()), (first_ms, last_ms))
+        of_labels, of_source = (" to ".join(write_new_york(ms) for ms in span) for span in spans)
+        raise ConfigurationError(
+            f"no label lies in the time of the {source}: labels {of_labels}, {source} {of_source} (New York); look at "
+            "the labels' unit and zone"
+        )
+
+
+def _some(names: Iterable[str], shown: int = 5) -> str:
+    every = sorted({*names})
+    return ", ".join(every[:shown]) + (f" and {len(every) - shown:,} more" if len(every) > shown else "")
 
 
 def count_symbol_days(bars: BarColumns, sessions: Sessions) -> SymbolDays:

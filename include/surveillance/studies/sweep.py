@@ -83,6 +83,14 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
             yield Subject(rule.name, name, rule.threshold, thresholds, days, float(threshold), counts[rule.name, name])
 
 
+def count_judged_days(evaluation: Evaluation, form: RuleForm) -> tuple[int, int]:
+    """Count the symbol-days and the sessions of new bars that the form judges; at least one each."""
+    judged = (bucket_numbers(evaluation, form) >= 0) & evaluation.fresh
+    session = evaluation.scan.positions.session[judged]
+    symbol_days = np.unique(evaluation.scan.bars.code[judged].astype(np.int64) << 32 | session.astype(np.int64))
+    return max(1, len(symbol_days)), max(1, len(np.unique(session)))
+
+
 def count_openings(evaluation: Evaluation, form: RuleForm) -> dict[Cell, int]:
     """Count the episodes that the engine opened, of every rule in every bucket; the other form's do not count."""
     firings = evaluation.fresh_firings
