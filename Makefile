@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
 .PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal soak fuzz docs
-.PHONY: alerts
+.PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
 help: ## this list
@@ -110,6 +110,9 @@ replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OU
 alerts: setup ## what a replay raised, the highest scores first: make alerts [OUT=out] [ARGS="--top 20 --symbol KO"]
 	@$(SURVEILLANCE) alerts --alerts $(OUT) $(ARGS)
 
+chart: setup ## the bars around an alert as a picture: make chart ID='...' BARS=bars.parquet [OUT=out]
+	@$(SURVEILLANCE) chart '$(ID)' --bars '$(BARS)' --out $(OUT)/chart.png $(ARGS)
+
 calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.parquet [BUDGET=0.5] [OUT=out]
 	@$(SURVEILLANCE) calibrate --bars '$(BARS)' --budget $(BUDGET) --out $(OUT) $(ARGS)
 
@@ -124,6 +127,9 @@ explain: setup ## one alert from its inputs again: make explain ID='...' BARS=ba
 
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
 	@$(SURVEILLANCE) baselines --bars '$(BARS)' --out $(OUT) $(ARGS)
+
+export: setup ## the log's bars, news, alerts and metrics as files: make export OUT=yesterday [ARGS="--since 2026-01-30"]
+	@$(SURVEILLANCE) export --out $(OUT) $(ARGS)
 
 capacity: setup ## what a watchlist takes, once, ten and a hundred times: make capacity [SYMBOLS=500] [ARGS="--cores 8"]
 	@$(SURVEILLANCE) capacity --symbols $(or $(SYMBOLS),500) $(ARGS)

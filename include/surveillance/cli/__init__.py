@@ -1,4 +1,4 @@
-"""The command line: ``python -m include.surveillance``. Needs no Airflow; only tail, explain and offsets use Kafka."""
+"""The command line: ``python -m include.surveillance``. Needs no Airflow; some commands ask Kafka."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from include.surveillance.cli.alerts import alerts
 from include.surveillance.cli.baselines import baselines
 from include.surveillance.cli.calibrate import calibrate
 from include.surveillance.cli.capacity import capacity
+from include.surveillance.cli.chart import chart
 from include.surveillance.cli.evaluate import evaluate
 from include.surveillance.cli.explain import explain
+from include.surveillance.cli.export import export
 from include.surveillance.cli.offsets import offsets
 from include.surveillance.cli.replay import replay
 from include.surveillance.cli.tail import tail
@@ -34,6 +36,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands, help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (replay, alerts, calibrate, whatif, evaluate, explain, baselines, tail, capacity):
+for command in (replay, alerts, chart, calibrate, whatif, evaluate, explain, baselines, export, tail, capacity):
     app.command()(command)
 app.add_typer(offsets, name="offsets")

@@ -18,13 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.book import ParameterBook, read_parameters
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.formats import FORMATS
+from include.surveillance.settings import Settings
 from include.surveillance.timespans import SPAN_MS, read_time
 
 # A pipe has no width; tables need some.
@@ -42,8 +43,20 @@ Profiles = Annotated[
     Path | None, typer.Option(help="Profiles as `baselines` writes them; without, they are built session by session.")
 ]
 Params = Annotated[Path | None, typer.Option(help="YAML of parameters; without, those of the platform.")]
-Rules = Annotated[RuleForm, typer.Option(help="The rules as written, or held against each symbol's profile.")]
-History = Annotated[Percentiles, typer.Option(help="How percentiles remember: every value, or a sketch.")]
+Rules = Annotated[
+    RuleForm | None,
+    typer.Option(
+        help="The rules as written, or held against each symbol's profile; without, as the parameters say: robust, "
+        "which is how the platform alerts."
+    ),
+]
+History = Annotated[
+    Percentiles | None,
+    typer.Option(
+        help="How percentiles remember: every value, or a sketch; without, exact with literal rules, and with robust "
+        "ones sketch, as live."
+    ),
+]
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
 Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars.")]
 READING = {
@@ -133,8 +146,20 @@ def read_moment(option: str, text: str | None, *, to_end: bool = False) -> int |
 
 
 def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:
-    """Load the parameters of a file or of the platform; what is None stays as they say."""
-    book = ParameterBook.load(params) if params else ParameterBook.default()
+    """Load the parameters of a file or of the platform; what is None stays as they say.
+
+    Tells which of the overrides that are shipped hold beside a file, or do not.
+    """
+    shipped = ParameterBook.default()
+    book = ParameterBook.load(params) if params else shipped
+    if params and params.resolve() != Settings.parameters_file:
+        given = {(one.target, one.effective, field) for one in book.overrides for field in one.set}
+        absent = [one for one in shipped.overrides if not {(one.target, one.effective, it) for it in one.set} <= given]
+        names = ", ".join(it.name for it in absent or shipped.overrides)
+        if absent:
+            tell(f"{params} has overrides of its own; not in force of those shipped: {names}")
+        elif "overrides" not in read_parameters(params):
+            tell(f"{params} has no overrides; in force are those shipped: {names}")
     return book.replaced(alerting_form=rules, session_reset=session_reset)
 
 
