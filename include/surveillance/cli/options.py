@@ -35,10 +35,22 @@ console = Console(width=None if sys.stdout.isatty() else 120, markup=False)
 Bars = Annotated[
     Path, typer.Option(help="A file of bars, Parquet or CSV, packed or not; a folder; or a pattern in quotes.")
 ]
-News = Annotated[Path | None, typer.Option(help="Parquet or CSV of news.")]
-Splits = Annotated[Path | None, typer.Option(help="Parquet or CSV of splits, as Polygon gives them.")]
-Dividends = Annotated[Path | None, typer.Option(help="Parquet or CSV of dividends, as Polygon gives them.")]
-TickerChanges = Annotated[Path | None, typer.Option(help="Parquet or CSV of ticker, new_ticker, date.")]
+News = Annotated[
+    Path | None,
+    typer.Option(
+        help="Parquet or CSV of news: symbol, article_id, published_ms (UTC epoch ms), title, sentiment (positive, "
+        "neutral, negative or empty)."
+    ),
+]
+Splits = Annotated[
+    Path | None,
+    typer.Option(help="Parquet or CSV of splits: ticker, execution_date (YYYY-MM-DD), split_from, split_to (shares)."),
+]
+Dividends = Annotated[
+    Path | None,
+    typer.Option(help="Parquet or CSV of dividends: ticker, ex_dividend_date (YYYY-MM-DD), cash_amount (dollars)."),
+]
+TickerChanges = Annotated[Path | None, typer.Option(help="Parquet or CSV of ticker, new_ticker, date (YYYY-MM-DD).")]
 Profiles = Annotated[
     Path | None, typer.Option(help="Profiles as `baselines` writes them; without, they are built session by session.")
 ]
