@@ -53,7 +53,7 @@ def alerts(
 ) -> None:
     """List alerts, each once, as it was at its strongest: New York time, severity, score (0-100), symbol, rule, id.
 
-    CSV and JSON have the time in epoch ms as well (ts_ms, the start of the first bar that fired), value and threshold.
+    CSV and JSON have the times in UTC epoch ms as well, of bars' starts: ts_ms of the strongest, first_ms, last_ms.
     """
     if (alerts is None) == (kafka is None):
         raise ConfigurationError("alerts needs either --alerts FILE or --kafka HOST:PORT")

@@ -29,9 +29,11 @@ MARKET_RULES = frozenset({*BAR_RULES["literal"], "news_impact", market_events.RU
 """Whose alerts are about the market; those of all other rules are about the platform or its feed."""
 COLUMNS = (
     *("new_york", "severity", "score", "symbol", "timespan", "rule", "direction", "form", "kind", "value", "threshold"),
-    *("firings", "session_phase", "inhibited_by", "explanation", "ts_ms", "event_id"),
+    *("firings", "session_phase", "inhibited_by", "explanation", "ts_ms", "first_ms", "last_ms"),
+    "event_id",
 )
-"""What is shown of an alert; ``ts_ms`` and ``new_york`` are the start of the first bar that fired."""
+"""What is shown of an alert; ``new_york`` and ``ts_ms`` are the start of the bar that is shown, ``first_ms`` and
+``last_ms`` those of the first and the last bar that it was told of."""
 FIELDS = Alert.__struct_fields__
 NEEDED = ("event_id", "symbol", "timespan", "rule", "ts_ms", "score", "severity")
 
@@ -74,7 +76,7 @@ def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:
     standing = rows[rows["event_id"].isin(last.loc[last["status"] != "retracted", "event_id"])]
     groups = standing.groupby("event_id", sort=False)
     strongest = standing.loc[groups["score"].idxmax()].set_index("event_id")
-    strongest["ts_ms"] = groups["ts_ms"].min()
+    strongest["first_ms"], strongest["last_ms"] = groups["ts_ms"].min(), groups["ts_ms"].max()
     strongest["firings"] = groups["firings"].max()
     listed = strongest.reset_index()
     kinds = np.where(listed["rule"].isin(MARKET_RULES), "market", "operations")
@@ -100,7 +102,7 @@ def select_alerts(
         alerts: as ``list_alerts`` gives them.
         symbols, rules: empty: all.
         severity: the least.
-        since_ms, until_ms: a part of [since, until] is in the alert's first bar; epoch ms.
+        since_ms, until_ms: a part of [since, until] is in one of the alert's bars or between them; epoch ms.
         top: at most so many.
 
     Raises:
@@ -123,9 +125,9 @@ def select_alerts(
     if kind is not None:
         chosen &= (alerts["kind"] == kind).to_numpy()
     if since_ms is not None:
-        chosen &= (alerts["ts_ms"] + alerts["timespan"].map(SPAN_MS).fillna(1) > since_ms).to_numpy()
+        chosen &= (alerts["last_ms"] + alerts["timespan"].map(SPAN_MS).fillna(1) > since_ms).to_numpy()
     if until_ms is not None:
-        chosen &= (alerts["ts_ms"] <= until_ms).to_numpy()
+        chosen &= (alerts["first_ms"] <= until_ms).to_numpy()
     found = alerts[chosen]
     if order == "score":
         found = found.sort_values("score", ascending=False, kind="stable")

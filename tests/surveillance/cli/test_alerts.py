@@ -7,7 +7,7 @@ import json
 
 import pandas as pd
 
-from tests.surveillance.cli.recordings import run
+from tests.surveillance.cli.recordings import OPEN, run
 
 
 def test_the_highest_scores_come_first_with_new_yorks_time_and_the_id(replayed):
@@ -39,11 +39,13 @@ def test_filters_choose_by_symbol_rule_severity_and_time(replayed):
     assert sorted(chosen["event_id"]) == sorted(expected["event_id"])
     day = listed(since="2019-02-14", until="2019-02-14")
     assert set(day["event_id"]) == set(every.loc[every["new_york"].str.startswith("2019-02-14"), "event_id"])
-    # Bars of the minute from 13:00 last into the time that is asked for.
+    # An alert counts that lasts into the time that is asked for, and a bar that does.
+    since, until = OPEN + 200 * 60_000 + 30_000, OPEN + 205 * 60_000
+    spans = pd.read_parquet(replayed).groupby("event_id")["ts_ms"].agg(["min", "max"])
+    lasting = spans[(spans["max"] + 60_000 > since) & (spans["min"] <= until)]
     minute = listed(since="2019-02-14 12:50:30", until="2019-02-14T17:55:00+00:00")
-    assert set(minute["event_id"]) == set(
-        every.loc[every["new_york"].between("2019-02-14 12:50", "2019-02-14 12:55"), "event_id"]
-    )
+    assert set(minute["event_id"]) == {*lasting.index}
+    assert 0 < len(minute) < len(every)
     assert listed(kind="operations").empty
 
 

@@ -17,12 +17,13 @@ def listed(*alerts):
     return list_alerts(pd.DataFrame([structs.asdict(one) for one in alerts], columns=list(FIELDS)))
 
 
-def test_an_alert_is_listed_once_at_its_strongest_with_the_time_of_its_first_bar():
+def test_an_alert_is_listed_once_at_its_strongest_with_the_span_of_its_bars():
     first = alert(minute=0, score=60.0)
     strongest = replace(first, ts_ms=first.ts_ms + MINUTE_MS, score=80.0, firings=2, status="refired")
     later = replace(strongest, ts_ms=first.ts_ms + 3 * MINUTE_MS, score=65.0, firings=4)
     (row,) = listed(first, strongest, later).itertuples()
-    assert (row.score, row.firings, row.ts_ms) == (80.0, 4, first.ts_ms)
+    assert (row.score, row.firings, row.ts_ms) == (80.0, 4, strongest.ts_ms)
+    assert (row.first_ms, row.last_ms) == (first.ts_ms, later.ts_ms)
 
 
 def test_a_retracted_alert_does_not_stand_and_a_confirmed_one_does():
