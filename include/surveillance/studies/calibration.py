@@ -105,7 +105,7 @@ def calibrate_bars(
     budget_text = f"{budget:g} alerts {PER[per]}"
     rationale = f"Calibrated for {budget_text} on {about} ({datetime.now(UTC):%Y-%m-%d})"
     write_proposal(out / "parameters.yaml", parameters, choices, form=form, effective=first, rationale=rationale)
-    write_report(out, choices, form=form, budget=each, budget_text=budget_text, about=f"{about} {promise}")
+    write_report(out, choices, form=form, budget=each, budget_text=budget_text, about=about, promise=promise)
     return choices
 
 
@@ -131,14 +131,14 @@ def describe_total(choices: Sequence[Choice], *, symbol_days: int, days: int) ->
 
 
 def write_report(
-    out: Path, choices: Sequence[Choice], *, form: RuleForm, budget: float, budget_text: str, about: str
+    out: Path, choices: Sequence[Choice], *, form: RuleForm, budget: float, budget_text: str, about: str, promise: str
 ) -> None:
     """Write ``report.md`` and ``curves.png`` into ``out``.
 
     Args:
         budget: alerts of each rule per symbol and day.
         budget_text: the budget as it was given.
-        about: one sentence on the bars.
+        about, promise: one sentence on the bars, and one on the alerts of all rules together.
     """
     _draw_curves(out / "curves.png", choices, form, budget)
     lines = [
@@ -150,7 +150,7 @@ def write_report(
         ),
         "",
         *markdown_table(HEADER, [choice.describe() for choice in choices]),
-        *("", ABOUT_ALERTS, "", ABOUT_CURVES, ""),
+        *("", promise, "", ABOUT_ALERTS, "", ABOUT_CURVES, ""),
         *("![Alerts per symbol and day against the threshold](curves.png)", "", "## Curves"),
     ]
     for choice in choices:

@@ -92,7 +92,7 @@ def test_parameters_that_cannot_be_used_are_refused_before_a_file_is_read(tmp_pa
 
 def test_nothing_is_proposed_where_nothing_was_chosen(tmp_path):
     choices = [choice("price_gap", nan), choice("abnormal_volume", 2.0)]
-    write_report(tmp_path, choices, form="literal", budget=0.5, budget_text="0.5 alerts", about="A test.")
+    write_report(tmp_path, choices, form="literal", budget=0.5, budget_text="0.5", about="A test.", promise="")
     assert "| price_gap | all | multiple | 3 | 0.7 | nothing | 0.25 |" in (tmp_path / "report.md").read_text()
     (tmp_path / "current.yaml").write_text("{base: {cooldown_bars: 7}, overrides: []}")
     write_proposal(
