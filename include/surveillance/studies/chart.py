@@ -250,6 +250,8 @@ def draw(view: View) -> Figure:
     volume.plot(at, view.usual_volume, color=QUIET, linewidth=1, label="mean of the bars before")
     volume.plot(at, view.volume_limit, color="black", linewidth=1, linestyle="--", label="literal limit")
     volume.set_ylabel("shares")
+    volume.yaxis.set_major_formatter("{x:,.0f}")
+    price.ticklabel_format(axis="y", style="plain", useOffset=False)
     statistic.plot(at, view.statistic, color=COLOURS[view.rule], linewidth=1, marker=".", markersize=3)
     statistic.plot(at, view.limit, color="black", linewidth=1, linestyle="--", label="threshold in force")
     statistic.set_ylabel(_name_statistic(view))
