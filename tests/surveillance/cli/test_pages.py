@@ -23,9 +23,12 @@ RECORDED = SHARED_DATA / "minute_2023jan.parquet"
 
 
 def command_lines(page: str) -> list[str]:
-    """Return the lines of a page's shell blocks that run a command on recorded bars, without their comments."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    """Return what a page tells to run on recorded bars: lines of its shell blocks without their comments, and the like
+    within its text where it names files."""
+    shown = re.findall(
+        r"^```bash\n(.*?)^```|`(make \w+ [A-Z]+=[^`]+)`", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    lines = [line for parts in shown for part in parts for line in part.splitlines()]
     return [line.split(" #")[0].strip() for line in lines if line.startswith(tuple(f"make {it} " for it in COMMANDS))]
 
 
