@@ -36,7 +36,7 @@ def test_an_unusable_file_is_one_line(command, name, tmp_path):
     given = {"FILE": tmp_path / name, "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
     result = run(command, *(given.get(part, part) for part in COMMANDS[command]))
     assert result.exit_code == 1, result.output
-    errors = [line for line in result.output.splitlines() if line.strip()]
+    errors = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(errors) == 1, result.output
     assert errors[0].startswith("error: ")
     assert not (tmp_path / "out").is_file()
