@@ -67,7 +67,7 @@ def test_comparison_tells_what_only_one_raises(destination):
     assert "A is `a.yaml`, B is `b.yaml`." in (made / "whatif.md").read_text()
     row = next(line for line in (made / "whatif.md").read_text().splitlines() if line.startswith("| abnormal_volume"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
-    assert (cells[1], cells[2], cells[5]) == ("5", "0", "5")
+    assert (cells[2], cells[3], cells[6]) == ("5", "0", "5")
 
 
 def test_bars_that_a_replay_has_moved_are_judged_at_the_times_they_were_recorded(destination, monkeypatch):
