@@ -367,7 +367,7 @@ class Machine(Check):
             "memory",
             100 * memory.available / memory.total,
             self._memory,
-            f"memory is short: {_gib(memory.available)} of {_gib(memory.total)} available",
+            f"memory is short: {_size(memory.available)} of {_size(memory.total)} available",
             "see which component takes it",
         )
 
@@ -377,7 +377,7 @@ class Machine(Check):
         # Some file systems count no inodes.
         inodes = 100 * space.f_favail / space.f_files if space.f_files else 100.0
         percent = min(100 * free / total if total else 0.0, inodes)
-        what = f"{_gib(free)} of {_gib(total)} free" if percent < inodes or inodes == 100 else "no inodes left"
+        what = f"{_size(free)} of {_size(total)} free" if percent < inodes or inodes == 100 else "no inodes left"
         full = percent < FULL_PERCENT and (free < FULL_BYTES or percent == inodes)
         text, then = f"the disk of {folder} is", "see what grows, and make room"
         yield (
@@ -454,5 +454,5 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:300]
 
 
-def _gib(count: float) -> str:
-    return f"{count / 2**30:,.1f} GiB"
+def _size(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

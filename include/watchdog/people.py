@@ -136,7 +136,7 @@ def write_message(news: News) -> Message:
     """Write what people are told."""
     text, kind = one_line(news.text, LONGEST_TEXT), "watchdog"
     if news.event == "over":
-        line = f"Over after {_duration(news.at - news.since)}: {text}"
+        line = f"Over after {_duration(news.at - news.since)}. It was: {text}"
     else:
         line = f"{text} (since {datetime.fromtimestamp(news.since, UTC):%Y-%m-%d %H:%M:%S} UTC)"
     key = hashlib.sha256(f"{news.cause} {news.event} {news.since}".encode()).hexdigest()[:32]

@@ -18,7 +18,7 @@ OVER = News("scheduler", "over", 1_000.0, 1_500.0, "scheduler stands still")
 def test_messages_say_what_and_since_when_and_have_one_key_each():
     began, over = write_message(BEGAN), write_message(OVER)
     assert began.text == "scheduler stands still (since 1970-01-01 00:16:40 UTC)"
-    assert over.text == "Over after 8 min: scheduler stands still"
+    assert over.text == "Over after 8 min. It was: scheduler stands still"
     assert began.detail["event"] == "watchdog_began"
     assert began.detail["cause"] == "scheduler"
     assert write_message(BEGAN).key == began.key != over.key
