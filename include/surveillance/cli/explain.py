@@ -14,7 +14,13 @@ from include.surveillance.cli.options import console, load_book, new_table, read
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.explanation import Explained, Row, explain_from_files, explain_from_log
+from include.surveillance.studies.explanation import (
+    Explained,
+    Row,
+    explain_from_files,
+    explain_from_log,
+    form_of_replay,
+)
 from include.surveillance.studies.recorded import RecordedFiles
 
 SHOWN = 25
@@ -52,7 +58,8 @@ def explain(
 ) -> None:
     """Re-read an alert's inputs, run the rules on them, and say whether the alert is reproduced bit for bit.
 
-    The options of the run that raised it must be given again. Exit code 1: it differs, or is not reproduced.
+    The options of the run that raised it must be given again, but --rules when there is a file of alerts.
+    Exit code 1: it differs, or is not reproduced.
     """
     if kafka and not bars:
         sessions, book = Sessions(calendar, shift_ms), load_book(params, rules)
@@ -61,6 +68,7 @@ def explain(
     elif bars and not kafka:
         beside = bars.parent / "alerts.parquet"
         alerts = alerts or (beside if beside.exists() else None)
+        rules = rules or (form_of_replay(alerts) if alerts else None)
         explained = explain_from_files(
             RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading),
             alert_id,

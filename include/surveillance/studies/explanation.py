@@ -18,6 +18,7 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
@@ -105,6 +106,16 @@ def explain_from_files(
         folder = Path(name)
         replay_files(files, folder, sessions=sessions, book=book, percentiles=percentiles)
         return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(bars))
+
+
+def form_of_replay(alerts: Path) -> RuleForm:
+    """Say which form a replay that wrote a file of alerts ran: a literal one leaves out the ids of bars.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    with as_file_error(alerts):
+        return "robust" if "event_ids" in pq.read_schema(alerts).names else "literal"
 
 
 def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: ParameterBook) -> Explained:

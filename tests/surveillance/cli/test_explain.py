@@ -14,7 +14,7 @@ from tests.surveillance.cli.recordings import run, stricter
 def test_explain_reproduces_an_alert_or_says_what_differs(bars, replayed, tmp_path):
     alerts = pd.read_parquet(replayed)
     alert_id = alerts.loc[alerts["rule"] == "abnormal_volume", "event_id"].iloc[0]
-    result = run("explain", alert_id, bars=bars, rules="literal", alerts=replayed)
+    result = run("explain", alert_id, bars=bars, alerts=replayed)
     assert (result.exit_code, "Reproduced bit for bit" in result.output) == (0, True), result.output
 
     changed = alerts.copy()

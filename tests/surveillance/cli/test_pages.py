@@ -55,7 +55,7 @@ def printed_by_make(line: str) -> list[str]:
     return rest
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/start/recorded-bars.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/start/recorded-bars.md", "docs/develop/add-a-rule.md"])
 def test_a_newcomer_can_run_a_page_from_top_to_bottom(page, folder, monkeypatch):
     monkeypatch.chdir(folder)
     lines = command_lines(page)
