@@ -107,6 +107,7 @@ class Judge:
     ended: dict[str, float] = field(default_factory=dict)
     _failing: dict[str, float] = field(default_factory=dict)
     _well: dict[str, float] = field(default_factory=dict)
+    _last_well: dict[str, float] = field(default_factory=dict)
     _unproven: dict[str, bool] = field(default_factory=dict)
     _unseen: dict[str, float] = field(default_factory=dict)
     _looked: float | None = None
@@ -122,8 +123,7 @@ class Judge:
         self._forget(seen, now)
         bad = {kind_of(cause) for cause, sight in seen.items() if sight.status != "well"}
         bad |= {kind_of(cause) for cause in self.open}
-        recovering = {kind_of(cause) for cause, at in self.ended.items() if now - at < RECOVERY_SECONDS}
-        return [*self._over(now), *self._began(seen, bad | recovering, now)]
+        return [*self._over(now), *self._began(seen, bad, now)]
 
     @property
     def is_well(self) -> bool:
@@ -136,10 +136,20 @@ class Judge:
             if now - since > FORGOTTEN_SECONDS:
                 del self.open[cause]
 
+    def _recovering(self, cause: str, now: float) -> set[str]:
+        """List the kinds of what was over so shortly ago that this cause may still come of it.
+
+        A component that was well since has failed by itself. Data grow old later than what brings them.
+        """
+        late = kind_of(cause) in DATA
+        ended = {it: at for it, at in self.ended.items() if now - at < RECOVERY_SECONDS}
+        return {kind_of(it) for it, at in ended.items() if late or self._last_well.get(cause, 0.0) < at}
+
     def _note(self, sight: Sight, now: float) -> None:
         cause = sight.cause
         if sight.status == "well":
             self._well.setdefault(cause, now)
+            self._last_well[cause] = now
             self._failing.pop(cause, None)
             self._unproven[cause] = False
         else:
@@ -162,6 +172,6 @@ class Judge:
             if cause in self.open or cause not in seen:
                 continue
             patience = max(seen[cause].patience, STARTING_SECONDS if self._unproven[cause] else 0.0)
-            if now - since >= patience and not find_breakers(cause) & breakers:
+            if now - since >= patience and not find_breakers(cause) & (breakers | self._recovering(cause, now)):
                 self.open[cause] = Open(since, seen[cause].text)
                 yield News(cause, "began", since, now, seen[cause].text)

@@ -84,6 +84,25 @@ def test_a_consequence_that_outlasts_its_cause_is_a_cause_of_its_own():
     assert played.told == [("redis", "began"), ("redis", "over"), ("worker-detect", "began")]
 
 
+def test_a_component_that_was_well_after_a_cause_was_over_is_told_within_two_minutes():
+    played = Played()
+    played.play(10)
+    played.play(10, postgres="failing", scheduler="failing", feed="failing")
+    played.play(4)
+    played.play(5, scheduler="failing")
+    assert played.told == [("postgres", "began"), ("postgres", "over"), ("scheduler", "began")]
+
+
+def test_data_that_grow_old_after_a_cause_is_over_are_not_told():
+    played = Played()
+    played.play(10)
+    played.play(10, postgres="failing")
+    played.play(3)
+    played.play(9, feed="failing")
+    played.play(30)
+    assert played.told == [("postgres", "began"), ("postgres", "over")]
+
+
 def test_a_cause_beside_another_is_told():
     played = Played()
     played.play(10)
