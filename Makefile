@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
-.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal soak fuzz docs
+.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal rehearse soak fuzz docs
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -151,6 +151,9 @@ backlog: setup ## two million bars worked off in bounded memory; writes docs/mea
 
 soak: setup ## what the running platform takes, for hours; nothing may grow; writes docs/measured/soak: make soak [HOURS=12] [ARGS="--marts"]
 	$(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+rehearse: setup ## the Docker way on a real engine of its own, as root on Debian; writes docs/measured/rehearsal: make rehearse [ARGS="--store containerd"]
+	$(BIN)/python -m tests.rehearsal $(ARGS)
 
 faults: setup ## the platform under faults, compared with the truth after each; writes docs/measured/faults: make faults [ARGS="--only kafka"]
 	$(BIN)/python -m tests.faults $(ARGS)

@@ -13,7 +13,7 @@ import psutil
 import typer
 
 GIB = 1024**3
-# What 24 symbols take, and room for the system beside it (docs/measured/rehearsal.md).
+# What 24 symbols take, and room for the system beside it (make rehearse).
 MEMORY_BYTES, PROCESSORS, DISK_BYTES = 5.5 * GIB, 2, 10 * GIB
 
 

@@ -96,10 +96,13 @@ class AirflowApi:
             if len(tasks) >= page["total_entries"] or not page["task_instances"]:
                 return tasks
 
+    def alerts(self, **filters: Any) -> Answer:
+        """Return what the page Market surveillance shows: its newest alerts and its counts."""
+        return self._call("GET", "/api/alerts", root="/surveillance", params=filters)
+
     def shown_alerts(self) -> int:
         """Return how many alerts the page Market surveillance counts, without events of the whole market."""
-        counts = self._call("GET", "/api/alerts", root="/surveillance")["counts"]
-        return sum(row["alerts"] for row in counts if row["rule"] != MARKET_RULE)
+        return sum(row["alerts"] for row in self.alerts()["counts"] if row["rule"] != MARKET_RULE)
 
     def run(self, dag_id: str, timeout: float, conf: Answer | None = None) -> Answer:
         """Start a run, wait for its success and return it; see ``wait``."""
