@@ -5,12 +5,13 @@ The vendor revises bars: up to a quarter of an hour late, and once more at the e
 the last minutes only (`POLL_OVERLAP_MINUTES`). So in the evening this asks for the whole session and the day before
 once more, one call per symbol and timespan, and publishes the bars that differ from those of the log or were missing.
 Most evenings these are few. The warehouse and the next profiles have the new values; what detection can still revise
-is evaluated once more, as in a backfill: stored and shown, nobody is notified.
+is evaluated once more, as in a backfill: stored and shown, nobody is notified. News of the same time are asked for
+again, too: what was corrected is published again, what the vendor no longer lists is published as withdrawn.
 
 Runs four and a half hours after each close of the market: for XNYS at 20:30 in New York, after the post-market and
 before the profiles of the next session are built.
 
-**In**: Polygon, `polygon.bars.raw`. **Out**: `polygon.bars.raw`, `polygon.rejected`.
+**In**: Polygon, `polygon.bars.raw`, `polygon.news.raw`. **Out**: the same topics, `polygon.rejected`.
 
 **When it fails**: a symbol's call was refused, the log says which and why; the others are done. Clear the task: asking
 again changes nothing else. A session that is not asked for again keeps its first values; a backfill of its days brings
@@ -44,4 +45,11 @@ with DAG(
         asked = repolling.choose_range(get_current_context(), settings)
         return repolling.repoll(polling.read_watchlist(), *asked, settings)
 
+    @task
+    def repoll_news() -> dict[str, int]:
+        """Articles of the session that the vendor has corrected or withdrawn; returns records per topic."""
+        asked = repolling.choose_range(get_current_context(), settings)
+        return repolling.repoll_news(polling.read_watchlist(), *asked)
+
     repoll()
+    repoll_news()

@@ -138,11 +138,13 @@ class Watermark(Record, frozen=True, kw_only=True, tag="watermark", tag_field="k
 class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     """One article as seen by one of its tickers: an article with three tickers is three items.
 
-    ``sentiment`` is None when the vendor sent no insight for the ticker: unknown, never neutral.
+    ``sentiment`` is None when the vendor sent no insight for the ticker: unknown, never neutral. A later item of the
+    same article and ticker replaces the earlier one.
     """
 
     topic: ClassVar[str] = NEWS
     symbol: str
+    company: str = ""  # the ticker's name in the reference data, as far as it was known
     article_id: str
     published_ms: int
     title: str
@@ -151,13 +153,15 @@ class NewsItem(Record, frozen=True, kw_only=True, tag="news", tag_field="kind"):
     tickers: tuple[str, ...] = ()
     sentiment: Sentiment | None = None  # positive, neutral or negative
     reasoning: str | None = None
+    withdrawn: bool = False  # the vendor no longer lists it, or not under this ticker
     source: Source = "live"
     polled_ms: int = 0
     revision: str = ""
 
     def __post_init__(self) -> None:
         if not self.revision:
-            force_setattr(self, "revision", digest(self.title, self.sentiment, self.published_ms))
+            told = (self.title, self.sentiment, self.published_ms, self.withdrawn)
+            force_setattr(self, "revision", digest(*told, self.company, *self.tickers))
         super().__post_init__()
 
     def identity(self) -> str:
@@ -349,7 +353,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     value: float
     threshold: float
     baseline: float | None = None
-    window_start_ms: int
+    window_start_ms: int  # time of the earliest of ``event_ids``
     window_end_ms: int
     score: float  # 0-100, degree of exceedance
     severity: Severity
@@ -357,7 +361,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     session_phase: str
     session_date: str
     data_age_ms: int  # from the bar's close to the poll that brought it
-    event_ids: tuple[str, ...]  # the bars and news that it rests on
+    event_ids: tuple[str, ...]  # exactly the records that value and threshold rest on, its own bar first
     article_id: str | None = None
     explanation: str  # one sentence in plain English, made from the fields above
     source: Source = "live"

@@ -13,6 +13,7 @@ renamed as (
         payload:symbol::varchar as symbol,
 
         -- strings
+        payload:company::varchar as company,
         payload:title::varchar as title,
         payload:url::varchar as url,
         payload:publisher::varchar as publisher,
@@ -21,6 +22,7 @@ renamed as (
         payload:reasoning::varchar as reasoning,
 
         -- booleans
+        coalesce(payload:withdrawn::boolean, false) as is_withdrawn,
         payload:source::varchar = 'live' as is_live,
 
         -- timestamps

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.orchestration import connections
 from include.orchestration.cancellation import sleep
 from include.surveillance import watchlist
 from include.surveillance.errors import ConfigurationError
@@ -60,6 +61,13 @@ def choose_window(context: Mapping[str, Any], catchup: timedelta) -> Window:
 def read_watchlist() -> list[str]:
     """Read the symbols to watch, sorted; words that are no ticker are left out."""
     return list(read_words().symbols)
+
+
+def read_companies() -> dict[str, str]:
+    """Read each ticker's name from the log's reference data: by it, news are told to be about a company."""
+    from include.surveillance.live.background import read_instruments  # Kafka's client, and whoever plans needs none
+
+    return {instrument.symbol: instrument.name for instrument in read_instruments(connections.kafka())}
 
 
 def read_words() -> Watchlist:

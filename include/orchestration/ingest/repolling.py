@@ -11,7 +11,7 @@ from include.orchestration import connections
 from include.orchestration.ingest import backfill, polling
 from include.orchestration.timetables import load_sessions
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import BARS, Bar, Reject
+from include.surveillance.records import BARS, NEWS, Bar, NewsItem, Reject
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import NEW_YORK, to_ms, write_utc
 
@@ -91,6 +91,30 @@ def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings)
     if failed:
         raise failed[0]
     return sent
+
+
+def repoll_news(symbols: Sequence[str], from_ms: int, to_ms: int) -> dict[str, int]:
+    """Ask for the news of the range once more, and publish what was corrected, or is listed no longer.
+
+    Returns:
+        Records per topic.
+    """
+    from include.surveillance import broker, normalise
+
+    kafka, watched = connections.kafka(), set(symbols)
+    # An article is stored after it was published, so that what is older need not be read.
+    known = [
+        item
+        for item in broker.records_since(kafka, NEWS, from_ms)
+        if isinstance(item, NewsItem) and from_ms <= item.published_ms < to_ms and item.symbol in watched
+    ]
+    payload = connections.polygon(connections.PATIENT_SECONDS).news(from_ms, to_ms)
+    listed = normalise.news(payload, watched, source="backfill", companies=polling.read_companies())
+    seen = {item.event_id for item in known}
+    changed = [record for record in listed if record.event_id not in seen]
+    withdrawn = normalise.withdrawn_news(known, listed, payload.polled_ms)
+    LOG.info("%s articles differ from those of the log or were missing, %s are withdrawn", len(changed), len(withdrawn))
+    return broker.publish(kafka, [*changed, *withdrawn])
 
 
 def _group_size(settings: Settings) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from include.surveillance.alerts import wording
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, load_book, new_table, read_kafka_client, tell
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
+from include.surveillance.records import Bar, NewsItem, Record
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.explanation import (
     Explained,
@@ -24,7 +29,7 @@ from include.surveillance.studies.explanation import (
 from include.surveillance.studies.recorded import RecordedFiles
 
 SHOWN = 25
-PRICES = ["open", "high", "low", "close", "volume"]
+PRICES = ["open", "high", "low", "close"]
 
 
 @options.asks_how_to_read
@@ -94,7 +99,7 @@ def _report(alert_id: str, explained: Explained, source: str) -> int:
     table = Table(show_header=False)
     for name, value in row.items():
         if name not in ("explanation", "event_ids") and value not in (None, ""):
-            table.add_row(name, str(value))
+            table.add_row(name, _write(name, value))
     console.print(table)
     console.print(_inputs(row, explained.inputs))
     if not reproduced:
@@ -106,30 +111,38 @@ def _report(alert_id: str, explained: Explained, source: str) -> int:
         return 0
     elif differences := explained.differences:
         problem = [f"DIFFERS from {source}:", *(f"  {line}" for line in differences)]
+    elif explained.unsupported:
+        problem = [f"NOT SUPPORTED: reproduced as in {source}, but not from what it cites:", *explained.unsupported]
     else:
         tell(f"Reproduced bit for bit: {len(stored)} of {len(stored)} as in {source}.")
+        tell("Value and threshold follow from the inputs, the profile and the parameters that it cites.")
         return 0
     typer.echo("\n".join(problem), err=True)
     return 1
 
 
-def _inputs(row: Row, inputs: dict[str, Row]) -> Table:
-    """List the bars and news that the alert rests on; without their ids, the alert's bar and those before it."""
-    ids = row.get("event_ids")
-    if ids is None:
-        series = f"{row['symbol']}|{row['timespan']}|"
-        before = [key for key in inputs if key.startswith(series) and inputs[key]["ts_ms"] <= row["ts_ms"]]
-        ids = before[-1 : -SHOWN - 1 : -1]
-    table = new_table(f"{len(ids)} inputs", ["id"], PRICES)
+def _inputs(row: Row, inputs: Mapping[str, Record]) -> Table:
+    """List the records that the alert rests on."""
+    ids = row.get("event_ids") or ()
+    table = new_table(f"{len(ids)} inputs", ["id"], [*PRICES, "volume"])
     for key in list(ids)[:SHOWN]:
         # An event of the market rests on alerts.
         table.add_row(key, *([] if row["symbol"] == MARKET else _cells(inputs.get(key))))
     return table
 
 
-def _cells(row: Row | None) -> list[str]:
-    if row is None:
+def _write(name: str, value: Any) -> str:
+    """Write a field: beside a time New York's date and clock and UTC's, a number as it is and never as 3.5e+06."""
+    if name.endswith("_ms") and name != "data_age_ms":
+        return f"{value} ({wording.date(value)} {wording.clock(value)})"
+    return f"{Decimal(repr(value)):,f}" if isinstance(value, float) and isfinite(value) else str(value)
+
+
+def _cells(record: Record | None) -> list[str]:
+    if record is None:
         return ["not among the inputs"]
-    if "title" in row:
-        return [str(row["title"])]
-    return [f"{float(row[name]):,g}" for name in PRICES]
+    if isinstance(record, NewsItem):
+        return [record.title]
+    if isinstance(record, Bar):
+        return [*wording.prices(*(getattr(record, name) for name in PRICES)), *wording.numbers(float(record.volume))]
+    return [""] * (len(PRICES) + 1)

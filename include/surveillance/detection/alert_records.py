@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.columns import SeriesKey, write_event_id
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.positions import PHASES, iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
@@ -58,7 +58,7 @@ def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int
     form, rule = FORMS[firings.form[f]], engine.rules[FORMS[firings.form[f]]][rule_name]
     ts, polled = int(bars.ts[index]), int(bars.polled[index])
     close_ms = ts + SPAN_MS[timespan]
-    first = max(int(scan.segments.start[bars.code[index]]), index - rule.window)
+    first, earlier = rule.first_bar(scan, index), rule.earlier_bars(scan, index)
     return Alert(
         rule=rule_name,
         rule_version=rule.version,
@@ -75,7 +75,7 @@ def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int
         value=float(firings.value[f]),
         threshold=float(firings.threshold[f]),
         baseline=float(firings.baseline[f]),
-        window_start_ms=int(scan.measures[rule.rests_on][index] if rule.rests_on else bars.ts[first]),
+        window_start_ms=earlier[-1][0] if earlier else int(bars.ts[first]),
         window_end_ms=close_ms,
         score=float(firings.score[f]),
         severity=SEVERITIES[firings.severity[f]],
@@ -84,7 +84,10 @@ def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int
         session_date=scan.session_date(index),
         # Recorded bars carry no time of poll.
         data_age_ms=polled - close_ms if polled else 0,
-        event_ids=tuple(reversed(bars.event_ids(slice(first, index + 1)))),
+        event_ids=(
+            *reversed(bars.event_ids(slice(first, index + 1))),
+            *(write_event_id((symbol, timespan), stamp) for stamp in earlier),
+        ),
         inhibited_by=_reason_to_inhibit(engine, scan, index),
         explanation=explain_firing(engine, evaluation, firings, f),
         source="live" if bars.live[index] else "backfill",
@@ -121,20 +124,21 @@ def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: in
     return [alert for alert in alerts if not revision.leaves(alert.source, alert.window_start_ms, alert.ts_ms)]
 
 
-def build_volume_bars(evaluation: Evaluation, s: int) -> list[VolumeBar]:
+def build_volume_bars(engine: Engine, evaluation: Evaluation, s: int) -> list[VolumeBar]:
     """Build those of one series' evaluated bars that fired abnormal_volume."""
     own, firings = _series_firings(evaluation, s), evaluation.firings
-    return [build_volume_bar(evaluation, firings, f) for f in own[firings.kind[own] == VOLUME].tolist()]
+    return [build_volume_bar(engine, evaluation, firings, f) for f in own[firings.kind[own] == VOLUME].tolist()]
 
 
-def build_volume_bar(evaluation: Evaluation, firings: Firings, f: int) -> VolumeBar:
+def build_volume_bar(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> VolumeBar:
     """Build what an article has to know of a bar of abnormal volume."""
-    bars, index = evaluation.scan.bars, int(firings.index[f])
+    scan, bars, index = evaluation.scan, evaluation.scan.bars, int(firings.index[f])
+    rule = engine.rules[FORMS[firings.form[f]]][KINDS[VOLUME][0]]
+    window = slice(rule.first_bar(scan, index), index + 1)
     return VolumeBar(
         ts_ms=int(bars.ts[index]),
-        event_id=bars.event_id(index),
+        rests_on=tuple(zip(bars.ts[window].tolist()[::-1], bars.revision[window].tolist()[::-1], strict=True)),
         form=FORMS[firings.form[f]],
-        volume=float(bars.volume[index]),
         value=float(firings.value[f]),
         threshold=float(firings.threshold[f]),
         baseline=float(firings.baseline[f]),
@@ -151,7 +155,7 @@ def build_record_alert(
     """Build the alert of a finding at a single record; ``severity`` is an index into ``SEVERITIES``."""
     position = engine.calendar.locate(finding.ts_ms, key[1])
     return Alert(
-        **{name: getattr(finding, name) for name in _ALIKE},
+        **read_finding(finding),
         parameters_version=engine.parameters.version(position.date),
         profile_version=profile.version if profile is not None and finding.form == "robust" else None,
         status="fired" if episode.firings == 1 else "refired",
@@ -163,8 +167,13 @@ def build_record_alert(
         episode_start_ms=episode.start_ms,
         session_phase=PHASES[position.phase],
         session_date=iso_date(position.session),
-        data_age_ms=finding.polled_ms - finding.bar_close_ms if finding.polled_ms else 0,
     )
+
+
+def read_finding(finding: Finding) -> dict[str, Any]:
+    """Return the fields of an alert that its finding has."""
+    age_ms = finding.polled_ms - finding.bar_close_ms if finding.polled_ms else 0
+    return {name: getattr(finding, name) for name in _ALIKE} | {"data_age_ms": age_ms}
 
 
 def _judgement(firings: Firings, f: int) -> tuple[int, float, float]:

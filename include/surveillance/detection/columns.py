@@ -12,6 +12,13 @@ from include.surveillance.records import Bar
 
 SeriesKey = tuple[str, str]
 """(symbol, timespan)"""
+BarStamp = tuple[int, int]
+"""(start in UTC epoch ms, revision) of a bar: with its series, its event id."""
+
+
+def write_event_id(key: SeriesKey, stamp: BarStamp) -> str:
+    """Write ``Bar.event_id``."""
+    return f"{key[0]}|{key[1]}|{stamp[0]}|{stamp[1]:08x}"
 
 
 @dataclass(frozen=True)

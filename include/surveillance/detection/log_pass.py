@@ -128,7 +128,7 @@ class LogPass:
             alert = alert_records.build_alert(self.engine, evaluation, firings, f)
             self.raised.append((raised_by[f], kinds[f], alert))
         for f in np.flatnonzero(firings.kind == VOLUME).tolist():
-            bar = alert_records.build_volume_bar(evaluation, firings, f)
+            bar = alert_records.build_volume_bar(self.engine, evaluation, firings, f)
             self.news.add_bar(raised_by[f], evaluation.scan.bars.key(int(firings.index[f])), bar)
 
     def _revise(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, arrival: Arrival) -> None:
@@ -147,7 +147,7 @@ class LogPass:
             revision = alert_records.Revision(int(bars.ts[s]), bool(bars.live[s]), corrects)
             for alert in alert_records.build_revisions(self.engine, before, after, s, revision):
                 self.raised.append((number, 0, alert))
-            standing = alert_records.build_volume_bars(after, s)
+            standing = alert_records.build_volume_bars(self.engine, after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
             self.news.add_revision(number, bars.key(s), since_ms, standing, revision)
 

@@ -1,15 +1,18 @@
-"""Negative articles and bars of abnormal volume that belong together, whichever of the two comes first."""
+"""Articles and bars of abnormal volume that belong together, whichever of the two comes first, as they stand now."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from include.surveillance.detection.alert_records import Revision
 from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
 from include.surveillance.detection.rules.news_view import NewsView
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 REMEMBERED = 32
 """Bars of abnormal volume per series that an article which comes late can still match."""
 ARTICLES = 512
-"""Negative articles per symbol that are still to match their bars: a backfill brings news of weeks before its bars."""
+"""Articles per symbol that are still to match their bars: a backfill brings news of weeks before its bars."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 ORDER = 20  # among what one record raises, alerts of news come last
 
@@ -34,7 +37,8 @@ class NewsMatcher:
     """Matches the articles of one pass with its bars of abnormal volume; each bar with the first article that fits.
 
     Bars and revisions are queued while they are evaluated, column by column; ``match`` then goes through them and the
-    articles in the order of the log.
+    articles in the order of the log. An article that comes again with other values keeps its place among the others,
+    and what rested on it is judged once more.
 
     Args:
         state: its articles and bars of abnormal volume are read and changed.
@@ -65,26 +69,34 @@ class NewsMatcher:
             handle()
 
     def _match_article(self, log_index: int, item: NewsItem) -> None:
-        known = self.remembered.articles.get(item.symbol, [])
-        earlier = next((article for article in known if article.article_id == item.article_id), None)
-        if earlier is not None:
-            if earlier.event_id == item.event_id:
-                self.duplicates += 1
-                return
-            known.remove(earlier)
-            if not known:
-                del self.remembered.articles[item.symbol]
-        if item.sentiment != "negative":
-            return
+        known = self.remembered.articles.setdefault(item.symbol, [])
+        at = next((at for at, article in enumerate(known) if article.article_id == item.article_id), None)
         article = Article(
             item.article_id, item.event_id, item.published_ms, item.polled_ms, one_line(item.title, LONGEST_TITLE),
-            _relevance(item),
-            not any(_same_story(item, other) for other in known),
+            None if item.withdrawn else item.sentiment, measure_relevance(item), novel=True,
         )  # fmt: skip
-        self.remembered.articles[item.symbol] = [*known, article][-ARTICLES:]
+        if at is None:
+            known.append(_judge_novelty(article, known))
+            if len(known) > ARTICLES:
+                # What is not negative has nothing to match.
+                del known[next((at for at, other in enumerate(known) if other.sentiment != "negative"), 0)]
+            for key, bars in self._volume_bars(item.symbol):
+                for bar in bars:
+                    self._match(log_index, key, known[-1], bar)
+        elif known[at].event_id == item.event_id:
+            self.duplicates += 1
+        else:
+            before, known[at] = known[at], _judge_novelty(article, known[:at])
+            for later in range(at + 1, len(known)):
+                if _same_story(known[later], before) or _same_story(known[later], article):
+                    known[later] = _judge_novelty(known[later], known[:later])
+            for key, bars in self._volume_bars(item.symbol):
+                self._settle(log_index, key, bars, {bar.ts_ms: bar.news_alert for bar in bars if bar.news_alert}, [])
+
+    def _volume_bars(self, symbol: str) -> Iterator[tuple[SeriesKey, list[VolumeBar]]]:
         for timespan in SPAN_MS:
-            for bar in self.remembered.volume_bars.get(f"{item.symbol}|{timespan}", ()):
-                self._match(log_index, (item.symbol, timespan), article, bar)
+            if bars := self.remembered.volume_bars.get(f"{symbol}|{timespan}"):
+                yield (symbol, timespan), bars
 
     def _match_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
         bars = self.remembered.volume_bars.setdefault("|".join(key), [])
@@ -98,7 +110,7 @@ class NewsMatcher:
             self._match(log_index, key, article, bar)
 
     def _match(self, log_index: int, key: SeriesKey, article: Article, bar: VolumeBar) -> None:
-        if bar.news_alert is None:
+        if bar.news_alert is None and article.sentiment == "negative":
             verdict, profile = self._judge(key, article, bar)
             if isinstance(verdict, Finding):
                 bar.news_alert = self.episodes.add_finding(log_index, ORDER, key, verdict, profile)
@@ -123,41 +135,54 @@ class NewsMatcher:
         alerts = {bar.ts_ms: bar.news_alert for bar in before if bar.news_alert is not None}
         standing = {bar.ts_ms for bar in bars}
         # Volume that was not abnormal after all had nothing to do with news.
-        retracted = {
-            alert.episode_start_ms
-            for ts_ms, alert in alerts.items()
-            if ts_ms >= since_ms and ts_ms not in standing and self.episodes.retract(log_index, ORDER, alert)
-        }
-        articles = self.remembered.articles.get(key[0], [])
-        for bar in bars:
-            alert = alerts.get(bar.ts_ms)
-            # With its episode retracted, a later bar is matched anew.
-            if alert is not None and alert.episode_start_ms not in retracted:
-                bar.news_alert = self._confirm(log_index, key, articles, bar, alert)
+        gone = [alert for ts_ms, alert in alerts.items() if ts_ms >= since_ms and ts_ms not in standing]
         if remembered := [*(bar for bar in before if bar.ts_ms < since_ms), *bars]:
             self.remembered.volume_bars[name] = remembered[-REMEMBERED:]
+        self._settle(log_index, key, bars, alerts, gone)
+
+    def _settle(
+        self, log_index: int, key: SeriesKey, bars: list[VolumeBar], alerts: dict[int, Alert], gone: list[Alert]
+    ) -> None:
+        """Give bars the alerts that follow from what bars and articles are now.
+
+        Args:
+            alerts: by the start of the bar, as they were published.
+            gone: those of them whose bars are gone.
+        """
+        articles, confirmed = self.remembered.articles.get(key[0], []), {}
         for bar in bars:
+            bar.news_alert = None
+            if alert := alerts.get(bar.ts_ms):
+                if all(article.article_id != alert.article_id for article in articles):
+                    confirmed[bar.ts_ms] = alert  # what it rests on is long past
+                elif finding := self._find(key, articles, bar):
+                    confirmed[bar.ts_ms] = self.episodes.confirm(log_index, ORDER, alert, finding)
+                else:
+                    gone.append(alert)
+        retracted = {alert.episode_start_ms for alert in gone if self.episodes.retract(log_index, ORDER, alert)}
+        for bar in bars:
+            # With its episode retracted, a later bar is matched anew.
+            if (alert := confirmed.get(bar.ts_ms)) and alert.episode_start_ms not in retracted:
+                bar.news_alert = alert
             for article in articles:
                 self._match(log_index, key, article, bar)
 
-    def _confirm(self, log_index: int, key: SeriesKey, articles: list[Article], bar: VolumeBar, alert: Alert) -> Alert:
-        """The alert of a bar that still stands, with the values that the bar has now."""
-        article = next((article for article in articles if article.article_id == alert.article_id), None)
-        verdict = self._judge(key, article, bar)[0] if article is not None else None
-        return self.episodes.confirm(log_index, ORDER, alert, verdict) if isinstance(verdict, Finding) else alert
+    def _find(self, key: SeriesKey, articles: list[Article], bar: VolumeBar) -> Finding | None:
+        """Return what the first article finds that fits the bar."""
+        verdicts = (self._judge(key, article, bar)[0] for article in articles if article.sentiment == "negative")
+        return next((verdict for verdict in verdicts if isinstance(verdict, Finding)), None)
 
 
-def _relevance(item: NewsItem) -> float:
-    """1 when the article is about the ticker alone or names it in the title, else shared among its tickers."""
-    if len(item.tickers) <= 1 or re.search(rf"\b{re.escape(item.symbol)}\b", item.title):
-        return 1.0
-    return 1 / len(item.tickers)
+def _judge_novelty(article: Article, before: list[Article]) -> Article:
+    """Say whether an article's story is new, after the articles before it in the log."""
+    told = (other for other in before if other.sentiment == "negative")
+    return replace(article, novel=not any(_same_story(article, other) for other in told))
 
 
-def _same_story(item: NewsItem, other: Article) -> bool:
-    if not 0 <= item.published_ms - other.published_ms < DAY_MS:
+def _same_story(article: Article, other: Article) -> bool:
+    if not 0 <= article.published_ms - other.published_ms < DAY_MS:
         return False
-    mine, theirs = _three_word_runs(item.title), _three_word_runs(other.title)
+    mine, theirs = _three_word_runs(article.title), _three_word_runs(other.title)
     return len(mine & theirs) >= SAME_STORY * len(mine | theirs)
 
 

@@ -60,12 +60,11 @@ class RecordEpisodes:
 
     def confirm(self, log_index: int, order: int, alert: Alert, finding: Finding) -> Alert:
         """Give an alert the values that its finding has now; publish it where it opened its episode."""
-        if (finding.value, finding.threshold) == (alert.value, alert.threshold):
+        if (finding.value, finding.threshold, finding.event_ids) == (alert.value, alert.threshold, alert.event_ids):
             return alert
         score, severity = grade(finding.exceedance)
         confirmed = replace(
-            alert, value=finding.value, threshold=finding.threshold, baseline=finding.baseline, score=score,
-            severity=SEVERITIES[severity], event_ids=finding.event_ids, explanation=finding.explanation,
+            alert, **alert_records.read_finding(finding), score=score, severity=SEVERITIES[severity],
             status="confirmed", before_value=alert.value, before_threshold=alert.threshold,
         )  # fmt: skip
         if alert.episode_start_ms == alert.ts_ms:

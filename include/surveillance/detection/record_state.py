@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct, field
 
-from include.surveillance.records import Alert, Source
+from include.surveillance.records import Alert, Sentiment, Source
 
 
 class Episode(Struct):
@@ -18,12 +18,14 @@ class Episode(Struct):
 
 
 class VolumeBar(Struct):
-    """A bar that fired abnormal_volume, kept for articles yet to come; ``news_alert`` is of the one that it matched."""
+    """A bar that fired abnormal_volume, kept for articles yet to come; ``news_alert`` is of the one that it matched.
+
+    ``rests_on`` are start and revision of the bars that value and threshold rest on, its own first.
+    """
 
     ts_ms: int
-    event_id: str
+    rests_on: tuple[tuple[int, int], ...]
     form: str
-    volume: float
     value: float
     threshold: float
     baseline: float
@@ -34,13 +36,17 @@ class VolumeBar(Struct):
 
 
 class Article(Struct, frozen=True):
-    """A negative article about one symbol."""
+    """An article about one symbol as it stands; ``sentiment`` is None where it is unknown or the article withdrawn.
+
+    ``novel`` says of a negative one that none before it in the log told the same story.
+    """
 
     article_id: str
     event_id: str
     published_ms: int
     polled_ms: int
     title: str
+    sentiment: Sentiment | None
     relevance: float
     novel: bool
 
@@ -48,7 +54,7 @@ class Article(Struct, frozen=True):
 class RecordState(Struct, kw_only=True):
     """What single records leave behind, for the records that follow them."""
 
-    articles: dict[str, list[Article]] = field(default_factory=dict)  # per symbol
+    articles: dict[str, list[Article]] = field(default_factory=dict)  # per symbol, in the order of the log
     volume_bars: dict[str, list[VolumeBar]] = field(default_factory=dict)  # per symbol|timespan
     episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule, a backfill's with |backfill
     watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one

@@ -74,6 +74,7 @@ class Scan:
         session_reset: windows do not reach into another New York date.
         measures: name -> one float per bar; NaN is not applicable.
         units: name of a measure in prices or shares -> unit.
+        looks_back: name of a measure over a window -> bars before a bar that it is made of, beside the bar's own.
     """
 
     bars: BarColumns
@@ -95,19 +96,20 @@ class Scan:
     session_reset: bool = False
     measures: dict[str, np.ndarray] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
+    looks_back: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.bars)
 
-    def new_measure(self, name: str, unit: Unit = "") -> np.ndarray:
+    def new_measure(self, name: str, unit: Unit = "", looks_back: int = 0) -> np.ndarray:
         """Add a measure that is NaN until it is written."""
-        measure = self.unset_measure(name, unit)
+        measure = self.unset_measure(name, unit, looks_back)
         measure.fill(np.nan)
         return measure
 
-    def unset_measure(self, name: str, unit: Unit = "") -> np.ndarray:
+    def unset_measure(self, name: str, unit: Unit = "", looks_back: int = 0) -> np.ndarray:
         """Add a measure of which every bar is going to be written."""
-        self.measures[name], self.units[name] = np.empty(len(self)), unit
+        self.measures[name], self.units[name], self.looks_back[name] = np.empty(len(self)), unit, looks_back
         return self.measures[name]
 
     def reset_windows(self, window: int, *measures: np.ndarray) -> None:

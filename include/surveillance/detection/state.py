@@ -13,7 +13,7 @@ import pyarrow as pa
 from msgspec import Struct, field
 from numba import njit
 
-from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
+from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey, write_event_id
 from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import KINDS, MEMORY, VERSIONS
@@ -93,8 +93,8 @@ class State:
         if row is None or not self.bar_count[row]:
             return None, ""
         at = self.bar_count[row] - 1
-        ts, revision = int(self.bars["ts"][row, at]), int(self.bars["revision"][row, at])
-        return ts, f"{key[0]}|{key[1]}|{ts}|{revision:08x}"
+        stamp = int(self.bars["ts"][row, at]), int(self.bars["revision"][row, at])
+        return stamp[0], write_event_id(key, stamp)
 
     def copy(self) -> State:
         """Copy the state; neither changes with the other."""

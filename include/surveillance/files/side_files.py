@@ -39,7 +39,8 @@ from include.surveillance.validity import TIME_OUT_OF_RANGE, is_timely
 
 R = TypeVar("R", bound=Record)
 NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
-NEWS |= {"url": OPTIONAL_TEXT, "publisher": OPTIONAL_TEXT, "tickers": OPTIONAL_TEXT}
+NEWS |= dict.fromkeys(("url", "publisher", "tickers", "company", "withdrawn"), OPTIONAL_TEXT)
+WITHDRAWN = {None: False, "": False, "false": False, "true": True}
 SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}
 DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER}
 TICKER_CHANGES = {"ticker": TEXT, "new_ticker": TEXT, "date": TEXT}
@@ -51,13 +52,15 @@ ALERTS |= {"timespan": OPTIONAL_TEXT, "direction": OPTIONAL_TEXT, "status": OPTI
 
 def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
     """Read items of ``symbol, article_id, published_ms, title, sentiment`` (empty: unknown) and, where there is one,
-    ``url``, ``publisher`` and ``tickers`` (separated by commas)."""
+    ``url``, ``publisher``, ``tickers`` (separated by commas), ``company`` (its name, by which a title is about it) and
+    ``withdrawn`` (true: the vendor no longer lists it). A later row of an article and symbol replaces the earlier."""
 
-    def item(*, tickers: str | None, **row: Any) -> NewsItem:
+    def item(*, tickers: str | None, withdrawn: str | None, **row: Any) -> NewsItem:
         parts = (part.strip() for part in (tickers or "").split(","))
         known = {name: value for name, value in row.items() if value is not None}
         known |= {"title": one_line(row["title"], LONGEST_TITLE), "url": web_address(row.get("url") or "")}
-        return NewsItem(**known, tickers=tuple(part for part in parts if part), source="backfill")
+        known |= {"tickers": tuple(part for part in parts if part), "source": "backfill"}
+        return NewsItem(**known, withdrawn=WITHDRAWN[withdrawn and withdrawn.lower()])
 
     return _records(path, NEWS, item, _check_news)
 
@@ -102,8 +105,11 @@ def read_alerts(path: Path) -> tuple[pd.DataFrame, pa.Table]:
 
 def _check_news(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
     known = check_cells(values["sentiment"], lambda sentiment: sentiment in (None, *SENTIMENTS))
+    stated = check_cells(values["withdrawn"], lambda withdrawn: (withdrawn and withdrawn.lower()) in WITHDRAWN)
     unknown = f"sentiment is none of {', '.join(SENTIMENTS)}"
-    return np.where(_untimely(values["published_ms"]) > 0, 1, np.where(known, 0, 2)), (TIME_OUT_OF_RANGE, unknown)
+    objections = np.where(known, np.where(stated, 0, 3), 2)
+    reasons = TIME_OUT_OF_RANGE, unknown, "withdrawn is neither true nor false"
+    return np.where(_untimely(values["published_ms"]) > 0, 1, objections), reasons
 
 
 def _check_alerts(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Bounds, Kafka, Position
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.places import Place
-from include.surveillance.records import Dividend, Profile, Record, Split, TickerChange
+from include.surveillance.records import Dividend, Instrument, Profile, Record, Split, TickerChange
 
 R = TypeVar("R", bound=Record)
 
@@ -67,3 +68,13 @@ def read_background(kafka: Kafka) -> tuple[CorporateActions, list[Profile]]:
     with broker.Bounds(kafka) as bounds:
         background = Background(kafka, bounds)
         return background.actions, background.profiles
+
+
+def read_instruments(kafka: Kafka) -> list[Instrument]:
+    """Read the newest reference data of each symbol."""
+    records = []
+    for raw in broker.read_compacted(kafka, broker.REFERENCE).values():
+        # It is a refinement; landing reports what is no record.
+        with suppress(wire.WireError):
+            records.append(wire.decode(raw))
+    return [record for record in records if isinstance(record, Instrument)]

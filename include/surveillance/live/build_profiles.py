@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
-from include.surveillance import broker, wire
+from include.surveillance import broker
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.profiles.schedule import HISTORY_MS
-from include.surveillance.live.background import read_background
+from include.surveillance.live.background import read_background, read_instruments
 from include.surveillance.live.intake import decode_messages
-from include.surveillance.records import Bar, Instrument, Profile
+from include.surveillance.records import Bar, Profile
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
 
@@ -61,7 +60,7 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
     if len(bars) and (newest_ms := int(bars.ts.max())) >= effective_ms:
         effective_ms = newest_ms + LEAD_MS
     actions, known = read_background(kafka)
-    classes = {instrument.symbol: instrument.type for instrument in _instruments(kafka) if instrument.type}
+    classes = {instrument.symbol: instrument.type for instrument in read_instruments(kafka) if instrument.type}
     profiles = build_profiles(bars, sessions, effective_ms=effective_ms, classes=classes, splits=actions.splits)
     dropped = _superseded(known, profiles)
     with broker.transaction(kafka, f"baselines-{partition}", "baselines") as transaction:
@@ -84,16 +83,6 @@ def read_bars(kafka: Kafka, partition: int, since_ms: int) -> BarColumns:
         code = np.array([codes.setdefault(key, len(codes)) for key in part.keys], dtype=np.int32)[part.code]
         parts.append(BarColumns(part.keys, code, *(getattr(part, name) for name in COLUMNS[1:])))
     return BarColumns(list(codes), *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
-
-
-def _instruments(kafka: Kafka) -> list[Instrument]:
-    """Read the newest reference data of each symbol."""
-    records = []
-    for raw in broker.read_compacted(kafka, broker.REFERENCE).values():
-        # A class is a refinement; landing reports what is no record.
-        with suppress(wire.WireError):
-            records.append(wire.decode(raw))
-    return [record for record in records if isinstance(record, Instrument)]
 
 
 def _superseded(known: list[Profile], built: list[Profile]) -> list[Profile]:

@@ -4,4 +4,4 @@ What cannot be used becomes a Reject with its reason and raw bytes.
 """
 
 from include.surveillance.normalise.ohlcv import bars, snapshot
-from include.surveillance.normalise.reference import dividends, instruments, news, splits
+from include.surveillance.normalise.reference import dividends, instruments, news, splits, withdrawn_news

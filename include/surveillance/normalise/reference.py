@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from math import fsum
 from typing import Any, TypeVar
+
+from msgspec.structs import replace as replace_fields
 
 from include.surveillance.normalise.fields import (
     LONGEST_IDENTIFIER,
@@ -34,16 +36,21 @@ LONGEST_REASONING = 1_000
 MOST_TICKERS = 100
 
 
-def news(payload: Payload, watchlist: Collection[str], *, source: Source) -> list[NewsItem | Reject]:
+def news(
+    payload: Payload, watchlist: Collection[str], *, source: Source, companies: Mapping[str, str] | None = None
+) -> list[NewsItem | Reject]:
     """Make one item per article and watched ticker, in the vendor's order; an article about nothing watched is no item.
 
     An insight that cannot be used is rejected, and its item kept with an unknown sentiment.
+
+    Args:
+        companies: ticker -> name in the reference data, as far as it is known.
     """
     about = {"source": source, "polled_ms": payload.polled_ms}
-    watched, records = frozenset(watchlist), list[NewsItem | Reject]()
+    watched, companies, records = frozenset(watchlist), companies or {}, list[NewsItem | Reject]()
     for raw in payload.results:
         try:
-            items, errors = _read_article(parse_object(raw), watched, about)
+            items, errors = _read_article(parse_object(raw), watched, companies, about)
         except UnusableError as error:
             items, errors = [], [error]
         records += items
@@ -98,7 +105,7 @@ def _read_each(payload: Payload, read: Callable[[Fields], T]) -> Iterator[T | Re
 
 
 def _read_article(
-    fields: Fields, watched: Collection[str], about: Fields
+    fields: Fields, watched: Collection[str], companies: Mapping[str, str], about: Fields
 ) -> tuple[list[NewsItem], list[UnusableError]]:
     tickers = fields.get("tickers")
     if not isinstance(tickers, list) or not all(isinstance(ticker, str) for ticker in tickers):
@@ -119,7 +126,32 @@ def _read_article(
         "tickers": tuple(ticker for ticker in tickers[:MOST_TICKERS] if is_identifier(ticker, LONGEST_IDENTIFIER)),
     }
     insights, errors = _read_insights(fields.get("insights"), symbols)
-    return [NewsItem(symbol=symbol, **article, **insights.get(symbol, {}), **about) for symbol in symbols], errors
+    items = [
+        NewsItem(symbol=symbol, company=companies.get(symbol, ""), **article, **insights.get(symbol, {}), **about)
+        for symbol in symbols
+    ]
+    return items, errors
+
+
+def withdrawn_news(known: Iterable[NewsItem], listed: Iterable[NewsItem | Reject], polled_ms: int) -> list[NewsItem]:
+    """Make an item for each known one whose article, or whose ticker in it, the vendor lists no longer.
+
+    Args:
+        known: items of the range that was asked for, in the order of the log.
+        listed: what ``news`` made of the answer, for the same watchlist. Where an article of it could not be used,
+            nothing can be said of what is missing.
+        polled_ms: when the vendor was asked.
+    """
+    standing = {(item.article_id, item.symbol): item for item in known}
+    answered = list(listed)
+    if any(isinstance(item, Reject) for item in answered):
+        return []
+    still = {(item.article_id, item.symbol) for item in answered if isinstance(item, NewsItem)}
+    return [
+        replace_fields(item, withdrawn=True, source="backfill", polled_ms=polled_ms, revision="", event_id="")
+        for key, item in standing.items()
+        if key not in still and not item.withdrawn
+    ]
 
 
 def _read_insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], list[UnusableError]]:

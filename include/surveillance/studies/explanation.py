@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
@@ -13,7 +14,6 @@ from msgspec import structs
 from include.surveillance import broker, wire
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
-from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -21,14 +21,14 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.files.bars import read_bars
 from include.surveillance.files.tables import as_file_error
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
-from include.surveillance.records import Alert, Bar, NewsItem, Watermark
+from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.recorded import RecordedFiles
-from include.surveillance.studies.replay import replay_files
+from include.surveillance.studies.evidence import EvidenceError, check_evidence, select_cited
+from include.surveillance.studies.recorded import RecordedFiles, Recording, read_recording
+from include.surveillance.studies.replay import replay_alert
 
 Row = dict[str, Any]
 LIMIT = 200_000  # messages per read
@@ -40,12 +40,14 @@ class Explained(NamedTuple):
     Attributes:
         stored: the alert as it was raised then; empty where it was not stored.
         reproduced: the alert as the same inputs raise it now.
-        inputs: bars and news of the symbol, by ``event_id``.
+        inputs: what the alert cites, by ``event_id``.
+        unsupported: one line per message whose value or threshold does not follow from what it cites.
     """
 
     stored: list[Row]
     reproduced: list[Row]
-    inputs: dict[str, Row]
+    inputs: dict[str, Record]
+    unsupported: list[str]
 
     @property
     def differences(self) -> list[str]:
@@ -58,7 +60,8 @@ class Explained(NamedTuple):
             which = "" if len(pairs) == 1 else f" (row {number + 1} of {len(pairs)})"
             lines += [
                 f"{name}{which}: stored {then.get(name)!r}, reproduced {now.get(name)!r}"
-                for name in dict.fromkeys([*then, *now])
+                # A literal replay stores some of an alert's fields only.
+                for name in then
                 if not _same(then.get(name), now.get(name))
             ]
         return lines
@@ -99,13 +102,13 @@ def explain_from_files(
     symbol, stored = parse_symbol(alert_id), _stored_rows(alerts, alert_id) if alerts else []
     if symbol != MARKET:
         files = replace(files, only=symbol)
-    bars = read_bars(files.bars, files.reading, only=files.only).bars
-    if not len(bars):
+    recording = read_recording(files, sessions, with_profiles=book.base.alerting_form == "robust")
+    if not len(recording.bars):
         raise ConfigurationError(f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on")
-    with TemporaryDirectory(prefix="explain-") as name:
-        folder = Path(name)
-        replay_files(files, folder, sessions=sessions, book=book, percentiles=percentiles)
-        return Explained(stored, _stored_rows(folder / "alerts.parquet", alert_id), _bar_inputs(bars))
+    raised = replay_alert(recording, alert_id, book=book, percentiles=percentiles)
+    inputs = _cited_records(recording, raised)
+    unsupported = _check_evidence(recording.engine(book), raised, inputs)
+    return Explained(stored, [structs.asdict(alert) for alert in raised], inputs, unsupported)
 
 
 def form_of_replay(alerts: Path) -> RuleForm:
@@ -132,12 +135,13 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     records = _symbol_records(kafka, messages[0][0], symbol)
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"topic {broker.BARS} has no bar of {symbol} any more; it keeps 35 days")
-    detection = detect_records(Engine(book, sessions, *read_background(kafka)), State("sketch"), records)
-    return Explained(
-        [structs.asdict(alert) for _, alert in messages],
-        [structs.asdict(alert) for alert in detection.alerts if alert.event_id == alert_id],
-        {record.event_id: structs.asdict(record) for record in records if isinstance(record, Bar | NewsItem)},
-    )
+    engine = Engine(book, sessions, *read_background(kafka))
+    raised = [alert for alert in detect_records(engine, State("sketch"), records).alerts if alert.event_id == alert_id]
+    ids = {event_id for alert in raised for event_id in alert.event_ids}
+    inputs: dict[str, Record] = {record.event_id: record for record in records if record.event_id in ids}
+    stored = [structs.asdict(alert) for _, alert in messages]
+    reproduced = [structs.asdict(alert) for alert in raised]
+    return Explained(stored, reproduced, inputs, _check_evidence(engine, raised, inputs))
 
 
 def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
@@ -147,10 +151,35 @@ def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
     return rows.to_pylist()
 
 
-def _bar_inputs(bars: BarColumns) -> dict[str, Row]:
-    names = ("ts", "open", "high", "low", "close", "volume")
-    columns = zip(*(getattr(bars, name).tolist() for name in names), strict=True)
-    return {bars.event_id(at): dict(zip(("ts_ms", *names[1:]), row, strict=True)) for at, row in enumerate(columns)}
+def _cited_records(recording: Recording, alerts: list[Alert]) -> dict[str, Record]:
+    """Return the records of a recording that alerts cite, by ``event_id``."""
+    ids, bars = {event_id for alert in alerts for event_id in alert.event_ids}, recording.bars
+    cited: dict[str, Record] = {item.event_id: item for item in recording.news if item.event_id in ids}
+    for at, event_id in enumerate(bars.event_ids(slice(None))):
+        if event_id in ids:
+            (symbol, timespan), *_, revision = bars.key(at), *event_id.rpartition("|")
+            cited[event_id] = Bar(
+                symbol=symbol, timespan=timespan, ts_ms=int(bars.ts[at]), open=float(bars.open[at]),
+                high=float(bars.high[at]), low=float(bars.low[at]), close=float(bars.close[at]),
+                volume=Decimal(str(float(bars.volume[at]))), revision=revision,
+            )  # fmt: skip
+    return cited
+
+
+def _check_evidence(engine: Engine, alerts: list[Alert], inputs: Mapping[str, Record]) -> list[str]:
+    """Recompute alerts from what they cite; return one line for each that does not follow from it."""
+    lines = []
+    for alert in alerts:
+        if alert.symbol == MARKET:  # It rests on alerts, each of which can be explained.
+            continue
+        parameters, _, _ = engine.in_force((alert.symbol, alert.timespan), alert.ts_ms)
+        series = alert.symbol, alert.timespan
+        profiles = {one.version: one for one in engine.profiles if (one.symbol, one.timespan) == series}
+        try:
+            check_evidence(select_cited(alert, inputs, profiles, parameters, engine.actions, engine.calendar))
+        except EvidenceError as error:
+            lines.append(str(error))
+    return lines
 
 
 def _alert_messages(kafka: Kafka, alert_id: str, symbol: str) -> list[tuple[int, Alert]]:

@@ -30,6 +30,7 @@ from include.surveillance.severities import SEVERITIES
 from include.surveillance.studies.forms import Judged, count_forms, explain_fallback
 from include.surveillance.studies.recorded import (
     RecordedFiles,
+    Recording,
     Tell,
     check_usable,
     log_line,
@@ -103,15 +104,8 @@ def replay_files(
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     events = 0
     if robust:
-        fired = evaluation.fresh_firings
-        raised = np.flatnonzero(fired.effect).tolist()
-        alerts = [*(alert_records.build_alert(engine, evaluation, fired, f) for f in raised), *published]
-        market = market_events.find_market_events(
-            alerts, len({symbol for symbol, _ in recording.bars.keys}),
-            breadth=book.base.market_breadth, minimum=book.base.market_minimum,
-        )  # fmt: skip
-        events = len(market)
-        alerts = sorted([*alerts, *market], key=lambda it: (it.bar_close_ms, it.symbol, it.rule, it.firings))
+        alerts = _publish(engine, evaluation, published)
+        events = sum(alert.symbol == market_events.MARKET for alert in alerts)
         results.write_alerts(out / "alerts.parquet", alerts)
     else:
         results.write_rows(out / "alerts.parquet", _literal_rows(engine, evaluation), on_bars)
@@ -132,6 +126,18 @@ def replay_files(
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))
     judged, fallback = count_forms(engine, evaluation), explain_fallback(engine, evaluation)
     return Replay(counts, firings, episodes, rejected, events, judged, fallback)
+
+
+def replay_alert(recording: Recording, alert_id: str, *, book: ParameterBook, percentiles: Percentiles) -> list[Alert]:
+    """Return what ``replay_files`` has of one alert, as whole alerts in either form, oldest first."""
+    engine, state = recording.engine(book), State(percentiles)
+    evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
+    on_bars, published = _match_news(engine, state, evaluation, recording.news)
+    if book.base.alerting_form == "robust":
+        return [alert for alert in _publish(engine, evaluation, published) if alert.event_id == alert_id]
+    fired = evaluation.fresh_firings
+    alerts = (alert_records.build_alert(engine, evaluation, fired, f) for f in range(len(fired)))
+    return [alert for alert in (*alerts, *on_bars) if alert.event_id == alert_id]
 
 
 def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
@@ -158,6 +164,18 @@ def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
+def _publish(engine: Engine, evaluation: Evaluation, news_alerts: list[Alert]) -> list[Alert]:
+    """Return what would have been published live, those of ``news_alerts`` and events of the market among it."""
+    fired, base = evaluation.fresh_firings, engine.book.base
+    raised = np.flatnonzero(fired.effect).tolist()
+    alerts = [*(alert_records.build_alert(engine, evaluation, fired, f) for f in raised), *news_alerts]
+    watched = len({symbol for symbol, _ in evaluation.scan.bars.keys})
+    market = market_events.find_market_events(
+        alerts, watched, breadth=base.market_breadth, minimum=base.market_minimum
+    )  # fmt: skip
+    return sorted([*alerts, *market], key=lambda it: (it.bar_close_ms, it.symbol, it.rule, it.firings))
+
+
 def _match_news(
     engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...]
 ) -> tuple[list[Alert], list[Alert]]:
@@ -167,7 +185,8 @@ def _match_news(
     fresh = evaluation.fresh_firings
     bars = []
     for f in np.flatnonzero(fresh.kind == VOLUME).tolist() if news else ():
-        key, bar = evaluation.scan.bars.key(int(fresh.index[f])), alert_records.build_volume_bar(evaluation, fresh, f)
+        key = evaluation.scan.bars.key(int(fresh.index[f]))
+        bar = alert_records.build_volume_bar(engine, evaluation, fresh, f)
         bars.append(bar)
         # A bar is known at its close. Even numbers order articles of the same moment behind it.
         matcher.add_bar(2 * (bar.ts_ms + SPAN_MS[key[1]]), key, bar)

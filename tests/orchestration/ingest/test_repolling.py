@@ -16,7 +16,7 @@ from include.polygon_simulator.server import create_app
 from include.surveillance import broker, normalise
 from include.surveillance.errors import VendorUnavailableError
 from include.surveillance.polygon.client import Polygon
-from include.surveillance.records import Bar
+from include.surveillance.records import Bar, Instrument
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import DAY_MS, to_ms
 from tests.polygon_simulator.serving import serve
@@ -72,6 +72,22 @@ def test_what_was_revised_or_missing_is_published_and_nothing_twice(connected, s
     after = logged(connected)
     assert repolling.repoll(SYMBOLS, FROM, TO, SETTINGS).get(broker.BARS, 0) == 0
     assert logged(connected) == after
+
+
+def test_news_that_were_corrected_or_withdrawn_are_published_and_nothing_twice(connected, simulator):
+    companies = {"AAPL": "Apple Inc."}
+    broker.publish(connected, [Instrument(symbol=symbol, name=name) for symbol, name in companies.items()])
+    listed = normalise.news(Polygon(KEY, simulator).news(FROM, TO), SYMBOLS, source="live", companies=companies)
+    assert len(listed) > 3
+    stale = msgspec.structs.replace(listed[0], title="Before it was corrected", revision="", event_id="")
+    gone = msgspec.structs.replace(listed[1], article_id="gone", published_ms=FROM + 1, event_id="")
+    broker.publish(connected, [stale, gone, *listed[2:]])
+
+    assert repolling.repoll_news(SYMBOLS, FROM, TO)[broker.NEWS] == 3
+    news = [it for it in broker.records_since(connected, broker.NEWS, 0) if it.symbol in SYMBOLS]
+    assert {it.event_id for it in news[-3:-1]} == {listed[0].event_id, listed[1].event_id}
+    assert (news[-1].article_id, news[-1].withdrawn) == ("gone", True)
+    assert not repolling.repoll_news(SYMBOLS, FROM, TO).get(broker.NEWS)
 
 
 def test_a_symbol_that_fails_holds_no_other_back(connected, simulator, monkeypatch):

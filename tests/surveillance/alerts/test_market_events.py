@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from include.surveillance.alerts.market_events import MARKET, TOGETHER_MS, find_market_events, group_alerts
 from include.surveillance.records import Alert
 
-OPEN_MS, MINUTE = 1_700_058_660_000, 60_000  # 2023-11-15 14:31 UTC
+OPEN_MS, MINUTE = 1_700_058_660_000, 60_000  # 2023-11-15 09:31 New York (14:31 UTC)
 RULES = ("abnormal_volume", "price_breakout")
 
 
@@ -45,7 +45,8 @@ def test_many_symbols_at_one_minute_are_one_event_that_says_how_many_and_who():
     (event,) = find_market_events(alerts, 500)
     assert (event.symbol, event.rule, event.value, event.threshold) == (MARKET, "market_event", 42.0, 25.0)
     assert event.explanation == (
-        "42 of 500 symbols fired abnormal_volume in the minute from 14:31 UTC, led by AAPL, MSFT and TSLA."
+        "42 of 500 symbols fired abnormal_volume in the minute from 09:31 New York (14:31 UTC), led by AAPL, MSFT and "
+        "TSLA."
     )
     assert event.event_id == f"market_event|MARKET|minute|{OPEN_MS}|abnormal_volume|v1"
     assert set(event.event_ids) == {one.event_id for one in alerts}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.alert_records import Revision, build_alert, build_revisions, build_volume_bars
-from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.columns import BarColumns, write_event_id
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.registry import VOLUME
@@ -89,11 +89,12 @@ def test_an_alert_of_a_single_record_says_where_in_the_day_it_lies(form):
 def test_a_bar_of_abnormal_volume_is_remembered_as_it_fired():
     machine, state = engine(), State("exact")
     evaluation = evaluate(machine, state, [*calm(), bar(20, volume=9000), bar(21)])
-    (remembered,) = build_volume_bars(evaluation, 0)
+    (remembered,) = build_volume_bars(machine, evaluation, 0)
     (f,) = np.flatnonzero(evaluation.firings.kind == VOLUME).tolist()
     alert = build_alert(machine, evaluation, evaluation.firings, f)
     burst = bar(20, volume=9000)
-    assert (remembered.ts_ms, remembered.event_id, remembered.volume) == (burst.ts_ms, burst.event_id, 9000.0)
+    cited = [write_event_id(("NVDA", "minute"), stamp) for stamp in remembered.rests_on]
+    assert (remembered.ts_ms, cited) == (burst.ts_ms, [burst.event_id, *(it.event_id for it in reversed(calm()))])
     assert (remembered.value, remembered.threshold, remembered.baseline, remembered.form) == (
         alert.value, alert.threshold, alert.baseline, alert.form,
     )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import exp
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from include.surveillance.records import NewsItem
 from tests.surveillance.detection.market import OPEN, alerts, at, bar, calm, minutes, news, profile, run
@@ -25,11 +27,9 @@ class TestLiteral:
         late = [news(20 + apart), burst()]
         (alert,) = impact(late if news_arrives_first else reversed(late))
         assert (alert.ts_ms, alert.article_id, alert.value) == (at(20), "a1", 9000)
-        assert alert.event_ids == (burst().event_id, news(20 + apart).event_id)
-        assert (alert.window_start_ms, alert.window_end_ms) == (
-            min(at(20), at(20 + apart)),
-            max(at(20), at(20 + apart)),
-        )
+        cited = [burst(), *reversed(calm()), news(20 + apart)]
+        assert alert.event_ids == tuple(it.event_id for it in cited), "the volume, what it is held against, the news"
+        assert (alert.window_start_ms, alert.window_end_ms) == (OPEN, max(at(21), at(20 + apart)))
 
     @pytest.mark.parametrize("item", [news(10), news(30), news(20, sentiment="neutral"), news(20, sentiment=None)])
     def test_not_when_apart_or_not_negative(self, item):
@@ -43,7 +43,7 @@ class TestLiteral:
     def test_bars_in_a_row_are_one_episode(self):
         found = impact([news(19), burst(20), burst(21), burst(22, 90_000)])
         assert [(it.status, it.firings) for it in found] == [("fired", 1), ("refired", 2), ("refired", 3)]
-        assert {it.event_id for it in found} == {f"news_impact|NVDA|minute|{at(20)}|v2"}
+        assert {it.event_id for it in found} == {f"news_impact|NVDA|minute|{at(20)}|v3"}
 
     def test_a_late_article_meets_every_bar_of_its_time(self):
         found = impact([burst(20), burst(21), news(22)])
@@ -63,13 +63,13 @@ class TestLiteral:
     def test_what_an_alert_says(self):
         (alert,) = impact([news(17.5), burst()])
         assert alert.explanation == (
-            "NVDA traded 9,000 shares in the minute from 14:50 UTC, abnormal volume, 2.5 minutes after negative "
-            'news: "Recall".'
+            "NVDA traded 9,000 shares in the minute from 09:50 New York (14:50 UTC), where 1,000 are usual and up to "
+            '3,000 allowed, 2.5 minutes after negative news: "Recall".'
         )
 
     def test_a_late_arrival_is_said(self):
         (alert,) = impact([burst(), news(22, polled_ms=at(51))])
-        assert "2.0 minutes before negative news (which arrived 30 minutes after the bar): " in alert.explanation
+        assert "2 minutes before negative news (which arrived 30 minutes after the bar): " in alert.explanation
         assert alert.data_age_ms == 30 * 60_000
         (alert,) = impact([burst(), news(22, polled_ms=at(23))])
         assert "arrived" not in alert.explanation
@@ -102,7 +102,9 @@ class TestRobust:
         weight = exp(-0.3) * self.exceedance()
         assert (alert.form, alert.profile_version) == ("robust", profile().version)
         assert (alert.value, alert.threshold) == (pytest.approx(weight), 0.25)
-        assert alert.explanation.endswith(f'negative news: "Recall" (weight {weight:.2f}, relevance 1.00).')
+        assert alert.explanation.endswith(
+            f'negative news: "Recall" (weight {weight:.4g}, of which 0.25 is allowed; relevance 1).'
+        )
 
     @pytest.mark.parametrize(("apart", "expected"), [(-1.99, 1), (-2, 0), (0, 1), (14.99, 1), (15, 0)])
     def test_volume_may_lead_by_two_minutes_and_follow_for_fifteen(self, apart, expected):
@@ -190,6 +192,81 @@ def test_the_news_of_weeks_may_come_before_its_bars():
     assert alert.ts_ms == at(20)
     # What is long past is forgotten, what is yet to come is not.
     assert len(detection.state.record_state.articles["NVDA"]) == 101
+
+
+class TestRevisedArticles:
+    """What rested on an article that is corrected or withdrawn is judged once more, as if it had been right at once."""
+
+    BARS = (*calm(), burst(20), bar(21), bar(22), burst(23, 20_000), bar(24), burst(25, 90_000))
+
+    @staticmethod
+    def matched(records, **given) -> dict:
+        """What each bar of abnormal volume is said to have to do with news."""
+        (bars,) = run(records, **given).state.record_state.volume_bars.values()
+        alerts_of = {bar.ts_ms: bar.news_alert for bar in bars if bar.news_alert}
+        return {at: (it.article_id, it.value, it.explanation, it.event_ids) for at, it in alerts_of.items()}
+
+    @pytest.mark.parametrize("change", [{"withdrawn": True}, {"sentiment": "neutral"}, {"sentiment": None}])
+    def test_when_nothing_remains_the_alert_is_retracted(self, change):
+        fired, retracted = impact([news(19), burst(), news(19, **change)])
+        assert (fired.status, retracted.status) == ("fired", "retracted")
+        assert (retracted.event_id, retracted.before_value) == (fired.event_id, 9000)
+        (again,) = impact([news(19), burst(), news(19, **change), news(19)])[2:]
+        assert (again.status, again.event_id) == ("fired", fired.event_id)
+
+    def test_another_article_that_fits_takes_its_place(self):
+        fired, confirmed = impact([news(19), burst(), news(21, "a2", title="Fire"), news(19, withdrawn=True)])
+        assert (confirmed.status, confirmed.article_id, confirmed.event_id) == ("confirmed", "a2", fired.event_id)
+        assert '"Fire"' in confirmed.explanation
+        assert confirmed.event_ids[-1] == news(21, "a2", title="Fire").event_id
+
+    def test_a_corrected_title_is_told_again(self):
+        fired, confirmed = impact([news(19), burst(), news(19, title="Recall of one lot")])
+        assert (confirmed.status, confirmed.value) == ("confirmed", fired.value)
+        assert '"Recall of one lot"' in confirmed.explanation
+
+    def test_what_turns_out_to_be_a_round_up_is_taken_back(self):
+        about_one, about_many = {"tickers": ("NVDA",)}, {"tickers": ("NVDA", *(f"T{number}" for number in range(19)))}
+        given = {"profiles": [profile()]}
+        fired, retracted = impact([news(19, **about_one), burst(20, 46_000), news(19, **about_many)], **given)
+        assert (fired.status, retracted.status) == ("fired", "retracted")
+
+    def test_a_story_is_new_again_when_the_first_to_tell_it_is_withdrawn(self):
+        first, second = (
+            news(minute, name, title="Maker of chips recalls all") for minute, name in ((-60, "a0"), (19, "a1"))
+        )
+        taken_back = news(-60, "a0", title="Maker of chips recalls all", withdrawn=True)
+        given = {"profiles": [profile()]}
+        assert not impact([first, second, burst(20, 46_000)], **given)
+        (alert,) = impact([first, second, burst(20, 46_000), taken_back], **given)
+        assert (alert.status, alert.article_id) == ("fired", "a1")
+
+    def test_one_that_is_withdrawn_before_its_bar_comes_does_not_count(self):
+        assert not impact([news(19), news(19, withdrawn=True), burst()])
+
+    @settings(deadline=None, max_examples=60)
+    @given(data=st.data())
+    def test_a_revised_article_is_having_had_it_right_at_once(self, data):
+        def draw_article(name: str) -> NewsItem:
+            sentiment = data.draw(st.sampled_from(["negative", "negative", "positive", None]))
+            title = data.draw(st.sampled_from(["Recall of all chips", "Recall of all chips now", "Fire in a plant"]))
+            withdrawn, minute = data.draw(st.sampled_from([False, False, True])), data.draw(st.integers(8, 30))
+            return news(minute, name, sentiment, title=title, withdrawn=withdrawn)
+
+        def draw_log(names: list[str]) -> list[NewsItem]:
+            return [draw_article(name) for name in names]
+
+        right = draw_log(["a1", "a2", "a3"])
+        wrong = {item.article_id: draw_article(item.article_id) for item in right}
+        places = sorted(data.draw(st.integers(0, len(self.BARS))) for _ in right)
+        later = data.draw(st.integers(0, len(self.BARS)))
+        given = {"profiles": [profile()] if data.draw(st.booleans()) else []}
+        at_once, revised = list(self.BARS), list(self.BARS)
+        for place, item in reversed(list(zip(places, right, strict=True))):
+            at_once.insert(place, item)
+            revised.insert(place, wrong[item.article_id])
+        revised = [*revised[: max(later, places[-1] + 3)], *right, *revised[max(later, places[-1] + 3) :]]
+        assert self.matched(revised, **given) == self.matched(at_once, **given)
 
 
 TITLE = (

@@ -177,8 +177,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "1e92c97bca979dc8746f0c365860ff8ce1bb3de26ae5d31dbffe214e701f3f97"),
-            ("sketch", (profile(),), "3cd54b6be2f27be084a4dde8919d5c36685ffd8a8be81ee434d7def7a073c133"),
+            ("exact", (), "c5b0d018497cf8551366cb390db6697b81c354c35f80fe87db77d5f455af64ef"),
+            ("sketch", (profile(),), "40568bba2bcae7fa07530599e90148fd91b8767fce5ceb4b665e0d7c3c622aba"),
         ],
     )
 

@@ -16,6 +16,19 @@ from include.surveillance.validity import TIME_OUT_OF_RANGE
 from tests.surveillance.files.rows import OPEN, reasons
 
 
+def test_news_may_name_the_company_and_be_withdrawn(tmp_path):
+    path = tmp_path / "news.csv"
+    path.write_text(
+        "symbol,article_id,published_ms,title,sentiment,company,withdrawn\n"
+        f"A,a1,{OPEN},Recall,negative,Agilent Technologies Inc.,\nA,a1,{OPEN},Recall,negative,,TRUE\n"
+        f"A,a2,{OPEN},Recall,negative,,perhaps\n"
+    )
+    items, rejects = read_news(path)
+    assert [(item.company, item.withdrawn) for item in items] == [("Agilent Technologies Inc.", False), ("", True)]
+    assert len({item.event_id for item in items}) == 2
+    assert rejects["reason"].to_pylist() == ["withdrawn is neither true nor false"]
+
+
 def test_news(tmp_path):
     path = tmp_path / "news.csv"
     path.write_text(

@@ -45,6 +45,42 @@ def test_an_article_is_one_item_for_each_watched_ticker():
     assert microsoft.sentiment is None, "no insight is unknown, not neutral"
 
 
+def test_an_item_has_the_name_of_its_company():
+    given = {"AAPL": "Apple Inc.", "TSLA": "Tesla, Inc."}
+    apple, microsoft = normalise.news(payload(ARTICLE), ["MSFT", "AAPL"], source="live", companies=given)
+    assert (apple.company, microsoft.company) == ("Apple Inc.", "")
+
+
+class TestWithdrawnNews:
+    """Items of an article about two watched tickers, and what the vendor lists when it is asked again."""
+
+    @staticmethod
+    def listed(*articles: dict) -> list:
+        return normalise.news(payload(*articles), ["MSFT", "AAPL"], source="live")
+
+    def test_what_is_listed_still_is_not_withdrawn(self):
+        known = self.listed(ARTICLE)
+        assert normalise.withdrawn_news(known, self.listed(ARTICLE), 5) == []
+        corrected = self.listed(ARTICLE | {"title": "Another one"})
+        assert normalise.withdrawn_news(known, corrected, 5) == []
+
+    def test_what_is_listed_no_longer_is_withdrawn_once(self):
+        known = self.listed(ARTICLE)
+        gone = normalise.withdrawn_news(known, [], 5)
+        assert [(it.symbol, it.withdrawn, it.polled_ms) for it in gone] == [("AAPL", True, 5), ("MSFT", True, 5)]
+        assert not {it.event_id for it in gone} & {it.event_id for it in known}
+        assert normalise.withdrawn_news([*known, *gone], [], 6) == []
+        assert len(normalise.withdrawn_news([*known, *gone, *known], [], 7)) == 2, "listed again in between"
+
+    def test_a_ticker_that_is_taken_from_an_article_is_withdrawn_from_it(self):
+        known, (apple,) = self.listed(ARTICLE), self.listed(ARTICLE | {"tickers": ["AAPL"]})
+        (gone,) = normalise.withdrawn_news(known, [apple], 5)
+        assert gone.symbol == "MSFT"
+
+    def test_nothing_is_said_of_an_answer_that_cannot_all_be_read(self):
+        assert normalise.withdrawn_news(self.listed(ARTICLE), self.listed(ARTICLE | {"title": 5}), 5) == []
+
+
 def test_an_article_about_nothing_watched_is_no_item():
     assert normalise.news(payload(ARTICLE), ["NVDA"], source="live") == []
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_type_hints
 import numpy as np
 from msgspec import Struct
 
+from include.surveillance.detection.columns import BarStamp
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.scan import Scan
 
@@ -101,7 +102,7 @@ class BarRule(Struct, frozen=True):
         threshold: the field that calibration proposes values for.
         reported: the measures that are fields of a metric, by the same name.
         memory: what it remembers of a series: name -> dtype; all start as zero.
-        rests_on: the measure that holds the start of the earliest bar a firing rests on; empty: see ``window``.
+        rests_on: the measures over a window that a value and its threshold are made of.
     """
 
     name: ClassVar[str]
@@ -111,17 +112,23 @@ class BarRule(Struct, frozen=True):
     threshold: ClassVar[str]
     reported: ClassVar[tuple[str, ...]] = ()
     memory: ClassVar[dict[str, str]] = {}
-    rests_on: ClassVar[str] = ""
-
-    @property
-    def window(self) -> int:
-        """Bars before the one that fired which an alert cites."""
-        return 0
+    rests_on: ClassVar[tuple[str, ...]] = ()
 
     @property
     def context(self) -> int:
         """Bars before the current one that the measures look back on."""
-        return self.window
+        return 0
+
+    def first_bar(self, scan: Scan, index: int) -> int:
+        """Return the position of the first bar that a value and its threshold rest on: on all from there to ``index``.
+
+        The profile that is in force, and what ``baseline`` sums up of all earlier bars, are not meant.
+        """
+        return index - max((scan.looks_back[name] for name in self.rests_on), default=0)
+
+    def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
+        """Return what a value and its threshold rest on besides, and lies before these bars; the latest first."""
+        return []
 
     def measure(self, scan: Scan) -> None:
         """Write this rule's measures of every evaluated bar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, log
 
 from msgspec import field
@@ -53,17 +54,18 @@ class FeedFreshness(FeedRule, frozen=True):
             return NOT_APPLICABLE
         if view.sessions.phase(watermark.as_of_ms) != "regular":
             return NOT_APPLICABLE
-        reason = f"the limit is {allowed:g}"
+        why = "the limit is {}"
         if presence := view.profile.presence if view.profile is not None else []:
             share = sum(presence) / len(presence)
-            allowed = self._allowed(share, SPAN_MS[watermark.timespan] / MINUTE_MS)
-            reason = f"it usually has {share:.0%} of its bars, so {allowed:,.0f} minutes are allowed"
+            allowed = self.explained_minutes(presence, SPAN_MS[watermark.timespan] / MINUTE_MS)
+            why = f"it usually has {wording.numbers(100 * share)[0]} % of its bars, so {{}} minutes are allowed"
         last_end_ms = view.last_ms + SPAN_MS[watermark.timespan]
         if watermark.as_of_ms - last_end_ms <= allowed * MINUTE_MS:
             return None
         minutes = view.sessions.minutes_between(last_end_ms, watermark.as_of_ms)
         if not minutes > allowed:
             return None
+        silent, limit = wording.numbers(minutes, allowed)
         return Finding(
             rule=self.name,
             rule_version=self.version,
@@ -74,17 +76,18 @@ class FeedFreshness(FeedRule, frozen=True):
             source=watermark.source,
             value=minutes,
             threshold=allowed,
-            window_start_ms=last_end_ms,
+            window_start_ms=view.last_ms,
             window_end_ms=watermark.as_of_ms,
             exceedance=minutes / allowed if allowed else inf,
             event_ids=(watermark.event_id, view.last_id),
             explanation=(
-                f"{watermark.symbol} has had no {watermark.timespan} bar for {minutes:,.0f} session minutes up to "
-                f"{wording.clock(watermark.as_of_ms)}; {reason}."
+                f"{watermark.symbol} has had no {watermark.timespan} bar for {silent} session minutes up to "
+                f"{wording.clock(watermark.as_of_ms)}; {why.format(limit)}."
             ),
         )
 
-    def _allowed(self, share: float, minutes_per_bar: float) -> float:
-        """Return the minutes of silence that are the symbol's own, if it usually has this share of its bars."""
+    def explained_minutes(self, presence: Sequence[float], minutes_per_bar: float) -> float:
+        """Return the minutes of silence that are the symbol's own, if it usually has this share of each slot's bars."""
+        share = sum(presence) / len(presence)
         bars = log(self.chance) / log(1 - min(max(share, 1e-6), self.MOST_PRESENT)) if self.chance else inf
         return max(bars * minutes_per_bar, self.minimum_minutes)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from include.surveillance.alerts import wording
+from include.surveillance.detection.columns import write_event_id
 from include.surveillance.detection.record_state import Article, VolumeBar
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
@@ -19,7 +20,7 @@ class NewsRule(Struct, frozen=True):
 
     name: ClassVar[str] = "news_impact"
     form: ClassVar[RuleForm]
-    version: ClassVar[int] = 2  # of both forms: an alert may change its form, not its id
+    version: ClassVar[int] = 3  # of both forms: an alert may change its form, not its id
 
     def evaluate(self, view: NewsView) -> Verdict:
         """Return a Finding when the two belong together, None when not, NOT_APPLICABLE when that cannot be said."""
@@ -43,10 +44,15 @@ class NewsView:
     def finding(self, rule: NewsRule, value: float, threshold: float, exceedance: float, why: str = "") -> Finding:
         """Return what both forms find; ``why`` is added to the sentence."""
         article, bar = self.article, self.bar
+        close_ms, first_ms = bar.ts_ms + SPAN_MS[self.timespan], bar.rests_on[-1][0]
+        # The robust form adds up the bars that it rests on, the literal one compares the bar with those before it.
+        summed = bar.form == "robust" and first_ms < bar.ts_ms
+        during = wording.between(first_ms, close_ms) if summed else wording.during(self.timespan, bar.ts_ms)
+        traded, usual, allowed = wording.numbers(bar.value, bar.baseline, bar.threshold)
         order = "after" if self.apart_ms >= 0 else "before"
-        close_ms = bar.ts_ms + SPAN_MS[self.timespan]
         late_ms = article.polled_ms - close_ms
-        late = f" (which arrived {late_ms / MINUTE_MS:.0f} minutes after the bar)" if late_ms > 2 * MINUTE_MS else ""
+        apart, late = wording.numbers(abs(self.apart_ms) / MINUTE_MS, late_ms / MINUTE_MS)
+        arrived = f" (which arrived {late} minutes after the bar)" if late_ms > 2 * MINUTE_MS else ""
         return Finding(
             rule=rule.name,
             rule_version=rule.version,
@@ -59,14 +65,17 @@ class NewsView:
             value=value,
             threshold=threshold,
             baseline=bar.baseline,
-            window_start_ms=min(article.published_ms, bar.ts_ms),
-            window_end_ms=max(article.published_ms, bar.ts_ms),
+            window_start_ms=min(article.published_ms, first_ms),
+            window_end_ms=max(article.published_ms, close_ms),
             exceedance=exceedance,
-            event_ids=(bar.event_id, article.event_id),
+            event_ids=(
+                *(write_event_id((self.symbol, self.timespan), stamp) for stamp in bar.rests_on),
+                article.event_id,
+            ),
             article_id=article.article_id,
             explanation=(
-                f"{self.symbol} traded {wording.shares(bar.volume)} shares {wording.during(self.timespan, bar.ts_ms)}, "
-                f"abnormal volume, {abs(self.apart_ms) / MINUTE_MS:.1f} minutes {order} negative news{late}: "
+                f"{self.symbol} traded {traded} shares {during}, where {usual} are usual and up to {allowed} allowed, "
+                f"{apart} minutes {order} negative news{arrived}: "
                 f'"{article.title}"{why}.'
             ),
         )

@@ -51,8 +51,8 @@ def test_a_form_is_named_by_the_base():
     assert (LiteralRule.form, RobustRule.form, Example().form) == ("literal", "robust", "literal")
 
 
-def test_an_alert_cites_no_more_bars_than_the_measures_look_back_on():
-    assert (Example().window, Example().context) == (0, 0)
+def test_a_rule_without_a_window_looks_at_its_own_bar():
+    assert Example().context == 0
     assert RobustRules().price_breakout.context == RobustRules().price_breakout.window + 1
 
 

@@ -11,11 +11,15 @@ class TestDataQuality:
     def test_rejected_bars_are_an_alert(self):
         (alert,) = run([self.broken, watermark(6)]).alerts
         assert (alert.rule, alert.value, alert.threshold) == ("data_quality", 1.0, 0.0)
-        assert alert.explanation == "1 of 5 minute bars of NVDA up to 14:35 UTC were rejected: high below low."
+        assert alert.explanation == (
+            "1 of 5 minute bars of NVDA up to 09:35 New York (14:35 UTC) were rejected: high below low."
+        )
 
     def test_no_reason_is_said_to_be_none(self):
         (alert,) = run([watermark(5, bars=0, rejected=2)]).alerts
-        assert alert.explanation.endswith("2 of 2 minute bars of NVDA up to 14:35 UTC were rejected: no reason given.")
+        assert alert.explanation == (
+            "2 of 2 minute bars of NVDA up to 09:35 New York (14:35 UTC) were rejected: no reason given."
+        )
         assert alert.score == 75.0
 
     def test_the_more_the_higher_it_scores(self):

@@ -139,7 +139,7 @@ def test_an_override_for_some_leaves_the_others_as_they_are(form, name, field, t
 def test_the_sentence_after_no_volume_quotes_the_limit_in_force():
     given = override("literal", "abnormal_volume", "multiple", 9.0)
     (alert,) = [alert for alert in detected("literal", Parameters(), (given,)) if alert.symbol == "NONE"]
-    assert alert.explanation.endswith("against the mean of the 20 previous bars (0); the limit is 9 times.")
+    assert alert.explanation.endswith("against the mean of the 20 previous bars (0); the limit is 9 times (0).")
 
 
 def _order(alert: Alert) -> tuple[str, int, str, str, int]:

@@ -14,11 +14,11 @@ from tests.surveillance.detection.market import at
 
 def view(published: float, *, polled: float = 0, timespan: str = "minute", **over) -> NewsView:
     """An article, and a bar that starts 20 minutes after the open."""
-    about = {"relevance": 1.0, "novel": True} | over
+    about = {"sentiment": "negative", "relevance": 1.0, "novel": True} | over
     article = Article("a1", "news|a1", at(published), at(polled or published), "Recall", **about)
     bar = VolumeBar(
-        ts_ms=at(20), event_id="bar", form="literal", volume=9000.0, value=9000.0, threshold=3000.0, baseline=1000.0,
-        exceedance=3.0, polled_ms=at(21), source="live",
+        ts_ms=at(20), rests_on=((at(20), 1), (at(0), 2)), form="literal", value=9000.0, threshold=3000.0,
+        baseline=1000.0, exceedance=3.0, polled_ms=at(21), source="live",
     )  # fmt: skip
     return NewsView("NVDA", timespan, article, bar)
 
@@ -46,8 +46,9 @@ def test_longer_bars_cannot_place_their_volume(rule):
 
 def test_what_is_said_of_the_two():
     before, after = (LiteralNewsImpact().evaluate(view(minute)).explanation for minute in (18, 22))
-    assert "abnormal volume, 2.0 minutes after negative news" in before
-    assert "abnormal volume, 2.0 minutes before negative news" in after
+    assert "9,000 shares in the minute from 09:50 New York (14:50 UTC), where 1,000 are usual and up to 3,000" in before
+    assert "allowed, 2 minutes after negative news" in before
+    assert "allowed, 2 minutes before negative news" in after
     late = LiteralNewsImpact().evaluate(view(18, polled=30))
     assert "(which arrived 9 minutes after the bar)" in late.explanation
     assert late.polled_ms == at(30)

@@ -23,7 +23,7 @@ def test_a_finding_names_the_records_that_it_rests_on():
     finding = FeedFreshness().evaluate(VIEW)
     assert isinstance(finding, Finding)
     assert finding.event_ids == (watermark(40).event_id, bar(0).event_id)
-    assert (finding.window_start_ms, finding.window_end_ms) == (at(1), at(40))
+    assert (finding.window_start_ms, finding.window_end_ms) == (at(0), at(40))
     assert (finding.rule, finding.rule_version, finding.form) == ("feed_freshness", 2, "literal")
 
 
@@ -37,7 +37,7 @@ def test_looked_at_and_silent_is_not_too_little_to_go_on():
 
 def test_a_limit_of_zero_is_exceeded_infinitely_and_a_chance_of_zero_never():
     assert FeedFreshness(allowed_minutes={"minute": 0.0}).evaluate(VIEW).exceedance == float("inf")
-    assert FeedFreshness(chance=0.0)._allowed(0.5, 1.0) == float("inf")
+    assert FeedFreshness(chance=0.0).explained_minutes([0.5], 1.0) == float("inf")
 
 
 def test_rejects_are_counted_against_what_is_allowed():

@@ -34,12 +34,17 @@ class LiteralAbnormalVolume(LiteralRule, frozen=True):
     version = 1
     threshold = "multiple"
     reported = ("volume_mean",)
+    rests_on = ("volume_mean",)
 
     window: Structural[int] = 20
     multiple: float = 3.0
 
+    @property
+    def context(self) -> int:
+        return self.window
+
     def measure(self, scan: Scan) -> None:
-        mean = scan.unset_measure("volume_mean", "shares")
+        mean = scan.unset_measure("volume_mean", "shares", self.window)
         windows.means_before(scan.volume, scan.segments, self.window, mean)
         scan.reset_windows(self.window, mean)
 
@@ -54,10 +59,12 @@ class LiteralAbnormalVolume(LiteralRule, frozen=True):
         return evaluation.bars.volume / evaluation.measures["volume_mean"]
 
     def sentence(self, firing: Firing) -> str:
-        mean = firing.baseline
-        times = f"{firing.value / mean:,.1f} times " if mean else "against "
+        shares, mean, threshold = wording.numbers(firing.value, firing.baseline, firing.threshold)
+        ratio = firing.value / firing.baseline if firing.baseline else 0.0
+        times, allowed = wording.numbers(ratio, firing.limits("multiple"))
         return (
-            f"{firing.symbol} traded {wording.shares(firing.value)} shares "
-            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {times}the mean of the "
-            f"{self.window} previous bars ({wording.shares(mean)}); the limit is {firing.limits('multiple'):.3g} times."
+            f"{firing.symbol} traded {shares} shares "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, "
+            f"{f'{times} times' if ratio else 'against'} the mean of the {self.window} previous bars ({mean}); "
+            f"the limit is {allowed} times ({threshold})."
         )

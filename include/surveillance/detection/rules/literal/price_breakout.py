@@ -37,12 +37,17 @@ class LiteralPriceBreakout(LiteralRule, frozen=True):
     directions = ("up", "down")
     threshold = "buffer"
     reported = ("highest_high", "lowest_low")
+    rests_on = ("highest_high", "lowest_low")
 
     window: Structural[int] = 20
     buffer: float = 0.0
 
+    @property
+    def context(self) -> int:
+        return self.window
+
     def measure(self, scan: Scan) -> None:
-        highest, lowest = scan.unset_measure("highest_high", "price"), scan.unset_measure("lowest_low", "price")
+        highest, lowest = (scan.unset_measure(name, "price", self.window) for name in self.rests_on)
         windows.extremes_before(scan.high, scan.low, scan.segments, self.window, highest, lowest)
         scan.reset_windows(self.window, highest, lowest)
 
@@ -68,9 +73,11 @@ class LiteralPriceBreakout(LiteralRule, frozen=True):
         return np.maximum(close - highest, lowest - close) / (highest - lowest)
 
     def sentence(self, firing: Firing) -> str:
-        side = "above the highest high" if firing.direction == "up" else "below the lowest low"
+        side, level = ("above", "highest high") if firing.direction == "up" else ("below", "lowest low")
+        closed, limit, base = wording.prices(firing.value, firing.threshold, firing.baseline)
+        buffer = "" if firing.threshold == firing.baseline else f"{limit}, a buffer beyond "
         return (
-            f"{firing.symbol} closed at {wording.price(firing.value)} "
-            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {side} of the {self.window} "
-            f"previous bars ({wording.price(firing.baseline)})."
+            f"{firing.symbol} closed at {closed} "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, {side} {buffer}the {level} of the "
+            f"{self.window} previous bars ({base})."
         )

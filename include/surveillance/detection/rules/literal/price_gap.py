@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import wording
+from include.surveillance.detection.columns import BarStamp
 from include.surveillance.detection.rules.bar_rule import (
     SIDES,
     BarRule,
@@ -21,13 +22,16 @@ from include.surveillance.detection.rules.bar_rule import (
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
 
+_STAMP = ("start", "revision")  # of the bar that a previous close is of, as measures beside it
+
 
 class GapMemory(NamedTuple):
-    """Holds each series' last regular bar: its session, close and start; a close of zero for none."""
+    """Holds each series' last regular bar: its session, close, start and revision; a close of zero for none."""
 
     session: np.ndarray
     close: np.ndarray
     ts: np.ndarray
+    revision: np.ndarray
 
 
 class LiteralPriceGap(LiteralRule, frozen=True):
@@ -55,8 +59,12 @@ class LiteralPriceGap(LiteralRule, frozen=True):
     directions = ("up", "down")
     threshold = "limit"
     reported = ("gap",)
-    memory: ClassVar[dict[str, str]] = {"gap_session": "int32", "gap_close": "float64", "gap_ts": "int64"}
-    rests_on = "previous_ts"
+    memory: ClassVar[dict[str, str]] = {
+        "gap_session": "int32",
+        "gap_close": "float64",
+        "gap_ts": "int64",
+        "gap_revision": "uint32",
+    }
 
     limit: float = 0.02
 
@@ -68,31 +76,41 @@ class LiteralPriceGap(LiteralRule, frozen=True):
         opening = np.flatnonzero(previous > 0)
         gap[opening] = scan.open[opening] / previous[opening] - 1.0
 
+    def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
+        return previous_bar(scan, "previous_close", index)
+
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         return fire_gaps(scan, scan.measures["gap"], limits("limit"), scan.measures["previous_close"])
 
     def sentence(self, firing: Firing) -> str:
+        opened, before = wording.prices(float(firing.scan.bars.open[firing.index]), firing.baseline)
+        gap, limit = wording.percents(firing.value, firing.threshold)
         return (
-            f"{firing.symbol} opened at {wording.price(float(firing.scan.bars.open[firing.index]))} on "
-            f"{firing.session_date}, {wording.percent(firing.value)} {'above' if firing.direction == 'up' else 'below'}"
-            f" the last regular close of the previous session ({wording.price(firing.baseline)}"
-            f"{', adjusted for splits' if firing.scan.adjusts(firing.index) else ''}); the limit is "
-            f"{wording.percent(firing.threshold)}."
+            f"{firing.symbol} opened at {opened} on {firing.session_date}, {gap} "
+            f"{'above' if firing.direction == 'up' else 'below'} the last regular close of the previous session "
+            f"({before}{', adjusted for splits' if firing.scan.adjusts(firing.index) else ''}); the limit is {limit}."
         )
 
 
 def measure_previous_closes(
     rule: BarRule, scan: Scan, name: str, regular: np.ndarray, session: np.ndarray
 ) -> np.ndarray:
-    """Measure, at a session's first regular bar, the close of the previous session's last regular bar, and its start.
+    """Measure, at a session's first regular bar, the close of the previous session's last regular bar.
 
     Returns:
-        The measure of this name; the start is the measure that the rule rests on.
+        The measure of this name; ``previous_bar`` knows which bar it is of.
     """
-    close, start = scan.new_measure(name, "price"), scan.new_measure(rule.rests_on)
+    close, *stamp = scan.new_measure(name, "price"), *(scan.new_measure(f"{name} {part}") for part in _STAMP)
     memory, day_bars = GapMemory(*scan.remembered(rule.memory)), scan.span == DAY_MS
-    _write_previous_closes(scan.segments, day_bars, regular, session, scan.bars.ts, scan.close, memory, close, start)
+    bars = scan.bars.ts, scan.bars.revision
+    _write_previous_closes(scan.segments, day_bars, regular, session, *bars, scan.close, memory, close, *stamp)
     return close
+
+
+def previous_bar(scan: Scan, name: str, index: int) -> list[BarStamp]:
+    """Return the bar whose close ``measure_previous_closes`` has measured under this name."""
+    start, revision = (int(scan.measures[f"{name} {part}"][index]) for part in _STAMP)
+    return [(start, revision)]
 
 
 def fire_gaps(scan: Scan, gap: np.ndarray, limit: np.ndarray, previous: np.ndarray) -> Iterator[Fired]:
@@ -106,18 +124,20 @@ def fire_gaps(scan: Scan, gap: np.ndarray, limit: np.ndarray, previous: np.ndarr
 
 
 @njit(cache=True)
-def _write_previous_closes(segments, day_bars, regular, session, ts, close, memory, previous_close, previous_ts):
+def _write_previous_closes(segments, day_bars, regular, session, ts, revision, close, memory, out, start, stamp):
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        day, price, when = memory.session[row], memory.close[row], memory.ts[row]
+        day, price, when, which = memory.session[row], memory.close[row], memory.ts[row], memory.revision[row]
         for i in range(first, end):
             if i == revisable:
-                memory.session[row], memory.close[row], memory.ts[row] = day, price, when
+                memory.session[row], memory.close[row] = day, price
+                memory.ts[row], memory.revision[row] = when, which
             if not regular[i]:
                 continue
             if price > 0.0 and (day_bars[s] or session[i] > day):
-                previous_close[i], previous_ts[i] = price, when
-            day, price, when = session[i], close[i], ts[i]
+                out[i], start[i], stamp[i] = price, when, which
+            day, price, when, which = session[i], close[i], ts[i], revision[i]
         if revisable == end:
-            memory.session[row], memory.close[row], memory.ts[row] = day, price, when
+            memory.session[row], memory.close[row] = day, price
+            memory.ts[row], memory.revision[row] = when, which

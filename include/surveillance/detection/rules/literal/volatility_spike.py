@@ -39,14 +39,19 @@ class LiteralVolatilitySpike(LiteralRule, frozen=True):
     version = 1
     threshold = "multiple"
     reported = ("log_return", "return_std", "return_std_p95")
+    rests_on = ("return_std",)
 
     window: Structural[int] = 20
     percentile: Structural[float] = 95.0
     minimum_history: Structural[int] = 100
     multiple: float = 1.0
 
+    @property
+    def context(self) -> int:
+        return self.window
+
     def measure(self, scan: Scan) -> None:
-        returns, deviation = scan.unset_measure("log_return"), scan.unset_measure("return_std")
+        returns, deviation = scan.unset_measure("log_return"), scan.unset_measure("return_std", "", self.window)
         windows.log_returns(scan.close, scan.segments, returns)
         windows.deviations(returns, scan.segments, self.window, deviation)
         scan.reset_windows(self.window, deviation)
@@ -67,11 +72,11 @@ class LiteralVolatilitySpike(LiteralRule, frozen=True):
         return evaluation.measures["return_std"] / evaluation.measures["return_std_p95"]
 
     def sentence(self, firing: Firing) -> str:
-        multiple = firing.limits("multiple")
-        times = "" if multiple == 1 else f"{multiple:.3g} times "
+        moved, limit, percentile = wording.percents(firing.value, firing.threshold, firing.baseline)
+        (multiple,) = wording.numbers(firing.limits("multiple"))
+        allowed = limit if multiple == "1" else f"{limit}, {multiple} times {percentile}"
         return (
-            f"{firing.symbol} moved by {wording.percent(firing.value, 3)} per bar (standard deviation of the last "
-            f"{self.window} returns) {wording.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than "
-            f"{wording.percent(firing.threshold, 3)}, {times}the {self.percentile:g}th percentile of its earlier "
-            f"values."
+            f"{firing.symbol} moved by {moved} per bar (standard deviation of the last {self.window} returns) "
+            f"{wording.until(firing.timespan, firing.ts_ms, firing.session_date)}, more than {allowed}, the "
+            f"{self.percentile:g}th percentile of its earlier values."
         )

@@ -12,7 +12,7 @@ from numba import njit
 from include.surveillance.alerts import wording
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, times_limit
 from include.surveillance.detection.scan import Scan
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 WINDOW_MS = 5 * MINUTE_MS
 HALF_LIFE_MS = 40 * MINUTE_MS  # of the day's level
@@ -99,8 +99,13 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     turnover_floor: float = 10_000.0
 
     @property
-    def window(self) -> int:
+    def context(self) -> int:
         return WINDOW_MS // MINUTE_MS
+
+    def first_bar(self, scan: Scan, index: int) -> int:
+        positions, segments = scan.positions, scan.segments
+        start = segments.start[np.searchsorted(segments.end, index, side="right")]
+        return int(first_recent(scan.bars.ts, positions.session, positions.regular, start, index))
 
     def measure(self, scan: Scan) -> None:
         positions, shares = scan.positions, scan.shares_of_profile()
@@ -131,25 +136,33 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
         yield Fired(index, recent, threshold, np.expm1(expected), times_limit(z, limit))
 
     def sentence(self, firing: Firing) -> str:
-        rvol, z = firing.measured("rvol"), firing.measured("volume_z")
+        traded, expected, allowed = wording.numbers(firing.value, firing.baseline, firing.threshold)
+        times = f"{wording.numbers(firing.value / firing.baseline)[0]} times " if firing.baseline > 0 else "against "
+        start_ms = int(firing.scan.bars.ts[self.first_bar(firing.scan, firing.index)])
         during = wording.during(firing.timespan, firing.ts_ms, firing.session_date)
-        if firing.timespan == "minute":
-            during = f"in the five minutes to {wording.clock(firing.ts_ms + MINUTE_MS)}"
+        if start_ms < firing.ts_ms:
+            during = wording.between(start_ms, firing.ts_ms + SPAN_MS[firing.timespan])
         return (
-            f"{firing.symbol} traded {wording.shares(firing.value)} shares {during}, {rvol:,.1f} times the usual at "
-            f"this time of day; on a day like this {wording.shares(firing.baseline)} were to be expected "
-            f"and up to {wording.shares(firing.threshold)} are allowed (z {z:.1f})."
+            f"{firing.symbol} traded {traded} shares {during}, {times}what is usual at this time on a day like "
+            f"this ({expected}); up to {allowed} are allowed."
         )
 
 
 @njit(cache=True)
-def recent_volume(ts, session, regular, volume, start, i):
-    """Add up the shares of the regular session's bars that start in (ts - 5 minutes, ts], the latest bar first."""
-    total, j = 0.0, i
-    while j >= start and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
-        if regular[j]:
-            total += volume[j]
+def first_recent(ts, session, regular, start, i):
+    """Return the first of the regular session's bars that start in (ts - 5 minutes, ts]; the bars from it to ``i``."""
+    j = i - 1
+    while j >= start and regular[j] and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
         j -= 1
+    return j + 1
+
+
+@njit(cache=True)
+def recent_volume(ts, session, regular, volume, start, i):
+    """Add up the shares of these bars, the latest first."""
+    total = 0.0
+    for j in range(i, first_recent(ts, session, regular, start, i) - 1, -1):
+        total += volume[j]
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
+from include.surveillance.alerts import wording
 from include.surveillance.detection.rules.news_view import NewsRule, NewsView
 from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Verdict
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
@@ -13,10 +14,12 @@ class RobustNewsImpact(NewsRule, frozen=True):
     """A negative article lies from 2 minutes after to 15 minutes before abnormal volume, and weighs enough.
 
     Weight = e^(-distance / 10 minutes) x relevance x novelty x how far abnormal_volume is beyond its limit. Relevance
-    is 1 when the title names the ticker or the article is about it alone, else 1 / number of tickers. Novelty is 1 for
-    the first such story, 0 for one whose title repeats that of an earlier negative article about the ticker within 24
-    hours. The rule fires when the weight is greater than 0.25. Prices take about 15 minutes to absorb bad news, and
-    trading can lead an article by a little, not by much.
+    is 1 when the article has no other ticker, or when its title names the company or the ticker; else, and from 10
+    tickers on, it is 1 / number of tickers. A ticker of one or two letters, or one that is a word (IT, ON, ALL, NOW),
+    counts only where it is marked as one: ``$IT``, ``(NYSE: IT)``, ``Gartner (IT)``. Novelty is 1 for the first such
+    story, 0 for one whose title repeats that of an earlier negative article about the ticker within 24 hours. The rule
+    fires when the weight is greater than 0.25. Prices take about 15 minutes to absorb bad news, and trading can lead an
+    article by a little, not by much.
 
     Example: an article about two tickers (relevance 0.5) is published at 14:28, and the minute from 14:31 fires
     abnormal_volume at 1.6 times its limit: e^-0.3 x 0.5 x 1 x 1.6 = 0.59 > 0.25, so the rule fires at the 14:31 bar
@@ -52,6 +55,7 @@ class RobustNewsImpact(NewsRule, frozen=True):
         weight = near * article.relevance * article.novel * min(view.bar.exceedance, 5.0)
         if not weight > self.minimum:
             return None
-        why = f" (weight {weight:.2f}, relevance {article.relevance:.2f})"
+        (shown, limit), (relevance,) = wording.numbers(weight, self.minimum), wording.numbers(article.relevance)
+        why = f" (weight {shown}, of which {limit} is allowed; relevance {relevance})"
         exceedance = min(weight / self.minimum, 5.0) if self.minimum else 5.0
         return view.finding(self, weight, self.minimum, exceedance, why)

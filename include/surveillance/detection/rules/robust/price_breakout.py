@@ -53,6 +53,7 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     directions = ("up", "down")
     threshold = "buffer"
     reported = ("breakout_atr",)
+    rests_on = ("highest_high", "lowest_low", "atr")
     memory: ClassVar[dict[str, str]] = {
         "breakout_session": "int32",
         "breakout_rearm_up": "float64",
@@ -69,7 +70,7 @@ class RobustPriceBreakout(RobustRule, frozen=True):
         return self.window + 1  # a true range also needs the close before it
 
     def measure(self, scan: Scan) -> None:
-        atr, distance = scan.new_measure("atr", "price"), scan.new_measure("breakout_atr")
+        atr, distance = scan.new_measure("atr", "price", self.context), scan.new_measure("breakout_atr")
         windows.true_ranges_before(scan.high, scan.low, scan.close, scan.segments, self.window, atr)
         np.maximum(atr, 1e-4 * scan.close, out=atr)
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
@@ -98,12 +99,14 @@ class RobustPriceBreakout(RobustRule, frozen=True):
             yield Fired(index, close, base + sign * room * range_, base, exceedance, direction)
 
     def sentence(self, firing: Firing) -> str:
-        side = "above the highest high" if firing.direction == "up" else "below the lowest low"
+        side, level = ("above", "highest high") if firing.direction == "up" else ("below", "lowest low")
+        closed, limit, base = wording.prices(firing.value, firing.threshold, firing.baseline)
+        (buffer,), (rvol,) = wording.numbers(firing.limits("buffer")), wording.numbers(firing.limits("minimum_rvol"))
         return (
-            f"{firing.symbol} closed at {wording.price(firing.value)} "
-            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, "
-            f"{abs(firing.measured('breakout_atr')):.1f} average ranges {side} of the 20 previous bars "
-            f"({wording.price(firing.baseline)}), on {firing.measured('rvol'):.1f} times its usual volume."
+            f"{firing.symbol} closed at {closed} "
+            f"{wording.during(firing.timespan, firing.ts_ms, firing.session_date)}, more than {buffer} times the "
+            f"average range {side} the {level} of the {firing.scan.looks_back['highest_high']} previous bars ({base}; "
+            f"the limit is {limit}), on at least {rvol} times its usual volume."
         )
 
 

@@ -8,8 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from include.surveillance.alerts import wording
+from include.surveillance.detection.columns import BarStamp
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule
-from include.surveillance.detection.rules.literal.price_gap import fire_gaps, measure_previous_closes
+from include.surveillance.detection.rules.literal.price_gap import (
+    fire_gaps,
+    measure_previous_closes,
+    previous_bar,
+)
 from include.surveillance.detection.scan import Scan
 
 
@@ -39,8 +44,12 @@ class RobustPriceGap(RobustRule, frozen=True):
     directions = ("up", "down")
     threshold = "limit"
     reported = ("gap_range",)
-    memory: ClassVar[dict[str, str]] = {"open_session": "int32", "open_close": "float64", "open_ts": "int64"}
-    rests_on = "session_ts"
+    memory: ClassVar[dict[str, str]] = {
+        "open_session": "int32",
+        "open_close": "float64",
+        "open_ts": "int64",
+        "open_revision": "uint32",
+    }
 
     limit: float = 1.0
     minimum: float = 0.005
@@ -58,19 +67,24 @@ class RobustPriceGap(RobustRule, frozen=True):
         usual = np.where(self.applies(scan)[opening], scan.profiles.range_percent[scan.profile[opening]], np.nan)
         gaps[opening] = np.log(scan.open[opening] / previous[opening]) / usual
 
+    def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
+        return previous_bar(scan, "session_close", index)
+
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         previous = scan.measures["session_close"]
         far = np.abs(np.log(scan.open / previous)) >= limits("minimum")
         return fire_gaps(scan, np.where(far, scan.measures["gap_range"], np.nan), limits("limit"), previous)
 
     def sentence(self, firing: Firing) -> str:
-        opened = float(firing.scan.bars.open[firing.index])
+        open_ = float(firing.scan.bars.open[firing.index])
+        opened, before = wording.prices(open_, firing.baseline)
+        (gap,), (ranges, limit) = (
+            wording.percents(abs(open_ / firing.baseline - 1)), wording.numbers(firing.value, firing.threshold)
+        )  # fmt: skip
         return (
-            f"{firing.symbol} opened at {wording.price(opened)} on {firing.session_date}, "
-            f"{wording.percent(abs(opened / firing.baseline - 1))} "
+            f"{firing.symbol} opened at {opened} on {firing.session_date}, {gap} "
             f"{'above' if firing.direction == 'up' else 'below'} the previous session's last close "
-            f"({wording.price(firing.baseline)}, after splits and dividends): {firing.value:.1f} of its usual daily "
-            f"ranges; the limit is {firing.threshold:g}."
+            f"({before}, after splits and dividends): {ranges} of its usual daily ranges; the limit is {limit}."
         )
 
     @staticmethod

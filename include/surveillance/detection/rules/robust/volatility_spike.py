@@ -48,17 +48,22 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
     version = 1
     threshold = "multiple"
     reported = ("volatility_ratio",)
+    rests_on = ("volatility",)
     memory: ClassVar[dict[str, str]] = {"spike_session": "int32", "spike_above": "int32", "spike_on": "bool"}
 
     multiple: float = 1.0
     persistence: Structural[int] = 3
     window: Structural[int] = 20
 
+    @property
+    def context(self) -> int:
+        return self.window
+
     def applies(self, scan: Scan) -> np.ndarray:
         return (scan.profile >= 0) & (scan.profiles.volatility_fire[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        deviation = scan.new_measure("volatility")
+        deviation = scan.new_measure("volatility", "", self.window)
         usual_deviations(
             scan.segments, scan.measures["log_return"], scan.positions, scan.profile, scan.profiles.return_factor,
             self.window, deviation,
@@ -77,11 +82,12 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         yield Fired(index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
 
     def sentence(self, firing: Firing) -> str:
+        moved, limit = wording.percents(firing.value, firing.threshold)
         return (
-            f"{firing.symbol} moved by {wording.percent(firing.value, 3)} per bar (standard deviation of the last "
-            f"{self.window} returns, each relative to its time of day) "
-            f"{wording.until(firing.timespan, firing.ts_ms, firing.session_date)}; it started when {self.persistence} "
-            f"bars in a row were above {wording.percent(firing.threshold, 3)}, which almost none of its usual bars are."
+            f"{firing.symbol} moved by {moved} per bar (standard deviation of the last {self.window} returns, each "
+            f"relative to its time of day) {wording.until(firing.timespan, firing.ts_ms, firing.session_date)}; it "
+            f"started when {self.persistence} bars in a row were above {limit}, which almost none of its usual bars "
+            "are."
         )
 
     @staticmethod

@@ -11,8 +11,8 @@ class TestAbnormalVolume:
         (alert,) = detection.alerts
         assert (alert.rule, alert.value, alert.baseline, alert.threshold) == ("abnormal_volume", 3001, 1000, 3000)
         assert alert.explanation == (
-            "NVDA traded 3,001 shares in the minute from 14:50 UTC, 3.0 times the mean of the 20 previous bars "
-            "(1,000); the limit is 3 times."
+            "NVDA traded 3,001 shares in the minute from 09:50 New York (14:50 UTC), 3.001 times the mean of the 20 "
+            "previous bars (1,000); the limit is 3 times (3,000)."
         )
         assert len(alert.event_ids) == 21
         assert (alert.window_start_ms, alert.window_end_ms, alert.bar_close_ms) == (OPEN, at(21), at(21))
@@ -37,7 +37,7 @@ class TestAbnormalVolume:
         (alert,) = detection.alerts
         assert (alert.score, alert.severity) == (100.0, "critical")
         assert (
-            "1 shares in the minute from 14:50 UTC, against the mean of the 20 previous bars (0)" in alert.explanation
+            "1 shares in the minute from 09:50 New York (14:50 UTC), against the mean of the 20 " in alert.explanation
         )
         assert detection.metrics[-1].volume_ratio is None
 

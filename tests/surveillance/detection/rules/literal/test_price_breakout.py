@@ -19,7 +19,8 @@ class TestPriceBreakout:
         (alert,) = run([*calm(), bar(20, close=99.0)]).alerts
         assert (alert.value, alert.threshold, alert.baseline, alert.score) == (99.0, 99.5, 99.5, 64.6)
         assert alert.explanation == (
-            "NVDA closed at 99.00 in the minute from 14:50 UTC, below the lowest low of the 20 previous bars (99.50)."
+            "NVDA closed at 99.00 in the minute from 09:50 New York (14:50 UTC), below the lowest low of the 20 "
+            "previous bars (99.50)."
         )
 
     def test_the_current_high_is_no_level(self):

@@ -33,7 +33,7 @@ class TestVolatilitySpike:
     def test_what_an_alert_says(self):
         (alert,) = run([*self.swinging(120, 0.1), bar(120, close=105, high=110, low=90)]).alerts
         assert alert.explanation.startswith("NVDA moved by ")
-        assert "up to the minute from 16:30 UTC" in alert.explanation
+        assert "up to the minute from 11:30 New York (16:30 UTC)" in alert.explanation
         assert alert.explanation.endswith("the 95th percentile of its earlier values.")
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.surveillance.alerts import wording
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.rules.robust.abnormal_volume import (
@@ -184,6 +185,7 @@ def scanned(z: float) -> SimpleNamespace:
         rule=rule,
         bars=BARS,
         positions=POSITIONS,
+        segments=SimpleNamespace(start=np.zeros(1, np.int64), end=np.array([len(BARS)])),
         profile=np.zeros(len(BARS), np.int32),
         profiles=SimpleNamespace(volume_scale=np.array([PROFILE.volume_scale])),
         measures={"recent_volume": recent, "rvol": rvol, "volume_z": found},
@@ -223,8 +225,12 @@ def test_the_sentence_says_it_all():
     scan = scanned(2.5)
     (fired,) = judge(scan.rule, scan)
     index = int(fired.index[0])
+    start_ms, end_ms = int(BARS.ts[scan.rule.first_bar(scan, index)]), int(BARS.ts[index]) + MINUTE
+    assert end_ms - start_ms == 5 * MINUTE
     said = scan.rule.sentence(
         SimpleNamespace(
+            scan=scan,
+            index=index,
             symbol="AAPL",
             timespan="minute",
             ts_ms=int(BARS.ts[index]),
@@ -232,10 +238,9 @@ def test_the_sentence_says_it_all():
             value=float(fired.value[0]),
             threshold=float(fired.threshold[0]),
             baseline=float(fired.baseline[0]),
-            measured=lambda name: float(scan.measures[name][index]),
         )
     )
-    assert said.startswith(f"AAPL traded {fired.value[0]:,.0f} shares in the five minutes to ")
+    assert said.startswith(f"AAPL traded {fired.value[0]:,.0f} shares {wording.between(start_ms, end_ms)}, ")
     assert f"up to {fired.threshold[0]:,.0f} are allowed" in said
 
 
@@ -251,9 +256,9 @@ class TestAbnormalVolume:
         assert alert.profile_version == profile().version
         assert alert.value == 50_000
         assert alert.baseline < 5_000, "so far the day was quieter than usual"
-        assert len(alert.event_ids) == 6
+        assert len(alert.event_ids) == 5
         assert alert.explanation.startswith(
-            "NVDA traded 50,000 shares in the five minutes to 14:51 UTC, 10.0 times the usual at this time of day; "
+            "NVDA traded 50,000 shares in the 5 minutes from 09:46 to 09:51 New York (14:46 to 14:51 UTC), "
         )
 
     def test_a_burst_to_one_symbol_is_another_ones_every_day(self):

@@ -33,8 +33,9 @@ class TestPriceBreakout:
         assert (alert.value, alert.threshold, alert.baseline) == (98.0, 98.5, 99.5)
         assert alert.score == 64.6, "one and a half times the buffer"
         assert alert.explanation == (
-            "NVDA closed at 98.00 in the minute from 14:50 UTC, 1.5 average ranges below the lowest low of the 20 "
-            "previous bars (99.50), on 1.8 times its usual volume."
+            "NVDA closed at 98.00 in the minute from 09:50 New York (14:50 UTC), more than 1 times the average range "
+            "below the lowest low of the 20 previous bars (99.50; the limit is 98.50), on at least 1.5 times its usual "
+            "volume."
         )
 
     def test_needs_volume(self):

@@ -40,7 +40,7 @@ class TestPriceGap:
         assert (alert.window_start_ms, alert.window_end_ms) == (at(389), at(1, NEXT))
         assert alert.explanation == (
             "NVDA opened at 97.00 on 2019-02-15, 3.00 % below the previous session's last close (100.00, after splits "
-            "and dividends): 1.5 of its usual daily ranges; the limit is 1."
+            "and dividends): 1.523 of its usual daily ranges; the limit is 1."
         )
 
     def test_a_small_gap_is_none_however_calm_the_symbol(self):

@@ -40,8 +40,8 @@ class TestVolatilitySpike:
         (alert, *_) = alerts(run(self.path(70, (30, 0.01)), profiles=[profile()]), "volatility_spike")
         assert alert.explanation == (
             "NVDA moved by 0.224 % per bar (standard deviation of the last 20 returns, each relative to its time of "
-            "day) up to the minute from 15:02 UTC; it started when 3 bars in a row were above 0.200 %, which almost "
-            "none of its usual bars are."
+            "day) up to the minute from 10:02 New York (15:02 UTC); it started when 3 bars in a row were "
+            "above 0.20 %, which almost none of its usual bars are."
         )
 
     def test_between_the_levels_it_goes_on_and_does_not_start(self):

@@ -1,0 +1,237 @@
+"""What an alert says follows from what it cites: its event ids, its profile, its parameters, its own fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from include.surveillance.alerts import wording
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.log_pass import detect_records
+from include.surveillance.detection.news_relevance import measure_relevance
+from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.positions import slot_count
+from include.surveillance.detection.rules.literal.price_breakout import LiteralPriceBreakout
+from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
+from include.surveillance.detection.state import State
+from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, Watermark
+from include.surveillance.sessions import Sessions
+from include.surveillance.studies.evidence import Cited, EvidenceError, check_evidence, recompute, select_cited
+from include.surveillance.timespans import MINUTE_MS
+
+OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
+DAY = 24 * 60
+SESSIONS = Sessions()
+SLOTS = slot_count("minute", 390)
+RULES = Parameters(
+    volatility_spike=LiteralVolatilitySpike(minimum_history=5), price_breakout=LiteralPriceBreakout(buffer=0.25)
+)
+SPLITS = (Split(symbol="A", execution_date="2019-02-15", split_from=1, split_to=3),)
+BASE = [1e-4, 0.37, 100.0, 700_000.0]
+"""Prices at which shares trade."""
+
+
+def profile(scale: float, date: str, minute: int) -> Profile:
+    """Held against the generated bars it finds bursts, spells, breakouts and gaps."""
+    return Profile(
+        symbol="A",
+        timespan="minute",
+        effective_ms=OPEN + minute * MINUTE_MS,
+        first_date="2019-01-15",
+        last_date=date,
+        sessions=20,
+        volume_level=[5.0 + slot / SLOTS for slot in range(SLOTS)],
+        volume_scale=[0.3 + slot / SLOTS for slot in range(SLOTS)],
+        return_factor=[0.5 + slot / SLOTS for slot in range(SLOTS)],
+        presence=[0.9] * SLOTS,
+        volatility_fire=0.002,
+        volatility_clear=0.001,
+        range_percent=0.01,
+        turnover=1e6 * scale,
+        liquidity="mid",
+    )
+
+
+PROFILES = {
+    "literal": [],
+    "robust": [profile(1, "2019-02-13", -DAY), profile(2, "2019-02-14", DAY - 330)],
+}
+steps = st.tuples(
+    st.sampled_from([0, 0, 0, 1, -1, 4, -4, 15, -20]),  # thousandths of the price, from close to close
+    st.sampled_from([0, 1, 2, 5]),  # thousandths of room around both
+    st.sampled_from([100, 110, 120, 3_000, 90_000, 2_000_000]),
+    st.sampled_from([1, 1, 1, 1, 1, 2, 7]),  # minutes to the next
+)
+
+
+@st.composite
+def logs(draw, base: float) -> list[Bar | NewsItem | Watermark]:
+    """Two days from the pre-market on, with corrections, late bars, articles and watermarks among the bars."""
+    log: list[Bar | NewsItem | Watermark] = []
+    for first in (-25, DAY - 25):
+        minute = first
+        pattern, close = draw(st.lists(steps, min_size=2, max_size=25)), base * draw(st.sampled_from([1.0, 0.93]))
+        for number in range(draw(st.sampled_from([40, 70]))):
+            move, room, volume, ahead = pattern[number % len(pattern)]
+            opening, close = close, close * (1 + move / 1_000) if 0.2 < close / base < 5 else base
+            log.append(
+                Bar(
+                    symbol="A",
+                    timespan="minute",
+                    ts_ms=OPEN + minute * MINUTE_MS,
+                    open=opening,
+                    high=max(opening, close) * (1 + room / 1_000),
+                    low=min(opening, close) * (1 - room / 1_000),
+                    close=close,
+                    volume=Decimal(volume),
+                    polled_ms=OPEN + (minute + 1) * MINUTE_MS,
+                )
+            )
+            minute += ahead
+        for _ in range(draw(st.integers(0, 4))):
+            at = draw(st.integers(max(len(log) - 30, 0), len(log) - 1))
+            if type(bar := log[at]) is Bar:
+                # The one that was there comes again behind others, corrected; half of the time it was missing.
+                log[at] = watermark(bar) if draw(st.booleans()) else changed(bar, draw(steps)[2])
+                log.insert(min(at + draw(st.integers(1, 12)), len(log)), bar)
+    for _ in range(draw(st.integers(0, 5))):
+        at = draw(st.integers(0, len(log) - 1))
+        if type(bar := log[at]) is Bar:
+            log.insert(at, article(bar, draw(st.integers(-12, 5)), draw(st.sampled_from("abc"))))
+    return log
+
+
+def changed(bar: Bar, volume: int) -> Bar:
+    return replace(bar, volume=Decimal(volume), high=bar.high * 1.01, revision="", event_id="")
+
+
+def watermark(bar: Bar) -> Watermark:
+    as_of_ms = bar.close_ms + 20 * MINUTE_MS
+    return Watermark(symbol="A", timespan="minute", from_ms=bar.ts_ms, as_of_ms=as_of_ms, bars=2, rejected=1)
+
+
+def article(bar: Bar, minutes: int, name: str) -> NewsItem:
+    tickers = {"a": ("A",), "b": ("A", "B"), "c": ("A", "B", "C")}[name]
+    published_ms = bar.ts_ms + minutes * MINUTE_MS - 1_500
+    return NewsItem(
+        symbol="A", company="Agilent Technologies Inc.", article_id=f"{name}{bar.ts_ms}", published_ms=published_ms,
+        title=f"{name} day for Agilent" if name == "c" else f"Bad day {name}", tickers=tickers, sentiment="negative",
+    )  # fmt: skip
+
+
+def detect(log, form: str, base: float) -> tuple[Engine, list[Alert]]:
+    dividend = Dividend(symbol="A", ex_date="2019-02-15", cash_amount=0.0075 * base)
+    engine = Engine(ParameterBook(RULES), SESSIONS, CorporateActions(SPLITS, (dividend,)), PROFILES[form])
+    return engine, detect_records(engine, State("sketch"), log).alerts
+
+
+def cite(engine: Engine, alert: Alert, inputs: dict):
+    parameters, _, _ = engine.in_force((alert.symbol, alert.timespan), alert.ts_ms)
+    profiles = {one.version: one for one in engine.profiles}
+    return select_cited(alert, inputs, profiles, parameters, engine.actions, engine.calendar)
+
+
+SEEN: set[tuple[str, str]] = set()
+
+
+@pytest.mark.parametrize("form", ["literal", "robust"])
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_value_and_threshold_follow_from_what_an_alert_cites_and_the_sentence_from_both(form, data):
+    base = data.draw(st.sampled_from(BASE))
+    log = data.draw(logs(base))
+    inputs = {record.event_id: record for record in log}
+    engine, alerts = detect(log, form, base)
+    for alert in alerts:
+        cited = cite(engine, alert, inputs)
+        check_evidence(cited)
+        assert len(set(alert.event_ids)) == len(alert.event_ids)
+        says(alert, cited)
+        SEEN.add((alert.rule, alert.form))
+
+
+CLOCK, DATE = r"\d\d:\d\d(?::\d\d)?", r"\d{4}-\d\d-\d\d"
+
+
+def says(alert: Alert, cited: Cited) -> None:
+    """Each number and each clock of a sentence is one of the alert's, of what it cites, or of its parameters."""
+    text = re.sub('".*"', "", alert.explanation)  # a title says what it likes
+    moments = {alert.ts_ms, alert.bar_close_ms, alert.window_start_ms, alert.window_end_ms}
+    moments |= {bar.ts_ms for bar in cited.bars}
+    clocks = {clock for moment in moments for clock in re.findall(CLOCK, wording.clock(moment))}
+    assert set(re.findall(CLOCK, text)) <= clocks, text
+    assert set(re.findall(DATE, text)) <= {alert.session_date}, text
+    bare = re.sub(f"{DATE}|{CLOCK}", "", text)
+    assert not re.search(r"\d[eE][+-]?\d", bare), text
+    known = list(map(abs, numbers_of(alert, cited)))
+    for number in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", bare):
+        read = float(number.replace(",", ""))
+        assert any(read == pytest.approx(one, rel=6e-3) for one in known), (number, text)
+    if alert.rule in ("price_breakout", "price_gap"):
+        price, level = re.findall(r"(?:ed at |\()([\d,.]*\d)", text)[:2]
+        assert float(price.replace(",", "")) != float(level.replace(",", "")), text
+
+
+def numbers_of(alert: Alert, cited: Cited) -> list[float]:
+    numbers = [alert.value, alert.threshold, 100 * alert.value, 100 * alert.threshold]
+    for rules in (cited.parameters, cited.parameters.robust):
+        if rule := getattr(rules, alert.rule, None):
+            numbers += [value for name in rule.__struct_fields__ if type(value := getattr(rule, name)) in (int, float)]
+    if alert.baseline is not None:
+        numbers += [alert.baseline, 100 * alert.baseline, alert.value / (alert.baseline or 1.0)]
+    if cited.article:
+        as_volume = dataclasses.replace(cited, alert=replace(alert, rule="abnormal_volume"))
+        numbers += [*recompute(as_volume), measure_relevance(cited.article)]
+        numbers.append((alert.ts_ms - cited.article.published_ms) / MINUTE_MS)
+        numbers.append((cited.bar.close_ms - cited.bars[-1].ts_ms) / MINUTE_MS)
+    if alert.rule == "abnormal_volume":
+        numbers.append((alert.window_end_ms - alert.window_start_ms) / MINUTE_MS)
+    if alert.rule == "price_gap":
+        numbers += [cited.bar.open, 100 * (cited.bar.open / alert.baseline - 1)]
+    if alert.rule == "price_breakout":
+        numbers.append(cited.parameters.price_breakout.window)
+    if cited.watermark:
+        numbers += [cited.watermark.bars + cited.watermark.rejected, 100 * PROFILES["robust"][0].presence[0]]
+    return numbers
+
+
+@pytest.mark.parametrize("form", ["literal", "robust"])
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_what_is_not_what_was_measured_is_found(form, data):
+    """A cited bar with other values gives another value or threshold, or another window."""
+    log = data.draw(logs(100.0))
+    inputs = {record.event_id: record for record in log}
+    engine, alerts = detect(log, form, 100.0)
+    for alert in alerts:
+        if alert.rule in ("news_impact", "feed_freshness", "data_quality"):
+            continue
+        cited = cite(engine, alert, inputs)
+        now = changed_prices(cited.bar)
+        with pytest.raises(EvidenceError, match="what it cites gives"):
+            check_evidence(dataclasses.replace(cited, bars=[now, *cited.bars[1:]]))
+        earlier = replace(now, ts_ms=cited.bars[-1].ts_ms - MINUTE_MS)
+        with pytest.raises(EvidenceError):
+            check_evidence(dataclasses.replace(cited, bars=[*cited.bars, earlier]))
+    for alert in alerts[:1]:
+        with pytest.raises(EvidenceError, match="is not among the inputs"):
+            cite(engine, alert, {})
+
+
+def changed_prices(bar: Bar) -> Bar:
+    prices = {name: getattr(bar, name) * 1.5 for name in ("open", "high", "low", "close")}
+    return replace(bar, volume=bar.volume * 2, **prices)
+
+
+def test_every_rule_is_among_them():
+    """Runs after the property: a rule that never fired would prove nothing."""
+    rules = {"abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact", "feed_freshness"}
+    assert {(rule, form) for rule in rules for form in ("literal", "robust")} | {("data_quality", "literal")} <= SEEN
