@@ -11,7 +11,8 @@ again, too: what was corrected is published again, what the vendor no longer lis
 Runs four and a half hours after each close of the market: for XNYS at 20:30 in New York, after the post-market and
 before the profiles of the next session are built.
 
-**In**: Polygon, `polygon.bars.raw`, `polygon.news.raw`. **Out**: the same topics, `polygon.rejected`.
+**In**: Polygon, `polygon.bars.raw`, `polygon.news.raw`. **Out**: `polygon.bars.raw`,
+`polygon.news.raw`, `polygon.rejected`.
 
 **When it fails**: a symbol's call was refused, the log says which and why; the others are done. Clear the task: asking
 again changes nothing else. A session that is not asked for again keeps its first values; a backfill of its days brings

@@ -353,7 +353,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     value: float
     threshold: float
     baseline: float | None = None
-    window_start_ms: int  # time of the earliest of ``event_ids``
+    window_start_ms: int  # time of the earliest of event_ids
     window_end_ms: int
     score: float  # 0-100, degree of exceedance
     severity: Severity
@@ -361,7 +361,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     session_phase: str
     session_date: str
     data_age_ms: int  # from the bar's close to the poll that brought it
-    event_ids: tuple[str, ...]  # exactly the records that value and threshold rest on, its own bar first
+    event_ids: tuple[str, ...]  # exactly the records that value and threshold rest on
     article_id: str | None = None
     explanation: str  # one sentence in plain English, made from the fields above
     source: Source = "live"
