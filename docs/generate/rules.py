@@ -82,7 +82,7 @@ def _bounds(rule: Struct, name: str) -> tuple[str, str]:
     """What values a field may have, and for whom."""
     allowed = "0 or more"
     if name == "window" and isinstance(rule, BarRule):
-        allowed = f"2 to {CONTEXT - rule.context + rule.window}"
+        allowed = f"2 to {CONTEXT - rule.context + getattr(rule, name)}"
     return allowed, "for all symbols only" if name in structural_fields(type(rule)) else "yes"
 
 

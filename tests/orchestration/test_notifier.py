@@ -129,7 +129,9 @@ def test_one_symbol_is_one_line_led_by_its_highest_score(database, sent):
 def test_a_move_of_the_whole_market_is_one_line(database, sent):
     assert notifier.notify(crowd(40), watched=500)["notified"] == 1
     (text,) = sent
-    assert text.startswith("[medium] 40 of 500 symbols fired price_gap in the minute from 17:13 New York (22:13 UTC), ")
+    assert text.startswith(
+        "[medium] 40 of 500 symbols fired price_gap in the minute from 17:13:20 New York (22:13:20 UTC), "
+    )
     by_symbol = {row[0]: row[1:] for row in rows("symbol, rule, inhibited_by, notification")}
     assert by_symbol.pop("MARKET") == ("market_event", None, "outbox")
     assert {row[1].partition("|")[0] for row in by_symbol.values()} == {"market event market_event"}
