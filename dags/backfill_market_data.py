@@ -68,8 +68,8 @@ with DAG(
             return {}
         span = forms.read_range(context["params"], context["dag_run"].run_after)
         payload = connections.polygon(connections.PATIENT_SECONDS).news(*span)
-        known = {"watchlist": read_symbols(), "companies": polling.read_companies()}
-        return broker.publish(connections.kafka(), normalise.news(payload, **known, source="backfill"))
+        items = normalise.news(payload, read_symbols(), source="backfill", companies=polling.read_companies())
+        return broker.publish(connections.kafka(), items)
 
     # News first: an article waits for the bars of its time, bars wait for articles only a while.
     calls = plan()

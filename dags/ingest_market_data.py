@@ -69,8 +69,8 @@ with DAG(
         polling.wait_until_closed(window.end_ms, settings.poll_delay_seconds)
         polygon, publisher = connections.kept_open()
         payload = polygon.news(window.start_with(NEWS_OVERLAP), window.end_ms)
-        known = {"watchlist": polling.read_watchlist(), "companies": polling.read_companies()}
-        return publisher.publish(normalise.news(payload, **known, source="live"))
+        watched, companies = polling.read_watchlist(), polling.read_companies()
+        return publisher.publish(normalise.news(payload, watched, source="live", companies=companies))
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def check_polls() -> list[dict]:
