@@ -46,7 +46,7 @@ with DAG(
         asked = repolling.choose_range(get_current_context(), settings)
         return repolling.repoll(polling.read_watchlist(), *asked, settings)
 
-    @task
+    @task(outlets=[PAST_BARS])
     def repoll_news() -> dict[str, int]:
         """Articles of the session that the vendor has corrected or withdrawn; returns records per topic."""
         asked = repolling.choose_range(get_current_context(), settings)

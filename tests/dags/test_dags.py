@@ -68,7 +68,7 @@ STRUCTURE = {
         "metadata": {"logs"},
     },
     "notify_alerts": {"notify": {"account"}, "send_log": {"account"}, "account": set()},
-    "repoll_session": {"repoll": set()},
+    "repoll_session": {"repoll": set(), "repoll_news": set()},
     "prepare_symbols": {
         "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},
         "tell_wrong_words": set(),
