@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, msgpack
 
+from include.surveillance.detection.columns import BarStamp
 from include.surveillance.records import Alert, Sentiment, Source
 
 
@@ -18,13 +18,10 @@ class Episode(Struct):
 
 
 class VolumeBar(Struct):
-    """A bar that fired abnormal_volume, kept for articles yet to come; ``news_alert`` is of the one that it matched.
-
-    ``rests_on`` are start and revision of the bars that value and threshold rest on, its own first.
-    """
+    """A bar that fired abnormal_volume, kept for articles yet to come; ``news_alert`` is of the one that it matched."""
 
     ts_ms: int
-    rests_on: tuple[tuple[int, int], ...]
+    rests_on: tuple[BarStamp, ...]  # the bars of value and threshold, its own first
     form: str
     value: float
     threshold: float
@@ -36,19 +33,16 @@ class VolumeBar(Struct):
 
 
 class Article(Struct, frozen=True):
-    """An article about one symbol as it stands; ``sentiment`` is None where it is unknown or the article withdrawn.
-
-    ``novel`` says of a negative one that none before it in the log told the same story.
-    """
+    """An article about one symbol as it stands."""
 
     article_id: str
     event_id: str
     published_ms: int
     polled_ms: int
     title: str
-    sentiment: Sentiment | None
+    sentiment: Sentiment | None  # None where it is unknown, or the article withdrawn
     relevance: float
-    novel: bool
+    novel: bool  # no negative one before it in the log tells the same story
 
 
 class RecordState(Struct, kw_only=True):
@@ -63,4 +57,4 @@ class RecordState(Struct, kw_only=True):
         return _decoder.decode(_encoder.encode(self))
 
 
-_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(RecordState)
+_encoder, _decoder = msgpack.Encoder(), msgpack.Decoder(RecordState)
