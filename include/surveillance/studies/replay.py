@@ -128,9 +128,11 @@ def replay_files(
     return Replay(counts, firings, episodes, rejected, events, judged, fallback)
 
 
-def replay_alert(recording: Recording, alert_id: str, *, book: ParameterBook, percentiles: Percentiles) -> list[Alert]:
+def replay_alert(
+    recording: Recording, alert_id: str, *, book: ParameterBook, percentiles: Percentiles | None = None
+) -> list[Alert]:
     """Return what ``replay_files`` has of one alert, as whole alerts in either form, oldest first."""
-    engine, state = recording.engine(book), State(percentiles)
+    engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     if book.base.alerting_form == "robust":
