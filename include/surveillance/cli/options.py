@@ -39,7 +39,8 @@ News = Annotated[
     Path | None,
     typer.Option(
         help="Parquet or CSV of news: symbol, article_id, published_ms (UTC epoch ms), title, sentiment (positive, "
-        "neutral, negative or empty) and, if any, tickers (with commas), company, withdrawn (true or false), url, publisher."
+        "neutral, negative or empty) and, if any, tickers (with commas), company, withdrawn (true or false), url, "
+        "publisher."
     ),
 ]
 Splits = Annotated[

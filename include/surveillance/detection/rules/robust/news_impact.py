@@ -18,8 +18,7 @@ class RobustNewsImpact(NewsRule, frozen=True):
     tickers on, it is 1 / number of tickers. A ticker of one or two letters, or one that is a word (IT, ON, ALL, NOW),
     counts only where it is marked as one: ``$IT``, ``(NYSE: IT)``, ``Gartner (IT)``. Novelty is 1 for the first such
     story, 0 for one whose title repeats that of an earlier negative article about the ticker within 24 hours. The rule
-    fires when the weight is greater than 0.25. Prices take about 15 minutes to absorb bad news, and trading can lead an
-    article by a little, not by much.
+    fires when the weight is greater than 0.25. Prices take 15 minutes to absorb bad news; trading leads it by little.
 
     Example: an article about two tickers (relevance 0.5) is published at 14:28, and the minute from 14:31 fires
     abnormal_volume at 1.6 times its limit: e^-0.3 x 0.5 x 1 x 1.6 = 0.59 > 0.25, so the rule fires at the 14:31 bar
