@@ -50,8 +50,8 @@ class Watchdog:
             self._remember()
         self._outbox.send(self._channels, now)
         # Only now: people know.
-        for cause in self._judge.open:
-            self._restarter.restart(cause, now)
+        for cause, known in self._judge.open.items():
+            self._restarter.restart(cause, known.told_at, now)
         if self._judge.is_well and self._reaches_people(now):
             self._deadman.ping(now)
         self._keeper.beat()

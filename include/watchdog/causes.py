@@ -88,10 +88,11 @@ class News:
 
 @dataclass
 class Open:
-    """A cause that people were told of, and has not been over since."""
+    """A cause that people were told of at a time, and has not been over since."""
 
     since: float
     text: str
+    told_at: float = 0.0
 
 
 @dataclass
@@ -173,5 +174,5 @@ class Judge:
                 continue
             patience = max(seen[cause].patience, STARTING_SECONDS if self._unproven[cause] else 0.0)
             if now - since >= patience and not find_breakers(cause) & (breakers | self._recovering(cause, now)):
-                self.open[cause] = Open(since, seen[cause].text)
+                self.open[cause] = Open(since, seen[cause].text, now)
                 yield News(cause, "began", since, now, seen[cause].text)

@@ -35,8 +35,8 @@ from include.watchdog.settings import WatchdogSettings
 LOG = logging.getLogger(__name__)
 
 # A component that is asked and does not answer has so long to be started anew, or to get through a busy moment.
-PATIENCE_SECONDS = 30.0
-TIMEOUT_SECONDS = 8.0
+PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 15.0
 # A heartbeat is sent every five seconds.
 DOUBTFUL_HEARTBEAT, OLDEST_HEARTBEAT = 20.0, 60.0
 # What the health of the api-server calls a component -> the component.

@@ -13,6 +13,8 @@ from include.watchdog.causes import AIRFLOW, WORKERS
 
 LOG = logging.getLogger(__name__)
 RESTARTED = {*AIRFLOW, *WORKERS}
+# People were told of it for so long: by then a busy moment is over.
+AFTER_SECONDS = 60.0
 # As long as a component may take to start on a busy machine.
 AGAIN_SECONDS = 600.0
 
@@ -24,10 +26,10 @@ class Restarter:
         self._command, self._due = tuple(command), dict[str, float]()
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def restart(self, component: str, now: float) -> None:
-        """Start a component anew, unless that was done in the last ten minutes or nothing can do it here."""
+    def restart(self, component: str, told_at: float, now: float) -> None:
+        """Start a component anew of which people know for a minute, at most every ten minutes."""
         self._running = [it for it in self._running if it.poll() is None]
-        if not self._command or component not in RESTARTED or self._due.get(component, 0.0) > now:
+        if not self._command or component not in RESTARTED or self._due.get(component, told_at + AFTER_SECONDS) > now:
             return
         self._due[component] = now + AGAIN_SECONDS
         LOG.warning("starts %s anew", component)

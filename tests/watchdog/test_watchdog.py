@@ -26,7 +26,7 @@ class Played(Check):
     """A component that is as the test says."""
 
     def __init__(self, name):
-        self.name, self.error = name, ""
+        self.name, self.error, self.patience = name, "", 30.0
 
     def look(self, now):
         if self.error:
@@ -85,6 +85,9 @@ BEGAN, OVER = ("scheduler", "watchdog_began"), ("scheduler", "watchdog_over")
 def test_a_component_that_stands_still_is_told_then_started_anew_then_over(stage):
     stage.play(4, scheduler="stands still")
     assert stage.told() == [BEGAN]
+    stage.play(5, scheduler="stands still")
+    assert not stage.restarted.exists()
+    stage.play(1, scheduler="stands still")
     assert stage.restarted.read_text() == "scheduler\n"
     stage.play(20, scheduler="stands still")
     assert stage.restarted.read_text() == "scheduler\n"
@@ -145,7 +148,7 @@ def test_a_restart_that_cannot_be_run_is_no_error(stage, caplog):
     stage.begin()
     stage.restarter._command = ("/nonexistent/program",)
     stage.play(7)
-    stage.play(4, scheduler="stands still")
+    stage.play(10, scheduler="stands still")
     assert "cannot be started anew" in caplog.text
     assert stage.told() == [BEGAN]
 
