@@ -31,7 +31,7 @@ class Patience:
     def describe(self) -> str:
         """Say how long was waited, and why that was longer than the limit, if it was."""
         waited = time.monotonic() - self._begun
-        if waited < self.seconds * 1.2 or self._most <= count_processors():
+        if waited < self.seconds * 1.2 + 1 or self._most <= count_processors():
             return f"{waited:.0f} s"
         return f"{waited:.0f} s ({self._most} programs wanted to run on {count_processors()} processors)"
 

@@ -85,7 +85,7 @@ def test_a_state_folder_of_another_stack_is_left_alone(tmp_path):
 
 
 def test_without_the_secrets_of_the_copy_nothing_is_begun(tmp_path):
-    with pytest.raises(StackError, match=r"secrets.env is missing: .*SECRETS=file"):
+    with pytest.raises(StackError, match=r"secrets.env does not exist: .+SECRETS=file"):
         restore(tmp_path / "state", tmp_path, None)
     assert not (tmp_path / "state").exists()
 
