@@ -112,13 +112,13 @@ def read_range(params: Mapping[str, Any], now: datetime) -> tuple[int, int]:
 
 def _start_of_latest(end: datetime) -> datetime:
     # A form is read by every DAG file that has one; calendars are heavy.
-    from include.surveillance.sessions import PRE_MS, Sessions
+    from include.surveillance.sessions import Sessions
     from include.surveillance.settings import Settings
 
     settings = Settings.from_env()
     sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
     oldest, *_ = sessions.recent(LATEST_SESSIONS, to_ms(end))
-    return to_utc(oldest.open_ms - (PRE_MS if sessions.extended else 0))
+    return to_utc(oldest.first_ms)
 
 
 def _read_day_or_instant(name: str, text: str, now: datetime) -> tuple[datetime, datetime]:

@@ -18,11 +18,11 @@ def market_now(market: Market) -> dict[str, Any]:
     """Return whether the exchanges are open, by the server's clock."""
     now = market.clock()
     phase = market.sessions.phase(now)
-    word = {"regular": "open", "pre": "extended-hours", "post": "extended-hours"}.get(phase, "closed")
+    word = {"opening_auction": "open", "regular": "open", "closed": "closed"}.get(phase, "extended-hours")
     return {
         "market": word,
         "earlyHours": phase == "pre",
-        "afterHours": phase == "post",
+        "afterHours": phase in ("closing_auction", "post"),
         "serverTime": datetime.fromtimestamp(now // 1000, NEW_YORK).isoformat(),
         "exchanges": dict.fromkeys(("nyse", "nasdaq", "otc"), word),
         "currencies": {"fx": "open", "crypto": "open"},

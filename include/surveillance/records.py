@@ -23,6 +23,8 @@ from include.surveillance.timespans import SPAN_MS, Timespan
 Source = Literal["live", "backfill"]
 Sentiment = Literal["positive", "neutral", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
+HoleCause = Literal["no trade", "halt", "LULD pause", "provider gap", "our outage", "missing sessions", "unknown"]
+"""Why bars are missing."""
 
 BARS = Settings.kafka_name("polygon.bars.raw")
 NEWS = Settings.kafka_name("polygon.news.raw")
@@ -238,7 +240,9 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
     """What is usual for one symbol at one timespan, built from earlier sessions: the robust rules judge by it.
 
     A bar is judged by the newest profile whose ``effective_ms`` is at or before its start. Lists have one value per
-    slot of the session (``positions.slot_count``): single bars after the open and before the close, groups between.
+    slot of the day (``detection/slots.py``): the regular session's first, single bars after the open and before the
+    close, groups between; then those of the pre-market, of the closing auction and of the post-market. None: not
+    applicable, too few sessions have a trade in the slot. Profiles of earlier versions end with the regular session's.
     """
 
     topic: ClassVar[str] = BASELINES
@@ -248,10 +252,10 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
     first_date: str  # sessions that it was built from
     last_date: str
     sessions: int
-    volume_level: list[float]  # median of ln(1 + shares of the last five minutes)
-    volume_scale: list[float]  # robust standard deviation of the same, less the day's level
-    return_factor: list[float]  # usual size of a one-bar log return, relative to the day's
-    presence: list[float]  # share of the session's bars that exist, 0-1
+    volume_level: list[float | None]  # median of ln(1 + shares of the last five minutes)
+    volume_scale: list[float | None]  # robust standard deviation of the same, less the day's level
+    return_factor: list[float | None]  # usual size of a one-bar log return, relative to the day's
+    presence: list[float]  # share of the slot's bars that exist, 0-1
     volatility_fire: float  # quantiles of the deseasonalised deviation of returns
     volatility_clear: float
     range_percent: float  # average true range of a session / its close, as a fraction
@@ -344,7 +348,10 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
     before_value: float | None = None  # confirmed and retracted: the value before the correction
     before_threshold: float | None = None
-    inhibited_by: str | None = None  # why nobody need be notified, e.g. "bars missing before"
+    inhibited_by: str | None = None  # why nobody need be notified, e.g. an outage of our own
+    hole_cause: HoleCause | None = None  # why bars are missing just before, or since the close that it compares with
+    hole_start_ms: int | None = None
+    hole_end_ms: int | None = None
     symbol: str
     timespan: Timespan
     ts_ms: int  # start of the bar (or time of the watermark) that fired

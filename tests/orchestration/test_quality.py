@@ -11,7 +11,7 @@ import pytest
 from include.orchestration import notifier, quality
 from include.orchestration.sender import open_sender
 from include.surveillance import broker
-from include.surveillance.detection.positions import slot_count
+from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.live import progress
 from include.surveillance.places import Place
 from include.surveillance.records import Bar, Profile, Reject, Watermark
@@ -151,7 +151,7 @@ def test_a_lag_that_nobody_knows_is_red(unread):
 
 
 def profile(symbol):
-    flat = [1.0] * slot_count("minute", 1440)
+    flat = [1.0] * lay_out_slots("minute", 1440, extended=False).total
     lists = dict.fromkeys(("volume_level", "volume_scale", "return_factor", "presence"), flat)
     numbers = dict.fromkeys(("volatility_fire", "volatility_clear", "range_percent", "turnover"), 1.0)
     about = {"first_date": "2026-01-01", "last_date": "2026-01-29", "sessions": 20, "liquidity": "liquid"}

@@ -15,8 +15,8 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import Parameters
-from include.surveillance.detection.positions import slot_count
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
+from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
 from include.surveillance.records import Bar, NewsItem, Profile, Split, Watermark
 from include.surveillance.sessions import Sessions
@@ -30,7 +30,7 @@ BOOKS = {
     "free": ParameterBook(Parameters(volatility_spike=SHORT)),
     "session_reset": ParameterBook(Parameters(volatility_spike=SHORT, session_reset=True)),
 }
-SLOTS = slot_count("minute", 390)
+SLOTS = lay_out_slots("minute", 390, extended=True).total
 
 
 def profile(symbol: str) -> Profile:
@@ -68,6 +68,7 @@ bars = st.builds(
         volume=Decimal(volume),
     ),
     symbol=st.sampled_from(["A", "B"]),
+    # The session, its close and the hours after it, and the open of the next one with the minutes before.
     minute=st.integers(0, 60) | st.integers(380, 400) | st.integers(1430, 1460),
     close=st.sampled_from([100.0, 100.25, 100.5, 99.0, 103.5, 90.0]),
     spread=st.sampled_from([0.0, 0.125, 1.0]),
@@ -87,16 +88,17 @@ news = st.builds(
     sentiment=st.sampled_from(["negative", "positive", None]),
 )
 watermarks = st.builds(
-    lambda symbol, minute, rejected: Watermark(
+    lambda symbol, minute, asked, rejected: Watermark(
         symbol=symbol,
         timespan="minute",
-        from_ms=START,
+        from_ms=START + (minute - asked) * MINUTE_MS,
         as_of_ms=START + minute * MINUTE_MS,
         bars=1,
         rejected=rejected,
     ),
     symbol=st.sampled_from(["A", "B"]),
     minute=st.integers(0, 100),
+    asked=st.sampled_from([1, 2, 30, 100]),  # the fewer, the more minutes nobody has asked for
     rejected=st.integers(0, 1),
 )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import pytest
@@ -30,7 +31,9 @@ def test_a_session_runs_from_half_past_nine_to_four():
 def test_a_half_day_ends_at_one(day):
     assert length_minutes(f"{day} 12:00") == 210
     assert XNYS.phase(new_york(f"{day} 12:59")) == "regular"
-    assert XNYS.phase(new_york(f"{day} 13:00")) == "post"
+    assert XNYS.phase(new_york(f"{day} 13:00")) == "closing_auction"
+    assert XNYS.phase(new_york(f"{day} 13:01")) == XNYS.phase(new_york(f"{day} 16:59")) == "post"
+    assert XNYS.phase(new_york(f"{day} 17:00")) == "closed"
 
 
 @pytest.mark.parametrize(
@@ -63,9 +66,11 @@ def test_the_open_follows_the_clock_of_new_york(monday):
         ("03:59", "closed"),
         ("04:00", "pre"),
         ("09:29", "pre"),
-        ("09:30", "regular"),
+        ("09:30", "opening_auction"),
+        ("09:31", "regular"),
         ("15:59", "regular"),
-        ("16:00", "post"),
+        ("16:00", "closing_auction"),
+        ("16:01", "post"),
         ("19:59", "post"),
         ("20:00", "closed"),
     ],
@@ -119,6 +124,53 @@ def test_the_market_that_never_closes():
     assert always.phase(midnight - 1) == always.phase(midnight) == "regular"
     assert (always.session_date(midnight - 1), always.session_date(midnight)) == ("2026-09-21", "2026-09-22")
     assert always.minutes_between(midnight - 90 * MINUTE, midnight + 30 * MINUTE) == 120
+
+
+@pytest.mark.parametrize("name", ["NYSE", "nyse", "XNAS", "NASDAQ", "us", " xnys "])
+def test_a_calendar_has_one_meaning_whatever_it_is_called(name):
+    sessions = Sessions(name)
+    assert (sessions.calendar, sessions.extended) == ("XNYS", True)
+    assert sessions.phase(new_york("2019-02-14 05:00")) == "pre"
+
+
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        ("2002-09-11", "12:00", "16:00"),  # a year after the attacks
+        ("1996-01-08", "11:00", "14:00"),  # a storm
+        ("2006-12-27", "09:32", "16:00"),  # a silence
+        ("2005-06-01", "09:30", "15:56"),  # a failure
+    ],
+)
+def test_late_opens_and_early_closes_that_no_rule_gives(day, opens, closes):
+    session = XNYS.at_or_before(new_york(f"{day} 12:30"))
+    assert (session.open_ms, session.close_ms) == (new_york(f"{day} {opens}"), new_york(f"{day} {closes}"))
+    assert session.first_ms == new_york(f"{day} 04:00")
+    assert session.end_ms - session.close_ms == 240 * MINUTE
+    assert XNYS.phase(session.open_ms - MINUTE) == "pre"
+
+
+@pytest.mark.parametrize(("name", "first"), [("XNYS", "1970"), ("24/7", "1970"), ("XTKS", "1997"), ("XSHG", "1990")])
+def test_a_calendar_covers_what_its_library_knows_and_says_so(name, first):
+    sessions = Sessions(name)
+    start_ms, end_ms = sessions.range_ms
+    assert sessions.covers(start_ms)
+    assert sessions.covers(end_ms - 1)
+    assert not sessions.covers(start_ms - 1)
+    assert not sessions.covers(end_ms)
+    assert re.fullmatch(
+        f"calendar {name} knows the sessions from {first}-.* to {sessions.last_date()}", sessions.describe_range()
+    )
+
+
+def test_the_crash_of_1987_is_a_session():
+    assert XNYS.at_or_before(new_york("1987-10-19 12:00")).date == "1987-10-19"
+
+
+def test_sessions_between_two_dates():
+    assert [session.date for session in XNYS.between("2021-06-17", "2021-06-22")] == ["2021-06-18", "2021-06-21"]
+    assert XNYS.between("2021-06-18", "2021-06-21") == [], "a weekend"
+    assert XNYS.between("2021-06-21", "2021-06-18") == []
 
 
 def test_an_unknown_calendar_is_refused():

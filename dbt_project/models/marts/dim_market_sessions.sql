@@ -6,8 +6,8 @@ with bars as (
         min(iff(timespan <> 'day', bar_start_at, null)) as first_bar_at,
         max(iff(timespan <> 'day', bar_start_at, null)) as last_bar_at,
         count_if(timespan = 'minute') as minute_bars,
-        count_if(timespan = 'minute' and session_phase = 'regular') as regular_minute_bars,
-        count_if(session_phase = 'regular') > 0 as is_regular,
+        count_if(timespan = 'minute' and session_phase in ('opening_auction', 'regular')) as regular_minute_bars,
+        count_if(session_phase in ('opening_auction', 'regular')) > 0 as is_regular,
         count(distinct symbol) as symbols
     from {{ ref('fact_intraday_metrics') }}
     group by session_date

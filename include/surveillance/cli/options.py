@@ -25,6 +25,7 @@ from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.formats import FORMATS
+from include.surveillance.files.stamps import STAMPS
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import SPAN_MS, read_time
 
@@ -71,7 +72,7 @@ History = Annotated[
     ),
 ]
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
-Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars.")]
+Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars, by any of its names, e.g. nyse.")]
 READING = {
     "format": Annotated[
         str | None, typer.Option(help=f"Format of the bars, by their header unless given: {', '.join(FORMATS)}.")
@@ -89,6 +90,10 @@ READING = {
             help=f"Timespan of bars without a column for it: {', '.join(SPAN_MS)}; unless given, by their stamps."
         ),
     ],
+    "stamps": Annotated[
+        str | None,
+        typer.Option(help=f"How day bars are stamped: {', '.join(STAMPS)}; unless given, as all of them are."),
+    ],
 }
 Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
 Kafka = Annotated[str, typer.Option(help="host:port of a Kafka broker, or a JSON file of its client's configuration.")]
@@ -105,8 +110,8 @@ def asks_how_to_read(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_reading(**given: Any) -> None:
-        form, zone, symbol, timespan = (given.pop(name) for name in READING)
-        command(**given, reading=Reading(form, zone, symbol, timespan))
+        reading = Reading(*(given.pop(name) for name in READING))
+        command(**given, reading=reading)
 
     asked = signature.replace(parameters=[*others, *options])
     with_reading.__signature__ = asked  # type: ignore[attr-defined]  # what typer reads

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from math import log
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
 
-from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import SeriesKey, write_event_id
 from include.surveillance.detection.episodes import OPENS
-from include.surveillance.detection.positions import PHASES, iso_date
+from include.surveillance.detection.holes import Hole, Outage, find_hole
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.record_state import Episode, VolumeBar
 from include.surveillance.detection.rules.bar_rule import FORMS, Firing
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.scan import Scan
 from include.surveillance.records import Alert, Profile, Source
+from include.surveillance.sessions import PHASES
 from include.surveillance.severities import SEVERITIES
-from include.surveillance.timespans import MINUTE_MS, SPAN_MS
+from include.surveillance.timespans import SPAN_MS
 
 if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
     from include.surveillance.detection.findings import Evaluation, Firings
 
-HOLE_BARS, HOLE_CHANCE, HOLE_LEAST = 5, 1e-4, 5
 _ALIKE = [name for name in Finding.__struct_fields__ if name in Alert.__struct_fields__]
 
 
@@ -51,14 +50,17 @@ class Revision(NamedTuple):
         return source == "live" and not self.live and not (self.corrects and first_ms <= self.ts_ms <= last_ms)
 
 
-def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> Alert:
-    """Build the alert of the firing at index ``f``."""
+def build_alert(
+    engine: Engine, evaluation: Evaluation, firings: Firings, f: int, outage: Outage | None = None
+) -> Alert:
+    """Build the alert of the firing at index ``f``; ``outage`` is the latest of our own."""
     scan, bars, index = evaluation.scan, evaluation.scan.bars, int(firings.index[f])
     (symbol, timespan), (rule_name, direction) = bars.key(index), KINDS[firings.kind[f]]
     form, rule = FORMS[firings.form[f]], engine.rules[FORMS[firings.form[f]]][rule_name]
     ts, polled = int(bars.ts[index]), int(bars.polled[index])
     close_ms = ts + SPAN_MS[timespan]
     first, earlier = rule.first_bar(scan, index), rule.earlier_bars(scan, index)
+    hole = find_firing_hole(engine, scan, index, outage)
     return Alert(
         rule=rule_name,
         rule_version=rule.version,
@@ -88,22 +90,36 @@ def build_alert(engine: Engine, evaluation: Evaluation, firings: Firings, f: int
             *reversed(bars.event_ids(slice(first, index + 1))),
             *(write_event_id((symbol, timespan), stamp) for stamp in earlier),
         ),
-        inhibited_by=_reason_to_inhibit(engine, scan, index),
-        explanation=explain_firing(engine, evaluation, firings, f),
+        inhibited_by=hole.describe() if hole and hole.cause == "our outage" else None,
+        hole_cause=hole.cause if hole else None,
+        hole_start_ms=hole.start_ms if hole else None,
+        hole_end_ms=hole.end_ms if hole else None,
+        explanation=explain_firing(engine, evaluation, firings, f, hole),
         source="live" if bars.live[index] else "backfill",
     )
 
 
-def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: int) -> str:
-    """Say one firing in plain English."""
+def find_firing_hole(engine: Engine, scan: Scan, index: int, outage: Outage | None = None) -> Hole | None:
+    """Find the hole that whatever fired at a bar must name."""
+    profile = int(scan.profile[index])
+    presence = engine.profiles[profile].presence if profile >= 0 else None
+    return find_hole(scan, engine.calendar, index, presence, outage)
+
+
+def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: int, hole: Hole | None) -> str:
+    """Say one firing in plain English, with the hole before it."""
     scan, index, (name, direction) = evaluation.scan, int(firings.index[f]), KINDS[firings.kind[f]]
     value, threshold, baseline = float(firings.value[f]), float(firings.threshold[f]), float(firings.baseline[f])
     rule = engine.rules[FORMS[firings.form[f]]][name]
     limits = engine.parameters.limits_at(rule, scan, index)
-    return rule.sentence(Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan, limits))
+    firing = Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan, limits)
+    sentence = rule.sentence(firing)
+    return f"{sentence.removesuffix('.')}; {hole.describe()}." if hole else sentence
 
 
-def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: int, revision: Revision) -> list[Alert]:
+def build_revisions(
+    engine: Engine, before: Evaluation, after: Evaluation, s: int, revision: Revision, outage: Outage | None = None
+) -> list[Alert]:
     """Build an alert for each change that a revision of series ``s`` makes to what began among its revisable bars.
 
     An episode that begins now is fired, one with other values or another direction is confirmed, one that no longer
@@ -115,11 +131,11 @@ def build_revisions(engine: Engine, before: Evaluation, after: Evaluation, s: in
         then = was.get(start)
         if then is not None and _judgement(before.firings, then) == _judgement(after.firings, f):
             continue
-        alert = replace(build_alert(engine, after, after.firings, f), firings=_count_firings(after, s, f))
+        alert = replace(build_alert(engine, after, after.firings, f, outage), firings=_count_firings(after, s, f))
         alerts.append(alert if then is None else _correct(alert, "confirmed", before.firings, then))
     for start, f in was.items():
         if start not in now:
-            alert = build_alert(engine, before, before.firings, f)
+            alert = build_alert(engine, before, before.firings, f, outage)
             alerts.append(_correct(alert, "retracted", before.firings, f))
     return [alert for alert in alerts if not revision.leaves(alert.source, alert.window_start_ms, alert.ts_ms)]
 
@@ -206,20 +222,3 @@ def _count_firings(evaluation: Evaluation, s: int, opening: int) -> int:
 def _series_firings(evaluation: Evaluation, s: int) -> np.ndarray:
     segments = evaluation.scan.segments
     return np.arange(*np.searchsorted(evaluation.firings.index, (segments.evaluate_from[s], segments.end[s])))
-
-
-def _reason_to_inhibit(engine: Engine, scan: Scan, index: int) -> str | None:
-    """Why nobody is notified of an alert here: just before, bars are missing that this symbol usually has."""
-    segment, profile = int(scan.bars.code[index]), int(scan.profile[index])
-    if profile < 0 or scan.positions.slot[index] < 0:
-        return None
-    presence, span = engine.profiles[profile].presence, int(scan.span[segment])
-    ts, session = scan.bars.ts, scan.positions.session
-    for at in range(index, max(index - HOLE_BARS, int(scan.segments.start[segment])), -1):
-        if session[at - 1] != session[at] or scan.positions.slot[at - 1] < 0:
-            return None
-        missing = int((ts[at] - ts[at - 1]) // span) - 1
-        usual = min(presence[scan.positions.slot[at]], 0.99)
-        if missing * span >= HOLE_LEAST * MINUTE_MS and missing * log(1 - usual) < log(HOLE_CHANCE):
-            return f"{missing} bars are missing before {wording.clock(int(ts[at]))}: a halt or a broken feed"
-    return None

@@ -16,6 +16,7 @@ from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKe
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.episodes import assign_episodes
 from include.surveillance.detection.findings import Evaluation, Firings
+from include.surveillance.detection.holes import mark_reopenings
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.in_force import ParametersInForce
 from include.surveillance.detection.parameters.values import Parameters
@@ -63,7 +64,9 @@ class Engine:
         self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
         self.parameters = ParametersInForce(book, self.profiles)
         self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
-        self._table = ProfileTable.from_profiles(self.profiles, [self._share_factor_from(it) for it in self.profiles])
+        factors = [self._share_factor_from(it) for it in self.profiles]
+        slots = max(self.calendar.slots(timespan).total for timespan in SPAN_MS)
+        self._table = ProfileTable.from_profiles(self.profiles, factors, slots)
         self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
         self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
         for number, it in enumerate(self.profiles):
@@ -100,6 +103,8 @@ class Engine:
         for form in FORMS if self.profiles else FORMS[:1]:
             for rule in self.rules[form].values():
                 rule.measure(scan)
+        if self.profiles:
+            mark_reopenings(scan, self.calendar, self.profiles)
         firings = self._collect(state, scan, list(self._judge(scan)))
         _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
@@ -124,8 +129,7 @@ class Engine:
         if self.profiles:
             ranges = np.array([self._profiles_of.get(key, (0, 0)) for key in keys], dtype=np.int64).reshape(-1, 2)
             _in_force(start, end, bars.ts, ranges[:, 0], ranges[:, 1], self._effective, profile)
-        # A split takes effect with its New York date; where the market never closes, with its session.
-        factor = self._share_factor(keys, start, end, positions.date if self.calendar.by_clock else positions.session)
+        factor = self._share_factor(keys, start, end, positions.date)
         adjusted = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")}
         if factor is not None:
             adjusted = {name: one / factor if name == "volume" else one * factor for name, one in adjusted.items()}
@@ -141,7 +145,6 @@ class Engine:
             history=EarlierValues(state.percentiles, state.bins, state.counts, state.values),
             actions=self.actions,
             span=np.array([SPAN_MS[timespan] for _, timespan in keys], dtype=np.int64),
-            by_clock=self.calendar.by_clock,
             session_reset=self.book.base.session_reset,
         )
 
@@ -149,8 +152,7 @@ class Engine:
         """Return adjusted price / price on the day from which a profile holds."""
         if not self.actions.has_splits(profile.symbol):
             return 1.0
-        position = self.calendar.locate(profile.effective_ms, profile.timespan)
-        date = position.date if self.calendar.by_clock else position.session
+        date = self.calendar.locate(profile.effective_ms).date
         return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
 
     def _share_factor(self, keys: list[SeriesKey], start: Ints, end: Ints, date: Ints) -> np.ndarray | None:

@@ -17,6 +17,7 @@ import numpy as np
 from include.surveillance.detection import alert_records, metric_records
 from include.surveillance.detection.arrivals import Arrival, classify
 from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.coverage import Coverage
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
@@ -73,7 +74,9 @@ class LogPass:
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         before = {key: self.state.latest_bar(key) for key in {(it.symbol, it.timespan) for _, it in watermarks}}
         arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in before}
+        self.coverage = Coverage(self.state.record_state, watermarks)
         self._detect_bars(bars, arrived)
+        self.raised += self.coverage.settle()
         for log_index, watermark in watermarks:
             key = watermark.symbol, watermark.timespan
             earlier = bisect_left(arrived[key], log_index, key=itemgetter(0))
@@ -125,8 +128,11 @@ class LogPass:
         firings = evaluation.fresh_firings
         raised_by, kinds = scanned[firings.index].tolist(), firings.kind.tolist()
         for f in np.flatnonzero(firings.effect).tolist():
-            alert = alert_records.build_alert(self.engine, evaluation, firings, f)
+            key = evaluation.scan.bars.key(int(firings.index[f]))
+            outage = self.coverage.outage_before(key, raised_by[f])
+            alert = alert_records.build_alert(self.engine, evaluation, firings, f, outage)
             self.raised.append((raised_by[f], kinds[f], alert))
+            self.coverage.add_alert(raised_by[f], alert)
         for f in np.flatnonzero(firings.kind == VOLUME).tolist():
             bar = alert_records.build_volume_bar(self.engine, evaluation, firings, f)
             self.news.add_bar(raised_by[f], evaluation.scan.bars.key(int(firings.index[f])), bar)
@@ -145,7 +151,8 @@ class LogPass:
                     self.metrics.append((number, metric))
             corrects = arrival is Arrival.CORRECTED
             revision = alert_records.Revision(int(bars.ts[s]), bool(bars.live[s]), corrects)
-            for alert in alert_records.build_revisions(self.engine, before, after, s, revision):
+            outage = self.coverage.outage_before(bars.key(s), number)
+            for alert in alert_records.build_revisions(self.engine, before, after, s, revision, outage):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
@@ -164,7 +171,7 @@ class LogPass:
             watermark=watermark,
             last_ms=last_ms,
             last_id=last_id,
-            profile=profile,
+            presence=None if profile is None else self.engine.calendar.regular_presence(profile),
             sessions=self.engine.sessions,
             renamed=self.engine.actions.is_renamed(watermark.symbol, date),
         )

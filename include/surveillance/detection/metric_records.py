@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.surveillance.detection.positions import PHASES, iso_date
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.rules.registry import MEASURES
 from include.surveillance.records import Metric
+from include.surveillance.sessions import PHASES
 
 if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from include.surveillance.detection.holes import HALT_MINUTES, IMPROBABLE, MOST_PRESENT
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.rules.feed_freshness import FeedFreshness
-from include.surveillance.records import Bar, Profile, Watermark
+from include.surveillance.records import Bar, HoleCause, Profile, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
 
-Cause = Literal["no trade", "halt", "provider gap", "our outage", "unknown"]
-CAUSES: tuple[Cause, ...] = ("no trade", "halt", "provider gap", "our outage", "unknown")
+CAUSES: tuple[HoleCause, ...] = ("no trade", "halt", "provider gap", "our outage", "unknown")
 NO_TRADE, HALT, PROVIDER_GAP, OUR_OUTAGE, UNKNOWN = range(len(CAUSES))
 
 DELAY_MS = 15 * MINUTE_MS
 """How far a DELAYED entitlement lags: what is younger has not been withheld, it is not out yet."""
 
 
-IMPROBABLE = 1e-4  # a silence less probable than this is no lack of trades
 EXPECTED = 0.9  # share of its minutes present from which on a symbol is expected to have the next one
 BREADTH = 0.3  # share of the expected symbols from which on a minute missing for them is the provider's
 LEAST_EXPECTED = 3  # symbols that such a judgement needs
-HALT_MINUTES = 5  # of silence of one symbol from which on it may be a halt, the shortest at US exchanges
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Missing:
     start_ms: int
     end_ms: int
     minutes: int
-    cause: Cause
+    cause: HoleCause
     probability: float
 
 
@@ -93,9 +89,7 @@ def find_missing_minutes(
             covered[index] |= (minutes >= since_ms) & (minutes + MINUTE_MS <= until_ms)
         known[index] = minutes >= min(since_ms for since_ms, _ in asked[symbol])
         if symbol in profiles:
-            expected[index] = np.minimum(
-                np.asarray(profiles[symbol].presence, dtype=float)[slots], FeedFreshness.MOST_PRESENT
-            )
+            expected[index] = np.minimum(np.asarray(profiles[symbol].presence, dtype=float)[slots], MOST_PRESENT)
     # Before its first watermark nothing is known of a symbol, so nothing is missing.
     return classify_minutes(symbols, minutes, present | ~known, covered, expected)
 

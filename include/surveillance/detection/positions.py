@@ -1,4 +1,4 @@
-"""Where each bar lies in the trading calendar: session, phase, regular or not, New York date, slot of the session."""
+"""Where each bar lies in the trading calendar: session, phase, regular or not, New York date, slot of the profile."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from include.surveillance.sessions import POST_MS, PRE_MS, Sessions
+from include.surveillance.detection.slots import Slots, bars_per_slot, lay_out_slots, slot_at
+from include.surveillance.records import Profile
+from include.surveillance.sessions import PHASES, Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, SPAN_MS
 
-PHASES = ("pre", "regular", "post", "closed")
-PRE, REGULAR, POST, CLOSED = range(4)
-EPOCH, FIRST, LAST = date(1970, 1, 1), date(1990, 1, 1), date(2100, 1, 1)
+PRE, OPENING, REGULAR, CLOSING, POST, CLOSED = range(len(PHASES))
+EPOCH, FIRST, LAST = date(1970, 1, 1), date(1970, 1, 1), date(2100, 1, 1)
 FIRST_ORDINAL = (FIRST - EPOCH).days
-# The literal gap rule names New York's clock, also on half-days.
-CLOCK_OPEN_MS, CLOCK_CLOSE_MS = 570 * MINUTE_MS, 960 * MINUTE_MS
 
 
 class Positions(NamedTuple):
@@ -26,11 +25,13 @@ class Positions(NamedTuple):
     Attributes:
         session: days from 1970-01-01 to the session's date, from pre-market to post-market alike; -1 before the
             calendar begins; int32.
-        phase: index into PHASES, uint8.
-        regular: part of the regular session, or a longer bar that holds its open, or a day bar; bool.
-        slot: slot of the regular session, see ``slot_at``; -1 outside; int16.
-        date: days from 1970-01-01 to the New York date of the bar's start, int32.
-        clock_regular: as ``regular`` by New York's clock, 09:30 to 16:00, where the calendar is XNYS; bool.
+        phase: index into ``sessions.PHASES``, uint8. The auctions are minute bars; a longer bar that holds one belongs
+            to the session or to the post-market.
+        regular: part of the regular session, the opening auction included, or a longer bar that holds its open, or a
+            day bar; bool.
+        slot: slot of the profile, see ``slots``; -1 where the market is closed; int16.
+        date: days from 1970-01-01 to the New York date of the bar's start; to that of the session where the market
+            keeps another clock, and for a day bar that is not stamped with New York's midnight; int32.
     """
 
     session: np.ndarray
@@ -38,7 +39,6 @@ class Positions(NamedTuple):
     regular: np.ndarray
     slot: np.ndarray
     date: np.ndarray
-    clock_regular: np.ndarray
 
 
 class Position(NamedTuple):
@@ -50,10 +50,12 @@ class Position(NamedTuple):
 
 
 class _Days(NamedTuple):
-    """Opens, closes and ordinals of the sessions, and New York's midnights from FIRST on; times in epoch ms."""
+    """Sessions as ``Sessions.arrays`` and ``Sessions.edges`` have them, and New York's midnights from FIRST on."""
 
+    first: np.ndarray
     opens: np.ndarray
     closes: np.ndarray
+    end: np.ndarray
     ordinals: np.ndarray
     midnights: np.ndarray
 
@@ -62,20 +64,31 @@ class TradingCalendar:
     """One calendar's sessions, in which bars are located.
 
     Attributes:
-        by_clock: New York's clock counts, not the sessions alone.
         session_minutes: length of a full session; half-days are shorter.
         locate: (start in UTC epoch ms, timespan) of one bar -> its position; a moment is a minute.
     """
 
     def __init__(self, sessions: Sessions):
         self.sessions = sessions
-        self.by_clock = sessions.calendar == "XNYS"
         opens, closes, ordinals = sessions.arrays()
-        self._days = _Days(opens, closes, ordinals, _midnights() + sessions.shift_ms)
+        first, end = sessions.edges()
+        self._days = _Days(first, opens, closes, end, ordinals, _midnights() + sessions.shift_ms)
         lengths, counts = np.unique(closes - opens, return_counts=True)
         self.session_minutes = int(lengths[np.argmax(counts)]) // MINUTE_MS
         # The watermarks of one poll share a moment.
         self.locate = lru_cache(maxsize=1024)(self._locate)
+
+    def slots(self, timespan: str) -> Slots:
+        """Lay out the slots of a profile of this timespan."""
+        return lay_out_slots(timespan, self.session_minutes, self.sessions.extended)
+
+    def bars_per_slot(self, timespan: str) -> np.ndarray:
+        """Count the spans of a full day that each slot holds, int64."""
+        return np.array(bars_per_slot(timespan, self.session_minutes, self.sessions.extended), dtype=np.int64)
+
+    def regular_presence(self, profile: Profile) -> list[float]:
+        """Return the share of the bars of each slot of the regular session that usually exist."""
+        return profile.presence[: self.slots(profile.timespan).regular]
 
     def locate_bars(self, ts: np.ndarray, start: np.ndarray, end: np.ndarray, timespans: list[str]) -> Positions:
         """Locate the bars that start at ``ts`` (UTC epoch ms, int64).
@@ -84,11 +97,13 @@ class TradingCalendar:
             start, end: per segment, its bars [start, end); they are sorted by time and share a timespan.
             timespans: per segment.
         """
-        dtypes = (np.int32, np.uint8, np.bool_, np.int16, np.int32, np.bool_)
+        dtypes = (np.int32, np.uint8, np.bool_, np.int16, np.int32)
         positions = Positions(*(np.empty(len(ts), dtype) for dtype in dtypes))
         span = np.array([SPAN_MS[timespan] for timespan in timespans], dtype=np.int64)
-        full_ms = self.session_minutes * MINUTE_MS
-        _locate(ts, start, end, span, self._days, self.sessions.extended, self.by_clock, full_ms, positions)
+        slots = np.array([self.slots(timespan) for timespan in timespans], dtype=np.int64).reshape(
+            -1, len(Slots._fields)
+        )
+        _locate(ts, start, end, span, slots, self._days, self.sessions.extended, positions)
         return positions
 
     def _locate(self, ts_ms: int, timespan: str = "minute") -> Position:
@@ -118,9 +133,9 @@ def _midnights() -> np.ndarray:
 
 # One kernel on purpose, and its arrays are local names: a helper that takes the named tuples costs twice the time.
 @njit(cache=True)
-def _locate(ts, start, end, span, days, extended, by_clock, full_ms, positions):
-    opens, closes, ordinals, midnights = days
-    session, phase, regular, slot, date_, clock_regular = positions
+def _locate(ts, start, end, span, slots, days, extended, positions):
+    firsts, opens, closes, ends, ordinals, midnights = days
+    session, phase, regular, slot, date_ = positions
     last = len(opens) - 1
     for s in range(len(start)):
         if start[s] == end[s]:
@@ -129,89 +144,45 @@ def _locate(ts, start, end, span, days, extended, by_clock, full_ms, positions):
         # The latest session that has opened, and the latest midnight.
         at = np.searchsorted(opens, ts[start[s]], side="right") - 1
         night = max(np.searchsorted(midnights, ts[start[s]], side="right") - 1, 0)
-        nominal = -(-full_ms // width)
-        counted, spans = -1, 0
         for i in range(start[s], end[s]):
             begin = ts[i]
             while at < last and opens[at + 1] <= begin:
                 at += 1
             while night + 1 < len(midnights) and midnights[night + 1] <= begin:
                 night += 1
-            own = at
+            own, place = at, CLOSED
             if at >= 0 and begin < closes[at]:
-                phase[i] = REGULAR
-            elif width == DAY_MS or (at < last and opens[at + 1] < begin + width):
-                phase[i], own = REGULAR, min(at + 1, last)
-            elif extended and at >= 0 and begin < closes[at] + POST_MS:
-                phase[i] = POST
-            elif extended and at < last and begin >= opens[at + 1] - PRE_MS:
-                phase[i], own = PRE, at + 1
-            else:
-                phase[i] = CLOSED
-            regular[i] = phase[i] == REGULAR
+                auction = extended and width == MINUTE_MS and begin < opens[at] + MINUTE_MS
+                place = OPENING if auction else REGULAR
+            elif width == DAY_MS:
+                place, own = REGULAR, min(at + 1, last)
+            elif at < last and opens[at + 1] < begin + width:
+                place, own = REGULAR, at + 1
+            elif at >= 0 and begin < ends[at]:
+                place = CLOSING if width == MINUTE_MS and begin < closes[at] + MINUTE_MS else POST
+            elif at < last and begin >= firsts[at + 1]:
+                place, own = PRE, at + 1
+            phase[i], regular[i] = place, place in (REGULAR, OPENING)
             session[i] = ordinals[own] if own >= 0 else -1
             date_[i] = FIRST_ORDINAL + night
-            clock_regular[i] = _regular_by_clock(begin - midnights[night], width) if by_clock else regular[i]
-            slot[i] = -1
-            if regular[i]:
-                # Aligned to the open, a bar that starts before it holds the open and is the first.
-                k = 0 if width == DAY_MS else -((opens[own] - begin) // width)
-                if own != counted:
-                    counted, spans = own, -(-(closes[own] - opens[own]) // width)
-                slot[i] = slot_at(min(max(k, 0), spans - 1), spans, nominal)
+            if own >= 0 and (not extended or (width == DAY_MS and begin != midnights[night])):
+                date_[i] = ordinals[own]
+            slot[i] = (
+                -1 if place == CLOSED else _slot_at(place, begin, firsts[own], opens[own], closes[own], width, slots[s])
+            )
 
 
-@njit(cache=True)
-def _regular_by_clock(clock, width):
-    """Whether a bar that starts ``clock`` ms after midnight is regular, or holds the open."""
-    return width == DAY_MS or CLOCK_OPEN_MS <= clock < CLOCK_CLOSE_MS or clock < CLOCK_OPEN_MS < clock + width
-
-
-GROUPED_ABOVE = 100  # bars of a full session
-EDGE, GROUP = 10, 5
-
-
-@njit(cache=True)
-def slot_at(k: int, bars_in_session: int, nominal_bars: int) -> int:
-    """Slot of the ``k``-th bar (from 0) of a session.
-
-    Args:
-        k: counts spans, not present bars; 0 is the bar that holds the open.
-        bars_in_session: spans in this session; fewer than ``nominal_bars`` on a half-day.
-        nominal_bars: spans in a full session.
-
-    Returns:
-        0 to ``slot_count - 1``; -1 where ``k`` lies outside the session.
-    """
-    if k < 0 or k >= bars_in_session:
-        return -1
-    from_close = bars_in_session - 1 - k
-    if nominal_bars <= GROUPED_ABOVE:
-        # The closing auction is the last bar of a half-day too.
-        return nominal_bars - 1 if from_close == 0 else min(k, nominal_bars - 1)
-    groups = -((2 * EDGE - nominal_bars) // GROUP)
-    if from_close < EDGE:
-        return 2 * EDGE + groups - 1 - from_close
-    if k < EDGE:
-        return k
-    return EDGE + min((k - EDGE) // GROUP, groups - 1)
-
-
-def nominal_bars(timespan: str, nominal_minutes: int) -> int:
-    """Count the spans in a full session of ``nominal_minutes``: 390 at XNYS, 1440 where the market never closes."""
-    return -(-nominal_minutes * MINUTE_MS // SPAN_MS[timespan])
-
-
-def slot_count(timespan: str, nominal_minutes: int) -> int:
-    """Count the slots in a full session."""
-    bars = nominal_bars(timespan, nominal_minutes)
-    return slot_at(bars - 1, bars, bars) + 1
-
-
-def bars_per_slot(timespan: str, nominal_minutes: int) -> list[int]:
-    """Count the spans of a full session that each slot holds."""
-    bars = nominal_bars(timespan, nominal_minutes)
-    widths = [0] * slot_count(timespan, nominal_minutes)
-    for k in range(bars):
-        widths[slot_at(k, bars, bars)] += 1
-    return widths
+@njit(cache=True, inline="always")
+def _slot_at(place, begin, first, opened, closed, width, slots):
+    """Slot of a bar that starts at ``begin``; the times are those of its session."""
+    _, pre, closing, post, count, group, nominal = slots
+    if place == PRE:
+        # Before a late open the pre-market is longer than a profile knows.
+        return min(pre + (begin - first) // group, closing - 1)
+    if place == CLOSING:
+        return closing
+    if place == POST:
+        return min(post + (begin - closed) // group, count - 1)
+    # Aligned to the open, a bar that starts before it holds the open and is the first.
+    k, spans = 0 if width == DAY_MS else -((opened - begin) // width), -(-(closed - opened) // width)
+    return slot_at(min(max(k, 0), spans - 1), spans, nominal)

@@ -52,6 +52,8 @@ class RecordState(Struct, kw_only=True):
     volume_bars: dict[str, list[VolumeBar]] = field(default_factory=dict)  # per symbol|timespan
     episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule, a backfill's with |backfill
     watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one
+    outages: dict[str, tuple[int, int]] = field(default_factory=dict)  # per symbol|timespan, the latest that is known
+    waiting: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``coverage``
 
     def copy(self) -> RecordState:
         return _decoder.decode(_encoder.encode(self))

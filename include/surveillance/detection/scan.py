@@ -12,9 +12,10 @@ from include.surveillance.detection import windows
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.percentiles import EarlierValues
-from include.surveillance.detection.positions import PHASES, Positions, iso_date
+from include.surveillance.detection.positions import REGULAR, Positions, iso_date
 from include.surveillance.detection.segments import Segments
 from include.surveillance.records import Profile
+from include.surveillance.sessions import PHASES
 
 Unit = Literal["price", "shares", ""]
 """What a measure counts in: the prices or the shares of one basis per series, which a split changes, or neither."""
@@ -36,14 +37,14 @@ class ProfileTable:
     share_factor: np.ndarray
 
     @classmethod
-    def from_profiles(cls, profiles: Sequence[Profile], share_factor: Sequence[float]) -> ProfileTable:
-        """Put profiles into arrays; shorter lists are filled up with NaN."""
-        slots = max((len(it.volume_level) for it in profiles), default=1)
+    def from_profiles(cls, profiles: Sequence[Profile], share_factor: Sequence[float], slots: int) -> ProfileTable:
+        """Put profiles into arrays of so many slots; NaN is what one does not know, be it shorter or not applicable."""
 
         def table(name: str) -> np.ndarray:
             rows = np.full((len(profiles), slots), np.nan)
             for row, it in zip(rows, profiles, strict=True):
-                row[: len(getattr(it, name))] = getattr(it, name)
+                values = getattr(it, name)[:slots]
+                row[: len(values)] = values
             return rows
 
         def column(name: str) -> np.ndarray:
@@ -70,7 +71,6 @@ class Scan:
         history: each series' earlier values of one statistic.
         actions: splits and dividends.
         span: per segment, length of its bars in ms, int64.
-        by_clock: sessions of the literal gap go by New York's clock.
         session_reset: windows do not reach into another New York date.
         measures: name -> one float per bar; NaN is not applicable.
         units: name of a measure in prices or shares -> unit.
@@ -92,7 +92,6 @@ class Scan:
     history: EarlierValues
     actions: CorporateActions
     span: np.ndarray
-    by_clock: bool
     session_reset: bool = False
     measures: dict[str, np.ndarray] = field(default_factory=dict)
     units: dict[str, Unit] = field(default_factory=dict)
@@ -121,6 +120,14 @@ class Scan:
     def remembered(self, names: Iterable[str]) -> Iterator[np.ndarray]:
         """Yield what rules remember under these names."""
         return (self.memory[name] for name in names)
+
+    def parts_of_day(self) -> np.ndarray:
+        """Number the parts of days: pre-market, regular session with its opening auction, closing auction, post-market.
+
+        One int32 per bar, other for each part of each day.
+        """
+        phase = np.where(self.positions.regular, np.uint8(REGULAR), self.positions.phase)
+        return self.positions.session * np.int32(len(PHASES)) + phase
 
     def prices_today(self, prices: np.ndarray, index: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Convert adjusted prices of the bars at ``index`` to the shares of each one's own day."""

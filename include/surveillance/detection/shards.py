@@ -204,6 +204,8 @@ def _write(state: State, members: list[SeriesKey]) -> bytes:
         articles=_among(whole.articles, (symbol for symbol, group in members if group == NEWS)),
         volume_bars=_among(whole.volume_bars, names),
         watermarks=_among(whole.watermarks, names),
+        outages=_among(whole.outages, names),
+        waiting=_among(whole.waiting, names),
         episodes=_among(whole.episodes, episodes),
     )
     return state.part_to_bytes((state.rows[key] for key in members if key in state.rows), own)

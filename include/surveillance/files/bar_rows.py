@@ -23,6 +23,7 @@ from include.surveillance.files.formats import (
     have_decimal_commas,
     is_ninjatrader,
 )
+from include.surveillance.files.stamps import STAMPS, Stamps
 from include.surveillance.files.tables import (
     CELLS,
     NOT_ASKED_FOR,
@@ -58,14 +59,18 @@ class Reading:
         zone: of times without an offset.
         symbol: of the bars of a file without a column of symbols.
         timespan: of the bars of a file without a column of timespans.
+        stamps: how day bars are stamped, see ``stamps``.
     """
 
     format: str | None = None
     zone: str | None = None
     symbol: str | None = None
     timespan: Timespan | None = None
+    stamps: Stamps | None = None
 
     def __post_init__(self) -> None:
+        if self.stamps is not None and self.stamps not in STAMPS:
+            raise ConfigurationError(f"--stamps {self.stamps} is none; day bars are stamped {', '.join(STAMPS)}")
         if self.timespan is not None and self.timespan not in SPAN_MS:
             raise ConfigurationError(f"--timespan {self.timespan} is none; timespans are {', '.join(SPAN_MS)}")
         if self.symbol is not None and not is_series_symbol(self.symbol):

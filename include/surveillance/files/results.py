@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from msgspec import inspect, structs
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.positions import PHASES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.tables import REJECTS
 from include.surveillance.records import Alert, Metric, Record
+from include.surveillance.sessions import PHASES
 
 ROWS = 1 << 20  # of one row group
 
@@ -72,7 +72,7 @@ def write_metrics(
 
     Args:
         measures: name -> one float64 per bar, NaN: not applicable; those that a Metric has are written.
-        phase: for each bar the index into ``positions.PHASES``.
+        phase: for each bar the index into ``sessions.PHASES``.
         session: for each bar the session's date, int32 days since 1970-01-01.
         profile: for each bar the index into ``profile_versions``, -1: none.
         progress: is called with how many bars are written, of how many.

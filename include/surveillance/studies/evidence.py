@@ -84,8 +84,7 @@ class Cited:
 
     def day(self, bar: Bar) -> int:
         """Return the day by which splits and dividends count for a bar, in days from 1970-01-01."""
-        position = self.calendar.locate(bar.ts_ms, bar.timespan)
-        return position.date if self.calendar.by_clock else position.session
+        return self.calendar.locate(bar.ts_ms, bar.timespan).date
 
     def factors(self) -> list[float]:
         """Return for each bar how many shares of the latest bar's day one of its own has become."""
@@ -172,18 +171,24 @@ def _literal_volume(cited: Cited) -> tuple[float, float]:
 
 def _robust_volume(cited: Cited) -> tuple[float, float]:
     rule, profile, slot = cited.parameters.robust.abnormal_volume, cited.usual(), cited.slots()[0]
-    recent, scale = fsum(cited.volumes()), max(profile.volume_scale[slot], LEAST_SCALE)
+    recent, scale = fsum(cited.volumes()), max(_in_slot(profile.volume_scale, slot), LEAST_SCALE)
     allowed = expm1(log1p(cited.alert.baseline or 0.0) + rule.z * scale)
     return recent, max(allowed, rule.rvol * (1.0 + recent) / _rvol(cited, recent) - 1.0)
 
 
+def _in_slot(values: Sequence[float | None], slot: int) -> float:
+    value = values[slot]
+    if value is None:
+        raise LookupError(f"nothing is usual in slot {slot} of the profile")
+    return value
+
+
 def _rvol(cited: Cited, recent: float) -> float:
     """Return how many times the usual volume the shares are, counted in the profile's shares."""
-    effective = cited.calendar.locate(cited.usual().effective_ms, cited.bar.timespan)
-    then = effective.date if cited.calendar.by_clock else effective.session
+    then = cited.calendar.locate(cited.usual().effective_ms).date
     days = np.array([then, cited.day(cited.bar)], dtype=np.int32)
     of_profile, of_bar = cited.actions.share_factor(cited.alert.symbol, days).tolist()
-    return exp(log1p(recent * of_profile / of_bar) - cited.usual().volume_level[cited.slots()[0]])
+    return exp(log1p(recent * of_profile / of_bar) - _in_slot(cited.usual().volume_level, cited.slots()[0]))
 
 
 def _literal_volatility(cited: Cited) -> tuple[float, float]:
@@ -194,7 +199,8 @@ def _literal_volatility(cited: Cited) -> tuple[float, float]:
 def _robust_volatility(cited: Cited) -> tuple[float, float]:
     profile, slots = cited.usual(), cited.slots()
     scaled = [
-        one / profile.return_factor[slot] for one, slot in zip(_log_returns(cited.prices("close")), slots, strict=False)
+        one / _in_slot(profile.return_factor, slot)
+        for one, slot in zip(_log_returns(cited.prices("close")), slots, strict=False)
     ]
     return stdev(scaled), cited.parameters.robust.volatility_spike.multiple * profile.volatility_fire
 
@@ -242,7 +248,7 @@ def _robust_news(cited: Cited) -> tuple[float, float]:
     article, rule = cited.article, cited.parameters.robust.news_impact
     if article is None:
         raise EvidenceError(f"{cited.alert.event_id} cites no article")
-    scale = max(cited.usual().volume_scale[cited.slots()[0]], LEAST_SCALE)
+    scale = max(_in_slot(cited.usual().volume_scale, cited.slots()[0]), LEAST_SCALE)
     z = (log1p(fsum(cited.volumes())) - log1p(cited.alert.baseline or 0.0)) / scale
     apart = abs(cited.bar.ts_ms - article.published_ms) / MINUTE_MS
     near = exp(-apart / rule.decay_minutes) if rule.decay_minutes else float(apart == 0)
@@ -253,7 +259,9 @@ def _freshness(cited: Cited) -> tuple[float, float]:
     rule, watermark = cited.parameters.feed_freshness, _watermark(cited)
     allowed = rule.allowed_minutes[watermark.timespan]
     if cited.alert.form == "robust":
-        allowed = rule.explained_minutes(cited.usual().presence, SPAN_MS[watermark.timespan] / MINUTE_MS)
+        allowed = rule.explained_minutes(
+            cited.calendar.regular_presence(cited.usual()), SPAN_MS[watermark.timespan] / MINUTE_MS
+        )
     return cited.calendar.sessions.minutes_between(cited.bar.close_ms, watermark.as_of_ms), allowed
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from include.surveillance.detection.columns import BarColumns
@@ -25,6 +26,8 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading
 from include.surveillance.files.bars import read_bars
 from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
+from include.surveillance.files.stamps import align_day_bars
+from include.surveillance.files.tables import REJECTS
 from include.surveillance.records import NewsItem, Profile, Record
 from include.surveillance.sessions import Sessions
 from include.surveillance.validity import HINTS
@@ -109,7 +112,10 @@ def read_recording(
     """
     progress("read", 0, 1)
     bar_file = read_bars(files.bars, files.reading, only=files.only, progress=partial(progress, "read MB"))
-    rejects = [(files.bars, bar_file.rejects)]
+    bars, outside = _within_calendar(files.bars, bar_file.bars, sessions)
+    bars, stamps = align_day_bars(bars, sessions, files.reading.stamps)
+    rejects = [(files.bars, pa.concat_tables([bar_file.rejects, outside]))]
+    notes = [*bar_file.notes, stamps] if stamps else bar_file.notes
 
     def records(path: Path | None, read: Callable[[Path], tuple[list[R], pa.Table]]) -> tuple[R, ...]:
         if path is None:
@@ -128,8 +134,21 @@ def read_recording(
     if with_profiles and files.profiles:
         profiles = read_profiles(files.profiles)
     elif with_profiles:
-        profiles = walk_forward(bar_file.bars, sessions, actions.splits, progress)
-    return Recording(bar_file.bars, news, actions, profiles, sessions, bar_file.counts, rejects, bar_file.notes)
+        profiles = walk_forward(bars, sessions, actions.splits, progress)
+    return Recording(bars, news, actions, profiles, sessions, bar_file.counts, rejects, notes)
+
+
+def _within_calendar(path: Path, bars: BarColumns, sessions: Sessions) -> tuple[BarColumns, pa.Table]:
+    """Set aside the bars of which the calendar knows no session; the reason names its range."""
+    start_ms, end_ms = sessions.range_ms
+    outside = np.flatnonzero((bars.ts < start_ms) | (bars.ts >= end_ms))
+    rows = [
+        {"file": str(path), "row": None, "reason": f"outside the calendar: {sessions.describe_range()}", "raw": one}
+        for one in bars.event_ids(outside)
+    ]
+    if rows:
+        bars = bars.take((bars.ts >= start_ms) & (bars.ts < end_ms))
+    return bars, pa.Table.from_pylist(rows, REJECTS)
 
 
 def read_usable(

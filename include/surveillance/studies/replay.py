@@ -17,7 +17,7 @@ from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.positions import PHASES, iso_date
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.schedule import Progress
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
 from include.surveillance.detection.rules.bar_rule import FORMS
@@ -25,7 +25,7 @@ from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.files import results
 from include.surveillance.records import Alert, NewsItem
-from include.surveillance.sessions import Sessions
+from include.surveillance.sessions import PHASES, Sessions
 from include.surveillance.severities import SEVERITIES
 from include.surveillance.studies.forms import Judged, count_forms, explain_fallback
 from include.surveillance.studies.recorded import (
@@ -42,7 +42,7 @@ from include.surveillance.timespans import SPAN_MS
 LITERAL_COLUMNS = (
     "symbol", "timespan", "ts_ms", "rule", "rule_version", "form", "direction", "value", "threshold", "baseline",
     "score", "severity", "episode_start_ms", "firings", "session_phase", "session_date", "parameters_version",
-    "explanation", "event_id",
+    "hole_cause", "hole_start_ms", "hole_end_ms", "explanation", "event_id",
 )  # fmt: skip
 """The columns of a literal replay's alerts. Ids of the bars are left out: the window says which bars these are."""
 
@@ -207,12 +207,17 @@ def _literal_rows(engine: Engine, evaluation: Evaluation) -> pa.Table:
         *(columns[name].tolist() for name in ("rule", "symbol", "timespan", "episode_start_ms", "rule_version")),
         strict=True,
     )
+    holes = [alert_records.find_firing_hole(engine, evaluation.scan, index) for index in fresh.index.tolist()]
+    explained = zip(range(len(fresh)), holes, strict=True)
     return pa.table(
         columns
         | {
             "session_date": [iso_date(day) for day in positions.session[fresh.index].tolist()],
             "parameters_version": [engine.parameters.version(day) for day in positions.date[fresh.index].tolist()],
-            "explanation": [alert_records.explain_firing(engine, evaluation, fresh, f) for f in range(len(fresh))],
+            "hole_cause": pa.array([hole and hole.cause for hole in holes], pa.string()),
+            "hole_start_ms": pa.array([hole and hole.start_ms for hole in holes], pa.int64()),
+            "hole_end_ms": pa.array([hole and hole.end_ms for hole in holes], pa.int64()),
+            "explanation": [alert_records.explain_firing(engine, evaluation, fresh, f, hole) for f, hole in explained],
             "event_id": [f"{rule}|{symbol}|{span}|{start}|v{version}" for rule, symbol, span, start, version in ids],
         }
     ).select(LITERAL_COLUMNS)

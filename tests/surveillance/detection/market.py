@@ -15,8 +15,8 @@ from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import Override
 from include.surveillance.detection.parameters.values import Parameters
-from include.surveillance.detection.positions import slot_count
 from include.surveillance.detection.rules.registry import KINDS
+from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
 from include.surveillance.records import (
     SPAN_MS,
@@ -36,7 +36,7 @@ from include.surveillance.timespans import MINUTE_MS
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open; the next session is the next day
 DAY = 86_400_000
 SESSIONS = Sessions()
-SLOTS = slot_count("minute", 390)
+SLOTS = lay_out_slots("minute", 390, extended=True).regular
 
 
 def at(minute: float, start: int = OPEN) -> int:
@@ -91,6 +91,13 @@ def profile(**over) -> Profile:
         "liquidity": "liquid",
     }
     return Profile(**given | over)
+
+
+def whole_day(**over) -> Profile:
+    """The same at all times of the vendor's day."""
+    count = lay_out_slots("minute", 390, extended=True).total
+    flat = {"volume_level": float(np.log1p(5000)), "volume_scale": 0.4, "return_factor": 1.0, "presence": 1.0}
+    return profile(**{name: [value] * count for name, value in flat.items()} | over)
 
 
 def engine(

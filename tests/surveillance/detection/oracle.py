@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right, insort
 from datetime import date
 from fractions import Fraction
 
+import exchange_calendars
 import pandas as pd
 
 WINDOW = 20
@@ -19,7 +20,17 @@ HISTORY = 100
 GAP = 0.02
 NEAR_MS = 600_000
 SPAN_MS = {"minute": 60_000, "5minute": 300_000, "15minute": 900_000, "hour": 3_600_000, "day": 86_400_000}
-OPEN, CLOSE = 9 * 60 + 30, 16 * 60
+XNYS = exchange_calendars.get_calendar("XNYS", start="2000-01-03", end="2030-12-31").schedule
+SESSIONS = {
+    day.date(): (opens.hour * 60 + opens.minute, closes.hour * 60 + closes.minute)
+    for day, opens, closes in zip(
+        XNYS.index,
+        XNYS["open"].dt.tz_convert("America/New_York"),
+        XNYS["close"].dt.tz_convert("America/New_York"),
+        strict=True,
+    )
+}
+"""Date -> minutes of New York's day at which the session opens and closes; 13:00 on a half-day."""
 
 KEYS = ["symbol", "timespan", "ts_ms", "rule", "direction"]
 NUMBERS = ["value", "threshold", "baseline"]
@@ -66,7 +77,7 @@ def _series(symbol, timespan, series, factors, negative, session_reset, firings,
     returns: list[float] = []  # returns[i] ends at bar i
     earlier: list[float] = []  # sorted
     first_of_date = 0
-    regular = [_is_regular(timespan, minute) for minute in minutes]
+    regular = [_is_regular(timespan, *local) for local in zip(dates, minutes, strict=True)]
     gaps = _gaps(regular, dates, opens, closes, factors)
 
     for i, at in enumerate(ts):
@@ -142,11 +153,12 @@ def _percentile_95(ordered: list[float]) -> float:
     return low + (high - low) * (hundredths / 100)
 
 
-def _is_regular(timespan: str, minute: int) -> bool:
-    """By the New York clock, whatever the calendar says of the day."""
-    if timespan == "day" or OPEN <= minute < CLOSE:
+def _is_regular(timespan: str, day: date, minute: int) -> bool:
+    """By the exchange's session, half-days included; a day bar always."""
+    if timespan == "day":
         return True
-    return timespan == "hour" and minute < OPEN < minute + 60
+    opens, closes = SESSIONS.get(day, (0, 0))
+    return opens <= minute < closes or (timespan == "hour" and minute < opens < minute + 60)
 
 
 def _new_york(ts_ms: pd.Series) -> pd.Series:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from include.surveillance.detection.missing_minutes import CAUSES, classify_minutes, count_minutes, find_missing_minutes
-from include.surveillance.detection.positions import slot_count
 from include.surveillance.records import Bar, Profile, Watermark
 from include.surveillance.sessions import Sessions
+from tests.surveillance.detection.market import SLOTS
 
 MINUTE = 60_000
 SESSIONS = Sessions("XNYS")
@@ -154,7 +154,7 @@ def asked(symbol, since, until, **more):
 
 
 def profile(symbol, presence=1.0):
-    flat = [1.0] * slot_count("minute", 390)
+    flat = [1.0] * SLOTS
     return Profile(
         symbol=symbol,
         timespan="minute",

@@ -27,7 +27,7 @@ XNYS = exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2029-01-
 # A logarithm is never exact, nor is a third of a share: there, two readings of one rule may differ by a rounding.
 TIE = 1e-12
 FIRST_STARTS = [
-    "2019-11-29 12:40",  # the session ends at 13:00, the clock's regular hours do not
+    "2019-11-29 12:40",  # the session ends at 13:00
     "2019-03-08 15:30",  # daylight saving starts on the weekend
     "2023-01-06 04:00",
     "2023-01-07 10:00",  # a Saturday

@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.positions import (
-    EPOCH,
-    PHASES,
-    TradingCalendar,
-    bars_per_slot,
-    date_ordinal,
-    iso_date,
-    nominal_bars,
-    slot_at,
-    slot_count,
-)
-from include.surveillance.sessions import Sessions
+from include.surveillance.detection.positions import EPOCH, TradingCalendar, date_ordinal, iso_date
+from include.surveillance.detection.slots import nominal_bars, slot_at
+from include.surveillance.sessions import PHASES, Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, SPAN_MS, to_ms, to_utc
 
 SHIFT_MS = 5 * 365 * DAY_MS
@@ -40,35 +31,32 @@ def new_york(day: str) -> int:
 
 
 def expected(calendar: TradingCalendar, ts_ms: int, timespan: str) -> tuple:
-    """(session, phase, regular, slot, date, regular by the clock) of one bar."""
+    """(session, phase, regular, slot, date) of one bar."""
     sessions, span = calendar.sessions, SPAN_MS[timespan]
-    following = sessions.following(ts_ms)
-    phase, session = sessions.phase(ts_ms), sessions.session_date(ts_ms)
-    if phase != "regular" and (timespan == "day" or ts_ms < following.open_ms < ts_ms + span):
-        phase, session = "regular", following.date
+    following, latest = sessions.following(ts_ms), sessions.at_or_before(ts_ms)
+    phase = sessions.phase(ts_ms)
     local = to_utc(ts_ms - sessions.shift_ms).astimezone(NEW_YORK)
-    # In hours that have passed: on the Sundays on which the clock is changed nothing trades.
-    of_day = (ts_ms - sessions.shift_ms - to_ms(local.replace(hour=0, minute=0))) / MINUTE_MS
-    clock = phase == "regular"
-    if sessions.calendar == "XNYS":
-        clock = timespan == "day" or 570 <= of_day < 960 or of_day < 570 < of_day + span / MINUTE_MS
-    slot = -1
-    if phase == "regular":
-        opens, closes, ordinals = sessions.arrays()
-        ((opened, closed),) = (
-            (opens[n], closes[n]) for n in np.flatnonzero(ordinals == (date.fromisoformat(session) - EPOCH).days)
-        )
-        spans = ceil(Fraction(int(closed - opened), span))
-        k = 0 if timespan == "day" else min(max(ceil(Fraction(int(ts_ms - opened), span)), 0), spans - 1)
+    session, date_ = following.date if phase == "pre" else latest.date, str(local.date())
+    if span != MINUTE_MS:
+        phase = {"opening_auction": "regular", "closing_auction": "post"}.get(phase, phase)
+    if phase not in ("opening_auction", "regular") and (timespan == "day" or ts_ms < following.open_ms < ts_ms + span):
+        phase, session = "regular", following.date
+    if not sessions.extended or (timespan == "day" and (local.hour, local.minute) != (0, 0)):
+        date_ = session
+    slots, slot = calendar.slots(timespan), -1
+    whole = next(it for it in (latest, following) if it.date == session)
+    regular = phase in ("opening_auction", "regular")
+    if regular:
+        spans = ceil(Fraction(whole.close_ms - whole.open_ms, span))
+        k = 0 if timespan == "day" else min(max(ceil(Fraction(ts_ms - whole.open_ms, span)), 0), spans - 1)
         slot = slot_at(k, spans, nominal_bars(timespan, calendar.session_minutes))
-    return (
-        (date.fromisoformat(session) - EPOCH).days,
-        PHASES.index(phase),
-        phase == "regular",
-        slot,
-        (local.date() - EPOCH).days,
-        clock,
-    )
+    elif phase != "closed":
+        group = max(15, span // MINUTE_MS)
+        since = (ts_ms - (whole.first_ms if phase == "pre" else whole.close_ms)) // MINUTE_MS
+        slot = {"pre": slots.pre + since // group, "closing_auction": slots.closing}.get(
+            phase, slots.post + since // group
+        )
+    return (*map(date_ordinal, [session]), PHASES.index(phase), regular, slot, date_ordinal(date_))
 
 
 @pytest.mark.parametrize("name", CALENDARS)
@@ -95,22 +83,73 @@ def test_positions_are_those_of_the_sessions_read_bar_by_bar(name, week, series)
     located = list(zip(*(array.tolist() for array in positions), strict=True))
     bars = [(ts_ms, timespan) for some, timespan in zip(starts, timespans, strict=True) for ts_ms in some]
     assert located == [expected(calendar, *bar) for bar in bars]
-    for (ts_ms, timespan), (session, phase, _, _, day, _) in zip(bars, located, strict=True):
+    for (ts_ms, timespan), (session, phase, _, _, day) in zip(bars, located, strict=True):
         assert calendar.locate(ts_ms, timespan) == (session, phase, day)
 
 
-def test_a_half_day_is_shorter_and_the_clock_does_not_know():
+def located(calendar: TradingCalendar, timespan: str, *texts: str):
+    ts = np.array([new_york(text) for text in texts])
+    return calendar.locate_bars(ts, np.array([0]), np.array([len(ts)]), [timespan])
+
+
+def test_the_parts_of_a_full_day_and_of_a_half_day():
     calendar = CALENDARS["XNYS"]
     assert calendar.session_minutes == 390
-    early, late = (new_york(f"2019-11-29 {time}") for time in ("12:59", "13:00"))
-    positions = calendar.locate_bars(np.array([early, late]), np.array([0]), np.array([2]), ["minute"])
-    assert [PHASES[phase] for phase in positions.phase] == ["regular", "post"]
-    assert positions.clock_regular.tolist() == [True, True]
-    assert positions.slot.tolist() == [slot_count("minute", 390) - 1, -1]
+    parts = [
+        "closed",
+        "pre",
+        "pre",
+        "opening_auction",
+        "regular",
+        "regular",
+        "closing_auction",
+        "post",
+        "post",
+        "closed",
+    ]
+    full = located(
+        *(calendar, "minute", "2019-11-27 03:59", "2019-11-27 04:00", "2019-11-27 09:29", "2019-11-27 09:30"),
+        *("2019-11-27 09:31", "2019-11-27 15:59", "2019-11-27 16:00", "2019-11-27 16:01", "2019-11-27 19:59"),
+        "2019-11-27 20:00",
+    )
+    assert [PHASES[phase] for phase in full.phase] == [*parts, "closed"]
+    assert full.slot.tolist() == [-1, 94, 115, 0, 1, 93, 116, 117, 132, -1]
+    half = located(
+        *(calendar, "minute", "2019-11-29 03:59", "2019-11-29 04:00", "2019-11-29 09:29", "2019-11-29 09:30"),
+        *("2019-11-29 09:31", "2019-11-29 12:59", "2019-11-29 13:00", "2019-11-29 13:01", "2019-11-29 16:59"),
+        "2019-11-29 17:00",
+    )
+    assert [PHASES[phase] for phase in half.phase] == [*parts, "closed"]
+    assert half.slot.tolist() == full.slot.tolist()
+
+
+@pytest.mark.parametrize(
+    ("day", "opens"),
+    [
+        ("2002-09-11", "12:00"),  # a year after the attacks
+        ("2019-02-14", "09:30"),
+        ("1996-01-08", "11:00"),  # a snow storm
+    ],
+)
+def test_before_a_late_open_is_pre_market(day, opens):
+    calendar = CALENDARS["XNYS"]
+    positions = located(calendar, "minute", f"{day} 04:00", f"{day} {opens}")
+    assert [PHASES[phase] for phase in positions.phase] == ["pre", "opening_auction"]
+    before = TradingCalendar(calendar.sessions).locate(new_york(f"{day} {opens}") - MINUTE_MS)
+    assert PHASES[before.phase] == "pre"
+    assert located(calendar, "minute", f"{day} 04:00", f"{day} 10:59").slot.max() <= 115
+
+
+def test_a_day_bar_is_of_the_session_of_its_date():
+    calendar = CALENDARS["XNYS"]
+    # The vendor's stamp, those of the open and the close, and UTC's midnight, which is the evening before.
+    for stamp in ("2019-02-15 00:00", "2019-02-15 09:30", "2019-02-14 19:00"):
+        position = calendar.locate(new_york(stamp), "day")
+        assert (iso_date(position.session), iso_date(position.date)) == ("2019-02-15", "2019-02-15")
 
 
 def test_before_the_calendar_begins_there_is_no_session():
-    position = CALENDARS["XNYS"].locate(new_york("1990-01-02 03:00"))
+    position = CALENDARS["XNYS"].locate(new_york("1970-01-01 03:00"))
     assert (position.session, iso_date(position.session), PHASES[position.phase]) == (-1, "", "closed")
 
 
@@ -119,39 +158,3 @@ def test_before_the_calendar_begins_there_is_no_session():
 def test_ordinals_and_dates_are_inverse(day):
     assert iso_date(date_ordinal(day.isoformat())) == day.isoformat()
     assert date_ordinal(day.isoformat()) == bisect_right(range(60_000), (day - EPOCH).days) - 1
-
-
-def test_slots_of_full_and_half_days():
-    full = [slot_at(k, 390, 390) for k in range(390)]
-    assert full[:10] == list(range(10))
-    assert full[10:20] == [10] * 5 + [11] * 5
-    assert full[-10:] == list(range(84, 94))
-    assert full[379] == 83
-    assert sorted(set(full)) == list(range(94))
-    half = [slot_at(k, 210, 390) for k in range(210)]
-    assert half[:200] == full[:200]
-    assert half[-10:] == full[-10:]
-    assert [slot_at(k, 26, 26) for k in range(26)] == list(range(26))
-    assert [slot_at(k, 14, 26) for k in (0, 12, 13)] == [0, 12, 25]
-    assert slot_at(-1, 390, 390) == slot_at(390, 390, 390) == -1
-    assert [slot_count(timespan, 390) for timespan in ("5minute", "15minute", "hour", "day")] == [78, 26, 7, 1]
-    assert slot_count("minute", 1440) == 304
-
-
-class TestSlots:
-    @pytest.mark.parametrize("minutes", [390, 1440])
-    @pytest.mark.parametrize("timespan", sorted(SPAN_MS))
-    def test_widths_count_the_spans_of_a_full_session(self, timespan, minutes):
-        bars = nominal_bars(timespan, minutes)
-        widths = bars_per_slot(timespan, minutes)
-        assert (sum(widths), len(widths)) == (bars, slot_count(timespan, minutes))
-        assert min(widths) >= 1
-
-    @settings(max_examples=100)
-    @given(nominal=st.integers(1, 1440), data=st.data())
-    def test_a_half_days_slots_rise_and_end_with_the_full_sessions_last(self, nominal, data):
-        bars = data.draw(st.integers(1, nominal))
-        slots = [slot_at(k, bars, nominal) for k in range(bars)]
-        assert slots == sorted(slots)
-        assert slots[-1] == slot_at(nominal - 1, nominal, nominal)
-        assert slot_at(-1, bars, nominal) == slot_at(bars, bars, nominal) == -1

@@ -177,8 +177,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "c5b0d018497cf8551366cb390db6697b81c354c35f80fe87db77d5f455af64ef"),
-            ("sketch", (profile(),), "40568bba2bcae7fa07530599e90148fd91b8767fce5ceb4b665e0d7c3c622aba"),
+            ("exact", (), "74d09da7b08935482281f79cbcd38b552332addc1a1b146b5101038d09e0f03b"),
+            ("sketch", (profile(),), "d6eb619fb8d6746f83972e55535a0072c4b451f904906449ab605b00587bde73"),
         ],
     )
 

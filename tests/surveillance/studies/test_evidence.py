@@ -18,9 +18,9 @@ from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import Parameters
-from include.surveillance.detection.positions import slot_count
 from include.surveillance.detection.rules.literal.price_breakout import LiteralPriceBreakout
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
+from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, Watermark
 from include.surveillance.sessions import Sessions
@@ -30,7 +30,7 @@ from include.surveillance.timespans import MINUTE_MS
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
 DAY = 24 * 60
 SESSIONS = Sessions()
-SLOTS = slot_count("minute", 390)
+SLOTS = lay_out_slots("minute", 390, extended=True).total
 RULES = Parameters(
     volatility_spike=LiteralVolatilitySpike(minimum_history=5), price_breakout=LiteralPriceBreakout(buffer=0.25)
 )

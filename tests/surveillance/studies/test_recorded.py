@@ -131,3 +131,38 @@ def test_profiles_that_cannot_be_read_say_what_writes_them(content, tmp_path):
         (tmp_path / "profiles.jsonl").write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"profiles .* cannot be read: .*; write them with `baselines`"):
         read_profiles(tmp_path / "profiles.jsonl")
+
+
+def day_file(path: Path, stamps: list[str], closes: list[float]) -> Path:
+    ts = pd.to_datetime(stamps, utc=True).as_unit("ms").asi8
+    prices = dict.fromkeys(("open", "high", "low", "close"), closes)
+    pd.DataFrame({"symbol": "KO", "timespan": "day", "ts_ms": ts, **prices, "volume": 1000}).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said"),
+    [
+        (["2019-02-11", "2019-02-12", "2019-02-13"], "midnight UTC"),
+        (["2019-02-11T14:30", "2019-02-12T14:30", "2019-02-13T14:30"], "the open of their session"),
+        (["2019-02-11T21:00", "2019-02-12T21:00", "2019-02-13T21:00"], "the close of their session"),
+        (["2019-02-11T05:00", "2019-02-12T05:00", "2019-02-13T05:00"], None),
+    ],
+)
+def test_a_split_is_no_gap_of_day_bars_however_they_are_stamped(tmp_path, stamps, said):
+    path = day_file(tmp_path / "bars.parquet", stamps, [50.0, 25.0, 25.1])
+    splits = tmp_path / "splits.csv"
+    splits.write_text("ticker,execution_date,split_from,split_to\nKO,2019-02-12,1,2\n")
+    recorded = read(RecordedFiles(path, splits=splits))
+    assert [said in note for note in recorded.notes if "stamped" in note] == ([True] if said else [])
+    evaluation = recorded.evaluate(ParameterBook.default())
+    assert abs(evaluation.measures["gap"][1:]).max() < 0.01
+    assert [evaluation.scan.session_date(at) for at in range(3)] == ["2019-02-11", "2019-02-12", "2019-02-13"]
+
+
+def test_bars_of_which_the_calendar_knows_no_session_are_set_aside_with_its_range(tmp_path):
+    path = day_file(tmp_path / "bars.parquet", ["2026-12-01T05:00", "2031-12-02T05:00"], [50.0, 51.0])
+    recorded = read_recording(RecordedFiles(path), Sessions("XSHG"), with_profiles=False)
+    assert len(recorded.bars) == 1
+    (reason,) = recorded.rejects[0][1]["reason"].to_pylist()
+    assert reason == "outside the calendar: calendar XSHG knows the sessions from 1990-12-03 to 2026-12-31"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.positions import TradingCalendar, bars_per_slot, date_ordinal, iso_date
+from include.surveillance.detection.positions import TradingCalendar, date_ordinal, iso_date
 from include.surveillance.detection.profiles import statistics
+from include.surveillance.detection.slots import Slots
 from include.surveillance.records import Profile, Split
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import MINUTE_MS, NEW_YORK, SPAN_MS, to_utc
+from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 RANGE_SESSIONS = 14
 LIQUID, MID = 50_000_000.0, 5_000_000.0
@@ -31,7 +32,8 @@ def build_profiles(
     """Build a profile of each series with enough history, from the latest sessions that closed by ``effective_ms``.
 
     Half-days and the day on which a split takes effect are left out. What lies before a split is counted in the shares
-    of ``effective_ms``. Pre- and post-market bars are left out.
+    of ``effective_ms``. The hours before and after the session have slots of their own; the turnover, the daily range
+    and the quantiles of volatility are the regular session's.
 
     Args:
         bars: in any order; of two bars with the same key the later in order holds.
@@ -47,27 +49,36 @@ def build_profiles(
     """
     calendar, classes = TradingCalendar(sessions), classes or {}
     bars, sessions_of, slots = _usable_bars(bars, calendar, effective_ms)
-    by_symbol = _splits_until(splits, effective_ms - sessions.shift_ms)
+    by_symbol = _splits_until(splits, calendar.locate(effective_ms).date)
     starts, ends = _series_edges(bars.code)
     profiles = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         key = bars.key(start)
-        session, effects = sessions_of[start:end], by_symbol.get(key[0], [])
-        days = np.setdiff1d(session, [day for day, _ in effects])[-maximum_sessions:]
+        session, effects, layout = sessions_of[start:end], by_symbol.get(key[0], []), calendar.slots(key[1])
+        regular = slots[start:end] < layout.regular
+        days = np.setdiff1d(session[regular], [day for day, _ in effects])[-maximum_sessions:]
         if len(days) < minimum_sessions:
             continue
         index = start + np.flatnonzero(np.isin(session, days))
-        shares, widths = _shares(sessions_of[index], effects), bars_per_slot(key[1], calendar.session_minutes)
+        shares, widths = _shares(sessions_of[index], effects), calendar.bars_per_slot(key[1])
         history = bars.take(index), sessions_of[index], slots[index], shares
-        profiles.append(_build_profile(*history, np.array(widths, np.int64), effective_ms, classes.get(key[0], "")))
+        profiles.append(_build_profile(*history, layout, widths, effective_ms, classes.get(key[0], "")))
     return sorted(profiles, key=lambda profile: (profile.symbol, profile.timespan))
 
 
 def _build_profile(
-    bars: BarColumns, session: np.ndarray, slot: np.ndarray, shares: np.ndarray, widths: np.ndarray,
+    bars: BarColumns, session: np.ndarray, slot: np.ndarray, shares: np.ndarray, layout: Slots, widths: np.ndarray,
     effective_ms: int, asset_class: str,
 ) -> Profile:  # fmt: skip
     (symbol, timespan), days = bars.key(0), np.unique(session)
+    presence = np.bincount(slot, minlength=layout.total) / (widths * len(days))
+    around = slot >= layout.regular
+    edges = statistics.estimate_edges(
+        bars.ts[around], session[around], slot[around], (bars.volume * shares)[around], bars.close[around],
+        SPAN_MS[timespan], layout, len(days),
+    )  # fmt: skip
+    bars, session, slot, shares = bars.take(~around), session[~around], slot[~around], shares[~around]
+    widths = widths[: layout.regular]
     level, scale = statistics.estimate_volume(bars.ts, session, slot, bars.volume * shares, SPAN_MS[timespan], widths)
     returns = statistics.log_returns(session, bars.close)
     factor = statistics.return_factors(returns, session, slot, widths)
@@ -82,10 +93,10 @@ def _build_profile(
         first_date=iso_date(int(days[0])),
         last_date=iso_date(int(days[-1])),
         sessions=len(days),
-        volume_level=_rounded(level),
-        volume_scale=_rounded(scale),
-        return_factor=_rounded(factor),
-        presence=_rounded(np.bincount(slot, minlength=len(widths)) / (widths * len(days))),
+        volume_level=_rounded(level, edges.level),
+        volume_scale=_rounded(scale, edges.scale),
+        return_factor=_rounded(factor, statistics.scale_factors(edges.factor, fire)),
+        presence=np.round(presence, 4).tolist(),
         volatility_fire=float(f"{fire:.6g}"),
         volatility_clear=float(f"{clear:.6g}"),
         range_percent=float(f"{statistics.mean_range(session, *prices, RANGE_SESSIONS):.6g}"),
@@ -95,9 +106,9 @@ def _build_profile(
     )
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    """Four decimals: 0.01 % of a volume, and a third of the message."""
-    return np.round(values, 4).tolist()
+def _rounded(*values: np.ndarray) -> list[float | None]:
+    """Four decimals: 0.01 % of a volume, and a third of the message. NaN, not applicable, becomes None."""
+    return [None if value != value else value for value in np.round(np.concatenate(values), 4).tolist()]
 
 
 def _usable_bars(
@@ -119,7 +130,10 @@ def _usable_bars(
     positions = calendar.locate_bars(bars.ts, starts, ends, timespans)
     opens, closes, days = calendar.sessions.arrays()
     full = (closes <= effective_ms) & (closes - opens >= calendar.session_minutes * MINUTE_MS)
-    index = np.flatnonzero(positions.regular & np.isin(positions.session, days[full]))
+    _, ends = calendar.sessions.edges()
+    # Of a day that is not over the session alone is used.
+    usable = positions.regular | np.isin(positions.session, days[ends <= effective_ms])
+    index = np.flatnonzero(usable & (positions.slot >= 0) & np.isin(positions.session, days[full]))
     return bars.take(index), positions.session[index], positions.slot[index]
 
 
@@ -129,14 +143,13 @@ def _series_edges(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[:-1], edges[1:]
 
 
-def _splits_until(splits: Iterable[Split], recorded_ms: int) -> dict[str, list[tuple[int, float]]]:
-    """Symbol -> (day of effect, new shares per old) of the splits up to ``recorded_ms``'s New York date."""
-    today = to_utc(recorded_ms).astimezone(NEW_YORK).date().isoformat()
+def _splits_until(splits: Iterable[Split], today: int) -> dict[str, list[tuple[int, float]]]:
+    """Symbol -> (day of effect, new shares per old) of the splits up to a date; days count from 1970-01-01."""
     effects: dict[str, list[tuple[int, float]]] = {}
     for split in splits:
-        if split.execution_date <= today:
-            effect = (date_ordinal(split.execution_date), split.split_to / split.split_from)
-            effects.setdefault(split.symbol, []).append(effect)
+        day = date_ordinal(split.execution_date)
+        if day <= today:
+            effects.setdefault(split.symbol, []).append((day, split.split_to / split.split_from))
     return effects
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import Profile, Split
-from include.surveillance.sessions import PRE_MS, Sessions
+from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, NEW_YORK, to_ms, to_utc
 
 HISTORY_MS = 45 * DAY_MS
@@ -48,9 +48,11 @@ def walk_forward(
 
 
 def effective_from(open_ms: int, sessions: Sessions) -> int:
-    """Say from when on a profile holds for the session that opens at ``open_ms``: from its first bar of any kind."""
+    """Say from when on a profile holds for the session that opens at ``open_ms``: from its first bar of any kind.
+
+    A day bar begins at New York's midnight, before all others.
+    """
     if not sessions.extended:
         return open_ms
     opened = to_utc(open_ms - sessions.shift_ms).astimezone(NEW_YORK)
-    midnight_ms = to_ms(opened.replace(hour=0, minute=0)) + sessions.shift_ms
-    return min(midnight_ms, open_ms - PRE_MS)
+    return to_ms(opened.replace(hour=0, minute=0)) + sessions.shift_ms

@@ -1,10 +1,13 @@
-"""The statistics of a profile, for one series: bars of full regular sessions, sorted by time."""
+"""The statistics of a profile, for one series: bars of full sessions and of the hours around them, sorted by time."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
+from include.surveillance.detection.positions import CLOSING, POST, PRE, REGULAR
 from include.surveillance.detection.rules.robust.abnormal_volume import (
     RobustAbnormalVolume,
     VolumeBars,
@@ -12,6 +15,7 @@ from include.surveillance.detection.rules.robust.abnormal_volume import (
     measure_volume,
 )
 from include.surveillance.detection.segments import Segments
+from include.surveillance.detection.slots import Slots
 from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
@@ -19,6 +23,9 @@ RETURNS = 20  # of a standard deviation
 FIRE, CLEAR = 0.995, 0.8  # quantiles of the deviation of returns
 LARGEST = 5.0  # times the day's mean absolute return that one return counts at most
 LEAST_FACTOR = 0.1  # a slot without any move must not make the first move infinite
+AROUND = 1.5  # times its quantile that volatility is allowed around the session, where days differ much more
+LEAST_SCALED = 1e-3  # of a scaled factor: a profile has four decimals
+LEAST_SESSIONS, LEAST_SHARE = 3, 0.5  # with a trade in a slot around the session; with fewer nothing is usual there
 
 
 def estimate_volume(ts, session, slot, shares, span, widths):
@@ -37,11 +44,12 @@ def estimate_volume(ts, session, slot, shares, span, widths):
     Returns:
         Two arrays of ``len(widths)``; the dispersion is 0 where all bars are as usual.
     """
-    x, _ = _measured(ts, session, slot, shares, span, np.zeros(len(widths)), logs=True)
+    phase = np.full(len(ts), REGULAR, np.uint8)
+    x, _ = _measured(ts, session, phase, slot, shares, span, np.zeros(len(widths)))
     days, day = np.unique(session, return_inverse=True)
     medians = np.array([np.median(x[day == d]) for d in range(len(days))])
     level = _filled(_slot_medians(x - medians[day], slot, len(widths))) + np.median(medians)
-    _, residual = _measured(ts, session, slot, shares, span, level)
+    _, residual = _measured(ts, session, phase, slot, shares, span, level)
     order = np.argsort(slot, kind="stable")
     starts = np.searchsorted(slot[order], np.arange(len(widths) + 1))
     ends = np.cumsum(widths)
@@ -52,13 +60,13 @@ def estimate_volume(ts, session, slot, shares, span, widths):
     return level, 1.4826 * typical * np.sqrt(1.0 + np.pi / (2.0 * len(days)))
 
 
-def _measured(ts, session, slot, shares, span, level, logs=False):
-    """(ln RVOL, residual of the day's level) of every bar, by the rule's own kernel."""
+def _measured(ts, session, phase, slot, shares, span, level):
+    """(x, residual less the day's level) of every bar, by the rule's own kernel."""
     n = len(ts)
     recent, rvol, z = np.empty(n), np.empty(n), np.empty(n)
     zero, end, one = np.zeros(1, np.int64), np.full(1, n), np.ones((1, len(level)))
     measure_volume(
-        VolumeBars(ts, session, np.ones(n, dtype=bool), slot, shares, np.zeros(n, np.int32)),
+        VolumeBars(ts, session, phase, phase == REGULAR, slot, shares, np.zeros(n, np.int32)),
         level[None],
         one,
         Segments(zero, zero, zero, zero, end, end),
@@ -68,7 +76,72 @@ def _measured(ts, session, slot, shares, span, level, logs=False):
         rvol,
         z,
     )
-    return np.log1p(recent) if logs else None, z
+    return np.log1p(recent), z
+
+
+class Edges(NamedTuple):
+    """What is usual in each slot around the session, in the order of the slots; NaN where not applicable.
+
+    ``level`` and ``scale`` are as ``estimate_volume`` has them. ``factor`` is the usual size of a return, in such a
+    unit that the firing quantile of the deviation of returns is 1.
+    """
+
+    level: np.ndarray
+    scale: np.ndarray
+    factor: np.ndarray
+
+
+def estimate_edges(ts, session, slot, shares, close, span, layout: Slots, sessions: int) -> Edges:
+    """Estimate what is usual before and after the session.
+
+    Many days have no trade there. A slot in which fewer than three sessions, or fewer than half of them, have a bar is
+    not applicable: nothing is usual in it. In the others the level is the median over the sessions of each one's median
+    x, so that a day of news, which has the most bars, counts once. The day has no level of its own here: how much days
+    differ is part of the dispersion.
+
+    Args:
+        ts, session, slot, shares, close: one per bar that is not of the session.
+        sessions: how many the profile is built from.
+    """
+    count = layout.total - layout.regular
+    level, scale, factor = (np.full(count, np.nan) for _ in range(3))
+    if not len(ts):
+        return Edges(level, scale, factor)
+    at, phase = slot - layout.regular, np.where(slot < layout.closing, PRE, np.where(slot < layout.post, CLOSING, POST))
+    x, _ = _measured(ts, session, phase.astype(np.uint8), slot, shares, span, np.zeros(layout.total))
+    for k in range(count):
+        within = at == k
+        days = np.unique(session[within])
+        if len(days) >= max(LEAST_SESSIONS, LEAST_SHARE * sessions):
+            level[k] = np.median([np.median(x[within & (session == day)]) for day in days])
+    residual = np.abs(x - level[at])
+    returns = np.full(len(ts), np.nan)
+    together = (session[1:] == session[:-1]) & (phase[1:] == phase[:-1])
+    returns[1:] = np.where(together, np.log(close[1:] / close[:-1]), np.nan)
+    reach = max(1, POOL_MS // layout.group_ms)
+    for first, last in ((layout.pre, layout.closing), (layout.closing, layout.post), (layout.post, layout.total)):
+        within = (slot >= first) & (slot < last)
+        part = slice(first - layout.regular, last - layout.regular)
+        for k in (part.start + np.flatnonzero(~np.isnan(level[part]))).tolist():
+            near = within & (np.abs(at - k) <= reach) & ~np.isnan(residual)
+            seen = len(np.unique(session[within & (at == k)]))
+            scale[k] = 1.4826 * np.median(residual[near]) * np.sqrt(1.0 + np.pi / (2.0 * seen))
+            sizes = np.abs(returns[within & (np.abs(at - k) <= 1)])
+            sizes = sizes[~np.isnan(sizes)]
+            factor[k] = np.mean(sizes) if len(sizes) else np.nan
+        factor[factor == 0] = np.nan
+        fire, _ = volatility_quantiles((returns / factor[at])[within])
+        factor[part] *= fire if fire > 0 else np.nan
+    return Edges(level, scale, factor)
+
+
+def scale_factors(factor, fire):
+    """Scale the usual sizes of returns around the session so that the session's limit is 1.5 times their own quantile.
+
+    NaN where prices never moved, there or in the session.
+    """
+    scaled = AROUND * factor / fire if fire > 0 else np.full(len(factor), np.nan)
+    return np.where(scaled >= LEAST_SCALED, scaled, np.nan)
 
 
 def _filled(values):

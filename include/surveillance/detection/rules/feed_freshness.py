@@ -52,12 +52,13 @@ class FeedFreshness(FeedRule, frozen=True):
         allowed = self.allowed_minutes.get(watermark.timespan)
         if allowed is None or view.last_ms is None or watermark.source != "live" or view.renamed:
             return NOT_APPLICABLE
-        if view.sessions.phase(watermark.as_of_ms) != "regular":
+        session = view.sessions.at_or_before(watermark.as_of_ms)
+        if session is None or watermark.as_of_ms >= session.close_ms:
             return NOT_APPLICABLE
         why = "the limit is {}"
-        if presence := view.profile.presence if view.profile is not None else []:
-            share = sum(presence) / len(presence)
-            allowed = self.explained_minutes(presence, SPAN_MS[watermark.timespan] / MINUTE_MS)
+        if view.presence is not None:
+            share = sum(view.presence) / len(view.presence)
+            allowed = self.explained_minutes(view.presence, SPAN_MS[watermark.timespan] / MINUTE_MS)
             why = f"it usually has {wording.numbers(100 * share)[0]} % of its bars, so {{}} minutes are allowed"
         last_end_ms = view.last_ms + SPAN_MS[watermark.timespan]
         if watermark.as_of_ms - last_end_ms <= allowed * MINUTE_MS:
@@ -69,7 +70,7 @@ class FeedFreshness(FeedRule, frozen=True):
         return Finding(
             rule=self.name,
             rule_version=self.version,
-            form="literal" if view.profile is None else "robust",
+            form="literal" if view.presence is None else "robust",
             ts_ms=watermark.as_of_ms,
             bar_close_ms=watermark.as_of_ms,
             polled_ms=watermark.polled_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final, Literal
@@ -9,7 +10,7 @@ from typing import ClassVar, Final, Literal
 from msgspec import Struct
 
 from include.surveillance.detection.rules.bar_rule import RuleForm
-from include.surveillance.records import Profile, Source, Watermark
+from include.surveillance.records import Source, Watermark
 from include.surveillance.sessions import Sessions
 
 
@@ -53,14 +54,14 @@ class WatermarkView:
 
     Attributes:
         last_ms, last_id: start and event id of the series' latest bar; None before the first.
-        profile: in force at the watermark, if any.
+        presence: share of the bars of each slot of the regular session that usually exist; None without a profile.
         renamed: the ticker has been given up.
     """
 
     watermark: Watermark
     last_ms: int | None
     last_id: str
-    profile: Profile | None
+    presence: Sequence[float] | None
     sessions: Sessions
     renamed: bool
 

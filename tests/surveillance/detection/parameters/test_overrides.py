@@ -30,7 +30,7 @@ def test_a_structural_field_cannot_be_overridden(form, name, field):
 
 
 def test_the_refusal_of_a_structural_field_names_what_can_be_overridden():
-    with pytest.raises(ConfigurationError, match=r"or override one of buffer, minimum_rvol$"):
+    with pytest.raises(ConfigurationError, match=r"or override one of buffer, minimum_rvol, minimum_z$"):
         override(rule="price_breakout", form="robust", set={"rearm": 1.0}).check(Parameters())
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.positions import bars_per_slot, slot_count
 from include.surveillance.detection.profiles.build import build_profiles
+from include.surveillance.detection.slots import bars_per_slot, lay_out_slots
 from include.surveillance.records import Split
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import SPAN_MS
@@ -61,14 +61,17 @@ def test_a_profile_says_what_was_usual():
     assert (profile.symbol, profile.timespan, profile.sessions) == ("AAPL", "minute", 10)
     assert (profile.first_date, profile.last_date) == ("2023-01-03", "2023-01-17")
     lists = (profile.volume_level, profile.volume_scale, profile.return_factor, profile.presence)
-    assert {len(values) for values in lists} == {slot_count("minute", 390)} == {94}
-    assert set(profile.presence) == {1.0}
+    assert (
+        {len(values) for values in lists} == {lay_out_slots("minute", 390, extended=True).total} == {94 + 22 + 1 + 16}
+    )
+    assert (set(profile.presence[:94]), set(profile.presence[94:])) == ({1.0}, {0.0})
+    assert all(set(values[94:]) == {None} for values in lists[:3]), "no bars around the sessions"
     # The middle of the session trades e^9 a minute, five of them, and its sum varies by about 0.4 / sqrt(5).
     assert profile.volume_level[47] == pytest.approx(9 + np.log(5), abs=0.15)
     assert 0.1 < profile.volume_scale[47] < 0.3
     assert profile.volume_level[0] == pytest.approx(10, abs=0.4)
-    widths = bars_per_slot("minute", 390)
-    assert np.average(profile.return_factor, weights=widths) == pytest.approx(1, abs=1e-3)
+    widths = bars_per_slot("minute", 390, extended=False)
+    assert np.average(profile.return_factor[:94], weights=widths) == pytest.approx(1, abs=1e-3)
     assert 0 < profile.volatility_clear < profile.volatility_fire < 0.003
     assert profile.turnover == pytest.approx(np.median(np.add.reduceat(bars.close * bars.volume, range(0, 3900, 390))))
     assert profile.liquidity == "liquid"
@@ -135,12 +138,13 @@ def test_a_split_is_no_change_and_its_day_is_left_out():
 def test_longer_bars(timespan):
     bars, start = history("2023-01-03", 15, timespan), ordinal("2023-01-03")
     (profile,) = build_profiles(bars, XNYS, effective_ms=int(OPENS[start + 15]), classes={"AAPL": "CS"})
-    assert len(profile.volume_level) == slot_count(timespan, 390)
+    slots = lay_out_slots(timespan, 390, extended=True)
+    assert len(profile.volume_level) == slots.total
     assert profile.asset_class == "CS"
     # Fewer than 20 returns in a session: no deviation of 20 returns, said as zero.
     assert (profile.volatility_fire > 0) == (timespan in ("5minute", "15minute"))
-    assert all(np.isfinite(profile.volume_scale))
-    assert min(profile.return_factor) > 0
+    assert all(np.isfinite(profile.volume_scale[: slots.regular]))
+    assert min(profile.return_factor[: slots.regular]) > 0
 
 
 def test_a_thin_symbol_has_values_in_every_slot():
@@ -148,8 +152,8 @@ def test_a_thin_symbol_has_values_in_every_slot():
     few = bars.take(np.flatnonzero(np.random.default_rng(2).random(len(bars)) < 0.03))
     broken = replace(few, volume=np.where(np.arange(len(few)) == 5, np.nan, few.volume))
     (profile,) = build_profiles(broken, XNYS, effective_ms=int(OPENS[ordinal("2023-01-03") + 5]))
-    assert np.isfinite(profile.volume_level).all()
-    assert np.isfinite(profile.volume_scale).all()
-    assert sum(p * w for p, w in zip(profile.presence, bars_per_slot("minute", 390), strict=True)) * 5 == pytest.approx(
-        len(few) - 1, abs=0.1
-    )
+    assert np.isfinite(profile.volume_level[:94]).all()
+    assert np.isfinite(profile.volume_scale[:94]).all()
+    assert sum(
+        p * w for p, w in zip(profile.presence, bars_per_slot("minute", 390, extended=True), strict=True)
+    ) * 5 == pytest.approx(len(few) - 1, abs=0.1)

@@ -13,7 +13,7 @@ from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
 from include.surveillance.detection.rules.registry import BAR_RULES, RULES, RobustRules
 from include.surveillance.records import Alert, Record
-from tests.surveillance.detection.market import DAY, OPEN, SLOTS, bar, calm, news, profile, run, watermark
+from tests.surveillance.detection.market import DAY, OPEN, SLOTS, bar, calm, news, profile, run, watermark, whole_day
 
 NEXT = OPEN + DAY
 
@@ -35,6 +35,10 @@ SCENES: dict[str, list[Record]] = {
     "jump": jumping("JUMP"),
     "way out up": [*calm(symbol="UP"), bar(20, volume=20_000, close=101.9, symbol="UP")],
     "way out down": [*calm(symbol="DOWN"), bar(20, volume=20_000, close=98.1, symbol="DOWN")],
+    "way out after the close": [
+        *calm(first=391, symbol="POST"),
+        bar(411, volume=20_000, close=101.9, symbol="POST"),
+    ],
     "gap": [*calm(symbol="GAP"), bar(0, start=NEXT, close=103.0, symbol="GAP")],
     "news before": [news(12, symbol="EARLY"), *calm(symbol="EARLY"), bar(20, volume=46_000, symbol="EARLY")],
     "news after": [news(21, symbol="LATE"), *calm(symbol="LATE"), bar(20, volume=46_000, symbol="LATE")],
@@ -49,6 +53,8 @@ PROFILES = {
     # Of STILL nothing is known; SILENT has nearly all of its bars.
     "robust": [
         profile(symbol=symbol, presence=[0.9 if symbol == "SILENT" else 0.3] * SLOTS)
+        if symbol != "POST"
+        else whole_day(symbol=symbol)
         for symbol in SYMBOLS
         if symbol != "STILL"
     ],

@@ -13,7 +13,7 @@ VIEW = WatermarkView(
     watermark=watermark(40),
     last_ms=OPEN,
     last_id=bar(0).event_id,
-    profile=None,
+    presence=None,
     sessions=SESSIONS,
     renamed=False,
 )

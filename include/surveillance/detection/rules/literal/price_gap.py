@@ -10,19 +10,10 @@ from numba import njit
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import BarStamp
-from include.surveillance.detection.rules.bar_rule import (
-    SIDES,
-    BarRule,
-    Fired,
-    Firing,
-    Limits,
-    LiteralRule,
-    times_limit,
-)
+from include.surveillance.detection.positions import iso_date
+from include.surveillance.detection.rules.bar_rule import SIDES, Fired, Firing, Limits, LiteralRule, times_limit
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import DAY_MS
-
-_STAMP = ("start", "revision")  # of the bar that a previous close is of, as measures beside it
 
 
 class GapMemory(NamedTuple):
@@ -37,10 +28,11 @@ class GapMemory(NamedTuple):
 class LiteralPriceGap(LiteralRule, frozen=True):
     """The session's first regular price is more than 2 % away from the previous session's last one.
 
-    abs(open of the day's first regular-session bar / close of the last regular-session bar of the previous session
-    present in the series - 1) > 2 %. A bar is regular when it starts in the session; an hour bar that contains the open
-    opens the session; every day bar counts. The previous close is first divided by the splits that take effect
-    between the two sessions. ``direction`` is up or down.
+    abs(open of the session's first regular bar / close of the last regular bar of the latest session before it that
+    the series has - 1) > 2 %. A bar is regular when it starts in the session, whose open and close are the exchange
+    calendar's, half-days and late opens included; an hour bar that contains the open opens the session; every day bar
+    of a session counts. The previous close is first divided by the splits that take effect between the two sessions.
+    ``direction`` is up or down.
 
     Example: KO's last regular minute closed at 49.79 and the next session's first opened at 46.76. 46.76 / 49.79 - 1
     = -6.09 %, beyond 2 %, so the rule fires down with value 0.0609 and baseline 49.79. Had a 2-for-1 split taken
@@ -69,15 +61,17 @@ class LiteralPriceGap(LiteralRule, frozen=True):
     limit: float = 0.02
 
     def measure(self, scan: Scan) -> None:
-        gap = scan.new_measure("gap")
-        # New York's date and clock; where there is no such clock, the calendar's session.
-        day = scan.positions.date if scan.by_clock else scan.positions.session
-        previous = measure_previous_closes(self, scan, "previous_close", scan.positions.clock_regular, day)
+        gap, previous = scan.new_measure("gap"), scan.new_measure("previous_close", "price")
+        which = (scan.new_measure(f"previous_{part}") for part in ("ts", "revision", "session"))
+        _write_previous_closes(
+            scan.segments, scan.span == DAY_MS, scan.positions.regular, scan.positions.session, scan.bars.ts,
+            scan.bars.revision, scan.close, GapMemory(*scan.remembered(self.memory)), previous, *which,
+        )  # fmt: skip
         opening = np.flatnonzero(previous > 0)
         gap[opening] = scan.open[opening] / previous[opening] - 1.0
 
     def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
-        return previous_bar(scan, "previous_close", index)
+        return previous_bar(scan, index)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         return fire_gaps(scan, scan.measures["gap"], limits("limit"), scan.measures["previous_close"])
@@ -87,29 +81,15 @@ class LiteralPriceGap(LiteralRule, frozen=True):
         gap, limit = wording.percents(firing.value, firing.threshold)
         return (
             f"{firing.symbol} opened at {opened} on {firing.session_date}, {gap} "
-            f"{'above' if firing.direction == 'up' else 'below'} the last regular close of the previous session "
-            f"({before}{', adjusted for splits' if firing.scan.adjusts(firing.index) else ''}); the limit is {limit}."
+            f"{'above' if firing.direction == 'up' else 'below'} the last regular close before it ({before} on "
+            f"{iso_date(int(firing.measured('previous_session')))}"
+            f"{', adjusted for splits' if firing.scan.adjusts(firing.index) else ''}); the limit is {limit}."
         )
 
 
-def measure_previous_closes(
-    rule: BarRule, scan: Scan, name: str, regular: np.ndarray, session: np.ndarray
-) -> np.ndarray:
-    """Measure, at a session's first regular bar, the close of the previous session's last regular bar.
-
-    Returns:
-        The measure of this name; ``previous_bar`` knows which bar it is of.
-    """
-    close, *stamp = scan.new_measure(name, "price"), *(scan.new_measure(f"{name} {part}") for part in _STAMP)
-    memory, day_bars = GapMemory(*scan.remembered(rule.memory)), scan.span == DAY_MS
-    bars = scan.bars.ts, scan.bars.revision
-    _write_previous_closes(scan.segments, day_bars, regular, session, *bars, scan.close, memory, close, *stamp)
-    return close
-
-
-def previous_bar(scan: Scan, name: str, index: int) -> list[BarStamp]:
-    """Return the bar whose close ``measure_previous_closes`` has measured under this name."""
-    start, revision = (int(scan.measures[f"{name} {part}"][index]) for part in _STAMP)
+def previous_bar(scan: Scan, index: int) -> list[BarStamp]:
+    """Return the bar whose close is the measure ``previous_close``."""
+    start, revision = (int(scan.measures[name][index]) for name in ("previous_ts", "previous_revision"))
     return [(start, revision)]
 
 
@@ -124,7 +104,8 @@ def fire_gaps(scan: Scan, gap: np.ndarray, limit: np.ndarray, previous: np.ndarr
 
 
 @njit(cache=True)
-def _write_previous_closes(segments, day_bars, regular, session, ts, revision, close, memory, out, start, stamp):
+def _write_previous_closes(segments, day_bars, regular, session, ts, revision, close, memory, out, start, stamp, of):
+    """Write, at a session's first regular bar, the last regular one before it: close, start, revision and session."""
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
@@ -136,7 +117,7 @@ def _write_previous_closes(segments, day_bars, regular, session, ts, revision, c
             if not regular[i]:
                 continue
             if price > 0.0 and (day_bars[s] or session[i] > day):
-                out[i], start[i], stamp[i] = price, when, which
+                out[i], start[i], stamp[i], of[i] = price, when, which, day
             day, price, when, which = session[i], close[i], ts[i], revision[i]
         if revisable == end:
             memory.session[row], memory.close[row] = day, price

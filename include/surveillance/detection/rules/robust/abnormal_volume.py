@@ -41,13 +41,14 @@ class VolumeMemory(NamedTuple):
 
 
 class VolumeBars(NamedTuple):
-    """Holds what is measured, per bar; ``slot`` is -1 outside the regular session, ``profile`` -1 for none.
+    """Holds what is measured, per bar; ``slot`` is -1 where the market is closed, ``profile`` -1 for none.
 
     ``volume`` is in the shares of the bar's profile; the other fields are those of ``Positions`` and ``Scan``.
     """
 
     ts: np.ndarray
     session: np.ndarray
+    phase: np.ndarray
     regular: np.ndarray
     slot: np.ndarray
     volume: np.ndarray
@@ -57,12 +58,14 @@ class VolumeBars(NamedTuple):
 class RobustAbnormalVolume(RobustRule, frozen=True):
     """The last five minutes traded far more shares than is usual at this time of day, on a day like this.
 
-    x is ln(1 + shares of the last five minutes), the bar's own included; a longer bar is taken alone.
+    x is ln(1 + shares of the last five minutes), the bar's own included; a longer bar is taken alone. The five minutes
+    do not reach from one part of the day into another: pre-market, regular session, closing auction, post-market.
     From earlier sessions the symbol's profile knows, for each time of day, the usual x (a median) and how much x
     varies, S (1.4826 x the median absolute deviation, at least 0.35). Some days are busy as a whole: their level, a, is
-    how far x was above the usual on average earlier in the same session, recent minutes first (half-life 40 minutes),
-    starting from 0.7 times the level at the end of the session before. No bar moves the level by more than 0.5 from
-    what it was, so that a burst does not hide itself.
+    how far x was above the usual on average earlier in the same regular session, recent minutes first (half-life 40
+    minutes), starting from 0.7 times the level at the end of the session before. No bar moves the level by more than
+    0.5 from what it was, so that a burst does not hide itself. Outside the regular session a is 0: how much days differ
+    is part of S there.
 
         z = (x - usual x - a) / S          RVOL = e^(x - usual x)
 
@@ -72,8 +75,10 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     busy again (a = 0.41). Now it traded 160,000: RVOL 8, z = (ln 160,001 - ln 20,001 - 0.41) / 0.4 = 4.17 > 4, so it
     fires with value 160,000, baseline about 30,000 (20,000 x 1.5) and threshold about 149,000, all in shares.
 
-    Warm-up: not applicable without a profile (three full sessions), nor outside the regular session. Early in a
-    session its level is mostly that of the session before. No dispersion (every day the same volume): S is 0.35.
+    Warm-up: not applicable without a profile (three full sessions), while the market is closed, and, outside the
+    regular session, at times of day at which fewer than half of the profile's sessions, or fewer than three, have any
+    trade: nothing is usual there. Early in a session its level is mostly that of the session before. No dispersion
+    (every day the same volume): S is 0.35.
     Exceedance: z / limit.
 
     Attributes:
@@ -105,14 +110,17 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     def first_bar(self, scan: Scan, index: int) -> int:
         positions, segments = scan.positions, scan.segments
         start = segments.start[np.searchsorted(segments.end, index, side="right")]
-        return int(first_recent(scan.bars.ts, positions.session, positions.regular, start, index))
+        where = positions.session, positions.phase, positions.regular
+        return int(first_recent(scan.bars.ts, *where, start, index))
 
     def measure(self, scan: Scan) -> None:
         positions, shares = scan.positions, scan.shares_of_profile()
         volume = scan.bars.volume if shares is None else scan.bars.volume * shares
         recent = scan.new_measure("recent_volume")
+        where = positions.session, positions.phase, positions.regular, positions.slot
+        bars = VolumeBars(scan.bars.ts, *where, volume, scan.profile)
         measure_volume(
-            VolumeBars(scan.bars.ts, positions.session, positions.regular, positions.slot, volume, scan.profile),
+            bars,
             scan.profiles.volume_level,
             scan.profiles.volume_scale,
             scan.segments,
@@ -149,19 +157,24 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
 
 
 @njit(cache=True)
-def first_recent(ts, session, regular, start, i):
-    """Return the first of the regular session's bars that start in (ts - 5 minutes, ts]; the bars from it to ``i``."""
+def first_recent(ts, session, phase, regular, start, i):
+    """Return the first bar of bar i's part of the day that starts in (ts - 5 minutes, ts]; the bars from it to ``i``.
+
+    The parts are the pre-market, the regular session with its opening auction, the closing auction, the post-market.
+    """
     j = i - 1
-    while j >= start and regular[j] and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
+    while j >= start and session[j] == session[i] and ts[j] > ts[i] - WINDOW_MS:
+        if phase[j] != phase[i] and not (regular[j] and regular[i]):
+            break
         j -= 1
     return j + 1
 
 
 @njit(cache=True)
-def recent_volume(ts, session, regular, volume, start, i):
+def recent_volume(ts, session, phase, regular, volume, start, i):
     """Add up the shares of these bars, the latest first."""
     total = 0.0
-    for j in range(i, first_recent(ts, session, regular, start, i) - 1, -1):
+    for j in range(i, first_recent(ts, session, phase, regular, start, i) - 1, -1):
         total += volume[j]
     return total
 
@@ -177,7 +190,7 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
         memory: VolumeMemory as of ``evaluate_from``; afterwards as of ``revisable_from``.
         recent, rvol, z: written per bar that is evaluated; NaN where not applicable.
     """
-    ts, session, regular = bars.ts, bars.session, bars.regular
+    ts, session, phase, regular = bars.ts, bars.session, bars.phase, bars.regular
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
@@ -190,7 +203,12 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
                 memory.last_ts[row], memory.session[row] = last_ts, day
             recent[i], rvol[i], z[i] = nan, nan, nan
             p, slot = bars.profile[i], bars.slot[i]
-            if p < 0 or slot < 0 or not regular[i]:
+            if p < 0 or slot < 0 or level[p, slot] != level[p, slot]:
+                continue
+            if not regular[i]:
+                recent[i] = recent_volume(ts, session, phase, regular, bars.volume, segments.start[s], i)
+                above = np.log1p(recent[i]) - level[p, slot]
+                rvol[i], z[i] = np.exp(above), above / max(scale[p, slot], LEAST_SCALE)
                 continue
             if session[i] != day:
                 # Zeros, before the first session: no level, long ago.
@@ -202,7 +220,7 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
                 fade = usual_fade if since == span[s] else 0.5 ** (since / HALF_LIFE_MS)
                 total, weight = total * fade, weight * fade
             last_ts = ts[i]
-            shares = recent_volume(ts, session, regular, bars.volume, segments.start[s], i)
+            shares = recent_volume(ts, session, phase, regular, bars.volume, segments.start[s], i)
             above = np.log1p(shares) - level[p, slot]
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
             recent[i] = shares

@@ -16,9 +16,9 @@ from include.surveillance.timespans import DAY_MS
 
 
 class BreakoutMemory(NamedTuple):
-    """Holds each series' session, and the price to come back to before the next firing; 0 when the rule is armed."""
+    """Holds each series' part of a day, and the price to come back to before the next firing; 0 when it is armed."""
 
-    session: np.ndarray
+    part: np.ndarray
     rearm_up: np.ndarray
     rearm_down: np.ndarray
 
@@ -28,22 +28,26 @@ class RobustPriceBreakout(RobustRule, frozen=True):
 
     The range is the highest high and the lowest low of the 20 previous present bars. The buffer is a multiple of the
     average true range (ATR) of the 14 previous bars, so that it grows with the symbol's own pace. The volume of the
-    last five minutes must be at least 1.5 times the usual one at that time of day. It is an event, not a state: having
-    fired up, the rule does not fire up again before a close half an ATR below the level that was broken, or the next
-    session. ``direction`` is up or down.
+    last five minutes must be at least 1.5 times the usual one at that time of day; outside the regular session, where
+    days differ much more, it must also be 3 robust standard deviations above it (z, as abnormal_volume has it). It is
+    an event, not a state: having fired up, the rule does not fire up again before a close half an ATR below the level
+    that was broken, or the next part of the day (pre-market, regular session, closing auction, post-market). The first
+    bar after what looks like a halt needs no volume where it left the price's band (5 % above $3). ``direction`` is up
+    or down.
 
     Example: the range reaches to 101.00, the ATR is 0.20 and the buffer 1: a close at 101.30 on 1.8 times the usual
     volume fires up with value 101.30, threshold 101.20 and baseline 101.00. Closes at 101.50 and 101.80 are silent;
     after one at 100.90 the rule is armed again.
 
-    Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, and outside the regular
-    session. Without a profile the literal form alerts. Zero variance: an ATR below 0.01 % of the price counts as that
-    much.
+    Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, and where the volume is not
+    applicable: while the market is closed, and at times around the session at which nothing is usual. Without a profile
+    the literal form alerts. Zero variance: an ATR below 0.01 % of the price counts as that much.
     Exceedance: distance beyond the range / buffer, at most 4, when the buffer is not zero; else 1 + distance in ATR.
 
     Attributes:
         buffer: average true ranges beyond the range that are tolerated.
         minimum_rvol: times the usual volume that it takes.
+        minimum_z: robust standard deviations above the usual volume that it takes outside the regular session.
         rearm: average true ranges below the broken level (above, for down) at which the rule is armed again.
         window: bars in the average true range.
     """
@@ -55,13 +59,14 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     reported = ("breakout_atr",)
     rests_on = ("highest_high", "lowest_low", "atr")
     memory: ClassVar[dict[str, str]] = {
-        "breakout_session": "int32",
+        "breakout_part": "int32",
         "breakout_rearm_up": "float64",
         "breakout_rearm_down": "float64",
     }
 
     buffer: float = 1.0
     minimum_rvol: float = 1.5
+    minimum_z: float = 3.0
     rearm: Structural[float] = 0.5
     window: Structural[int] = 14
 
@@ -81,12 +86,14 @@ class RobustPriceBreakout(RobustRule, frozen=True):
         distance, atr = scan.measures["breakout_atr"], scan.measures["atr"]
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
         buffer, lively = limits("buffer"), scan.measures["rvol"] >= limits("minimum_rvol")
+        lively &= scan.positions.regular | (scan.measures["volume_z"] >= limits("minimum_z"))
+        lively |= scan.measures["reopened"] == 1.0
         # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
         opening = np.diff(scan.positions.session, prepend=-1) != 0
         lively &= ~opening | (scan.span == DAY_MS)[scan.bars.code]
         fired = np.zeros(len(scan), np.int8)
         _mark_breakouts(
-            scan.segments, scan.positions.session, scan.close, distance, lively, buffer,
+            scan.segments, scan.parts_of_day(), scan.close, distance, lively, buffer,
             highest - self.rearm * atr, lowest + self.rearm * atr,
             BreakoutMemory(*scan.remembered(self.memory)), fired,
         )  # fmt: skip
@@ -111,17 +118,17 @@ class RobustPriceBreakout(RobustRule, frozen=True):
 
 
 @njit(cache=True)
-def _mark_breakouts(segments, session, close, distance, lively, buffer, rearm_up, rearm_down, memory, fired):
+def _mark_breakouts(segments, part, close, distance, lively, buffer, rearm_up, rearm_down, memory, fired):
     """Write 1 into ``fired`` where the price leaves its range upwards, -1 downwards."""
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        day, up, down = memory.session[row], memory.rearm_up[row], memory.rearm_down[row]
+        day, up, down = memory.part[row], memory.rearm_up[row], memory.rearm_down[row]
         for i in range(first, end):
             if i == revisable:
-                memory.session[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down
-            if session[i] != day:
-                day, up, down = session[i], 0.0, 0.0
+                memory.part[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down
+            if part[i] != day:
+                day, up, down = part[i], 0.0, 0.0
             if up > 0.0 and close[i] <= up:
                 up = 0.0
             if down > 0.0 and close[i] >= down:
@@ -135,4 +142,4 @@ def _mark_breakouts(segments, session, close, distance, lively, buffer, rearm_up
                 fired[i] = -1
                 down = rearm_down[i]
         if revisable == end:
-            memory.session[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down
+            memory.part[row], memory.rearm_up[row], memory.rearm_down[row] = day, up, down

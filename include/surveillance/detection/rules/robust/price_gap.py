@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import numpy as np
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import BarStamp
+from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule
-from include.surveillance.detection.rules.literal.price_gap import (
-    fire_gaps,
-    measure_previous_closes,
-    previous_bar,
-)
+from include.surveillance.detection.rules.literal.price_gap import fire_gaps, previous_bar
 from include.surveillance.detection.scan import Scan
 
 
@@ -44,12 +40,6 @@ class RobustPriceGap(RobustRule, frozen=True):
     directions = ("up", "down")
     threshold = "limit"
     reported = ("gap_range",)
-    memory: ClassVar[dict[str, str]] = {
-        "open_session": "int32",
-        "open_close": "float64",
-        "open_ts": "int64",
-        "open_revision": "uint32",
-    }
 
     limit: float = 1.0
     minimum: float = 0.005
@@ -58,17 +48,14 @@ class RobustPriceGap(RobustRule, frozen=True):
         return (scan.profile >= 0) & (scan.profiles.range_percent[scan.profile] > 0)
 
     def measure(self, scan: Scan) -> None:
-        gaps, positions = scan.new_measure("gap_range"), scan.positions
-        before = scan.memory["open_session"][scan.segments.state_row]
-        previous = measure_previous_closes(self, scan, "session_close", positions.regular, positions.session)
-        opening = np.flatnonzero(previous == previous)
-        if len(opening):
-            self._without_dividends(scan, opening, before, previous)
+        gaps, close = scan.new_measure("gap_range"), scan.new_measure("session_close", "price")
+        opening = np.flatnonzero(scan.measures["previous_close"] > 0)
+        close[opening] = scan.measures["previous_close"][opening] - self._dividends(scan, opening)
         usual = np.where(self.applies(scan)[opening], scan.profiles.range_percent[scan.profile[opening]], np.nan)
-        gaps[opening] = np.log(scan.open[opening] / previous[opening]) / usual
+        gaps[opening] = np.log(scan.open[opening] / close[opening]) / usual
 
     def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
-        return previous_bar(scan, "session_close", index)
+        return previous_bar(scan, index)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         previous = scan.measures["session_close"]
@@ -83,20 +70,17 @@ class RobustPriceGap(RobustRule, frozen=True):
         )  # fmt: skip
         return (
             f"{firing.symbol} opened at {opened} on {firing.session_date}, {gap} "
-            f"{'above' if firing.direction == 'up' else 'below'} the previous session's last close "
-            f"({before}, after splits and dividends): {ranges} of its usual daily ranges; the limit is {limit}."
+            f"{'above' if firing.direction == 'up' else 'below'} the last regular close before it ({before} on "
+            f"{iso_date(int(firing.measured('previous_session')))}, after splits and dividends): {ranges} of its usual "
+            f"daily ranges; the limit is {limit}."
         )
 
     @staticmethod
-    def _without_dividends(scan: Scan, opening: np.ndarray, before: np.ndarray, previous: np.ndarray) -> None:
-        """Lower the previous closes by what went ex since."""
-        segment = np.searchsorted(scan.segments.end, opening, side="right")
-        session, regular = scan.positions.session, scan.positions.regular
-        for i, s in zip(opening.tolist(), segment.tolist(), strict=True):
-            last = i - 1
-            while last >= scan.segments.evaluate_from[s] and not regular[last]:
-                last -= 1
-            after = session[last] if last >= scan.segments.evaluate_from[s] else before[s]
-            if cash := scan.actions.dividend_between(scan.bars.keys[s][0], int(after), int(session[i])):
-                factor = 1.0 if scan.share_factor is None else scan.share_factor[i]
-                previous[i] -= cash * factor
+    def _dividends(scan: Scan, opening: np.ndarray) -> np.ndarray:
+        """Add up what went ex since the previous close, in the shares of the scan's prices, per opening bar."""
+        cash = np.zeros(len(opening))
+        session, previous = scan.positions.session, scan.measures["previous_session"]
+        for at, i in enumerate(opening.tolist()):
+            paid = scan.actions.dividend_between(scan.bars.key(i)[0], int(previous[i]), int(session[i]))
+            cash[at] = paid if scan.share_factor is None else paid * scan.share_factor[i]
+        return cash

@@ -14,9 +14,9 @@ from include.surveillance.detection.scan import Scan
 
 
 class SpikeMemory(NamedTuple):
-    """Holds each series' session, its bars in a row above the limit, and whether it is in a spell."""
+    """Holds each series' part of a day, its bars in a row above the limit, and whether it is in a spell."""
 
-    session: np.ndarray
+    part: np.ndarray
     above: np.ndarray
     on: np.ndarray
 
@@ -26,16 +26,20 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
 
     Each one-bar log return is divided by its usual size at that time of day, so that the open and the close, which are
     always lively, are no spike. The statistic is the standard deviation (ddof 1) of the last 20 such returns of one
-    regular session; its limit is the 99.5th percentile of the same statistic over the sessions that the profile was
-    built from. The rule starts to fire at the third bar in a row above the limit, and goes on until the statistic is
-    below its 80th percentile: one spell is one episode, not one per wobble around the limit.
+    regular session, or of one pre- or post-market; its limit is the 99.5th percentile of the same statistic over the
+    regular sessions that the profile was built from. Before and after the session, where days differ much more, the
+    usual size is in such a unit that the same limit is 1.5 times the 99.5th percentile there. The rule starts to fire
+    at the third bar in a row above the limit, and goes on until the statistic is below the regular sessions' 80th
+    percentile: one spell is one episode, not one per wobble around the limit.
 
     Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes have 0.0024, 0.0026 and
     0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is below 0.0011.
 
-    Warm-up: not applicable before 21 regular bars of the session, and outside it. Without a profile, and at timespans
-    with fewer than 22 bars a session, the literal form alerts. Zero variance: prices that do not move have the value 0
-    and never fire; with a profile of prices that never moved, whose percentile is zero, the literal form alerts.
+    Warm-up: not applicable before 21 bars of the regular session, or of the pre- or post-market, nor in the closing
+    auction, nor at times around the session at which the profile knows nothing usual. Without a profile, and at
+    timespans with fewer than 22 bars a session, the literal form alerts. Zero variance: prices that do not move have
+    the value 0 and never fire; with a profile of prices that never moved, whose percentile is zero, the literal form
+    alerts.
     Exceedance: value / limit, at least 1 while a spell lasts.
 
     Attributes:
@@ -49,7 +53,7 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
     threshold = "multiple"
     reported = ("volatility_ratio",)
     rests_on = ("volatility",)
-    memory: ClassVar[dict[str, str]] = {"spike_session": "int32", "spike_above": "int32", "spike_on": "bool"}
+    memory: ClassVar[dict[str, str]] = {"spike_part": "int32", "spike_above": "int32", "spike_on": "bool"}
 
     multiple: float = 1.0
     persistence: Structural[int] = 3
@@ -76,7 +80,7 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         limit = limits("multiple") * self._quantile(scan, "volatility_fire")
         on = np.zeros(len(scan), np.bool_)
         clear, memory = self._quantile(scan, "volatility_clear"), SpikeMemory(*scan.remembered(self.memory))
-        _mark_spells(scan.segments, scan.positions.session, deviation, limit, clear, self.persistence, memory, on)
+        _mark_spells(scan.segments, scan.parts_of_day(), deviation, limit, clear, self.persistence, memory, on)
         index = np.flatnonzero(on)
         value, tolerated = deviation[index], limit[index]
         yield Fired(index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
@@ -99,13 +103,15 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
 
 @njit(cache=True)
 def usual_deviations(segments, returns, positions, profile, factor, window, out):
-    """Write the deviation of the last ``window`` returns of one regular session, each divided by its slot's factor."""
-    session, regular, slot = positions.session, positions.regular, positions.slot
+    """Write the deviation of the last ``window`` returns of one part of a day, each divided by its slot's factor."""
+    session, phase, regular, slot = positions.session, positions.phase, positions.regular, positions.slot
     scaled = np.empty(window)
     for s in range(len(segments.start)):
         for i in range(max(segments.evaluate_from[s], segments.start[s] + window), segments.end[s]):
             p = profile[i]
-            if p < 0 or not regular[i] or not regular[i - window] or session[i - window] != session[i]:
+            if p < 0 or slot[i] < 0 or session[i - window] != session[i]:
+                continue
+            if phase[i - window] != phase[i] and not (regular[i - window] and regular[i]):
                 continue
             total = 0.0
             for j in range(window):
@@ -119,21 +125,21 @@ def usual_deviations(segments, returns, positions, profile, factor, window, out)
 
 
 @njit(cache=True)
-def _mark_spells(segments, session, deviation, limit, clear, persistence, memory, on):
+def _mark_spells(segments, part, deviation, limit, clear, persistence, memory, on):
     """Write True into ``on`` where a bar belongs to a spell of volatility."""
     for s in range(len(segments.start)):
         row, first, end = segments.state_row[s], segments.evaluate_from[s], segments.end[s]
         revisable = segments.revisable_from[s]
-        day, above, burning = memory.session[row], memory.above[row], memory.on[row]
+        day, above, burning = memory.part[row], memory.above[row], memory.on[row]
         for i in range(first, end):
             if i == revisable:
-                memory.session[row], memory.above[row], memory.on[row] = day, above, burning
-            if session[i] != day:
-                day, above, burning = session[i], 0, False
+                memory.part[row], memory.above[row], memory.on[row] = day, above, burning
+            if part[i] != day:
+                day, above, burning = part[i], 0, False
             if deviation[i] != deviation[i]:
                 continue
             above = above + 1 if deviation[i] > limit[i] else 0
             burning = deviation[i] >= clear[i] if burning else above >= persistence
             on[i] = burning
         if revisable == end:
-            memory.session[row], memory.above[row], memory.on[row] = day, above, burning
+            memory.part[row], memory.above[row], memory.on[row] = day, above, burning

@@ -23,8 +23,8 @@ class TestPriceGap:
         assert (alert.value, alert.threshold, alert.baseline) == (pytest.approx(0.03), 0.02, 100.0)
         assert alert.window_start_ms == at(389), "the bar of the previous close"
         assert alert.explanation == (
-            "NVDA opened at 97.00 on 2019-02-15, 3.00 % below the last regular close of the previous session "
-            "(100.00); the limit is 2.00 %."
+            "NVDA opened at 97.00 on 2019-02-15, 3.00 % below the last regular close before it (100.00 on "
+            "2019-02-14); the limit is 2.00 %."
         )
 
     def test_extended_hours_are_neither_the_close_nor_the_open(self):
@@ -32,7 +32,7 @@ class TestPriceGap:
         detection = run([bar(389), after_hours, pre_market, bar(0, open=100.5, start=OPEN + DAY)])
         assert not detection.alerts
         assert [metric.gap is not None for metric in detection.metrics] == [False, False, False, True]
-        assert [metric.session_phase for metric in detection.metrics] == ["regular", "post", "pre", "regular"]
+        assert [metric.session_phase for metric in detection.metrics] == ["regular", "post", "pre", "opening_auction"]
         assert detection.metrics[2].session_date == "2019-02-15"
 
     def test_only_the_first_bar_of_the_session(self):

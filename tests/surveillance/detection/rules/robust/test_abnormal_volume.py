@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.positions import TradingCalendar
+from include.surveillance.detection.positions import CLOSED, REGULAR, TradingCalendar
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.rules.robust.abnormal_volume import (
     LEAST_SCALE,
@@ -36,6 +36,12 @@ def memory(rows: int) -> VolumeMemory:
     return VolumeMemory(*(np.zeros(rows, dtype) for dtype in RobustAbnormalVolume.memory.values()))
 
 
+def volume_bars(ts, session, slot, volume, profile) -> VolumeBars:
+    """Bars of the regular session, but for those without a slot."""
+    phase = np.where(slot >= 0, REGULAR, CLOSED).astype(np.uint8)
+    return VolumeBars(ts, session, phase, phase == REGULAR, slot, volume, profile)
+
+
 def measured(ts, volume, level, scale, *, session=None, slot=None, cuts=(), settle_back=0, keep=20):
     """(recent, rvol, z) of one series; at each of ``cuts`` a new call starts, with 20 bars to look back on."""
     n = len(ts)
@@ -49,9 +55,9 @@ def measured(ts, volume, level, scale, *, session=None, slot=None, cuts=(), sett
         part = slice(lo, end)
         found = [np.full(end - lo, -1.0) for _ in range(3)]
         measure_volume(
-            VolumeBars(ts[part], session[part], slot[part] >= 0, slot[part], volume[part], profile[part]),
-            np.atleast_2d(level),
-            np.atleast_2d(scale),
+            volume_bars(ts[part], session[part], slot[part], volume[part], profile[part]),
+            np.atleast_2d(np.array(level, dtype=float)),
+            np.atleast_2d(np.array(scale, dtype=float)),
             Segments(*(np.array([number]) for number in (0, 0, cut - lo, cut - lo, settle - lo, end - lo))),
             np.array([MINUTE]),
             remembered,
@@ -137,8 +143,8 @@ def test_not_applicable_without_profile_or_session():
     left = memory(1)
     one = np.ones(1, np.int64)
     measure_volume(
-        VolumeBars(
-            *(ts, np.full(n, 19_000, np.int32), np.array([True, False, True]), np.array([0, -1, 0], np.int16)),
+        volume_bars(
+            *(ts, np.full(n, 19_000, np.int32), np.array([0, -1, 0], np.int16)),
             *(np.full(n, 100.0), np.array([-1, 0, -1], np.int32)),
         ),
         np.ones((1, 1)),
@@ -187,7 +193,7 @@ def scanned(z: float) -> SimpleNamespace:
         positions=POSITIONS,
         segments=SimpleNamespace(start=np.zeros(1, np.int64), end=np.array([len(BARS)])),
         profile=np.zeros(len(BARS), np.int32),
-        profiles=SimpleNamespace(volume_scale=np.array([PROFILE.volume_scale])),
+        profiles=SimpleNamespace(volume_scale=np.array([PROFILE.volume_scale], dtype=float)),
         measures={"recent_volume": recent, "rvol": rvol, "volume_z": found},
     )
 
