@@ -2,7 +2,7 @@
 # build_marts
 
 model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site. It follows the
-market until an hour after its close; after a backfill at another hour start it by hand.
+market until an hour after its last bars; after a backfill at another hour start it by hand.
 
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `SNAPSHOTS`, `ANALYTICS`; the documentation in the folder named by
 the environment variable `DBT_DOCS_DIR`.
@@ -34,6 +34,7 @@ with DAG(
         settings.market_shift_ms,
         step_seconds=60 * settings.marts_every_minutes,
         after_seconds=3_600,
+            hours=settings.poll_hours,
     ),
     max_active_runs=1,
     tags=[Tag.MODEL, Tag.TIER_2],

@@ -23,7 +23,7 @@ settings = Settings.from_env()
 with DAG(
     "check_quality",
     schedule=MarketSessionTimetable(
-        settings.poll_calendar, settings.market_shift_ms, step_seconds=300, delay_seconds=60
+        settings.poll_calendar, settings.market_shift_ms, step_seconds=300, delay_seconds=60, hours=settings.poll_hours
     ),
     max_active_runs=1,
     tags=[Tag.QUALITY, Tag.TIER_1],

@@ -4,7 +4,7 @@
 land. Brings each topic's new records into the warehouse as they are: rows and the offsets that they came from in
 one transaction, merged on `event_id`. A run that dies stores a batch wholly or not at all; the next one goes on.
 Runs begin half a minute after a minute's close, when polling and detection are done with it; a topic without new
-records has no task. They follow the market until an hour after its close, so that the warehouse sleeps at night;
+records has no task. They follow the market until an hour after its last bars, so that the warehouse sleeps at night;
 bars of a backfill or of the evening's re-poll are landed at any hour, as soon as they are there.
 
 **In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
@@ -39,6 +39,7 @@ with DAG(
             step_seconds=settings.land_every_seconds,
             delay_seconds=30,
             after_seconds=3_600,
+            hours=settings.poll_hours,
         ),
         assets=[PAST_BARS],
     ),

@@ -14,6 +14,7 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, T
 from airflow.timetables.simple import ContinuousTimetable
 
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.settings import HOURS
 from include.surveillance.timespans import to_ms
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class _SessionTimetable(Timetable):
 
 
 class MarketSessionTimetable(_SessionTimetable):
-    """Cuts each session from its open to its close into data intervals of ``step_seconds``.
+    """Cuts each session into data intervals of ``step_seconds``.
 
     Args:
         calendar: a name of ``exchange_calendars``, or ``24/7`` for a market that never closes.
@@ -79,8 +80,9 @@ class MarketSessionTimetable(_SessionTimetable):
         step_seconds: length of a data interval.
         delay_seconds: how long after an interval's end its run starts; negative: how long before, for tasks that
             are to stand ready when it ends.
-        after_seconds: how long after a session's close it goes on, for what follows the market; a session that is
+        after_seconds: how long after a session's end it goes on, for what follows the market; a session that is
             shorter than a step is one interval.
+        hours: ``all`` that the vendor has bars of, pre- and post-market included, or ``regular``: open to close.
 
     Without catch-up a run that is late by more than a step starts at the newest complete interval: polling asks
     for everything since its last success, so a missed interval needs no run of its own.
@@ -93,19 +95,20 @@ class MarketSessionTimetable(_SessionTimetable):
         step_seconds: int = 60,
         delay_seconds: int = 0,
         after_seconds: int = 0,
+        hours: str = "regular",
     ):
-        self.calendar, self.shift_ms = calendar, shift_ms
+        self.calendar, self.shift_ms, self.hours = calendar, shift_ms, hours
         self.step_seconds, self.delay_seconds, self.after_seconds = step_seconds, delay_seconds, after_seconds
         longer = f" and {after_seconds} s longer" if after_seconds else ""
-        self.description = f"Every {step_seconds} s while {calendar} is open{longer}"
+        self.description = f"Every {step_seconds} s in {hours} hours of {calendar}{longer}"
 
     @property
     def summary(self) -> str:
         longer = f" + {self.after_seconds} s" if self.after_seconds else ""
-        return f"{self.calendar}{longer} every {self.step_seconds} s"
+        return f"{self.calendar}, {self.hours} hours{longer}, every {self.step_seconds} s"
 
     def serialize(self) -> dict[str, Any]:
-        names = ("calendar", "shift_ms", "step_seconds", "delay_seconds", "after_seconds")
+        names = ("calendar", "shift_ms", "step_seconds", "delay_seconds", "after_seconds", "hours")
         return {name: getattr(self, name) for name in names}
 
     def validate(self) -> None:
@@ -116,6 +119,8 @@ class MarketSessionTimetable(_SessionTimetable):
             )
         if self.after_seconds < 0:
             raise AirflowTimetableInvalid(f"after_seconds={self.after_seconds} must be 0 or more")
+        if self.hours not in HOURS:
+            raise AirflowTimetableInvalid(f"hours={self.hours!r} must be one of {', '.join(HOURS)}")
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
         """Return the newest interval that is complete at ``run_after``, whether or not the market is open."""
@@ -126,31 +131,35 @@ class MarketSessionTimetable(_SessionTimetable):
     def _step_ms(self) -> int:
         return self.step_seconds * 1_000
 
-    def _end_and_step(self, session: Session) -> tuple[int, int]:
-        """Return when a session's intervals end and how long each is, in ms; the next session's begin with its open."""
-        end_ms = session.close_ms + self.after_seconds * 1_000
+    def _start_ms(self, session: Session) -> int:
+        return session.first_ms if self.hours == "all" else session.open_ms
+
+    def _cut(self, session: Session) -> tuple[int, int, int]:
+        """Return when a session's intervals begin and end, before the next session's begin, and their length, in ms."""
+        start_ms = self._start_ms(session)
+        end_ms = (session.end_ms if self.hours == "all" else session.close_ms) + self.after_seconds * 1_000
         if following := self._sessions.following(session.open_ms):
-            end_ms = min(end_ms, following.open_ms)
-        return end_ms, min(self._step_ms, end_ms - session.open_ms)
+            end_ms = min(end_ms, self._start_ms(following))
+        return start_ms, end_ms, min(self._step_ms, end_ms - start_ms)
 
     def _first_from(self, ts_ms: int) -> DataInterval | None:
         session = self._sessions.at_or_before(ts_ms) or self._sessions.following(ts_ms)
         while session:
-            end_ms, step_ms = self._end_and_step(session)
-            steps = max(0, -((session.open_ms - ts_ms) // step_ms))
-            start_ms = session.open_ms + steps * step_ms
+            start_ms, end_ms, step_ms = self._cut(session)
+            start_ms += max(0, -((start_ms - ts_ms) // step_ms)) * step_ms
             if start_ms + step_ms <= end_ms:
                 return _interval(start_ms, start_ms + step_ms)
             session = self._sessions.following(session.open_ms)
         return None
 
     def _newest_complete(self, ts_ms: int) -> DataInterval | None:
-        session = self._sessions.at_or_before(ts_ms)
+        # The pre-market of a session that has not opened may have begun.
+        session = self._sessions.following(ts_ms) or self._sessions.at_or_before(ts_ms)
         while session:
-            end_ms, step_ms = self._end_and_step(session)
-            steps = (min(ts_ms, end_ms) - session.open_ms) // step_ms
-            if steps:
-                start_ms = session.open_ms + (steps - 1) * step_ms
+            start_ms, end_ms, step_ms = self._cut(session)
+            steps = (min(ts_ms, end_ms) - start_ms) // step_ms
+            if steps > 0:
+                start_ms += (steps - 1) * step_ms
                 return _interval(start_ms, start_ms + step_ms)
             session = self._sessions.at_or_before(session.open_ms - 1)
         return None

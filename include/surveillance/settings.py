@@ -18,6 +18,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # What Kafka takes in a name, and far below its limit of 249 characters.
 KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+HOURS = ("all", "regular")
 CHANNELS = ("log", "slack", "webhook", "email")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
 PollBy = Literal["symbols", "groups", "market"]
@@ -125,6 +126,12 @@ class Settings:
         "How many milliseconds a replay moves recorded time; 0 for a live market.",
     )
     poll_calendar: str = _setting("XNYS", CALENDAR, "When to poll; the market's calendar unless set.")
+    poll_hours: str = _setting(
+        "all",
+        _one_of(*HOURS),
+        "When on a trading day to poll: all hours that the vendor has bars of, 04:00 to 20:00 in New York, or from the "
+        "open to the close.",
+    )
     kafka_partitions: int = _setting(
         4, _between(1, MOST_PARTITIONS), "Partitions with which topics are created; Kafka knows how many they have."
     )

@@ -280,3 +280,44 @@ def test_a_calendar_that_has_ended_says_so():
     timetable = MarketSessionTimetable("XNYS")
     with pytest.raises(ConfigurationError, match="calendar XNYS has no session after 2100-12-31"):
         intervals(timetable, pendulum.datetime(2100, 12, 31, 20, 50), pendulum.datetime(2101, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [
+        ("2026-11-23", "09:00", "2026-11-24T01:00"),  # winter: 04:00 to 20:00 in New York
+        ("2026-07-01", "08:00", "2026-07-02T00:00"),  # summer time
+        ("2026-11-27", "09:00", "22:00"),  # half-day: the post-market ends four hours after the close
+        ("2001-09-17", "08:00", "2001-09-18T00:00"),  # opened late, after a silence
+    ],
+)
+def test_all_hours_are_those_that_the_vendor_has_bars_of(day, first, last):
+    start, end = pendulum.parse(f"{day}T{first}"), pendulum.parse(last if "T" in last else f"{day}T{last}")
+    infos = intervals(MarketSessionTimetable("XNYS", hours="all"), start.subtract(hours=2), end.add(hours=2))
+    expected = [start.add(minutes=n) for n in range(int((end - start).total_minutes()))]
+    assert [info.data_interval.start for info in infos] == expected
+
+
+@pytest.mark.parametrize("now", ["2026-11-24T12:00:30Z", "2026-11-24T18:00:30Z", "2026-11-25T00:30:30Z"])
+def test_a_late_scheduler_goes_on_in_the_pre_market_as_in_any_hour(monkeypatch, now):
+    moment = pendulum.parse(now)
+    monkeypatch.setattr(pendulum, "now", lambda tz: moment)
+    late = DataInterval(moment.subtract(hours=30), moment.subtract(hours=30).add(minutes=1))
+    info = MarketSessionTimetable("XNYS", hours="all").next_dagrun_info(
+        last_automated_data_interval=late, restriction=CATCH_UP._replace(catchup=False)
+    )
+    assert info.data_interval.end == moment.start_of("minute")
+
+
+def test_a_market_that_never_closes_has_the_same_runs_in_all_hours():
+    start = pendulum.datetime(2026, 11, 28, 23, 50)
+    regular, all_hours = (
+        intervals(MarketSessionTimetable("24/7", hours=hours), start, start.add(minutes=30))
+        for hours in ("regular", "all")
+    )
+    assert regular == all_hours
+
+
+def test_hours_that_are_not_known_are_refused():
+    with pytest.raises(AirflowTimetableInvalid, match="hours='night' must be one of all, regular"):
+        MarketSessionTimetable(hours="night").validate()

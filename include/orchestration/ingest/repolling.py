@@ -58,7 +58,7 @@ def choose_range(context: Mapping[str, Any], settings: Settings) -> tuple[int, i
     before = sessions.at_or_before(session.open_ms - 1) or session
     first = datetime.fromtimestamp(before.open_ms / 1_000, NEW_YORK)
     midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    return to_ms(midnight), min(session.close_ms, now_ms)
+    return to_ms(midnight), min(session.end_ms, now_ms)
 
 
 def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings) -> dict[str, int]:
