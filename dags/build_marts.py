@@ -34,7 +34,7 @@ with DAG(
         settings.market_shift_ms,
         step_seconds=60 * settings.marts_every_minutes,
         after_seconds=3_600,
-            hours=settings.poll_hours,
+        hours=settings.poll_hours,
     ),
     max_active_runs=1,
     tags=[Tag.MODEL, Tag.TIER_2],

@@ -41,7 +41,10 @@ POLL = {"overlap": OVERLAP, "delay_seconds": settings.poll_delay_seconds, "map_i
 with DAG(
     "ingest_market_data",
     schedule=MarketSessionTimetable(
-        settings.poll_calendar, settings.market_shift_ms, delay_seconds=-settings.poll_lead_seconds, hours=settings.poll_hours
+        settings.poll_calendar,
+        settings.market_shift_ms,
+        delay_seconds=-settings.poll_lead_seconds,
+        hours=settings.poll_hours,
     ),
     max_active_runs=3,
     # The worker's slots are the limit, and the minute is not to wait for it.

@@ -84,7 +84,7 @@ def _watchdog(state: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, s
     return {
         "WATCHDOG_AIRFLOW": f"http://{HOST}:{ports.airflow}",
         "WATCHDOG_WAREHOUSE": f"https://{HOST}:{ports.warehouse}",
-        "WATCHDOG_FOLDERS": os.pathsep.join(filter(None, folders)),
+        "WATCHDOG_FOLDERS": os.pathsep.join(dict.fromkeys(filter(None, folders))),
         "WATCHDOG_STATE": str(state / "watchdog.json"),
         "WATCHDOG_RESTART": shlex.join([sys.executable, "-m", "include.local_stack", "restart"]),
     }

@@ -139,6 +139,8 @@ def test_no_hostile_text_gets_through_a_form():
     for _ in range(TEXTS):
         text = hostile.text(rng)
         for name, param in fields.items():
+            if not text and name in ("from", "to"):
+                continue  # stands for the latest sessions
             value = [text] if name == "symbols" else text
             try:
                 param.resolve(value)

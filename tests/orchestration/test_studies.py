@@ -94,7 +94,9 @@ def test_a_wrong_entry_fails_with_its_reason_and_leaves_no_report(destination):
 
 
 def test_bars_that_are_not_there_are_said(destination):
-    with pytest.raises(ConfigurationError, match="no minute bar from 2024-03-04T05:00:00Z to 2024-03-05T05:00:00Z of NOBODY"):
+    with pytest.raises(
+        ConfigurationError, match="no minute bar from 2024-03-04T05:00:00Z to 2024-03-05T05:00:00Z of NOBODY"
+    ):
         studies.CalibrateOperator(task_id="calibrate").execute(
             context("calibrate_rules", rules="literal", budget=1, symbols=["NOBODY"])
         )

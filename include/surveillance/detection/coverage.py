@@ -85,5 +85,5 @@ def _explains(outage: Outage, alert: Alert) -> bool:
 
 def _inhibit(alert: Alert, outage: Outage) -> Alert:
     said, _, _ = alert.explanation.rpartition("; ")
-    reason = Hole("our outage", *outage, 0).describe()
+    reason = Hole("our outage", *outage).describe()
     return replace(alert, hole_cause="our outage", inhibited_by=reason, explanation=f"{said}; {reason}.")

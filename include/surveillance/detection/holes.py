@@ -41,21 +41,20 @@ Outage = tuple[int, int]
 class Hole(NamedTuple):
     """A silence of one series and its cause, in UTC epoch ms: from the end of the bar before to the bar after.
 
-    Of missing sessions: from the open of the first to the close of the last. ``missing`` counts the bars, or the
-    sessions, that were to be expected.
+    Of missing sessions: from the open of the first to the close of the last. ``dates`` are those of the two bars, or of
+    the first and the last session that is missing.
     """
 
     cause: HoleCause
     start_ms: int
     end_ms: int
-    missing: int
     dates: tuple[str, str] = ("", "")
 
     def describe(self) -> str:
         """Say it as a part of a sentence about the bars after it."""
         if self.cause == "missing sessions":
             first, last = self.dates
-            which = f"the session {first}" if self.missing == 1 else f"{self.missing} sessions, {first} to {last},"
+            which = f"the session {first}" if first == last else f"the sessions {first} to {last}"
             return f"there is no bar of {which} in between"
         first, last = self.dates
         when = wording.between(self.start_ms, self.end_ms)
@@ -67,7 +66,7 @@ class Hole(NamedTuple):
             return f"it traded again after what looks like a halt {when}"
         if self.cause == "our outage":
             return f"nobody asked for its bars {when}: an outage of our own"
-        return f"{self.missing} bars that it usually has are missing {when}"
+        return f"bars that it usually has are missing {when}"
 
 
 class _Last(NamedTuple):
@@ -146,7 +145,7 @@ def _judge_silence(
     dates = iso_date(last.session), iso_date(int(scan.positions.session[after]))
     if absent := calendar.sessions.between(*dates):
         whole = absent[0].date, absent[-1].date
-        return Hole("missing sessions", absent[0].open_ms, absent[-1].close_ms, len(absent), whole)
+        return Hole("missing sessions", absent[0].open_ms, absent[-1].close_ms, whole)
     starts = np.arange(first_ms, end_ms, span)
     if span >= DAY_MS or len(starts) * span < HALT_MINUTES * MINUTE_MS or len(starts) > _LONGEST:
         return None
@@ -156,10 +155,9 @@ def _judge_silence(
     if not _is_improbable(usual, span):
         return None
     asked = np.ones(len(starts), bool) if outage is None else (starts < outage[0]) | (starts >= outage[1])
-    missing = int((usual > 0).sum())
     if not _is_improbable(usual[asked], span):
-        return Hole("our outage", first_ms, end_ms, missing, dates)
-    return Hole(_cause_of(scan, last, after, len(starts) * span // MINUTE_MS), first_ms, end_ms, missing, dates)
+        return Hole("our outage", first_ms, end_ms, dates)
+    return Hole(_cause_of(scan, last, after, len(starts) * span // MINUTE_MS), first_ms, end_ms, dates)
 
 
 def _is_improbable(usual: np.ndarray, span: int) -> bool:

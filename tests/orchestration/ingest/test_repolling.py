@@ -116,8 +116,8 @@ def test_a_log_without_bars_knows_none(connected):
     ("calendar", "start", "end", "first"),
     [
         # From midnight in New York, which is where the day bar of the session before begins.
-        ("XNYS", "2026-11-20T14:30Z", "2026-11-20T21:00Z", "2026-11-19T05:00Z"),
-        ("XNYS", "2026-11-23T14:30Z", "2026-11-23T21:00Z", "2026-11-20T05:00Z"),
+        ("XNYS", "2026-11-20T14:30Z", "2026-11-21T01:00Z", "2026-11-19T05:00Z"),
+        ("XNYS", "2026-11-23T14:30Z", "2026-11-24T01:00Z", "2026-11-20T05:00Z"),
         ("24/7", "2026-11-20T00:00Z", "2026-11-21T00:00Z", "2026-11-18T05:00Z"),
     ],
 )

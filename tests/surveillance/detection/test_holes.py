@@ -45,7 +45,7 @@ def test_a_silence_that_ends_as_if_nothing_had_been_is_not_called_a_halt():
     records = [*calm(40), *calm(3, 60), bar(63, volume=460_000)]
     (alert,) = alerts(run(records, profiles=[profile()]), "abnormal_volume")
     assert (alert.hole_cause, alert.inhibited_by) == ("unknown", None)
-    assert "20 bars that it usually has are missing in the 20 minutes from 10:10 to 10:30 New York" in alert.explanation
+    assert "; bars that it usually has are missing in the 20 minutes from 10:10 to 10:30 New York" in alert.explanation
     assert "halt" not in alert.explanation
 
 

@@ -166,9 +166,10 @@ def says(alert: Alert, cited: Cited) -> None:
     text = re.sub('".*"', "", alert.explanation)  # a title says what it likes
     moments = {alert.ts_ms, alert.bar_close_ms, alert.window_start_ms, alert.window_end_ms}
     moments |= {bar.ts_ms for bar in cited.bars}
+    moments |= {moment for moment in (alert.hole_start_ms, alert.hole_end_ms) if moment is not None}
     clocks = {clock for moment in moments for clock in re.findall(CLOCK, wording.clock(moment))}
     assert set(re.findall(CLOCK, text)) <= clocks, text
-    assert set(re.findall(DATE, text)) <= {alert.session_date}, text
+    assert set(re.findall(DATE, text)) <= {alert.session_date, *map(wording.date, moments)}, text
     bare = re.sub(f"{DATE}|{CLOCK}", "", text)
     assert not re.search(r"\d[eE][+-]?\d", bare), text
     known = list(map(abs, numbers_of(alert, cited)))
@@ -182,6 +183,8 @@ def says(alert: Alert, cited: Cited) -> None:
 
 def numbers_of(alert: Alert, cited: Cited) -> list[float]:
     numbers = [alert.value, alert.threshold, 100 * alert.value, 100 * alert.threshold]
+    if alert.hole_start_ms is not None:
+        numbers.append((alert.hole_end_ms - alert.hole_start_ms) / MINUTE_MS)
     for rules in (cited.parameters, cited.parameters.robust):
         if rule := getattr(rules, alert.rule, None):
             numbers += [value for name in rule.__struct_fields__ if type(value := getattr(rule, name)) in (int, float)]
