@@ -26,7 +26,7 @@ from include.watchdog import checks
 from include.watchdog.checks import Heartbeats, Kafka, Machine, Postgres, Progress, Redis, Server, Workers, make_checks
 from include.watchdog.rounds import Rounds
 from include.watchdog.settings import WatchdogSettings
-from tests.conftest import free_port
+from tests.conftest import free_port, kafka_server
 from tests.sinks import Answer, serving
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC).timestamp()  # a Wednesday, 10:00 in New York
@@ -175,9 +175,11 @@ def test_nobody_knows_of_workers_while_redis_is_gone():
 
 
 @pytest.fixture(scope="module")
-def topics(kafka):
-    broker.ensure_topics(kafka, 2)
-    return kafka
+def topics(tmp_path_factory):
+    """A broker of one's own: what other tests have published is no news of a feed."""
+    with kafka_server(tmp_path_factory.mktemp("kafka")) as client:
+        broker.ensure_topics(client, 2)
+        yield client
 
 
 def watermark(minute, feed="minute", source="live"):
