@@ -62,8 +62,8 @@ def test_a_series_takes_what_a_mature_state_of_real_bars_takes():
 
 def test_partitions_hold_the_state_and_keep_up_with_a_burst():
     assert plan_load(Load(500)).partitions_needed == 4
-    assert plan_load(Load(11_000)).partitions_needed == 4, "44,000 series of 4.6 kB: 202 MB in parts of 64 MiB"
-    assert plan_load(Load(50_000)).partitions_needed == 14, "200,000 series of 4.6 kB: 920 MB in parts of 64 MiB"
+    assert plan_load(Load(11_000)).partitions_needed == 6, "44,000 series of 8.6 kB: 378 MB in parts of 64 MiB"
+    assert plan_load(Load(50_000)).partitions_needed == 26, "200,000 series of 8.6 kB: 1,720 MB in parts of 64 MiB"
     slow = replace(Costs(), detect_ms=4.0)
     assert plan_load(Load(11_000, **MINUTES_ONLY), slow).partitions_needed == 18, "44 CPU-s in 2.5 s"
 
@@ -71,7 +71,7 @@ def test_partitions_hold_the_state_and_keep_up_with_a_burst():
 def test_what_cannot_be_done_later_comes_first():
     load = Load(100_000, cores=1)
     steps = advise(load, plan_load(load))
-    assert [step.split(" ")[0].split("=")[0] for step in steps] == ["POLL_BY", "a", "KAFKA_PARTITIONS", "2", "2"]
+    assert [step.split(" ")[0].split("=")[0] for step in steps] == ["POLL_BY", "a", "KAFKA_PARTITIONS", "2", "4"]
     assert "more than the scheduler starts" in advise(load, plan_load(replace(load, mode="symbols")))[0]
 
 
