@@ -143,7 +143,7 @@ SEEN: set[tuple[str, str]] = set()
 
 
 @pytest.mark.parametrize("form", ["literal", "robust"])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=4)
 @given(data=st.data())
 def test_value_and_threshold_follow_from_what_an_alert_cites_and_the_sentence_from_both(form, data):
     base = data.draw(st.sampled_from(BASE))
@@ -207,7 +207,7 @@ def numbers_of(alert: Alert, cited: Cited) -> list[float]:
 
 
 @pytest.mark.parametrize("form", ["literal", "robust"])
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=2)
 @given(data=st.data())
 def test_what_is_not_what_was_measured_is_found(form, data):
     """A cited bar with other values gives another value or threshold, or another window."""
