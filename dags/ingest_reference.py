@@ -1,25 +1,25 @@
 """
 # ingest_reference
 
-Once a day before the market opens: reference data of the watched instruments, and all stock splits and cash dividends
-of the last months, announced ones included. Detection needs them so that a split or an ex-date is no price gap.
+Once a day before the market opens: reference data of the watched instruments with the changes of their tickers, and all
+stock splits and cash dividends of the last months, announced ones included. Detection needs them so that a split or an
+ex-date is no price gap, and so that a series goes on under its instrument's next ticker and ends where the ticker
+changes hands. What the vendor lists no more is withdrawn.
 
-**In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`.
+**In**: Polygon. **Out**: `polygon.reference.raw`, `market.baselines`; alerts `data_quality` of what
+contradicts itself.
 
-**When it fails**: detection goes on with the splits and dividends known so far. *unknown ticker* in `polygon.rejected`:
-correct the watchlist.
+**When it fails**: detection goes on with what is known so far. In `polygon.rejected`: *unknown ticker*, *ticker
+changed* and *ticker delisted* ask to correct the watchlist.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, get_current_context, task
 
-from include.orchestration import connections
 from include.orchestration.assets import REFERENCE
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
-from include.orchestration.ingest import polling
-
-SINCE = timedelta(days=400)
+from include.orchestration.ingest import reference
 
 with DAG(
     "ingest_reference",
@@ -32,30 +32,17 @@ with DAG(
 
     @task(outlets=[REFERENCE])
     def instruments() -> dict[str, int]:
-        """Name, exchange and identifiers of each watched symbol."""
-        from include.surveillance import broker, normalise
-
-        payload = connections.polygon(connections.PATIENT_SECONDS).instruments(polling.read_watchlist())
-        return broker.publish(connections.kafka(), normalise.instruments(payload))
+        """Name, exchange, identifiers and tickers of each watched symbol."""
+        return reference.ingest_instruments(get_current_context()["dag_run"].run_after)
 
     @task
     def splits() -> dict[str, int]:
         """Splits of all tickers."""
-        from include.surveillance import broker, normalise
-
-        since = get_current_context()["dag_run"].run_after - SINCE
-        payload = connections.polygon(connections.PATIENT_SECONDS).splits(f"{since:%Y-%m-%d}")
-        return broker.publish(connections.kafka(), normalise.splits(payload))
+        return reference.ingest_splits(get_current_context()["dag_run"].run_after)
 
     @task
     def dividends() -> dict[str, int]:
         """Cash dividends of all tickers."""
-        from include.surveillance import broker, normalise
+        return reference.ingest_dividends(get_current_context()["dag_run"].run_after)
 
-        since = get_current_context()["dag_run"].run_after - SINCE
-        payload = connections.polygon(connections.PATIENT_SECONDS).dividends(f"{since:%Y-%m-%d}")
-        return broker.publish(connections.kafka(), normalise.dividends(payload))
-
-    instruments()
-    splits()
-    dividends()
+    instruments() >> [splits(), dividends()]

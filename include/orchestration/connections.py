@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from include.surveillance.broker import Publisher
     from include.surveillance.files.flat_files import FlatFiles
     from include.surveillance.polygon.client import Polygon
+    from include.surveillance.polygon.official import Package
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
 APPLICATION_READER = "surveillance_reader"
@@ -42,25 +43,27 @@ READER_SECONDS = 10
 def polygon(patience_seconds: float = 45.0) -> Polygon:
     """The vendor's client: host is the base URL, password the API key.
 
-    With POLYGON_CALLS_PER_MINUTE all workers count their calls in the Redis of connection ``rate_limit``.
+    All workers count their calls in the Redis of connection ``rate_limit``; without that, and without a limit a minute,
+    each worker counts its own.
     """
     from include.surveillance.polygon.client import Polygon
+    from include.surveillance.polygon.pace import Pace
+    from include.surveillance.polygon.rate_limit import RateLimit
 
-    connection, rate_limit, settings = _get(POLYGON), None, Settings.from_env()
-    if calls := settings.polygon_calls_per_minute:
-        from include.surveillance.polygon.rate_limit import RateLimit
-
-        rate_limit = RateLimit(_get(RATE_LIMIT).get_uri(), calls, connection.password)
-    pace = settings.polygon_calls_per_second
-    if pace and patience_seconds >= PATIENT_SECONDS:
-        # Its process is another one than that of the live polls, and both together must keep within the fair use.
-        pace = max(1, pace // 10)
+    connection, settings = _get(POLYGON), Settings.from_env()
+    minute, second = settings.polygon_calls_per_minute, settings.polygon_calls_per_second
+    counted_in = _get(RATE_LIMIT).get_uri() if minute or (second and exists(RATE_LIMIT)) else None
+    # What nobody waits for leaves most of the calls to the live polls.
+    own = max(1, second // 10) if patience_seconds >= PATIENT_SECONDS else second
+    key = connection.password or ""
+    shared = RateLimit(counted_in, second, key, window_seconds=1) if counted_in and second else None
     return Polygon(
-        connection.password or "",
+        key,
         connection.host or "",
-        rate_limit=rate_limit,
-        calls_per_second=pace,
+        rate_limit=RateLimit(counted_in, minute, key) if counted_in and minute else None,
+        pace=Pace(own, shared) if second else None,
         patience_seconds=patience_seconds,
+        package=cast("Package", settings.polygon_client),
     )
 
 

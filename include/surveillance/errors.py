@@ -13,7 +13,15 @@ class ConfigurationError(SurveillanceError):
 
 
 class VendorError(SurveillanceError):
-    """Polygon refused a request for good: wrong key, no entitlement, unknown ticker."""
+    """Polygon refused a request for good: wrong key, no entitlement."""
+
+
+class UnknownTickerError(VendorError):
+    """Polygon knows nothing of the ticker that was asked for."""
+
+
+class EndpointEndedError(VendorError):
+    """Polygon has ended what was asked, or this key may not ask it."""
 
 
 class UnavailableError(SurveillanceError):

@@ -184,6 +184,9 @@ class Instrument(Record, frozen=True, kw_only=True, tag="instrument", tag_field=
     composite_figi: str | None = None
     share_class_figi: str | None = None
     active: bool = True
+    ticker_since: str | None = None  # YYYY-MM-DD since which it has had this ticker, where the vendor says so
+    previous_symbol: str | None = None  # its ticker until then; None where it was listed then
+    delisted_on: str | None = None  # YYYY-MM-DD, the last day on which it was traded
     polled_ms: int = 0
     revision: str = ""
 
@@ -191,7 +194,9 @@ class Instrument(Record, frozen=True, kw_only=True, tag="instrument", tag_field=
         if not self.revision:
             described = (self.name, self.market, self.type, self.primary_exchange, self.currency)
             identified = (self.cik, self.composite_figi, self.share_class_figi, self.active)
-            force_setattr(self, "revision", digest(*described, *identified))
+            # Left out where nothing is known: records of before have the revision that they had.
+            listed = (self.ticker_since, self.previous_symbol, self.delisted_on)
+            force_setattr(self, "revision", digest(*described, *identified, *(listed if any(listed) else ())))
         super().__post_init__()
 
     def identity(self) -> str:
@@ -207,33 +212,54 @@ class Split(Record, frozen=True, kw_only=True, tag="split", tag_field="kind"):
     split_from: float
     split_to: float
 
+    @property
+    def date(self) -> str:
+        return self.execution_date
+
     def identity(self) -> str:
         return f"split|{self.symbol}|{self.execution_date}"
 
 
+class Payment(Struct, frozen=True, kw_only=True, gc=False):
+    """One payment of a dividend: a regular and a special one can go ex on one day."""
+
+    cash_amount: float  # dollars per share
+    type: str = ""  # the vendor's word, e.g. CD, SC, recurring, special
+    pay_date: str = ""  # YYYY-MM-DD
+
+
 class Dividend(Record, frozen=True, kw_only=True, tag="dividend", tag_field="kind"):
-    """One cash dividend: who holds the share at the close before ``ex_date`` gets ``cash_amount`` per share."""
+    """The cash of one day: who holds the share at the close before ``ex_date`` gets ``cash_amount`` per share."""
 
     topic: ClassVar[str] = BASELINES
     symbol: str
     ex_date: str  # YYYY-MM-DD, New York
-    cash_amount: float  # in the shares of ex_date
+    cash_amount: float  # in the shares of ex_date, the sum of all payments
     currency: str = "USD"
+    payments: tuple[Payment, ...] = ()  # each with cash_amount, type and pay_date, as far as these are known
+
+    @property
+    def date(self) -> str:
+        return self.ex_date
 
     def identity(self) -> str:
         return f"dividend|{self.symbol}|{self.ex_date}"
 
 
 class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_field="kind"):
-    """From ``date`` on the instrument trades as ``new_symbol``, and ``symbol`` is silent for good."""
+    """From ``date`` on the instrument that traded as ``symbol`` trades as ``new_symbol``.
+
+    Without ``symbol`` it is listed for the first time, without ``new_symbol`` no longer.
+    """
 
     topic: ClassVar[str] = BASELINES
     symbol: str
     new_symbol: str
     date: str  # YYYY-MM-DD, New York
+    composite_figi: str | None = None
 
     def identity(self) -> str:
-        return f"ticker_change|{self.symbol}|{self.date}"
+        return f"ticker_change|{self.symbol or f'>{self.new_symbol}'}|{self.date}"
 
 
 class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"):

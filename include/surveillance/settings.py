@@ -169,8 +169,13 @@ class Settings:
     polygon_calls_per_second: int = _setting(
         75,
         _between(0, 10_000),
-        "Calls to the vendor that one polling worker makes in any second, a backfill's task a tenth of them; 0 for no "
-        "limit. The vendor's fair use is less than 100.",
+        "Calls to the vendor that all workers together make in any second, a backfill's task at most a tenth of them; "
+        "0 for no limit. The vendor's fair use is less than 100.",
+    )
+    polygon_client: str = _setting(
+        "polygon",
+        _one_of("polygon", "massive"),
+        "The vendor's package that builds the requests; massive, its newer one, has to be installed.",
     )
     catchup_days: int = _setting(5, _between(0, 365), "How many days back a poll goes after an outage.")
     watchlist_file: Path = _setting(  # noqa: RUF009 - a Path is immutable

@@ -39,6 +39,11 @@ def to_utc(ts_ms: float) -> datetime:
     return datetime.fromtimestamp(ts_ms / 1_000, UTC)
 
 
+def new_york_midnight(date: str) -> int:
+    """Return when a date YYYY-MM-DD begins in New York."""
+    return to_ms(datetime.fromisoformat(date).replace(tzinfo=NEW_YORK))
+
+
 def write_utc(ts_ms: float) -> str:
     """Write a time to the second, e.g. ``2026-01-31T14:30:00Z``."""
     return f"{to_utc(ts_ms):%Y-%m-%dT%H:%M:%SZ}"

@@ -60,7 +60,7 @@ STRUCTURE = {
         "poll_news": {"account"},
         "account": set(),
     },
-    "ingest_reference": {"instruments": set(), "splits": set(), "dividends": set()},
+    "ingest_reference": {"instruments": {"splits", "dividends"}, "splits": set(), "dividends": set()},
     "land_raw": {"behind": {"land"}, "land": {"account"}, "account": set()},
     "maintain_platform": {
         **{task: set() for task in ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files")},

@@ -116,7 +116,12 @@ def test_broken_bodies_fail_the_poll_or_are_accounted_for(kafka, topics, asked):
         texts = [changed_object(rng, results(rng, kind)) for _ in range(rng.randrange(4))]
         text = page(texts, resultsCount=len(texts))
         if rng.random() < 0.3:
-            parts = {"status": "OK", "request_id": "r", "resultsCount": 1, "next_url": "https://x/v2?cursor=a&apiKey=b"}
+            parts = {
+                "status": "OK",
+                "request_id": "r",
+                "resultsCount": 1,
+                "next_url": "https://api.massive.com/v2?cursor=a&apiKey=b",
+            }
             text = changed_object(rng, parts | {"results": [results(rng, kind)]})
         payload = asked(QUESTIONS[kind], changed_bytes(rng, text) if rng.random() < 0.7 else text.encode())
         outcomes["refused" if payload is None else "read"] += 1

@@ -90,7 +90,7 @@ QUESTIONS = {
     ),
     "dividends": Question(
         lambda polygon: polygon.dividends("2019-01-01"),
-        normalise.dividends,
+        lambda payload: normalise.dividends(payload, WATCHED),
         lambda result: False,
         "v3_reference_dividends*",
         {"ticker": "AAPL", "ex_dividend_date": "2019-02-08", "cash_amount": 0.73, "currency": "USD"},

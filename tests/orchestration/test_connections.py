@@ -49,7 +49,7 @@ def test_clients_share_the_calls_in_the_database_of_the_connection(monkeypatch, 
 @pytest.mark.parametrize(("allowed", "live", "patient"), [("", 75, 7), ("5", 5, 1), ("0", 0, 0)])
 def test_who_can_wait_leaves_the_calls_of_a_second_to_live_polls(monkeypatch, allowed, live, patient):
     made = []
-    monkeypatch.setattr("include.surveillance.polygon.client.Pace", made.append)
+    monkeypatch.setattr("include.surveillance.polygon.pace.Pace", lambda calls, shared: made.append(calls))
     monkeypatch.setenv("POLYGON_CALLS_PER_SECOND", allowed)
     connections.polygon()
     connections.polygon(connections.PATIENT_SECONDS)

@@ -25,7 +25,7 @@ class Answers(BaseHTTPRequestHandler):
     """A vendor whose pages never end, with the key in their addresses; everything else is refused."""
 
     def do_GET(self):
-        body = {"status": "OK", "results": [], "next_url": f"http://elsewhere/v2/next?apiKey={SECRET}&cursor=1"}
+        body = {"status": "OK", "results": [], "next_url": f"https://api.massive.com/v2/next?apiKey={SECRET}&cursor=1"}
         self.answer(200 if self.path.startswith("/v2/") else 401, body)
 
     def do_POST(self):

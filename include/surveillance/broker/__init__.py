@@ -5,7 +5,7 @@ committed records only and takes a partition's end-of-partition offset, not the 
 offset: transaction markers occupy offsets too.
 """
 
-from include.surveillance.broker.client import LARGEST_MESSAGE, Closing, Kafka, Position
+from include.surveillance.broker.client import LARGEST_MESSAGE, Closing, Kafka, Position, choose_partition
 from include.surveillance.broker.identity import Identities, resume
 from include.surveillance.broker.offsets import (
     LagProbe,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Producer, TopicPartition, murmur2
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from include.surveillance.errors import BrokerError
@@ -40,6 +40,11 @@ retrying = retry(
     stop=stop_after_delay(TIMEOUT_SECONDS),
     reraise=True,
 )
+
+
+def choose_partition(symbol: str, partitions: int) -> int:
+    """Say which partition of a topic has a symbol's records: the choice that the producer makes by the key."""
+    return murmur2(symbol.encode(), partitions)
 
 
 def new_producer(kafka: Kafka, **settings: Any) -> Producer:

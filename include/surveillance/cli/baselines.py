@@ -38,7 +38,7 @@ def baselines(
     with show_progress() as progress:
         files = RecordedFiles(bars, splits=splits, reading=reading)
         recording = read_usable(files, sessions, with_profiles=False, tell=tell, progress=progress)
-        profiles = walk_forward(recording.bars, sessions, recording.actions.splits, progress)
+        profiles = walk_forward(recording.bars, sessions, recording.actions, progress)
         # Those of later sessions lack bars that are going to come before them.
         opens, _, _ = sessions.arrays()
         following = opens[np.searchsorted(opens, recording.bars.ts.max(), side="right") :][:1]

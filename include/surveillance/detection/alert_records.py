@@ -88,7 +88,10 @@ def build_alert(
         data_age_ms=polled - close_ms if polled else 0,
         event_ids=(
             *reversed(bars.event_ids(slice(first, index + 1))),
-            *(write_event_id((symbol, timespan), stamp) for stamp in earlier),
+            *(
+                write_event_id(engine.succession.name(bars.keys[scan.segment(index)], stamp[0]), stamp)
+                for stamp in earlier
+            ),
         ),
         inhibited_by=hole.describe() if hole and hole.cause == "our outage" else None,
         hole_cause=hole.cause if hole else None,

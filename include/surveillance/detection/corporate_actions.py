@@ -1,4 +1,4 @@
-"""Corporate actions as they stood at each date: splits, dividends, tickers given up."""
+"""Corporate actions as they stood at each date: who held a ticker, splits, dividends."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
-from typing import TypeVar
 
 import numpy as np
 
-from include.surveillance.detection.positions import date_ordinal
+from include.surveillance.detection.positions import date_ordinal, iso_date
+from include.surveillance.instruments import Tickers, settle_dividends, settle_splits
 from include.surveillance.records import Dividend, Split, TickerChange
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class CorporateActions:
-    """All corporate actions that are known; announced ones count from their date on.
+    """All corporate actions that are known, in any order; announced ones count from their date on.
 
-    Ordinals are days since 1970-01-01, New York. Of two records with one ``event_id`` the later in the sequence counts,
-    as it does in the log.
+    They belong to instruments, which ``tickers`` tells by ticker and date. Ordinals are days since 1970-01-01, New
+    York. Statements that contradict each other do not count.
     """
 
     splits: tuple[Split, ...] = ()
     dividends: tuple[Dividend, ...] = ()
     ticker_changes: tuple[TickerChange, ...] = ()
 
-    def has_splits(self, symbol: str) -> bool:
-        """Whether ``share_factor`` is ever other than 1."""
-        return symbol in self._factors
+    @cached_property
+    def tickers(self) -> Tickers:
+        return Tickers(self.ticker_changes)
 
-    def share_factor(self, symbol: str, session_dates: np.ndarray) -> np.ndarray:
+    def splits_until(self, holder: str, ordinal: int) -> list[tuple[int, float]]:
+        """List the splits of an instrument executed up to a date: ordinal, new shares per old one."""
+        effects = self._ratios.get(holder, {})
+        return [(day, effects[day]) for day in sorted(effects) if day <= ordinal]
+
+    def has_splits(self, holder: str) -> bool:
+        """Whether ``share_factor`` is ever other than 1."""
+        return holder in self._factors
+
+    def share_factor(self, holder: str, session_dates: np.ndarray) -> np.ndarray:
         """Count the shares on each date that one share of the beginning has become.
 
         Raw price x factor and raw volume / factor are comparable over time. A split counts from its execution date
-        on, so later ones never change what was before. Exactly 1.0 everywhere for a symbol without splits.
+        on, so later ones never change what was before. Exactly 1.0 everywhere for an instrument without splits.
 
         Args:
             session_dates: ordinals, int32, in any order.
@@ -45,63 +52,50 @@ class CorporateActions:
         Returns:
             float64, in the shape of ``session_dates``.
         """
-        if symbol not in self._factors:
+        if holder not in self._factors:
             return np.ones(np.shape(session_dates))
-        days, factors = self._factors[symbol]
+        days, factors = self._factors[holder]
         return factors[np.searchsorted(days, session_dates, side="right")]
 
-    def dividend_between(self, symbol: str, after: int, until: int) -> float:
+    def dividend_between(self, holder: str, after: int, until: int) -> float:
         """Add up the dividends with after < ex-date <= until, in dollars per share of ``until``; 0.0 when none.
 
         The close of ``after`` (in the shares of ``until``) less this is where the price would open unchanged.
-        Dividends in other currencies are left out.
         """
-        if symbol not in self._cash:
+        if holder not in self._cash:
             return 0.0
-        days, amounts = self._cash[symbol]
+        days, amounts = self._cash[holder]
         start, end = bisect_right(days, after), bisect_right(days, until)
         if start == end:
             return 0.0
-        *then, now = self.share_factor(symbol, np.array([*days[start:end], until], dtype=np.int32))
+        *then, now = self.share_factor(holder, np.array([*days[start:end], until], dtype=np.int32))
         return fsum(amount * factor / now for amount, factor in zip(amounts[start:end], then, strict=True))
 
-    def is_renamed(self, symbol: str, ordinal: int) -> bool:
+    def is_given_up(self, symbol: str, ordinal: int) -> bool:
         """Whether the instrument has given up this ticker at or before that date, and no other has taken it since."""
-        if symbol not in self._given_up:
-            return False
-        days, given_up = self._given_up[symbol]
-        index = bisect_right(days, ordinal)
-        return index > 0 and given_up[index - 1]
+        return self.tickers.is_given_up(symbol, iso_date(ordinal))
 
     @cached_property
     def _factors(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Per symbol: execution dates, and the factors before the first, after the first, ..."""
-        by_symbol: dict[str, dict[int, float]] = defaultdict(dict)
-        for split in self.splits:
-            by_symbol[split.symbol][date_ordinal(split.execution_date)] = split.split_to / split.split_from
+        """Per instrument: execution dates, and the factors before the first, after the first, ..."""
         return {
-            symbol: (np.array(days, dtype=np.int32), np.cumprod([1.0, *ratios]))
-            for symbol, (days, ratios) in _by_day(by_symbol).items()
+            holder: (np.array(days, dtype=np.int32), np.cumprod([1.0, *(of_day[day] for day in days)]))
+            for holder, of_day in self._ratios.items()
+            for days in (sorted(of_day),)
         }
 
     @cached_property
-    def _cash(self) -> dict[str, tuple[list[int], list[float]]]:
-        by_symbol: dict[str, dict[int, float]] = defaultdict(dict)
-        for dividend in self.dividends:
-            if dividend.currency == "USD":
-                by_symbol[dividend.symbol][date_ordinal(dividend.ex_date)] = dividend.cash_amount
-        return _by_day(by_symbol)
+    def _ratios(self) -> dict[str, dict[int, float]]:
+        """Per instrument: ordinal of the execution date -> new shares per old one."""
+        ratios: dict[str, dict[int, float]] = defaultdict(dict)
+        for split in settle_splits(self.splits, self.tickers)[0]:
+            holder = self.tickers.acting(split.symbol, split.execution_date)
+            ratios[holder][date_ordinal(split.execution_date)] = split.split_to / split.split_from
+        return dict(ratios)
 
     @cached_property
-    def _given_up(self) -> dict[str, tuple[list[int], list[bool]]]:
-        """Dates at which a ticker changed hands, and whether it was given up; a ticker may be taken by another."""
-        by_symbol: dict[str, dict[int, bool]] = defaultdict(dict)
-        for change in self.ticker_changes:
-            by_symbol[change.symbol].setdefault(date_ordinal(change.date), True)
-            by_symbol[change.new_symbol][date_ordinal(change.date)] = False
-        return _by_day(by_symbol)
-
-
-def _by_day(by_symbol: dict[str, dict[int, T]]) -> dict[str, tuple[list[int], list[T]]]:
-    """Per symbol: days in order, and the value of each."""
-    return {symbol: (sorted(of_day), [of_day[day] for day in sorted(of_day)]) for symbol, of_day in by_symbol.items()}
+    def _cash(self) -> dict[str, tuple[list[int], list[float]]]:
+        amounts: dict[str, dict[int, float]] = defaultdict(dict)
+        for paid in settle_dividends(self.dividends, self.tickers)[0]:
+            amounts[self.tickers.acting(paid.symbol, paid.ex_date)][date_ordinal(paid.ex_date)] = paid.cash_amount
+        return {holder: (sorted(of_day), [of_day[day] for day in sorted(of_day)]) for holder, of_day in amounts.items()}

@@ -27,6 +27,7 @@ from include.surveillance.detection.rules.registry import KINDS, bar_rules
 from include.surveillance.detection.scan import ProfileTable, Scan
 from include.surveillance.detection.segments import Segments
 from include.surveillance.detection.state import CONTEXT, REVISABLE, State
+from include.surveillance.detection.succession import Succession
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
@@ -61,7 +62,8 @@ class Engine:
             )
         self.book, self.sessions, self.actions = book, sessions, actions
         self.calendar = TradingCalendar(sessions)
-        self.profiles = sorted(profiles, key=lambda it: (it.symbol, it.timespan, it.effective_ms))
+        self.succession = Succession(actions.tickers, self.calendar)
+        self.profiles = sorted(profiles, key=lambda it: (*self._series_of(it), it.effective_ms))
         self.parameters = ParametersInForce(book, self.profiles)
         self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
         factors = [self._share_factor_from(it) for it in self.profiles]
@@ -70,14 +72,15 @@ class Engine:
         self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
         self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
         for number, it in enumerate(self.profiles):
-            first, _ = self._profiles_of.get((it.symbol, it.timespan), (number, number))
-            self._profiles_of[it.symbol, it.timespan] = first, number + 1
+            first, _ = self._profiles_of.get(self._series_of(it), (number, number))
+            self._profiles_of[self._series_of(it)] = first, number + 1
 
     def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
 
         Args:
-            bars: each series' bars in order of time, all later than what the state holds of it.
+            bars: as ``succession.join`` gives them, each series' in order of time, all later than what the state
+                holds of it.
             rows: ``state.rows_for(bars.keys)``. The scan has its series in the order of their rows.
         """
         order, first = _by_series(bars.code, len(bars.keys))
@@ -92,8 +95,8 @@ class Engine:
         return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0])
 
     def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
-        """Return a series' parameters and profile at a time, and its New York date in days from 1970-01-01."""
-        first, last = self._profiles_of.get(key, (0, 0))
+        """Return what holds for a ticker's bars at a time, and its New York date in days from 1970-01-01."""
+        first, last = self._profiles_of.get(self.succession.key(*key, ts_ms), (0, 0))
         in_force = int(self._effective[first:last].searchsorted(ts_ms, side="right"))
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
         return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
@@ -123,7 +126,8 @@ class Engine:
                 columns[name] = np.empty(end[-1] if len(end) else 0, array.dtype)
                 _gather(array, held, row, getattr(new, name), order, first, last, start, columns[name])
         keys = [state.keys[r] for r in row.tolist()]
-        bars = BarColumns(keys, np.repeat(np.arange(len(row), dtype=np.int32), end - start), **columns)
+        named, code = self.succession.name_bars(keys, columns["ts"], start, end)
+        bars = BarColumns(named, code, **columns)
         positions = self.calendar.locate_bars(bars.ts, start, end, [timespan for _, timespan in keys])
         profile = np.full(len(bars), -1, np.int32)
         if self.profiles:
@@ -150,18 +154,22 @@ class Engine:
 
     def _share_factor_from(self, profile: Profile) -> float:
         """Return adjusted price / price on the day from which a profile holds."""
-        if not self.actions.has_splits(profile.symbol):
+        holder, _ = self._series_of(profile)
+        if not self.actions.has_splits(holder):
             return 1.0
         date = self.calendar.locate(profile.effective_ms).date
-        return float(self.actions.share_factor(profile.symbol, np.array([date]))[0])
+        return float(self.actions.share_factor(holder, np.array([date]))[0])
+
+    def _series_of(self, profile: Profile) -> SeriesKey:
+        return self.succession.key(profile.symbol, profile.timespan, profile.effective_ms)
 
     def _share_factor(self, keys: list[SeriesKey], start: Ints, end: Ints, date: Ints) -> np.ndarray | None:
-        split = [(s, symbol) for s, (symbol, _) in enumerate(keys) if self.actions.has_splits(symbol)]
+        split = [(s, holder) for s, (holder, _) in enumerate(keys) if self.actions.has_splits(holder)]
         if not split:
             return None
         factor = np.ones(len(date))
-        for s, symbol in split:
-            factor[start[s] : end[s]] = self.actions.share_factor(symbol, date[start[s] : end[s]])
+        for s, holder in split:
+            factor[start[s] : end[s]] = self.actions.share_factor(holder, date[start[s] : end[s]])
         return factor
 
     def _judge(self, scan: Scan) -> Iterator[tuple[BarRule, Fired]]:

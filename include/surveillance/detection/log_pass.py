@@ -72,13 +72,13 @@ class LogPass:
         articles = [(i, record) for i, record in enumerate(records) if type(record) is NewsItem]
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
-        before = {key: self.state.latest_bar(key) for key in {(it.symbol, it.timespan) for _, it in watermarks}}
+        before = {key: self._latest_bar(key) for key in {self._series_of(it) for _, it in watermarks}}
         arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in before}
         self.coverage = Coverage(self.state.record_state, watermarks)
         self._detect_bars(bars, arrived)
         self.raised += self.coverage.settle()
         for log_index, watermark in watermarks:
-            key = watermark.symbol, watermark.timespan
+            key = self._series_of(watermark)
             earlier = bisect_left(arrived[key], log_index, key=itemgetter(0))
             last_ms, last_id = arrived[key][earlier - 1][1:] if earlier else before[key]
             self._detect_watermark(log_index, watermark, last_ms, last_id)
@@ -97,7 +97,7 @@ class LogPass:
     def _detect_bars(self, bars: list[tuple[int, Bar]], arrived: dict[SeriesKey, list[LatestBar]]) -> None:
         """Evaluate all bars; of those that carry a series of ``arrived`` on, note which they were."""
         log_index = np.array([log_index for log_index, _ in bars], np.int64)
-        columns = BarColumns.from_records([bar for _, bar in bars])
+        columns = self.engine.succession.join(BarColumns.from_records([bar for _, bar in bars]))
         rows = self.state.rows_for(columns.keys)
         watched = np.array([key in arrived for key in columns.keys], bool)
         waiting = np.argsort(columns.code, kind="stable")
@@ -111,7 +111,7 @@ class LogPass:
                 self._evaluate(columns.take(new), rows, log_index[new])
                 for at in new[watched[columns.code[new]]].tolist():
                     number, bar = bars[at]
-                    arrived[bar.symbol, bar.timespan].append((number, bar.ts_ms, bar.event_id))
+                    arrived[columns.key(at)].append((number, bar.ts_ms, bar.event_id))
             for name, arrival in (("late", Arrival.LATE), ("corrected", Arrival.CORRECTED)):
                 which = arrivals == arrival
                 self.counts[name] += int(np.sum(which))
@@ -156,7 +156,19 @@ class LogPass:
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
-            self.news.add_revision(number, bars.key(s), since_ms, standing, revision)
+            ticker = self.engine.succession.name(bars.key(s), revision.ts_ms)
+            self.news.add_revision(number, ticker, since_ms, standing, revision)
+
+    def _series_of(self, watermark: Watermark) -> SeriesKey:
+        return self.engine.succession.key(watermark.symbol, watermark.timespan, watermark.as_of_ms)
+
+    def _latest_bar(self, key: SeriesKey) -> tuple[int | None, str]:
+        """Start and event id of a series' latest bar, under the ticker that it had; None before the first."""
+        ts_ms, event_id = self.state.latest_bar(key)
+        if ts_ms is None:
+            return None, ""
+        symbol, _ = self.engine.succession.name(key, ts_ms)
+        return ts_ms, f"{symbol}{event_id[len(key[0]) :]}"
 
     def _detect_watermark(self, log_index: int, watermark: Watermark, last_ms: int | None, last_id: str) -> None:
         key = watermark.symbol, watermark.timespan
@@ -173,7 +185,7 @@ class LogPass:
             last_id=last_id,
             presence=None if profile is None else self.engine.calendar.regular_presence(profile),
             sessions=self.engine.sessions,
-            renamed=self.engine.actions.is_renamed(watermark.symbol, date),
+            renamed=self.engine.actions.is_given_up(watermark.symbol, date),
         )
         rules: tuple[FeedRule, ...] = (parameters.feed_freshness, parameters.data_quality)
         for order, rule in enumerate(rules, start=10):

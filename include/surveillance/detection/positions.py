@@ -106,6 +106,16 @@ class TradingCalendar:
         _locate(ts, start, end, span, slots, self._days, self.sessions.extended, positions)
         return positions
 
+    def begins(self, date: str, timespan: str) -> int:
+        """Return the first start, in UTC epoch ms, that a bar of a date YYYY-MM-DD, or of a later one, can have."""
+        ordinal = date_ordinal(date)
+        if self.sessions.extended and SPAN_MS[timespan] != DAY_MS:
+            night = min(max(ordinal - FIRST_ORDINAL, 0), len(self._days.midnights) - 1)
+            return int(self._days.midnights[night])
+        # Day bars and sessions without New York's clock: whatever is behind the session before.
+        earlier = int(np.searchsorted(self._days.ordinals, ordinal)) - 1
+        return int(self._days.closes[earlier]) if earlier >= 0 else -(1 << 62)
+
     def _locate(self, ts_ms: int, timespan: str = "minute") -> Position:
         one = self.locate_bars(np.array([ts_ms]), np.array([0]), np.array([1]), [timespan])
         return Position(int(one.session[0]), int(one.phase[0]), int(one.date[0]))

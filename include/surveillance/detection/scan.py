@@ -62,7 +62,8 @@ class Scan:
     """Holds the bars of one pass, and what rules need and measure of them.
 
     Attributes:
-        bars: as they came, unadjusted.
+        bars: as they came, unadjusted. Their first keys are those of the segments; the code of a bar stands for its
+            ticker, which need not be the segment's.
         open, high, low, close, volume: the same in shares of one basis per series, so that a split is no move; equal
             to ``bars``' where no split is known.
         share_factor: adjusted price / price of each bar, or None where no series has a split.
@@ -153,6 +154,10 @@ class Scan:
     def adjusts(self, index: int) -> bool:
         """Say whether prices of this bar are adjusted for a split."""
         return self.share_factor is not None and self.share_factor[index] != 1.0
+
+    def segment(self, index: int) -> int:
+        """Return the segment of the bar at ``index``."""
+        return int(np.searchsorted(self.segments.end, index, side="right"))
 
     def phase(self, index: int) -> str:
         return PHASES[self.positions.phase[index]]

@@ -18,6 +18,7 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.detection.state import State, StateError
+from include.surveillance.detection.succession import Succession
 from include.surveillance.places import Place
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.timespans import SPAN_MS
@@ -161,7 +162,9 @@ def move_places(head: bytes, move: Callable[[str, Place], Place]) -> bytes:
     return _encoder.encode(_Head(state.to_bytes(), stated.shards))
 
 
-def list_touched(before: State, after: State, records: Iterable[Bar | Watermark | NewsItem]) -> set[SeriesKey]:
+def list_touched(
+    before: State, after: State, records: Iterable[Bar | Watermark | NewsItem], succession: Succession
+) -> set[SeriesKey]:
     """List what one pass over records may have changed: series, and (symbol, NEWS) for a symbol's articles."""
     articles, volume_bars = before.record_state.articles, after.record_state.volume_bars
     touched: set[SeriesKey] = set()
@@ -171,6 +174,8 @@ def list_touched(before: State, after: State, records: Iterable[Bar | Watermark 
             touched |= {(record.symbol, it) for it in SPAN_MS if f"{record.symbol}|{it}" in volume_bars}
         else:
             touched.add((record.symbol, record.timespan))
+            if isinstance(record, Bar):
+                touched.add(succession.key(record.symbol, record.timespan, record.ts_ms))
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched

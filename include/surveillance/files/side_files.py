@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from math import isnan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,18 +32,30 @@ from include.surveillance.files.tables import (
     require_columns,
 )
 from include.surveillance.files.times import parse_times
-from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Record, Split, TickerChange
+from include.surveillance.instruments import (
+    CURRENCY,
+    Objection,
+    Tickers,
+    settle_changes,
+    settle_dividends,
+    settle_splits,
+)
+from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Payment, Record, Split, TickerChange
 from include.surveillance.texts import LONGEST_TITLE, one_line, web_address
 from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
 from include.surveillance.validity import TIME_OUT_OF_RANGE, is_timely
 
 R = TypeVar("R", bound=Record)
+Settle = Callable[[list[Any]], tuple[list[Any], dict[int, Objection]]]
+"""Says which of several statements hold, and what there is against the others, by their index."""
 NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
 NEWS |= dict.fromkeys(("url", "publisher", "tickers", "company", "withdrawn"), OPTIONAL_TEXT)
 WITHDRAWN = {None: False, "": False, "false": False, "true": True}
 SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}
-DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER}
-TICKER_CHANGES = {"ticker": TEXT, "new_ticker": TEXT, "date": TEXT}
+DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER, "currency": OPTIONAL_TEXT}
+DIVIDENDS |= {"dividend_type": OPTIONAL_TEXT, "distribution_type": OPTIONAL_TEXT, "pay_date": OPTIONAL_TEXT}
+EITHER = Field("text", optional=True, present=True)
+TICKER_CHANGES = {"ticker": EITHER, "new_ticker": EITHER, "date": TEXT, "composite_figi": OPTIONAL_TEXT}
 LABELS = {"symbol": TEXT, "start_ms": CELLS, "end_ms": CELLS, "kind": TEXT}
 LABEL_COLUMNS = {"start_ms": ("start_ms", "start"), "end_ms": ("end_ms", "end")}
 ALERTS = {"symbol": TEXT, "rule": TEXT, "ts_ms": WHOLE, "episode_start_ms": WHOLE}
@@ -65,22 +77,50 @@ def read_news(path: Path) -> tuple[list[NewsItem], pa.Table]:
     return _records(path, NEWS, item, _check_news)
 
 
-def read_splits(path: Path) -> tuple[list[Split], pa.Table]:
-    """Read splits as Polygon gives them."""
-    check = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
-    return _records(path, SPLITS, Split, check, ticker="symbol")
+class ActionFiles(NamedTuple):
+    """The usable rows of files of corporate actions.
+
+    Attributes:
+        objected: the rows that do not count although each by itself can be used, with the reason.
+        rejects: each file with its unusable rows, those among them, a table of ``tables.REJECTS``.
+    """
+
+    splits: tuple[Split, ...]
+    dividends: tuple[Dividend, ...]
+    ticker_changes: tuple[TickerChange, ...]
+    objected: list[tuple[Split | Dividend | TickerChange, Objection]]
+    rejects: list[tuple[Path, pa.Table]]
 
 
-def read_dividends(path: Path) -> tuple[list[Dividend], pa.Table]:
-    """Read dividends as Polygon gives them."""
-    check = _dated("ex_dividend_date", ("cash_amount",), "amount not positive")
-    return _records(path, DIVIDENDS, Dividend, check, ticker="symbol", ex_dividend_date="ex_date")
+def read_actions(splits: Path | None, dividends: Path | None, ticker_changes: Path | None) -> ActionFiles:
+    """Read corporate actions; None where there is no such file.
 
+    Args:
+        splits: of ``ticker, execution_date, split_from, split_to``.
+        dividends: of ``ticker, ex_dividend_date, cash_amount`` and, where there are any, ``currency`` (else dollars),
+            ``dividend_type`` or ``distribution_type``, ``pay_date``.
+        ticker_changes: of ``ticker, new_ticker, date``: without the one an instrument is listed for the first time,
+            without the other no longer. Where there is one, ``composite_figi`` says which instrument it is.
+    """
+    objected: list[tuple[Any, Objection]] = []
+    rejects: list[tuple[Path, pa.Table]] = []
 
-def read_ticker_changes(path: Path) -> tuple[list[TickerChange], pa.Table]:
-    """Read changes of ``ticker, new_ticker, date``."""
-    check = _dated("date", (), "")
-    return _records(path, TICKER_CHANGES, TickerChange, check, ticker="symbol", new_ticker="new_symbol")
+    def read(path: Path | None, fields: dict[str, Field], make: Callable[..., R], check: Check, settle: Settle) -> Any:
+        if path is None:
+            return ()
+        records, unusable = _records(path, fields, make, _settled(fields, check, make, settle, objected))
+        rejects.append((path, unusable))
+        return tuple(records)
+
+    changes = read(ticker_changes, TICKER_CHANGES, _make_change, _check_change, settle_changes)
+    tickers = Tickers(changes)
+    return ActionFiles(
+        read(splits, SPLITS, _make_split, _check_split, lambda given: settle_splits(given, tickers)),
+        read(dividends, DIVIDENDS, _make_dividend, _check_dividend, lambda given: settle_dividends(given, tickers)),
+        changes,
+        objected,
+        rejects,
+    )
 
 
 def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
@@ -150,6 +190,10 @@ def _dated(day: str, positive: tuple[str, ...], why: str) -> Check:
     return check
 
 
+_check_split = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
+_check_dividend = _dated("ex_dividend_date", ("cash_amount",), "amount not positive")
+
+
 def _is_date(text: str | None) -> bool:
     try:
         return text is not None and date.fromisoformat(text).isoformat() == text
@@ -161,14 +205,71 @@ def _untimely(ts_ms: np.ndarray) -> np.ndarray:
     return (~is_timely(ts_ms)).astype(np.int16)
 
 
-def _records(
-    path: Path, fields: dict[str, Field], make: Callable[..., R], check: Check, **renamed: str
-) -> tuple[list[R], pa.Table]:
-    """Make a record of each usable row; ``renamed`` gives the record's name of a column where it has another one."""
-    values, rejects, _ = read_columns(path, fields, check)
-    names = [renamed.get(name, name) for name in values]
+def _make_change(*, ticker: str | None, new_ticker: str | None, **row: Any) -> TickerChange:
+    return TickerChange(symbol=ticker or "", new_symbol=new_ticker or "", **row)
+
+
+def _make_split(*, ticker: str, **row: Any) -> Split:
+    return Split(symbol=ticker, **row)
+
+
+def _make_dividend(
+    *, ticker: str, ex_dividend_date: str, cash_amount: float, currency: str | None, dividend_type: str | None,
+    distribution_type: str | None, pay_date: str | None,
+) -> Dividend:  # fmt: skip
+    kind = distribution_type or dividend_type or ""
+    return Dividend(
+        symbol=ticker,
+        ex_date=ex_dividend_date,
+        cash_amount=cash_amount,
+        currency=(currency or CURRENCY).upper(),
+        payments=(Payment(cash_amount=cash_amount, type=kind, pay_date=pay_date or ""),),
+    )
+
+
+def _check_change(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
+    undated, (why, _) = _dated("date", (), "")(values)
+    named = check_cells(values["ticker"], bool) | check_cells(values["new_ticker"], bool)
+    return np.where(undated, undated, np.where(named, 0, 2)), (why, "no ticker")
+
+
+def _settled(
+    fields: dict[str, Field], check: Check, make: Callable[..., R], settle: Settle, objected: list[tuple[R, Objection]]
+) -> Check:
+    """Return a check that also objects to what contradicts other rows, and adds that to ``objected``."""
+    texts = [name for name, field in fields.items() if field == TEXT]
+
+    def check_all(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
+        numbers, meanings = check(values)
+        numbers = np.array(numbers, dtype=np.int16)
+        good = numbers == 0
+        for name in texts:
+            good &= check_cells(values[name], bool)
+        index = np.flatnonzero(good)
+        records = _make(make, {name: _taken(column, index) for name, column in values.items()})
+        _, objections = settle(records)
+        reasons = sorted({objection.reason for objection in objections.values()})
+        for at, objection in objections.items():
+            numbers[index[at]] = len(meanings) + 1 + reasons.index(objection.reason)
+            objected.append((records[at], objection))
+        return numbers, (*meanings, *reasons)
+
+    return check_all
+
+
+def _taken(column: Any, index: np.ndarray) -> Any:
+    return column.take(pa.array(index)) if isinstance(column, pa.Array) else column[index]
+
+
+def _make(make: Callable[..., R], values: Values) -> list[R]:
     columns = [column.to_pylist() if isinstance(column, pa.Array) else column.tolist() for column in values.values()]
-    return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)], rejects
+    return [make(**dict(zip(values, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _records(path: Path, fields: dict[str, Field], make: Callable[..., R], check: Check) -> tuple[list[R], pa.Table]:
+    """Make a record of each usable row."""
+    values, rejects, _ = read_columns(path, fields, check)
+    return _make(make, values), rejects
 
 
 def _frame(path: Path, fields: dict[str, Field], check: Check) -> tuple[pd.DataFrame, pa.Table]:

@@ -42,13 +42,14 @@ REJECTS = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.s
 
 
 class Field(NamedTuple):
-    """One column that is wanted; an optional one may be absent from the file and empty in a row.
+    """One column that is wanted; an optional one may be empty in a row and, unless it is ``present``, absent.
 
     Of the kind ``cells`` it is handed on as the file has it.
     """
 
     kind: Kind
     optional: bool = False
+    present: bool = False
 
 
 TEXT, NUMBER, WHOLE, CELLS = Field("text"), Field("number"), Field("whole"), Field("cells")
@@ -196,7 +197,7 @@ def read_columns(path: Path, fields: Mapping[str, Field], check: Check | None = 
     Raises:
         ConfigurationError: the file cannot be read, is empty or lacks a column.
     """
-    required = [name for name, field in fields.items() if not field.optional]
+    required = [name for name, field in fields.items() if field.present or not field.optional]
     table = open_table(path, f"it needs the columns {', '.join(required)}")
     require_columns(path, table.names, required)
     return read_fields(table, fields, check)
@@ -271,7 +272,7 @@ def _parse(
         reasons.append(why)
         reason[bad & (reason == 0)] = len(reasons)
 
-    for name, (kind, optional) in fields.items():
+    for name, (kind, optional, _) in fields.items():
         there = columns.get(name, name)
         column = batch[there].combine_chunks() if there in batch.column_names else pa.nulls(batch.num_rows)
         if kind == "cells":

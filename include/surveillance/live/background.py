@@ -9,6 +9,7 @@ from typing import TypeVar
 from include.surveillance import broker, wire
 from include.surveillance.broker import Bounds, Kafka, Position
 from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.instruments import Tickers
 from include.surveillance.places import Place
 from include.surveillance.records import Dividend, Instrument, Profile, Record, Split, TickerChange
 
@@ -20,12 +21,14 @@ class Background:
 
     Args:
         bounds: says whether there is something new.
-        keep: says of a symbol whether its profiles are kept; those of a large market take seconds to decode.
+        keep: says of a symbol whether its profiles are kept, and with them those of its instruments' other tickers;
+            those of a large market take seconds to decode.
     """
 
     def __init__(self, kafka: Kafka, bounds: Bounds, keep: Callable[[str], bool] = lambda symbol: True):
         self._kafka, self._bounds, self._keep = kafka, bounds, keep
         self._known: dict[str, Record] = {}
+        self._related: set[str] = set()
         self._read({(broker.BASELINES, partition): None for partition in broker.partitions_of(kafka, broker.BASELINES)})
 
     def refresh(self) -> bool:
@@ -44,6 +47,10 @@ class Background:
             self._known.pop(key, None)
             if raw is not None:
                 self._known[key] = wire.decode(raw)
+        if related := self._list_related() - self._related:
+            # Their profiles have been passed over.
+            self._related |= related
+            self._read(dict.fromkeys(self._places))
         return bool(newest)
 
     @property
@@ -55,12 +62,26 @@ class Background:
     def profiles(self) -> list[Profile]:
         return self._select(Profile)
 
+    def _list_related(self) -> set[str]:
+        """Name the other tickers of the instruments of which one is kept."""
+        changes = self._select(TickerChange)
+        tickers = Tickers(changes)
+        groups = (tickers.related(change.new_symbol or change.symbol) for change in changes)
+        return {symbol for group in groups if any(map(self._keep, group)) for symbol in group}
+
     def _select(self, kind: type[R]) -> list[R]:
         return [record for record in self._known.values() if isinstance(record, kind)]
 
     def _keeps(self, key: str) -> bool:
         kind, _, rest = key.partition("|")
-        return kind != "profile" or self._keep(rest.partition("|")[0])
+        symbol = rest.partition("|")[0]
+        return kind != "profile" or symbol in self._related or self._keep(symbol)
+
+
+def read_actions(kafka: Kafka) -> CorporateActions:
+    """Read the corporate actions known now."""
+    with broker.Bounds(kafka) as bounds:
+        return Background(kafka, bounds, lambda symbol: False).actions
 
 
 def read_background(kafka: Kafka) -> tuple[CorporateActions, list[Profile]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from include.surveillance import broker
-from include.surveillance.broker import Kafka
+from include.surveillance.broker import Kafka, Received
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.profiles.schedule import HISTORY_MS
+from include.surveillance.instruments import Tickers
 from include.surveillance.live.background import read_background, read_instruments
 from include.surveillance.live.intake import decode_messages
+from include.surveillance.live.predecessors import read_symbols
 from include.surveillance.records import Bar, Profile
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
@@ -56,12 +59,15 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
     Raises:
         BrokerError: Kafka refused, or another run builds the same partition; nothing was published.
     """
-    bars = read_bars(kafka, partition, effective_ms - HISTORY_MS)
+    actions, known = read_background(kafka)
+    bars = read_bars(kafka, partition, effective_ms - HISTORY_MS, actions.tickers)
     if len(bars) and (newest_ms := int(bars.ts.max())) >= effective_ms:
         effective_ms = newest_ms + LEAD_MS
-    actions, known = read_background(kafka)
     classes = {instrument.symbol: instrument.type for instrument in read_instruments(kafka) if instrument.type}
-    profiles = build_profiles(bars, sessions, effective_ms=effective_ms, classes=classes, splits=actions.splits)
+    profiles = build_profiles(bars, sessions, effective_ms=effective_ms, classes=classes, actions=actions)
+    # An instrument that has moved to another partition has its profile from there.
+    count = len(broker.partitions_of(kafka, broker.BARS))
+    profiles = [it for it in profiles if broker.choose_partition(it.symbol, count) == partition]
     dropped = _superseded(known, profiles)
     with broker.transaction(kafka, f"baselines-{partition}", "baselines") as transaction:
         transaction.send_all(profiles)
@@ -70,18 +76,26 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
     return Built(len(bars), len(bars.keys), len(profiles), len(dropped), effective_ms)
 
 
-def read_bars(kafka: Kafka, partition: int, since_ms: int) -> BarColumns:
-    """Read a partition's usable bars that start at or after ``since_ms``, in the order of the log.
+def read_bars(kafka: Kafka, partition: int, since_ms: int, tickers: Tickers = Tickers()) -> BarColumns:  # noqa: B008 - never changed
+    """Read a partition's usable bars that start at or after ``since_ms``, in the order of the log; behind them those
+    of its instruments' other tickers, which other partitions may have.
 
     Records become columns batch by batch, so that memory grows by some 80 bytes a bar.
     """
     codes: dict[SeriesKey, int] = {}
     parts = [BarColumns.from_records([])]
-    for batch in broker.read_all(kafka, {(broker.BARS, partition): None}, limit=LIMIT):
-        records = decode_messages(batch.messages).records
+
+    def add(messages: Sequence[Received]) -> None:
+        records = decode_messages(messages).records
         part = BarColumns.from_records([it for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms])
         code = np.array([codes.setdefault(key, len(codes)) for key in part.keys], dtype=np.int32)[part.code]
         parts.append(BarColumns(part.keys, code, *(getattr(part, name) for name in COLUMNS[1:])))
+
+    for batch in broker.read_all(kafka, {(broker.BARS, partition): None}, limit=LIMIT):
+        add(batch.messages)
+    own = {symbol for symbol, _ in codes}
+    if others := {name for symbol in own if tickers.tenures(symbol) for name in tickers.related(symbol)} - own:
+        add(read_symbols(kafka, others, {partition: 0}))
     return BarColumns(list(codes), *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
 
 

@@ -13,8 +13,6 @@ from collections import Counter
 from contextlib import ExitStack
 from operator import itemgetter
 
-from confluent_kafka import murmur2
-
 from include.surveillance import broker, failpoints
 from include.surveillance.alerts.latency import stamp_headers
 from include.surveillance.broker import Kafka, Position
@@ -26,6 +24,7 @@ from include.surveillance.detection.shards import list_touched
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.live.background import Background
 from include.surveillance.live.intake import Decoded, Intake, decode_messages
+from include.surveillance.live.predecessors import adopt_series
 from include.surveillance.live.progress import GROUP, positions_of
 from include.surveillance.live.restore import name_message, restore_state
 from include.surveillance.places import Place
@@ -111,7 +110,7 @@ class Detector:
             # Symbols choose their partitions by this very hash.
             bounds = opened.enter_context(broker.Bounds(self.kafka))
             self._background = Background(
-                self.kafka, bounds, lambda symbol: murmur2(symbol.encode(), count) == self.partition
+                self.kafka, bounds, lambda symbol: broker.choose_partition(symbol, count) == self.partition
             )
             self._renew_engine()
             self._state, self._shards, self.rebuilt = restore_state(
@@ -160,9 +159,10 @@ class Detector:
 
     def _detect(self, decoded: Decoded, places: dict[Position, Place], began_ms: int) -> dict[str, int]:
         """Detect on a batch and publish what comes of it, in one transaction."""
+        state = adopt_series(self.kafka, self.partition, self._engine, self._state, decoded.records)
         with self._transactions.transaction() as transaction:
             failpoints.reach("detect.begun")
-            detection = detect_records(self._engine, self._state, decoded.records)
+            detection = detect_records(self._engine, state, decoded.records)
             failpoints.reach("detect.evaluated")
             transaction.send_all(detection.metrics, partition=self.partition)
             for alert, index in zip(detection.alerts, detection.raised_by, strict=True):
@@ -171,7 +171,7 @@ class Detector:
             transaction.send_all(decoded.rejects, partition=self.partition)
             detection.state.places = {topic: place for (topic, _), place in places.items()}
             detection.state.clock_ms = dict(self._intake.clock_ms)
-            touched = list_touched(self._state, detection.state, decoded.records)
+            touched = list_touched(self._state, detection.state, decoded.records, self._engine.succession)
             for name, value in self._shards.update(detection.state, touched).items():
                 key = name_message(self.partition, name)
                 transaction.send_raw(broker.DETECTOR_STATE, value, key=key, partition=self.partition)

@@ -14,6 +14,7 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.shards import HEAD, Shards, read_shards
 from include.surveillance.detection.state import State, StateError
 from include.surveillance.live.intake import Intake, decode_messages
+from include.surveillance.live.predecessors import adopt_series
 from include.surveillance.places import Place
 from include.surveillance.timespans import now_ms
 
@@ -90,7 +91,9 @@ def _rebuild_state(
         while True:
             batch = log.read(limit)
             messages = [message for message in batch.messages if message.offset < ends.get(message.topic, 0)]
-            state = detect_records(engine, state, decode_messages(messages).records).state
+            records = decode_messages(messages).records
+            state = adopt_series(kafka, positions[0][1], engine, state, records)
+            state = detect_records(engine, state, records).state
             # Without messages the log has come to its end.
             if not batch.messages or all(offset >= ends.get(topic, 0) for (topic, _), offset in batch.offsets.items()):
                 state.places, state.clock_ms = until, log.clock_ms

@@ -4,4 +4,13 @@ What cannot be used becomes a Reject with its reason and raw bytes.
 """
 
 from include.surveillance.normalise.ohlcv import bars, snapshot
-from include.surveillance.normalise.reference import dividends, instruments, news, splits, withdrawn_news
+from include.surveillance.normalise.reference import (
+    UNKNOWN_TICKER,
+    delisted,
+    dividends,
+    instruments,
+    news,
+    splits,
+    ticker_changes,
+    withdrawn_news,
+)

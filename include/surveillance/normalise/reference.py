@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
-from math import fsum
 from typing import Any, TypeVar
 
 from msgspec.structs import replace as replace_fields
 
+from include.surveillance.instruments import (
+    CURRENCY,
+    OTHER_CURRENCY,
+    TWO_SUCCESSORS,
+    Objection,
+    Tickers,
+    settle_dividends,
+    settle_splits,
+)
 from include.surveillance.normalise.fields import (
     LONGEST_IDENTIFIER,
     Fields,
@@ -26,11 +33,23 @@ from include.surveillance.normalise.fields import (
     unusable,
 )
 from include.surveillance.polygon.client import Payload
-from include.surveillance.records import SENTIMENTS, Dividend, Instrument, NewsItem, Reject, Source, Split
+from include.surveillance.records import (
+    SENTIMENTS,
+    Dividend,
+    Instrument,
+    NewsItem,
+    Payment,
+    Reject,
+    Source,
+    Split,
+    TickerChange,
+)
 from include.surveillance.texts import LONGEST_TITLE, is_identifier, one_line
 from include.surveillance.timespans import MINUTE_MS
 
 T = TypeVar("T")
+R = TypeVar("R", Split, Dividend)
+UNKNOWN_TICKER = "unknown ticker"
 LONGEST_REASONING = 1_000
 # An article names a handful; each of them that is watched has an item with the list of all.
 MOST_TICKERS = 100
@@ -64,36 +83,68 @@ def instruments(payload: Payload) -> list[Instrument | Reject]:
     read = _read_each(payload, partial(_read_instrument, polled_ms=payload.polled_ms))
     records = [record for record in read if isinstance(record, Reject) or record.symbol in asked]
     unknown = asked - {record.symbol for record in records if isinstance(record, Instrument)}
-    missing = UnusableError("unknown ticker", "asked for and not among the vendor's active tickers")
+    missing = UnusableError(UNKNOWN_TICKER, "asked for and not among the vendor's active tickers")
     return records + [reject(b"", missing, symbol=symbol, polled_ms=payload.polled_ms) for symbol in sorted(unknown)]
 
 
-def splits(payload: Payload) -> list[Split | Reject]:
-    """Make every split, watched or not: the list is short."""
-    return list(_read_each(payload, _read_split))
+def delisted(payload: Payload) -> list[Instrument | Reject]:
+    """Make the instruments that have had a ticker and are traded no more, the latest first."""
+    read = _read_each(payload, partial(_read_instrument, polled_ms=payload.polled_ms))
+    return sorted(read, key=lambda it: getattr(it, "delisted_on", None) or "", reverse=True)
 
 
-def dividends(payload: Payload) -> list[Dividend | Reject]:
-    """Make one record per ticker and ex-date, watched or not: a regular and a special dividend of one day are added up.
+def ticker_changes(payload: Payload) -> list[TickerChange | Reject]:
+    """Make the changes of one instrument's ticker, oldest first; the first one has no ticker before it.
 
-    Of dividends of one day in several currencies those in dollars count, else those of the first currency.
+    Where two tickers begin on one day, nobody knows which came first, and all is one Reject.
     """
-    rejects: list[Dividend | Reject] = []
-    days: dict[tuple[str, str], list[Dividend]] = {}
-    # A result that comes again, as on the border of two pages, is the same dividend and not another one.
-    for record in _read_each(replace(payload, results=tuple(dict.fromkeys(payload.results))), _read_dividend):
-        if isinstance(record, Reject):
-            rejects.append(record)
-        else:
-            days.setdefault((record.symbol, record.ex_date), []).append(record)
-    return [_add_up(same_day) for same_day in days.values()] + rejects
+    changes: list[TickerChange | Reject] = []
+    for raw in payload.results:
+        try:
+            changes += _read_ticker_changes(parse_object(raw))
+        except UnusableError as error:
+            changes.append(reject(raw, error, polled_ms=payload.polled_ms))
+    return changes
 
 
-def _add_up(same_day: list[Dividend]) -> Dividend:
-    currencies = [dividend.currency for dividend in same_day]
-    currency = "USD" if "USD" in currencies else currencies[0]
-    cash = fsum(dividend.cash_amount for dividend in same_day if dividend.currency == currency)
-    return Dividend(symbol=same_day[0].symbol, ex_date=same_day[0].ex_date, cash_amount=cash, currency=currency)
+def splits(payload: Payload, tickers: Tickers = Tickers()) -> list[Split | Reject]:  # noqa: B008 - never changed
+    """Make every split, watched or not: the list is short. What contradicts itself is rejected."""
+    kept, rejects = _settle(payload, _read_split, lambda records: settle_splits(records, tickers))
+    return [*kept, *rejects]
+
+
+def dividends(
+    payload: Payload,
+    watchlist: Collection[str],
+    tickers: Tickers = Tickers(),  # noqa: B008 - never changed
+) -> list[Dividend | Reject]:
+    """Make one record per instrument and ex-date, watched or not, of all payments of that day in dollars.
+
+    A dividend in another currency is rejected where its ticker is watched, and left out where it is not.
+    """
+    kept, rejects = _settle(payload, _read_dividend, lambda given: settle_dividends(given, tickers))
+    watched = frozenset(watchlist)
+    return [*kept, *(it for it in rejects if it.reason != OTHER_CURRENCY or it.symbol in watched)]
+
+
+def _settle(
+    payload: Payload, read: Callable[[Fields], R], settle: Callable[[list[R]], tuple[list[R], dict[int, Objection]]]
+) -> tuple[list[R], list[Reject]]:
+    """Read each result, and reject those that do not count beside the others."""
+    rejects: list[Reject] = []
+    records: list[R] = []
+    raws: list[bytes] = []
+    for raw in payload.results:
+        try:
+            records.append(read(parse_object(raw)))
+            raws.append(raw)
+        except UnusableError as error:
+            rejects.append(reject(raw, error, polled_ms=payload.polled_ms))
+    kept, objections = settle(records)
+    for index, objection in objections.items():
+        about = {"symbol": records[index].symbol, "polled_ms": payload.polled_ms}
+        rejects.append(reject(raws[index], UnusableError(*objection), **about))
+    return kept, rejects
 
 
 def _read_each(payload: Payload, read: Callable[[Fields], T]) -> Iterator[T | Reject]:
@@ -174,6 +225,8 @@ def _read_insights(given: Any, symbols: list[str]) -> tuple[dict[str, Fields], l
 
 
 def _read_instrument(fields: Fields, *, polled_ms: int) -> Instrument:
+    # The vendor gives a time of that day.
+    last_day = read_text(fields, "delisted_utc")[:10] if fields.get("delisted_utc") else None
     return Instrument(
         symbol=read_identifier(fields, "ticker"),
         name=read_text(fields, "name"),
@@ -185,6 +238,7 @@ def _read_instrument(fields: Fields, *, polled_ms: int) -> Instrument:
         composite_figi=read_optional_text(fields, "composite_figi"),
         share_class_figi=read_optional_text(fields, "share_class_figi"),
         active=fields.get("active", True) is not False,
+        delisted_on=read_date({"delisted_utc": last_day}, "delisted_utc") if last_day else None,
         polled_ms=polled_ms,
     )
 
@@ -199,9 +253,34 @@ def _read_split(fields: Fields) -> Split:
 
 
 def _read_dividend(fields: Fields) -> Dividend:
+    cash = read_price(fields, "cash_amount")
+    # The older list has another name for it and other words.
+    kind = read_optional_text(fields, "distribution_type") or read_optional_text(fields, "dividend_type") or ""
+    pay_date = read_date(fields, "pay_date") if fields.get("pay_date") else ""
     return Dividend(
         symbol=read_identifier(fields, "ticker"),
         ex_date=read_date(fields, "ex_dividend_date"),
-        cash_amount=read_price(fields, "cash_amount"),
-        currency=(read_optional_text(fields, "currency") or "USD").upper(),
+        cash_amount=cash,
+        currency=(read_optional_text(fields, "currency") or CURRENCY).upper(),
+        payments=(Payment(cash_amount=cash, type=kind, pay_date=pay_date),),
     )
+
+
+def _read_ticker_changes(fields: Fields) -> list[TickerChange]:
+    events, figi = fields.get("events"), read_optional_text(fields, "composite_figi")
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise unusable("events", events, "a list of objects")
+    began: dict[str, str] = {}
+    for event in events:
+        if event.get("type", "ticker_change") != "ticker_change":
+            continue
+        changed, date = event.get("ticker_change"), read_date(event, "date")
+        symbol = read_identifier(changed if isinstance(changed, dict) else {}, "ticker")
+        if began.setdefault(date, symbol) != symbol:
+            raise UnusableError(TWO_SUCCESSORS, f"{began[date]} and {symbol} on {date}")
+    before, changes = "", []
+    for date in sorted(began):
+        if began[date] != before:
+            changes.append(TickerChange(symbol=before, new_symbol=began[date], date=date, composite_figi=figi))
+            before = began[date]
+    return changes

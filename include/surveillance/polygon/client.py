@@ -7,6 +7,7 @@ and judges the answers.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +18,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from polygon import RESTClient
 from tenacity import stop_before_delay
 
-from include.surveillance.errors import ConfigurationError, SurveillanceError
+from include.surveillance.errors import ConfigurationError, EndpointEndedError, SurveillanceError, UnknownTickerError
+from include.surveillance.polygon.official import Package, new_official_client
 from include.surveillance.polygon.pace import Pace
-from include.surveillance.polygon.pages import Page, Pages, Snapshot
+from include.surveillance.polygon.pages import Page, Pages, Single, Snapshot
 from include.surveillance.polygon.transport import FIX_KEY, FIX_URL, Answer, Transport
 from include.surveillance.timespans import Timespan, now_ms, write_utc
 
 if TYPE_CHECKING:  # Redis and its limits load only where a plan has a limit
     from include.surveillance.polygon.rate_limit import RateLimit
 
+LOG = logging.getLogger(__name__)
 MULTIPLIER: dict[Timespan, tuple[int, str]] = {
     "minute": (1, "minute"),
     "5minute": (5, "minute"),
@@ -40,7 +42,7 @@ BARS_PER_PAGE = 50_000
 ITEMS_PER_PAGE = 1_000
 ACTIONS_PER_PAGE = 5_000
 # Calls at a time: at 50 ms an answer these could be 600 calls a second, more than one core can normalise; how many
-# may be is what ``calls_per_second`` says.
+# may be is what ``pace`` says.
 IN_FLIGHT = 32
 
 
@@ -72,7 +74,8 @@ class Polygon:
             the whole of it.
         patience_seconds: how long to go on with a page when the vendor is busy or broken before giving up.
         rate_limit: counts every call, each page is one; None for a plan without a limit.
-        calls_per_second: how many calls go out in any second, those beyond wait; 0 for no limit.
+        pace: how many calls go out in any second, those beyond wait; None for no limit.
+        package: which of the vendor's packages builds the requests.
 
     Every call raises:
         VendorError: refused for good (key, entitlement, unknown path); retrying does not help.
@@ -89,7 +92,8 @@ class Polygon:
         timeout_seconds: float = 10.0,
         patience_seconds: float = 45.0,
         rate_limit: RateLimit | None = None,
-        calls_per_second: int = 0,
+        pace: Pace | None = None,
+        package: Package = "polygon",
     ):
         # Whoever pastes an address or a key may paste a space with it.
         api_key, base_url = api_key.strip(), base_url.strip()
@@ -97,9 +101,8 @@ class Polygon:
             raise ConfigurationError(f"there is no Polygon API key; {FIX_KEY}")
         if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
             raise ConfigurationError(f"{base_url!r} is no address like https://api.polygon.io; {FIX_URL}")
-        self._client = RESTClient(api_key, base=base_url.rstrip("/"))
+        self._client = new_official_client(package, api_key, base_url.rstrip("/"))
         pool, headers = self._client.client.connection_pool_kw, self._client.headers
-        pace = Pace(calls_per_second) if calls_per_second else None
         self._client.client = Transport(
             timeout_seconds=timeout_seconds, rate_limit=rate_limit, pace=pace, headers=headers, **pool
         )
@@ -153,28 +156,65 @@ class Polygon:
         return self._payload(ask, ITEMS_PER_PAGE, from_ms=from_ms, to_ms=to_ms)
 
     def instruments(self, symbols: Sequence[str]) -> Payload:
-        """Ask for reference data of the tickers from the first to the last symbol in alphabetical order."""
+        """Ask for reference data of the active tickers from the first to the last symbol in alphabetical order."""
         first, last = min(symbols), max(symbols)
         ask = partial(
             self._client.list_tickers, ticker_gte=first, ticker_lte=last, market="stocks", sort="ticker", order="asc"
         )
         return self._payload(ask, ITEMS_PER_PAGE, symbols=tuple(symbols))
 
+    def delisted(self, symbol: str) -> Payload:
+        """Ask for reference data of the instruments that have had this ticker and are traded no more."""
+        ask = partial(self._client.list_tickers, ticker=symbol, market="stocks", active=False)
+        return self._payload(ask, ITEMS_PER_PAGE, symbols=(symbol,))
+
+    def ticker_events(self, identifier: str) -> Payload:
+        """Ask for all tickers that an instrument has had.
+
+        Args:
+            identifier: its composite FIGI or, of who has it now, its ticker.
+
+        Returns:
+            One result: name, composite FIGI and ``events``. None where the vendor knows nothing of it.
+        """
+        ask = partial(self._client.get_ticker_events, _path_segment(identifier), types="ticker_change", raw=True)
+        try:
+            return self._received(self._pages.read(ask, to_ms=0, shape=Single))
+        except UnknownTickerError:
+            return Payload((), now_ms())
+
     def splits(self, since_date: str) -> Payload:
         """Ask for splits of all tickers executed on or after ``since_date`` (YYYY-MM-DD), announced ones included."""
-        return self._actions("/stocks/v1/splits", "execution_date", since_date)
+        return self._actions("splits", "execution_date", since_date)
 
     def dividends(self, since_date: str) -> Payload:
         """Ask for cash dividends of all tickers with an ex-date on or after ``since_date``, announced ones included."""
-        return self._actions("/stocks/v1/dividends", "ex_dividend_date", since_date)
+        return self._actions("dividends", "ex_dividend_date", since_date)
 
-    def _actions(self, path: str, date: str, since_date: str) -> Payload:
-        """Ask for corporate actions, oldest first, where the vendor has them since the official client was frozen."""
-        asked = {f"{date}.gte": since_date, "sort": f"{date}.asc", "limit": str(ACTIONS_PER_PAGE)}
+    def _actions(self, name: str, date: str, since_date: str) -> Payload:
+        """Ask for corporate actions, oldest first; where the vendor has them no more or not for this key, at their
+        older place."""
+        newer = {f"{date}.gte": since_date, "sort": f"{date}.asc", "limit": str(ACTIONS_PER_PAGE)}
+        try:
+            return self._listed(f"/stocks/v1/{name}", newer, ACTIONS_PER_PAGE)
+        except EndpointEndedError as error:
+            older = {f"{date}.gte": since_date, "sort": date, "order": "asc", "limit": str(ITEMS_PER_PAGE)}
+            try:
+                payload = self._listed(f"/v3/reference/{name}", older, ITEMS_PER_PAGE)
+            except EndpointEndedError as neither:
+                raise error from neither
+            LOG.warning(
+                "%s come from the vendor's older list /v3/reference/%s, which is going to end, because: %s",
+                name, name, error,
+            )  # fmt: skip
+            return payload
+
+    def _listed(self, path: str, asked: dict[str, str], limit: int) -> Payload:
+        """Ask for a list for which the frozen official client has no function."""
         ask = partial(
             self._client.client.request, "GET", self._client.BASE + path, fields=asked, headers=self._client.headers
         )
-        return self._received(self._pages.read(ask, limit=ACTIONS_PER_PAGE, to_ms=0))
+        return self._received(self._pages.read(ask, limit=limit, to_ms=0))
 
     def _payload(self, ask: Callable[..., Answer], limit: int, **question: Any) -> Payload:
         ask = partial(ask, limit=limit, raw=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from polygon import RESTClient
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.stop import StopBaseT
 from urllib3.exceptions import HTTPError
 
-from include.surveillance.errors import RateLimitedError, VendorUnavailableError
+from include.surveillance.errors import RateLimitedError, VendorError, VendorUnavailableError
+from include.surveillance.polygon.official import HOSTS
 from include.surveillance.polygon.transport import FIX_URL, Answer, excerpt
 from include.surveillance.timespans import now_ms, write_utc
+
+if TYPE_CHECKING:
+    from include.surveillance.polygon.official import OfficialClient
 
 # The smallest plan allows five calls a minute.
 RATE_LIMIT_WAIT_SECONDS = 13.0
@@ -40,6 +44,15 @@ class Snapshot(Page):
     count: int | None = msgspec.field(name="count", default=None)
 
 
+class Single(Page):
+    """One object where other answers have a list."""
+
+    results: Any = msgspec.field(name="results", default=None)
+
+    def __post_init__(self) -> None:
+        self.results = None if self.results is None else [msgspec.Raw(msgspec.json.encode(self.results))]
+
+
 class Pages:
     """Reads pages through the official client, whose connections are a ``Transport``.
 
@@ -48,8 +61,9 @@ class Pages:
         stop: when to give a page up.
     """
 
-    def __init__(self, client: RESTClient, stop: StopBaseT):
+    def __init__(self, client: OfficialClient, stop: StopBaseT):
         self._client = client
+        self._hosts = {urlsplit(client.BASE).hostname, *HOSTS}
         retry = retry_if_exception_type(VendorUnavailableError)
         self._retrying = Retrying(retry=retry, wait=_wait, stop=stop, reraise=True)
 
@@ -66,7 +80,7 @@ class Pages:
             yield page
             if not page.next_url:
                 return
-            target = _next_target(page.next_url)
+            target = self._next_target(page.next_url)
             if target in followed:
                 raise VendorUnavailableError(f"Polygon goes round in circles: {_shown(target)} came twice as next page")
             followed.add(target)
@@ -87,6 +101,26 @@ class Pages:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise VendorUnavailableError(f"Polygon sent an unusable body ({error}): {excerpt(answer.data)}") from error
 
+    def _next_target(self, next_url: str) -> str:
+        """Return path and query of the next page, which is asked for where the first one was.
+
+        The vendor has two names, and whoever asks one of them, or something between, may be shown the other. The key
+        travels as a header; were it in the address too, libraries and errors would write it into logs.
+        """
+        try:
+            address = urlsplit(next_url)
+        except ValueError as error:
+            raise VendorUnavailableError(f"Polygon names an address as next page that is none ({error})") from error
+        if address.netloc and address.hostname not in self._hosts:
+            raise VendorError(
+                f"Polygon names {_shown(address.hostname)} as the host of the next page, and not one of "
+                f"{', '.join(sorted(filter(None, self._hosts)))}; nothing was asked of it: look what answers at "
+                f"{self._client.BASE}, and {FIX_URL}"
+            )
+        query = "&".join(part for part in address.query.split("&") if not part.lower().startswith("apikey="))
+        # One slash: what else a path begins with could become part of the host.
+        return "/" + address._replace(scheme="", netloc="", query=query).geturl().lstrip("/")
+
     def _ask_for_results(self, ask: Callable[[], Answer], to_ms: int, shape: type[Page]) -> Page:
         page = self.ask_once(ask, to_ms, shape)
         if page.status not in ("OK", "DELAYED"):
@@ -102,20 +136,6 @@ class Pages:
 
 def _shown(said: object) -> str:
     return excerpt(str(said).encode(errors="replace"))
-
-
-def _next_target(next_url: str) -> str:
-    """Do as the official client does: the path counts, the host stays the one that was configured.
-
-    The key travels as a header; were it in the address too, libraries and errors would write it into logs.
-    """
-    try:
-        address = urlsplit(next_url)
-    except ValueError as error:
-        raise VendorUnavailableError(f"Polygon names an address as next page that is none ({error})") from error
-    query = "&".join(part for part in address.query.split("&") if not part.lower().startswith("apikey="))
-    # One slash: what else a path begins with could become part of the host.
-    return "/" + address._replace(scheme="", netloc="", query=query).geturl().lstrip("/")
 
 
 def _check_is_over(to_ms: int, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Limits the calls to the vendor in any minute, counted over all processes that use one key."""
+"""Limits the calls to the vendor in any minute or second, counted over all processes that use one key."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ LOG = logging.getLogger(__name__)
 # A second more than the vendor's minute: two calls need not be equally long on their way.
 WINDOW_SECONDS = 61
 REDIS_SECONDS = 1.0
+# A Redis that is down is not asked again for so long: each try costs a call a second.
+UNCOUNTED_SECONDS = 30.0
 
 
 class RateLimit:
@@ -28,14 +30,18 @@ class RateLimit:
     through in the minute in which it starts full. The times come from the machines' clocks; those of several machines
     must agree to a fraction of a second.
 
+    Without Redis calls go out uncounted, with a warning in the log: the vendor's own 429 still protects the key, and
+    detection needs bars more than it needs Redis.
+
     Args:
         redis_url: ``redis://host:port/database``, where the calls are counted.
-        calls_per_minute: the plan's limit, at least 1.
+        calls: what is allowed in any ``window_seconds``, at least 1.
         api_key: whose calls; Redis gets only a hash of it.
     """
 
-    def __init__(self, redis_url: str, calls_per_minute: int, api_key: str, *, window_seconds: int = WINDOW_SECONDS):
-        self._allowed = RateLimitItemPerSecond(calls_per_minute, window_seconds, namespace="polygon")
+    def __init__(self, redis_url: str, calls: int, api_key: str, *, window_seconds: int = WINDOW_SECONDS):
+        self._allowed = RateLimitItemPerSecond(calls, window_seconds, namespace="polygon")
+        self._uncounted_until = 0.0
         self._key = sha256(api_key.encode()).hexdigest()[:16]
         # Redis that does not answer must not hold up a poll.
         storage = RedisStorage(
@@ -48,25 +54,30 @@ class RateLimit:
         self._window = MovingWindowRateLimiter(storage)
 
     def count_call(self) -> None:
-        """Count one call, or say when it may go out.
-
-        Without Redis the call goes out uncounted, with a warning in the log: the vendor's own 429 still protects the
-        key, and detection needs bars more than it needs Redis.
+        """Count one call.
 
         Raises:
             RateLimitedError: too many calls already; ``retry_after`` says when the next is free.
         """
-        try:
-            if self._window.hit(self._allowed, self._key):
-                return
-            free_at = self._window.get_window_stats(self._allowed, self._key).reset_time
-        except StorageError as error:
-            LOG.warning("calls to Polygon are not counted, Redis does not answer (%s); check it", error.__cause__)
+        if not (seconds := self.take()):
             return
-        # At its very end a window still holds its oldest call.
-        seconds = max(free_at - time.time(), 0) + 0.05
         raise RateLimitedError(
             f"all {self._allowed.amount} calls of this minute are used, the next is free in {seconds:.0f} s; watch "
             "fewer symbols, or take a plan with more calls and raise POLYGON_CALLS_PER_MINUTE",
             seconds,
         )
+
+    def take(self) -> float:
+        """Count one call and return 0, or return after how many seconds the next one is free."""
+        if time.monotonic() < self._uncounted_until:
+            return 0.0
+        try:
+            if self._window.hit(self._allowed, self._key):
+                return 0.0
+            free_at = self._window.get_window_stats(self._allowed, self._key).reset_time
+        except StorageError as error:
+            LOG.warning("calls to Polygon are not counted, Redis does not answer (%s); check it", error.__cause__)
+            self._uncounted_until = time.monotonic() + UNCOUNTED_SECONDS
+            return 0.0
+        # At its very end a window still holds its oldest call.
+        return max(free_at - time.time(), 0) + 0.05

@@ -16,8 +16,10 @@ from urllib3.exceptions import InvalidHeader
 
 from include.surveillance.errors import (
     ConfigurationError,
+    EndpointEndedError,
     RateLimitedError,
     SurveillanceError,
+    UnknownTickerError,
     VendorError,
     VendorUnavailableError,
 )
@@ -47,7 +49,7 @@ FIX_KEY = (
 FIX_URL = (
     "correct POLYGON_BASE_URL (or MASSIVE_BASE_URL), the host of Airflow connection polygon_default, or the network"
 )
-TICKER_IN_PATH = "/ticker/"
+TICKER_IN_PATH, INSTRUMENT_IN_PATH, NOT_FOUND = "/ticker/", "/tickers/", b"NOT_FOUND"
 
 
 class Answer(NamedTuple):
@@ -146,19 +148,21 @@ def refusal(answer: Answer, path: str) -> SurveillanceError:
         case 400 if "API Key" in said:
             return VendorError(f"Polygon got no API key ({said}); {FIX_KEY}")
         case 403:
-            return VendorError(
+            return EndpointEndedError(
                 f"this key is not entitled to the request ({said}); check this machine's clock first, because Polygon "
                 f"refuses times in its future like this, and its clock shows {answer.headers.get('Date', 'nothing')}; "
                 "else take a plan that includes the request, or ask for a time within the plan's history"
             )
         # Every other question is for all tickers: what is missing is the question itself.
-        case 404 | 410 if TICKER_IN_PATH not in path:
-            return VendorError(
+        case 404 | 410 if TICKER_IN_PATH not in path and not _is_unknown(answer, path):
+            return EndpointEndedError(
                 f"Polygon has ended {excerpt(path.encode())}, or the address is not its own ({said}); look whether a "
                 f"newer version of this platform asks elsewhere, and {FIX_URL}"
             )
         case 404 | 410:
-            return VendorError(f"Polygon does not know what was asked for ({said}); check ticker and base address")
+            return UnknownTickerError(
+                f"Polygon does not know what was asked for ({said}); check ticker and base address"
+            )
         case 429:
             return RateLimitedError(
                 f"Polygon's rate limit is reached ({said}); watch fewer symbols or take a plan with more calls",
@@ -170,6 +174,11 @@ def refusal(answer: Answer, path: str) -> SurveillanceError:
             )
         case _:
             return VendorError(f"Polygon refused the request ({said})")
+
+
+def _is_unknown(answer: Answer, path: str) -> bool:
+    """Tell an instrument that the vendor does not know from a question that it has ended: it says NOT_FOUND then."""
+    return INSTRUMENT_IN_PATH in path and NOT_FOUND in answer.data
 
 
 def _reason(body: bytes) -> str:

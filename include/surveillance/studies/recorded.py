@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from include.surveillance.alerts.contradictions import describe_contradiction
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
@@ -25,14 +25,15 @@ from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
+from include.surveillance.files.side_files import read_actions, read_news
 from include.surveillance.files.stamps import align_day_bars
 from include.surveillance.files.tables import REJECTS
-from include.surveillance.records import NewsItem, Profile, Record
+from include.surveillance.instruments import CONFLICTS
+from include.surveillance.records import Alert, NewsItem, Profile
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import new_york_midnight
 from include.surveillance.validity import HINTS
 
-R = TypeVar("R", bound=Record)
 Tell = Callable[[str], None]
 """Receives one sentence for the person who waits for the study."""
 log_line: Tell = logging.getLogger(__name__).info
@@ -66,6 +67,7 @@ class Recording:
 
     Attributes:
         bars: one per (symbol, timespan, ts_ms), sorted by it.
+        contradictions: alerts of actions that contradict each other, of instruments that have bars.
         profiles: none when only literal rules are run.
         counts, notes: what became of the rows of bars, and what was found, see ``files.bars.BarFile``.
         rejects: each file with its unusable rows, a table of ``files.tables.REJECTS``.
@@ -74,6 +76,7 @@ class Recording:
     bars: BarColumns
     news: tuple[NewsItem, ...]
     actions: CorporateActions
+    contradictions: list[Alert]
     profiles: list[Profile]
     sessions: Sessions
     counts: Counter[str]
@@ -86,7 +89,14 @@ class Recording:
     def evaluate(self, book: ParameterBook) -> Evaluation:
         """Run all bars through the engine in one pass."""
         state = State(remembered_by(book))
-        return self.engine(book).evaluate(state, self.bars, state.rows_for(self.bars.keys))
+        engine = self.engine(book)
+        bars = self.series(engine)
+        return engine.evaluate(state, bars, state.rows_for(bars.keys))
+
+    def series(self, engine: Engine) -> BarColumns:
+        """Return the bars with their instruments' series, each in order of time."""
+        bars = engine.succession.join(self.bars)
+        return bars if bars is self.bars else bars.take(np.argsort(bars.ts, kind="stable"))
 
 
 def remembered_by(book: ParameterBook) -> Percentiles:
@@ -117,25 +127,28 @@ def read_recording(
     rejects = [(files.bars, pa.concat_tables([bar_file.rejects, outside]))]
     notes = [*bar_file.notes, stamps] if stamps else bar_file.notes
 
-    def records(path: Path | None, read: Callable[[Path], tuple[list[R], pa.Table]]) -> tuple[R, ...]:
-        if path is None:
-            return ()
-        usable, unusable = read(path)
-        rejects.append((path, unusable))
-        return tuple(usable)
-
-    news = records(files.news, read_news)
-    actions = CorporateActions(
-        splits=records(files.splits, read_splits),
-        dividends=records(files.dividends, read_dividends),
-        ticker_changes=records(files.ticker_changes, read_ticker_changes),
-    )
+    news: list[NewsItem] = []
+    if files.news is not None:
+        news, unusable = read_news(files.news)
+        rejects.append((files.news, unusable))
+    read = read_actions(files.splits, files.dividends, files.ticker_changes)
+    rejects += read.rejects
+    actions = CorporateActions(read.splits, read.dividends, read.ticker_changes)
     profiles: list[Profile] = []
     if with_profiles and files.profiles:
         profiles = read_profiles(files.profiles)
     elif with_profiles:
-        profiles = walk_forward(bars, sessions, actions.splits, progress)
-    return Recording(bars, news, actions, profiles, sessions, bar_file.counts, rejects, notes)
+        profiles = walk_forward(bars, sessions, actions, progress)
+    watched = {name for symbol, _ in bars.keys for name in actions.tickers.related(symbol)}
+    contradictions = {
+        objection.detail: describe_contradiction(action.symbol, objection, new_york_midnight(action.date), "backfill")
+        for action, objection in read.objected
+        if objection.reason in CONFLICTS and action.symbol in watched
+    }
+    return Recording(
+        bars, tuple(news), actions, list(contradictions.values()), profiles, sessions, bar_file.counts,
+        rejects, notes,
+    )  # fmt: skip
 
 
 def _within_calendar(path: Path, bars: BarColumns, sessions: Sessions) -> tuple[BarColumns, pa.Table]:

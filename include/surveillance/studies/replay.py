@@ -99,16 +99,18 @@ def replay_files(
     check_usable(files, recording)
     engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     progress("detect", 0, 1)
-    evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
+    bars = recording.series(engine)
+    evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
     progress("write", 0, 3)
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     events = 0
     if robust:
-        alerts = _publish(engine, evaluation, published)
+        alerts = [*recording.contradictions, *_publish(engine, evaluation, published)]
         events = sum(alert.symbol == market_events.MARKET for alert in alerts)
         results.write_alerts(out / "alerts.parquet", alerts)
     else:
-        results.write_rows(out / "alerts.parquet", _literal_rows(engine, evaluation), on_bars)
+        rows = _literal_rows(engine, evaluation)
+        results.write_rows(out / "alerts.parquet", rows, [*on_bars, *recording.contradictions])
     progress("write", 1, 3)
     fresh, positions = evaluation.fresh, evaluation.scan.positions
     results.write_metrics(
@@ -121,7 +123,7 @@ def replay_files(
         profile_versions=tuple(profile.version for profile in engine.profiles),
         progress=lambda done, total: progress("write", 1 + done, 1 + total),
     )
-    firings, episodes = _count(evaluation, on_bars)
+    firings, episodes = _count(evaluation, [*on_bars, *recording.contradictions])
     rejected = Counter(reason for table in rejects for reason in table["reason"].to_pylist())
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))
     judged, fallback = count_forms(engine, evaluation), explain_fallback(engine, evaluation)
@@ -171,7 +173,7 @@ def _publish(engine: Engine, evaluation: Evaluation, news_alerts: list[Alert]) -
     fired, base = evaluation.fresh_firings, engine.book.base
     raised = np.flatnonzero(fired.effect).tolist()
     alerts = [*(alert_records.build_alert(engine, evaluation, fired, f) for f in raised), *news_alerts]
-    watched = len({symbol for symbol, _ in evaluation.scan.bars.keys})
+    watched = len({symbol for symbol, _ in evaluation.scan.bars.keys[: len(evaluation.scan.segments.end)]})
     market = market_events.find_market_events(
         alerts, watched, breadth=base.market_breadth, minimum=base.market_minimum
     )  # fmt: skip

@@ -56,9 +56,19 @@ def test_factor_is_the_product_of_what_has_been_executed(ratios, data):
     assert found.tolist() == pytest.approx(expected)
 
 
-def test_the_later_of_two_records_of_one_split_counts():
-    actions = CorporateActions(splits=(split(to=2), split(to=3)))
-    assert actions.share_factor("ACME", days(0)).tolist() == [3.0]
+def test_of_two_ratios_for_one_day_none_counts():
+    actions = CorporateActions(splits=(split(to=2), split(to=3), split(5, to=4)))
+    assert actions.share_factor("ACME", days(0, 5)).tolist() == [1.0, 4.0]
+
+
+def test_actions_go_with_the_instrument_to_its_next_ticker():
+    renamed = TickerChange(symbol="ACME", new_symbol="MORE", date=date(3))
+    reverse = split(3, to=1, of=10), split(3, to=1, of=10, symbol="MORE")
+    listed = (split(-2, to=2), *reverse, split(9, to=3, symbol="MORE"))
+    actions = CorporateActions(listed, (dividend(1), dividend(5, 0.25, "MORE")), (renamed,))
+    assert actions.share_factor("ACME", days(-3, -2, 3, 9)).tolist() == pytest.approx([1.0, 2.0, 0.2, 0.6])
+    assert actions.dividend_between("ACME", MONDAY, MONDAY + 5) == pytest.approx(0.5 * 2 / 0.2 + 0.25)
+    assert not actions.has_splits("MORE")
 
 
 def test_cash_is_counted_after_the_one_date_and_up_to_the_other():
@@ -86,10 +96,10 @@ def test_a_ticker_is_given_up_until_another_takes_it():
             TickerChange(symbol="ACME", new_symbol="MORE", date=date(0)),
         )
     )
-    assert [actions.is_renamed("ACME", MONDAY + offset) for offset in (-1, 0, 9, 10)] == [False, True, True, False]
-    assert [actions.is_renamed("MORE", MONDAY + offset) for offset in (-1, 0)] == [False, False]
-    assert [actions.is_renamed("NEXT", MONDAY + offset) for offset in (9, 10)] == [False, True]
-    assert not actions.is_renamed("NOBODY", MONDAY)
+    assert [actions.is_given_up("ACME", MONDAY + offset) for offset in (-1, 0, 9, 10)] == [False, True, True, False]
+    assert [actions.is_given_up("MORE", MONDAY + offset) for offset in (-1, 0)] == [False, False]
+    assert [actions.is_given_up("NEXT", MONDAY + offset) for offset in (9, 10)] == [False, True]
+    assert not actions.is_given_up("NOBODY", MONDAY)
 
 
 def test_two_that_swap_tickers_both_keep_trading():
@@ -98,7 +108,7 @@ def test_two_that_swap_tickers_both_keep_trading():
     )
     for changes in (swap, swap[::-1]):
         actions = CorporateActions(ticker_changes=changes)
-        assert not any(actions.is_renamed(symbol, MONDAY) for symbol in ("ACME", "MORE"))
+        assert not any(actions.is_given_up(symbol, MONDAY) for symbol in ("ACME", "MORE"))
 
 
 def test_nothing_known_changes_nothing():

@@ -11,7 +11,7 @@ from include.surveillance.detection import shards as shards_module
 from include.surveillance.detection.shards import HEAD, NEWS, Shards, list_touched, read_shards
 from include.surveillance.detection.state import ROW_BARS, State, StateError
 from include.surveillance.places import Place
-from tests.surveillance.detection.market import bar, calm, news, run, watermark
+from tests.surveillance.detection.market import bar, calm, engine, news, run, watermark
 
 SYMBOLS = [f"T{number:02d}" for number in range(12)]
 
@@ -27,7 +27,7 @@ class Topic:
         after = run(records, self.state).state
         offset = self.state.places.get("polygon.bars.raw", Place(0)).offset
         after.places = {"polygon.bars.raw": Place(offset + len(records))}
-        messages = self.shards.update(after, list_touched(self.state, after, records))
+        messages = self.shards.update(after, list_touched(self.state, after, records, engine().succession))
         self.state = after
         self.write(messages)
         return set(messages)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pytest
 
-from include.surveillance.files.side_files import (
-    read_alerts,
-    read_dividends,
-    read_labels,
-    read_news,
-    read_splits,
-    read_ticker_changes,
-)
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.files.side_files import read_actions, read_alerts, read_labels, read_news
 from include.surveillance.validity import TIME_OUT_OF_RANGE
 from tests.surveillance.files.rows import OPEN, reasons
 
@@ -45,20 +41,60 @@ def test_news(tmp_path):
     assert reasons(rejects) == ["published_ms is no number", unknown, TIME_OUT_OF_RANGE]
 
 
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_corporate_actions(tmp_path):
-    splits = tmp_path / "splits.csv"
-    splits.write_text("ticker,execution_date,split_from,split_to\nA,2019-02-15,1,2\nA,soon,1,2\nA,2019-02-16,0,2\n")
-    records, rejects = read_splits(splits)
-    assert [(split.symbol, split.execution_date, split.split_to) for split in records] == [("A", "2019-02-15", 2.0)]
-    assert reasons(rejects) == ["execution_date is no date", "split ratio not positive"]
+    splits = written(
+        tmp_path / "splits.csv",
+        "ticker,execution_date,split_from,split_to\nA,2019-02-15,1,2\nA,soon,1,2\nA,2019-02-16,0,2\n,2019-02-15,1,3\n",
+    )
     dates = pd.DataFrame({"ticker": ["A"], "ex_dividend_date": [pd.Timestamp("2019-02-15").date()], "cash_amount": [1]})
     dates.to_parquet(tmp_path / "dividends.parquet")
-    dividends, rejects = read_dividends(tmp_path / "dividends.parquet")
-    assert [(dividend.ex_date, dividend.cash_amount) for dividend in dividends] == [("2019-02-15", 1.0)]
-    changes = tmp_path / "changes.csv"
-    changes.write_text("ticker,new_ticker,date\nFB,META,2022-06-09\nFB,,2022-06-09\n")
-    moved, rejects = read_ticker_changes(changes)
-    assert ([change.new_symbol for change in moved], reasons(rejects)) == (["META"], ["new_ticker is no text"])
+    changes = written(
+        tmp_path / "changes.csv",
+        "ticker,new_ticker,date\nFB,META,2022-06-09\nFB,,2022-06-09\n,,2022-06-09\nA,B,soon\n",
+    )
+    read = read_actions(splits, tmp_path / "dividends.parquet", changes)
+    assert [(it.symbol, it.execution_date, it.split_to) for it in read.splits] == [("A", "2019-02-15", 2.0)]
+    assert [(it.ex_date, it.cash_amount, it.currency) for it in read.dividends] == [("2019-02-15", 1.0, "USD")]
+    assert [(it.symbol, it.new_symbol) for it in read.ticker_changes] == [("FB", "META"), ("FB", "")]
+    rejects = {path.name: reasons(unusable) for path, unusable in read.rejects}
+    assert rejects["splits.csv"] == ["execution_date is no date", "split ratio not positive", "ticker is no text"]
+    assert rejects["changes.csv"] == ["no ticker", "date is no date"]
+    assert read.objected == []
+    assert read_actions(None, None, None) == ((), (), (), [], [])
+
+
+def test_of_contradictory_rows_none_counts_and_a_repeated_one_counts_once(tmp_path):
+    splits = written(
+        tmp_path / "splits.csv",
+        "ticker,execution_date,split_from,split_to\nA,2019-02-15,1,2\nB,2019-02-15,1,2\nA,2019-02-15,1,10\n"
+        "B,2019-02-15,2,4\n",
+    )
+    read = read_actions(splits, None, None)
+    assert {it.symbol for it in read.splits} == {"B"}
+    assert reasons(read.rejects[0][1]) == ["two ratios for one day"] * 2
+    assert {objection.detail for _, objection in read.objected} == {"A on 2019-02-15: 10 for 1 and 2 for 1"}
+    actions = CorporateActions(splits=read.splits)
+    assert actions.share_factor("B", np.array([20_000])).tolist() == [2.0]
+
+
+def test_dividends_of_one_day_add_up_in_dollars(tmp_path):
+    dividends = written(
+        tmp_path / "dividends.csv",
+        "ticker,ex_dividend_date,cash_amount,currency,dividend_type,pay_date\n"
+        "COST,2023-12-27,15.00,USD,SC,2024-01-12\nCOST,2023-12-27,1.02,usd,CD,2024-02-16\n"
+        "COST,2023-12-27,1.02,,CD,2024-02-16\nENB,2023-12-27,0.915,CAD,CD,2024-03-01\n",
+    )
+    read = read_actions(None, dividends, None)
+    assert reasons(read.rejects[0][1]) == ["dividend in another currency"]
+    day = np.datetime64("2023-12-27").astype(int)
+    actions = CorporateActions(dividends=read.dividends)
+    assert actions.dividend_between("COST", day - 1, day) == pytest.approx(16.02)
+    assert actions.dividend_between("ENB", day - 1, day) == 0.0
 
 
 def test_labels(tmp_path):

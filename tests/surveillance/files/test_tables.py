@@ -8,13 +8,7 @@ import pytest
 
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.side_files import (
-    read_alerts,
-    read_dividends,
-    read_labels,
-    read_news,
-    read_splits,
-)
+from include.surveillance.files.side_files import read_actions, read_alerts, read_labels, read_news
 from tests.surveillance.files.rows import GOOD, HEADER, OPEN, csv, parquet, reasons
 
 
@@ -49,7 +43,22 @@ def test_bytes_that_are_no_text_cost_one_row(tmp_path):
     assert read.rejects["raw"][0].as_py().startswith("NV\\xff,")
 
 
-@pytest.mark.parametrize("reader", [read_bars, read_news, read_splits, read_labels, read_alerts, read_dividends])
+def read_splits(path):
+    return read_actions(path, None, None)
+
+
+def read_dividends(path):
+    return read_actions(None, path, None)
+
+
+def read_ticker_changes(path):
+    return read_actions(None, None, path)
+
+
+READERS = [read_bars, read_news, read_labels, read_alerts, read_splits, read_dividends, read_ticker_changes]
+
+
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

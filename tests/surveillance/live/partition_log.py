@@ -29,18 +29,23 @@ SESSIONS = Sessions()
 @pytest.fixture
 def partition(kafka, monkeypatch) -> int:
     """The one partition of topics and a group that no other test touches; bar 0 is in it."""
+    make_topics(kafka, monkeypatch, 1)
+    broker.publish(kafka, [bar(0)])
+    return 0
+
+
+def make_topics(kafka, monkeypatch, partitions: int) -> None:
+    """Make topics and a group that no other test touches."""
     renamed = private_topics(monkeypatch, uuid.uuid4().hex[:8])
-    new = [NewTopic(renamed[spec.name], 1, 1, config=spec.config) for spec in broker.TOPICS]
+    new = [NewTopic(renamed[spec.name], partitions, 1, config=spec.config) for spec in broker.TOPICS]
     admin = AdminClient(kafka)
     for future in admin.create_topics(new, operation_timeout=15).values():
         future.result()
-    positions = {(topic, 0): None for topic in renamed.values()}
+    positions = {(topic, partition): None for topic in renamed.values() for partition in range(partitions)}
     # Creation is answered before every request can see the topic.
     retry(retry=retry_if_exception_type(BrokerError), wait=wait_fixed(0.1), stop=stop_after_delay(30))(broker.read)(
         kafka, positions
     )
-    broker.publish(kafka, [bar(0)])
-    return 0
 
 
 def bar(minute: int, volume: int = 1000, close: float = 100.0) -> Bar:

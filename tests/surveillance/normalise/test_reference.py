@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.surveillance import normalise, wire
-from include.surveillance.records import Dividend, Instrument, NewsItem, Reject, Split
+from include.surveillance.records import Dividend, Instrument, NewsItem, Payment, Reject, Split
 from include.surveillance.texts import one_line
 from tests.surveillance.normalise.payloads import END, RECORDED, needs_recorded, payload, recorded
 
@@ -157,7 +157,7 @@ def test_an_id_is_never_changed(identifier):
         normalise.splits(
             payload({"ticker": identifier, "execution_date": "2020-08-31", "split_from": 1, "split_to": 4})
         ),
-        normalise.dividends(payload({"ticker": identifier, "ex_dividend_date": "2026-02-06", "cash_amount": 0.26})),
+        normalise.dividends(payload({"ticker": identifier, "ex_dividend_date": "2026-02-06", "cash_amount": 0.26}), []),
     ):
         assert [it.reason for it in found] == ["ticker unusable"]
 
@@ -199,24 +199,79 @@ def test_splits():
 def test_dividends():
     good = {"ticker": "AAPL", "ex_dividend_date": "2026-02-06", "cash_amount": 0.26, "currency": "usd"}
     dividend, bad_date, bad_cash = normalise.dividends(
-        payload(good, good | {"ex_dividend_date": None}, good | {"cash_amount": -1})
+        payload(good, good | {"ex_dividend_date": None}, good | {"cash_amount": -1}), []
     )
-    assert dividend == Dividend(symbol="AAPL", ex_date="2026-02-06", cash_amount=0.26)
+    paid = Payment(cash_amount=0.26)
+    assert dividend == Dividend(symbol="AAPL", ex_date="2026-02-06", cash_amount=0.26, payments=(paid,))
     assert (bad_date.reason, bad_cash.reason) == ("ex_dividend_date missing", "price not positive")
 
 
 def test_dividends_of_one_day_are_one_record_whose_cash_is_added_up():
     regular = {"ticker": "AAPL", "ex_dividend_date": "2026-02-06", "cash_amount": 0.25, "dividend_type": "CD"}
-    special = regular | {"cash_amount": 10.5, "dividend_type": "SC"}
+    special = regular | {"cash_amount": 10.5, "dividend_type": None, "distribution_type": "special"}
     abroad = regular | {"cash_amount": 3, "currency": "CAD"}
-    other = regular | {"ticker": "MSFT"}
-    records = normalise.dividends(payload(abroad, regular, special, regular, other))
-    assert [(dividend.symbol, dividend.cash_amount, dividend.currency) for dividend in records] == [
+    other = regular | {"ticker": "MSFT", "pay_date": "2026-02-20"}
+    records = normalise.dividends(payload(abroad, regular, special, regular, other), [])
+    assert [(it.symbol, it.cash_amount, it.currency) for it in records] == [
         ("AAPL", 10.75, "USD"),
         ("MSFT", 0.25, "USD"),
     ]
-    (alone,) = normalise.dividends(payload(abroad))
-    assert (alone.cash_amount, alone.currency) == (3.0, "CAD")
+    assert [payment.type for payment in records[0].payments] == ["CD", "special"]
+    assert records[1].payments[0].pay_date == "2026-02-20"
+    (alone,) = normalise.dividends(payload(abroad), ["AAPL"])
+    assert (alone.symbol, alone.reason) == ("AAPL", "dividend in another currency")
+    assert alone.detail == "3 CAD on 2026-02-06; prices are in USD"
+
+
+def test_two_ratios_of_one_split_are_both_rejected_with_their_bytes():
+    two = {"ticker": "AAPL", "execution_date": "2026-02-06", "split_from": 1, "split_to": 2}
+    found = normalise.splits(payload(two, two | {"split_to": 4}, two | {"ticker": "MSFT"}, two | {"ticker": "MSFT"}))
+    assert [(it.symbol, type(it).__name__) for it in found] == [
+        ("MSFT", "Split"), ("AAPL", "Reject"), ("AAPL", "Reject"),
+    ]  # fmt: skip
+    assert {it.reason for it in found[1:]} == {"two ratios for one day"}
+    assert [json.loads(it.raw)["split_to"] for it in found[1:]] == [2, 4]
+
+
+def events(*dated, **more):
+    """The vendor's answer about one instrument."""
+    listed = [{"type": "ticker_change", "date": date, "ticker_change": {"ticker": it}} for it, date in dated]
+    return payload({"name": "Meta", "composite_figi": "BBG000MM2P62", "events": listed} | more)
+
+
+def test_ticker_events_are_a_chain_of_changes():
+    found = normalise.ticker_changes(events(("META", "2022-06-09"), ("FB", "2012-05-18"), ("META", "2022-06-10")))
+    assert [(it.symbol, it.new_symbol, it.date) for it in found] == [
+        ("", "FB", "2012-05-18"),
+        ("FB", "META", "2022-06-09"),
+    ]
+    assert {it.composite_figi for it in found} == {"BBG000MM2P62"}
+    assert normalise.ticker_changes(payload()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (events(("A", "2022-06-09"), ("B", "2022-06-09")), "two successors of one ticker"),
+        (events(("A", "soon")), "date unusable"),
+        (events((None, "2022-06-09")), "ticker missing"),
+        (events(events="none"), "events unusable"),
+        (events(events=[{"type": "ticker_change", "date": "2022-06-09"}]), "ticker missing"),
+    ],
+)
+def test_ticker_events_that_cannot_be_used_are_rejected(given, reason):
+    assert [it.reason for it in normalise.ticker_changes(given)] == [reason]
+
+
+def test_of_instruments_that_are_traded_no_more_the_latest_comes_first():
+    gone = {"ticker": "META", "name": "Roundhill", "active": False, "delisted_utc": "2022-01-28T05:00:00Z"}
+    older = gone | {"name": "Metamor", "delisted_utc": "2009-01-02T05:00:00Z"}
+    found = normalise.delisted(payload(older, gone, gone | {"delisted_utc": "soon"}))
+    assert [(it.name, it.delisted_on, it.active) for it in found[:2]] == [
+        ("Roundhill", "2022-01-28", False),
+        ("Metamor", "2009-01-02", False),
+    ]
+    assert isinstance(found[2], Reject)
 
 
 # --- what the vendor really sent
@@ -250,6 +305,14 @@ def test_recorded_instruments_and_splits():
 
 @needs_recorded
 def test_recorded_dividends():
-    records = normalise.dividends(recorded("v3_reference_dividends.json"))
+    records = normalise.dividends(recorded("v3_reference_dividends.json"), [])
     assert len(records) == len(recorded("v3_reference_dividends.json").results) == 10
-    assert records[0] == Dividend(symbol="CSSEN", ex_date="2025-06-12", cash_amount=0.59375)
+    paid = Payment(cash_amount=0.59375, type="CD", pay_date="2025-06-30")
+    assert records[-1] == Dividend(symbol="CSSEN", ex_date="2025-06-12", cash_amount=0.59375, payments=(paid,))
+
+
+@needs_recorded
+def test_recorded_ticker_events():
+    answer = json.loads((RECORDED / "vX_reference_tickers_META_events_types_ticker_change.json").read_text())
+    found = normalise.ticker_changes(payload(answer["results"]))
+    assert [(it.symbol, it.new_symbol) for it in found] == [("", "FB"), ("FB", "META")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +37,13 @@ def vendor() -> Iterator[Vendor]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def package(monkeypatch) -> None:
+    """Let all tests of this folder use the package that POLYGON_CLIENT names."""
+    if named := os.environ.get("POLYGON_CLIENT"):
+        monkeypatch.setitem(Polygon.__init__.__kwdefaults__, "package", named)
 
 
 @pytest.fixture

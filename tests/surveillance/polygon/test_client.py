@@ -147,7 +147,7 @@ def test_news_instruments_and_splits_are_usable(simulator):
 
 
 def test_dividends_are_usable_and_those_asked_for(simulator):
-    records = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"))
+    records = normalise.dividends(Polygon(KEY, simulator).dividends("2026-06-01"), [])
     assert {type(dividend).__name__ for dividend in records} == {"Dividend"}
     assert min(dividend.ex_date for dividend in records) >= "2026-06-01"
 
@@ -155,9 +155,25 @@ def test_dividends_are_usable_and_those_asked_for(simulator):
 def test_the_older_lists_are_not_asked_for(simulator):
     polygon = Polygon(KEY, simulator)
     with pytest.raises(VendorError, match="Polygon has ended /v3/reference/splits"):
-        polygon._actions("/v3/reference/splits", "execution_date", "2020-01-01")
+        polygon._listed("/v3/reference/splits", {}, 1_000)
     assert polygon.splits("2020-01-01").results
     assert polygon.dividends("2026-06-01").results
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_where_the_newer_lists_are_not_to_be_had_the_older_ones_are_asked_and_people_are_told(vendor, caplog, status):
+    split = {"ticker": "A", "execution_date": "2026-01-05", "split_from": 1, "split_to": 2}
+    refused = Answer({"status": "NOT_AUTHORIZED", "message": "You are not entitled to this data."}, status)
+    vendor.answers(refused, page(split))
+    (found,) = normalise.splits(Polygon(KEY, vendor.url).splits("2026-01-02"))
+    assert (found.symbol, found.split_to) == ("A", 2.0)
+    assert [it.path.partition("?")[0] for it in vendor.asked] == ["/stocks/v1/splits", "/v3/reference/splits"]
+    assert vendor.query(1) == {
+        "execution_date.gte": "2026-01-02", "sort": "execution_date", "order": "asc", "limit": "1000",
+    }  # fmt: skip
+    (line,) = caplog.messages
+    assert "older list /v3/reference/splits, which is going to end" in line
+    assert "You are not entitled to this data." in line
 
 
 def test_a_wrong_key_is_refused(simulator):

@@ -72,7 +72,24 @@ def test_threads_share_the_turns(monkeypatch):
 
 
 def test_every_page_waits_its_turn(vendor, clock):
-    vendor.answers(page(next_url="https://x/v2?cursor=a"), page())
-    Polygon(KEY, vendor.url, calls_per_second=1).bars("AAPL", "minute", 0, MINUTE)
+    vendor.answers(page(next_url="/v2?cursor=a"), page())
+    Polygon(KEY, vendor.url, pace=Pace(1)).bars("AAPL", "minute", 0, MINUTE)
     assert len(vendor.asked) == 2
     assert clock.now == pytest.approx(100.0 + WINDOW_SECONDS)
+
+
+class Counted:
+    """Calls of other processes: the next one is free after each of these times."""
+
+    def __init__(self, *seconds):
+        self.seconds = list(seconds)
+
+    def take(self):
+        return self.seconds.pop(0)
+
+
+def test_a_call_waits_until_the_calls_of_all_processes_leave_room(clock):
+    others = Counted(0.25, 0.5, 0.0)
+    Pace(10, others).wait()
+    assert others.seconds == []
+    assert clock.now == pytest.approx(100.75)

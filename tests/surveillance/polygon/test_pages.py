@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.surveillance.errors import RateLimitedError, VendorUnavailableError
+from include.surveillance.errors import RateLimitedError, VendorError, VendorUnavailableError
 from include.surveillance.polygon.client import Polygon
 from tests.surveillance.polygon.vendor import KEY, MINUTE, NOON, Answer, busy, page
 
@@ -40,15 +40,27 @@ def test_a_delayed_entitlement_is_seen_on_any_page(vendor, polygon):
     assert polygon.bars("AAPL", "minute", 0, 60_000).status == "DELAYED"
 
 
-def test_pages_are_followed_on_the_configured_host_with_the_key(vendor, polygon):
-    elsewhere = "https://api.example.org:443/v2/more?cursor=abc"
-    vendor.answers(page({"t": 1}, next_url=elsewhere), page({"t": 2}))
+@pytest.mark.parametrize("host", ["api.polygon.io:443", "api.massive.com", "127.0.0.1:9"])
+def test_pages_of_either_name_are_followed_on_the_configured_host_with_the_key(vendor, polygon, host):
+    vendor.answers(page({"t": 1}, next_url=f"https://{host}/v2/more?cursor=abc&apiKey=x"), page({"t": 2}))
     assert polygon.news(0, 1_000).results == (b'{"t": 1}', b'{"t": 2}')
     assert vendor.asked[1].path == "/v2/more?cursor=abc"
     assert vendor.asked[1].headers["Authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("next_url", [".example.org/x", "@example.org/x", "//example.org/x", "x", "/../x"])
+@pytest.mark.parametrize(
+    "next_url", ["https://api.example.org/x", "//example.org/x", "https://api.polygon.io@example.org/x",
+                 "https://api.massive.com.example.org/x"]
+)  # fmt: skip
+def test_a_next_page_of_another_host_is_refused(vendor, polygon, waits, next_url):
+    vendor.answers(page({"t": 1}, next_url=next_url), page({"t": 2}))
+    with pytest.raises(VendorError, match=r"example.org as the host of the next page, and not one of 127.0.0.1, api"):
+        polygon.news(0, 1_000)
+    assert len(vendor.asked) == 1
+    assert waits == []
+
+
+@pytest.mark.parametrize("next_url", [".example.org/x", "@example.org/x", "x", "/../x", "/x"])
 def test_no_next_page_leads_to_another_host(vendor, polygon, next_url):
     vendor.answers(page({"t": 1}, next_url=next_url), page({"t": 2}))
     assert len(polygon.news(0, 1_000).results) == 2
@@ -69,7 +81,7 @@ def test_a_full_page_without_a_next_one_is_asked_for_again_and_then_believed(ven
 
 
 def test_pages_that_go_round_in_circles_are_an_error(vendor, polygon):
-    vendor.answers(page({"t": 1}, next_url="http://x/next?cursor=same"))
+    vendor.answers(page({"t": 1}, next_url="/next?cursor=same"))
     with pytest.raises(VendorUnavailableError, match=r": /next\?cursor=same came twice"):
         polygon.bars("AAPL", "minute", 0, 60_000)
 
@@ -186,6 +198,6 @@ def test_bars_that_still_grow_by_the_vendors_clock_are_waited_for(vendor, polygo
 
 
 def test_trouble_in_the_middle_of_the_pages_never_ends_them_early(vendor, polygon):
-    vendor.answers(page({"t": 1}, next_url="http://x/next?cursor=b"), Answer(b"<html>"))
+    vendor.answers(page({"t": 1}, next_url="/next?cursor=b"), Answer(b"<html>"))
     with pytest.raises(VendorUnavailableError, match="unusable body"):
         polygon.bars("AAPL", "minute", 0, 60_000)

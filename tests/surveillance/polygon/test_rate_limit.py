@@ -72,7 +72,7 @@ def test_without_redis_polling_goes_on_with_a_warning(caplog):
     for _ in range(3):
         limit.count_call()
     said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 3
+    assert len(said) == 1, "and is tried again in half a minute"
     assert "not counted, Redis does not answer" in said[0]
     assert KEY not in said[0]
 
@@ -88,3 +88,16 @@ def test_a_redis_that_hangs_holds_no_poll_up(caplog):
         taken.join(30)
         assert not taken.is_alive()
     assert "does not answer" in caplog.text
+
+
+def test_processes_share_the_calls_of_a_second(redis_url, monkeypatch):
+    one, other = (RateLimit(redis_url, 3, "second", window_seconds=60) for _ in range(2))
+    assert [limit.take() for limit in (one, other, one)] == [0.0, 0.0, 0.0]
+    assert 59 < other.take() <= 60.1
+    assert RateLimit(redis_url, 3, "second", window_seconds=61).take() == 0.0, "a minute is counted for itself"
+
+
+def test_a_redis_that_is_down_is_asked_once_in_a_while(caplog):
+    limit = RateLimit(f"redis://127.0.0.1:{free_port()}/2", 1, KEY)
+    assert [limit.take() for _ in range(3)] == [0.0] * 3
+    assert len(caplog.messages) == 1

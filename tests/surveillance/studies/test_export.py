@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from include.surveillance import broker
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.side_files import read_dividends, read_news, read_splits, read_ticker_changes
-from include.surveillance.records import Dividend, Split, TickerChange
+from include.surveillance.files.side_files import read_actions, read_news
+from include.surveillance.records import Dividend, Payment, Split, TickerChange
 from include.surveillance.studies.export import export_log, select_bars
 from include.surveillance.studies.recorded import read_profiles
 from include.surveillance.timespans import MINUTE_MS
@@ -23,7 +23,7 @@ from tests.surveillance.live.partition_log import partition as partition
 @pytest.mark.parametrize("shift_ms", [0, 7 * MINUTE_MS])
 def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms):
     split = Split(symbol="NVDA", execution_date="2019-02-15", split_from=1, split_to=2)
-    dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0)
+    dividend = Dividend(symbol="NVDA", ex_date="2019-02-15", cash_amount=5.0, payments=(Payment(cash_amount=5.0),))
     foreign = Dividend(symbol="AMD", ex_date="2019-02-15", cash_amount=5.0, currency="EUR")
     change = TickerChange(symbol="AMD", new_symbol="AMDX", date="2019-02-15")
     precise = replace(bar(1), volume=Decimal("12.5"), vwap=99.75, trades=3, event_id="", revision="")
@@ -42,9 +42,9 @@ def test_what_is_on_the_log_is_in_the_files(kafka, partition, tmp_path, shift_ms
     (item,), _ = read_news(files.news)
     assert (item.published_ms, item.tickers) == (news.published_ms - shift_ms, news.tickers)
     assert item.sentiment == news.sentiment
-    assert read_splits(files.splits)[0] == [split]
-    assert read_dividends(files.dividends)[0] == [dividend], "a file's dividends are in dollars"
-    assert read_ticker_changes(files.ticker_changes)[0] == [change]
+    actions = read_actions(files.splits, files.dividends, files.ticker_changes)
+    assert (actions.splits, actions.ticker_changes) == ((split,), (change,))
+    assert actions.dividends == (dividend,), "a file's dividends are in dollars"
     assert read_profiles(files.profiles) == [profile()]
 
 

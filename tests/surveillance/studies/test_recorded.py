@@ -51,7 +51,7 @@ def test_every_file_is_read_and_its_unusable_rows_are_set_aside(files):
     assert [(split.symbol, split.split_to) for split in actions.splits] == [("KO", 2.0)]
     assert [dividend.cash_amount for dividend in actions.dividends] == [0.4]
     assert [change.new_symbol for change in actions.ticker_changes] == ["META"]
-    paths = [files.bars, files.news, files.splits, files.dividends, files.ticker_changes]
+    paths = [files.bars, files.news, files.ticker_changes, files.splits, files.dividends]
     assert [(path, unusable.num_rows) for path, unusable in recorded.rejects] == list(
         zip(paths, (0, 1, 1, 1, 1), strict=True)
     )
@@ -61,7 +61,7 @@ def test_without_a_file_of_profiles_they_are_those_of_the_nightly_build(files, t
     assert read(files).profiles == []
     built = read(files, with_profiles=True).profiles
     recorded = read(files)
-    assert built == walk_forward(recorded.bars, SESSIONS, recorded.actions.splits)
+    assert built == walk_forward(recorded.bars, SESSIONS, recorded.actions)
     assert built, "five sessions are enough for some"
     path = tmp_path / "profiles.jsonl"
     path.write_bytes(b"\n\n".join(map(wire.encode, built[:1])) + b"\n")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.positions import TradingCalendar, date_ordinal, iso_date
+from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.positions import TradingCalendar, iso_date
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.detection.slots import Slots
-from include.surveillance.records import Profile, Split
+from include.surveillance.detection.succession import Succession
+from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
@@ -25,7 +27,7 @@ def build_profiles(
     *,
     effective_ms: int,
     classes: Mapping[str, str] | None = None,
-    splits: Iterable[Split] = (),
+    actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
     maximum_sessions: int = 20,
     minimum_sessions: int = 3,
 ) -> list[Profile]:
@@ -33,14 +35,15 @@ def build_profiles(
 
     Half-days and the day on which a split takes effect are left out. What lies before a split is counted in the shares
     of ``effective_ms``. The hours before and after the session have slots of their own; the turnover, the daily range
-    and the quantiles of volatility are the regular session's.
+    and the quantiles of volatility are the regular session's. A profile has the ticker of ``effective_ms``, whatever
+    its bars were called; an instrument that has lost its ticker to another one by then has none.
 
     Args:
         bars: in any order; of two bars with the same key the later in order holds.
         sessions: the market's calendar.
         effective_ms: from when on the profiles hold, UTC epoch ms; nothing at or after it is used.
         classes: the vendor's type of each symbol, e.g. CS, ETF.
-        splits: of any symbol and date; those after ``effective_ms`` are not used.
+        actions: splits and changes of tickers of any date; splits after ``effective_ms`` are not used.
         maximum_sessions: how many of the latest sessions are used.
         minimum_sessions: a series with fewer has no profile.
 
@@ -48,13 +51,21 @@ def build_profiles(
         Profiles sorted by (symbol, timespan).
     """
     calendar, classes = TradingCalendar(sessions), classes or {}
-    bars, sessions_of, slots = _usable_bars(bars, calendar, effective_ms)
-    by_symbol = _splits_until(splits, calendar.locate(effective_ms).date)
+    succession = Succession(actions.tickers, calendar)
+    bars, sessions_of, slots = _usable_bars(succession.join(bars), calendar, effective_ms)
+    today = calendar.locate(effective_ms).date
     starts, ends = _series_edges(bars.code)
     profiles = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        key = bars.key(start)
-        session, effects, layout = sessions_of[start:end], by_symbol.get(key[0], []), calendar.slots(key[1])
+        series = bars.key(start)
+        key = succession.name(series, effective_ms)
+        if succession.key(*key, effective_ms) != series:
+            continue
+        session, effects, layout = (
+            sessions_of[start:end],
+            actions.splits_until(series[0], today),
+            calendar.slots(key[1]),
+        )
         regular = slots[start:end] < layout.regular
         days = np.setdiff1d(session[regular], [day for day, _ in effects])[-maximum_sessions:]
         if len(days) < minimum_sessions:
@@ -62,15 +73,15 @@ def build_profiles(
         index = start + np.flatnonzero(np.isin(session, days))
         shares, widths = _shares(sessions_of[index], effects), calendar.bars_per_slot(key[1])
         history = bars.take(index), sessions_of[index], slots[index], shares
-        profiles.append(_build_profile(*history, layout, widths, effective_ms, classes.get(key[0], "")))
+        profiles.append(_build_profile(key, *history, layout, widths, effective_ms, classes.get(key[0], "")))
     return sorted(profiles, key=lambda profile: (profile.symbol, profile.timespan))
 
 
 def _build_profile(
-    bars: BarColumns, session: np.ndarray, slot: np.ndarray, shares: np.ndarray, layout: Slots, widths: np.ndarray,
-    effective_ms: int, asset_class: str,
+    key: SeriesKey, bars: BarColumns, session: np.ndarray, slot: np.ndarray, shares: np.ndarray, layout: Slots,
+    widths: np.ndarray, effective_ms: int, asset_class: str,
 ) -> Profile:  # fmt: skip
-    (symbol, timespan), days = bars.key(0), np.unique(session)
+    (symbol, timespan), days = key, np.unique(session)
     presence = np.bincount(slot, minlength=layout.total) / (widths * len(days))
     around = slot >= layout.regular
     edges = statistics.estimate_edges(
@@ -141,16 +152,6 @@ def _series_edges(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Start and end of the bars of each series, where bars are sorted by series."""
     edges = np.flatnonzero(np.diff(code, prepend=-1, append=-1)) if len(code) else np.zeros(1, dtype=np.int64)
     return edges[:-1], edges[1:]
-
-
-def _splits_until(splits: Iterable[Split], today: int) -> dict[str, list[tuple[int, float]]]:
-    """Symbol -> (day of effect, new shares per old) of the splits up to a date; days count from 1970-01-01."""
-    effects: dict[str, list[tuple[int, float]]] = {}
-    for split in splits:
-        day = date_ordinal(split.execution_date)
-        if day <= today:
-            effects.setdefault(split.symbol, []).append((day, split.split_to / split.split_from))
-    return effects
 
 
 def _shares(session: np.ndarray, effects: list[tuple[int, float]]) -> np.ndarray:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.profiles.build import build_profiles
-from include.surveillance.records import Profile, Split
+from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, NEW_YORK, to_ms, to_utc
 
@@ -21,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 def walk_forward(
     bars: BarColumns,
     sessions: Sessions,
-    splits: Iterable[Split] = (),
+    actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
     progress: Progress = lambda stage, done, total: None,
 ) -> list[Profile]:
     """Build profiles as the nightly DAG would have: before each session of the bars, from earlier ones.
@@ -42,7 +43,7 @@ def walk_forward(
         start, end = np.searchsorted(bars.ts, (effective_ms - HISTORY_MS, effective_ms))
         if end > start:
             earlier = bars.take(slice(start, end))
-            profiles += build_profiles(earlier, sessions, effective_ms=effective_ms, splits=splits)
+            profiles += build_profiles(earlier, sessions, effective_ms=effective_ms, actions=actions)
         progress("profiles", number, len(ahead))
     return profiles
 

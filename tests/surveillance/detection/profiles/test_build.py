@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.detection.slots import bars_per_slot, lay_out_slots
 from include.surveillance.records import Split
@@ -127,10 +128,12 @@ def test_a_split_is_no_change_and_its_day_is_left_out():
     adjusted = build_profiles(bars.take(~on), XNYS, effective_ms=effective)
     prices = {name: np.where(before, 4, 1) * getattr(bars, name) for name in ("open", "high", "low", "close")}
     raw = replace(bars, volume=bars.volume / np.where(before, 4, 1), **prices)
-    (profile,) = build_profiles(raw, XNYS, effective_ms=effective, splits=[split])
+    (profile,) = build_profiles(raw, XNYS, effective_ms=effective, actions=CorporateActions(splits=(split,)))
     assert [profile] == adjusted
     assert profile.sessions == 7
-    unknown_yet = build_profiles(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2, splits=[split])
+    unknown_yet = build_profiles(
+        raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2, actions=CorporateActions(splits=(split,))
+    )
     assert unknown_yet == build_profiles(raw, XNYS, effective_ms=int(OPENS[day]) - 86_400_000 * 2)
 
 

@@ -90,7 +90,7 @@ class RobustPriceBreakout(RobustRule, frozen=True):
         lively |= scan.measures["reopened"] == 1.0
         # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
         opening = np.diff(scan.positions.session, prepend=-1) != 0
-        lively &= ~opening | (scan.span == DAY_MS)[scan.bars.code]
+        lively &= ~opening | np.repeat(scan.span == DAY_MS, scan.segments.end - scan.segments.start)
         fired = np.zeros(len(scan), np.int8)
         _mark_breakouts(
             scan.segments, scan.parts_of_day(), scan.close, distance, lively, buffer,
