@@ -29,7 +29,10 @@ from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms, write_utc
 # A profile takes three full sessions, so that live minutes are held against what is usual.
 SESSIONS_TO_BACKFILL = 3
 ALWAYS_ON = ("detect_anomalies", "notify_alerts")
-SCHEDULED = ("land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts")
+SCHEDULED = (
+    "land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts",
+    "repoll_session",
+)  # fmt: skip
 # Started here, before what comes after them.
 FIRST = ("bootstrap_platform", "ingest_reference", "backfill_market_data")
 BASELINES = "build_baselines"

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from include.polygon_simulator import corporate_actions
+from include.polygon_simulator import corporate_actions, former_tickers
 from include.polygon_simulator.answers import (
     RefusedError,
     answer,
@@ -34,13 +34,30 @@ def reference_router(market: Market) -> APIRouter:
     newsroom = Newsroom(market)
 
     @lru_cache(maxsize=1)
+    def all_inactive(today: str) -> list[dict[str, Any]]:
+        return [
+            _listed(instrument)
+            | {"active": False, "composite_figi": figi, "delisted_utc": f"{last_day}T00:00:00Z"}
+            | {"last_updated_utc": f"{today}T00:00:00Z"}
+            for instrument, figi, last_day in former_tickers.inactive(market)
+        ]
+
+    @lru_cache(maxsize=1)
     def all_listed(today: str) -> list[dict[str, Any]]:
         updated = {"last_updated_utc": f"{today}T00:00:00Z"}
         return [_listed(instrument) | updated for instrument in market.instruments.values()]
 
     @router.get("/v3/reference/tickers")
     async def tickers(request: Request) -> Response:
-        return listing(request, all_listed(market.today()), sort="ticker", order="asc")
+        # Without a word about it the vendor lists what is traded.
+        inactive = parameters(request).get("active") == "false"
+        listed = all_inactive if inactive else all_listed
+        return listing(request, listed(market.today()), sort="ticker", order="asc")
+
+    @router.get("/vX/reference/tickers/{identifier}/events")
+    async def events(identifier: str) -> Response:
+        found = former_tickers.ticker_events(market, identifier)
+        return answer({"results": found, "status": "OK", "request_id": request_id()})
 
     @router.get("/v3/reference/tickers/{ticker}")
     async def details(ticker: str) -> Response:
@@ -84,7 +101,7 @@ def _listed(instrument: Instrument) -> dict[str, Any]:
         "active": True,
         "currency_name": "usd",
         "cik": instrument.cik,
-        "composite_figi": f"BBG{instrument.identifier('composite', 9)}",
+        "composite_figi": former_tickers.composite_figi(instrument),
         "share_class_figi": f"BBG{instrument.identifier('share class', 9)}",
     }
 

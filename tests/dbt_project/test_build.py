@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -55,8 +55,9 @@ def alert(rule: str, symbol: str, start: str, date: str = "2024-03-08", timespan
     return Alert(**(fields | values))
 
 
-def instrument(symbol: str, name: str, polled_at: str) -> Instrument:
-    return Instrument(symbol=symbol, name=name, primary_exchange="XNAS", currency="USD", polled_ms=moment_ms(polled_at))
+def instrument(symbol: str, name: str, polled_at: str, **more) -> Instrument:
+    more |= {"primary_exchange": "XNAS", "currency": "USD", "polled_ms": moment_ms(polled_at)}
+    return Instrument(symbol=symbol, name=name, **more)
 
 
 def land_first(market) -> None:
@@ -97,7 +98,9 @@ def land_second(market) -> None:
     """A renaming, reference data at last, a late bar, a late metric, an old bar corrected."""
     market.land(
         [instrument("AAPL", "Apple Inc", "2024-03-08 16:00:00"), instrument("NEWC", "New Corp", "2024-03-08 16:00:00"),
-         instrument("MSFT", "Microsoft", "2024-03-08 16:00:00")],
+         instrument("MSFT", "Microsoft", "2024-03-08 16:00:00"),
+         instrument("OLDC", "Old Corp", "2024-03-08 16:00:00", composite_figi="BBG000000001", active=False,
+                    previous_symbol="OLDER", ticker_since="2012-05-18", delisted_on="2024-03-07")],
         SECOND_LANDING,
     )  # fmt: skip
     late, renamed = bar("MSFT", "2024-03-07 14:35:00"), bar("AAPL", "2024-03-08 16:30:00", close=102.0)
@@ -154,6 +157,7 @@ def test_snapshot_keeps_both_names_and_no_version_for_an_unchanged_poll(built):
         ("AAPL", "Apple Inc", second, None),
         ("MSFT", "Microsoft", first, None),
         ("NEWC", "New Corp", second, None),
+        ("OLDC", "Old Corp", second, None),
     ]
 
 
@@ -168,8 +172,17 @@ def test_versions_cover_all_time_and_unknown_symbols_have_one(built):
         ("AAPL", "Apple Inc", renamed, END, True),
         ("MSFT", "Microsoft", BEGINNING, END, True),
         ("NEWC", "New Corp", BEGINNING, END, True),
+        ("OLDC", "Old Corp", BEGINNING, END, True),
         ("QUIET", "unknown", BEGINNING, END, True),
     ]
+
+
+def test_an_instrument_has_its_figi_its_former_ticker_and_the_days_of_its_ticker(built):
+    (row,) = built.query(
+        "select composite_figi, previous_symbol, ticker_since, delisted_on, is_active "
+        "from analytics.dim_instruments where symbol = 'OLDC'"
+    )
+    assert row == ("BBG000000001", "OLDER", date(2012, 5, 18), date(2024, 3, 7), False)
 
 
 def test_facts_carry_the_version_of_their_time(built):

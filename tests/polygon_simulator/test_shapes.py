@@ -53,6 +53,10 @@ def lacking(recorded: Any, ours: Any, path: str = "") -> list[str]:
         ("v2_reference_news_ticker_NFLX", "/v2/reference/news?ticker=AAPL"),
         ("v3_reference_tickers", "/v3/reference/tickers?limit=2"),
         ("v3_reference_tickers_AAPL", "/v3/reference/tickers/AAPL"),
+        (
+            "vX_reference_tickers_META_events_types_ticker_change",
+            "/vX/reference/tickers/META/events?types=ticker_change",
+        ),
         ("v3_reference_splits", "/v3/reference/splits"),
         ("v3_reference_dividends", "/v3/reference/dividends"),
         ("v1_marketstatus_now", "/v1/marketstatus/now"),

@@ -30,6 +30,9 @@ known as (
         composite_figi,
         share_class_figi,
         is_active,
+        previous_symbol,
+        ticker_since,
+        delisted_on,
         true as is_known,
         -- nothing is known of the time before the first poll: its version is taken to hold for all of it
         iff(version = 1, '1900-01-01'::timestamp_ntz, dbt_valid_from) as valid_from,
@@ -60,6 +63,9 @@ unknown as (
         null::varchar as composite_figi,
         null::varchar as share_class_figi,
         null::boolean as is_active,
+        null::varchar as previous_symbol,
+        null::date as ticker_since,
+        null::date as delisted_on,
         false as is_known,
         '1900-01-01'::timestamp_ntz as valid_from,
         '9999-12-31'::timestamp_ntz as valid_to

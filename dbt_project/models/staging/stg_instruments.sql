@@ -19,9 +19,14 @@ renamed as (
         payload:type::varchar as type,
         payload:primary_exchange::varchar as primary_exchange,
         payload:currency::varchar as currency,
+        payload:previous_symbol::varchar as previous_symbol,
 
         -- booleans
         payload:active::boolean as is_active,
+
+        -- dates
+        payload:ticker_since::date as ticker_since,
+        payload:delisted_on::date as delisted_on,
 
         -- timestamps
         {{ from_epoch_ms('payload:polled_ms') }} as polled_at,

@@ -115,17 +115,21 @@ class _Look:
         latest = former[0] if former else None
         figi = (known and known.composite_figi) or (latest and latest.composite_figi)
         changes, rejects = self._changes(figi or symbol)
-        left = [it for it in changes if it.symbol == symbol]
-        if left and changes[-1].new_symbol != symbol:
+        ended: list[Instrument | Reject | TickerChange] = []
+        if latest:
+            began = next((it for it in changes if it.new_symbol == symbol), None)
+            since, previous = (began.date, began.symbol or None) if began else (None, None)
+            ended = [replace(latest, ticker_since=since, previous_symbol=previous, event_id="", revision="")]
+        if changes and changes[-1].new_symbol != symbol and any(it.symbol == symbol for it in changes):
             said = f"it trades as {changes[-1].new_symbol} since {changes[-1].date}: put that on the watchlist instead"
             moved = replace(unknown, reason="ticker changed", detail=said, event_id="")
-            return [moved, *(it for it in changes if it.symbol), *rejects]
+            return [*ended, moved, *(it for it in changes if it.symbol), *rejects]
         if latest and latest.delisted_on:
             said = f"it was traded until {latest.delisted_on}: take it off the watchlist"
             gone = replace(unknown, reason="ticker delisted", detail=said, event_id="")
             after = date.fromisoformat(latest.delisted_on) + timedelta(days=1)
             given_up = TickerChange(symbol=symbol, new_symbol="", date=f"{after}", composite_figi=latest.composite_figi)
-            return [latest, gone, given_up, *rejects]
+            return [*ended, gone, given_up, *rejects]
         return [unknown, *rejects]
 
     def _changes(self, identifier: str) -> tuple[list[TickerChange], list[Reject]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,9 +21,12 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.files.side_files import read_actions
 from include.surveillance.files.tables import as_file_error
+from include.surveillance.instruments import Tickers
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
+from include.surveillance.live.predecessors import adopt_series
 from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.evidence import EvidenceError, check_evidence, select_cited
@@ -100,7 +103,9 @@ def explain_from_files(
         ConfigurationError: a file cannot be read or lacks a column, or has no bar of the symbol.
     """
     symbol, stored = parse_symbol(alert_id), _stored_rows(alerts, alert_id) if alerts else []
-    if symbol != MARKET:
+    # A series may go on from another ticker.
+    tickers = Tickers(read_actions(None, None, files.ticker_changes).ticker_changes)
+    if symbol != MARKET and tickers.related(symbol) == {symbol}:
         files = replace(files, only=symbol)
     recording = read_recording(files, sessions, with_profiles=book.base.alerting_form == "robust")
     if not len(recording.bars):
@@ -132,11 +137,12 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     messages = _alert_messages(kafka, alert_id, symbol)
     if not messages:
         raise ConfigurationError(f"topic {broker.ALERTS} has no alert {alert_id!r}; it keeps 30 days")
-    records = _symbol_records(kafka, messages[0][0], symbol)
+    engine, partition = Engine(book, sessions, *read_background(kafka)), messages[0][0]
+    records = _symbol_records(kafka, partition, engine.actions.tickers.related(symbol))
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"topic {broker.BARS} has no bar of {symbol} any more; it keeps 35 days")
-    engine = Engine(book, sessions, *read_background(kafka))
-    raised = [alert for alert in detect_records(engine, State("sketch"), records).alerts if alert.event_id == alert_id]
+    state = adopt_series(kafka, partition, engine, State("sketch"), records)
+    raised = [alert for alert in detect_records(engine, state, records).alerts if alert.event_id == alert_id]
     ids = {event_id for alert in raised for event_id in alert.event_ids}
     inputs: dict[str, Record] = {record.event_id: record for record in records if record.event_id in ids}
     stored = [structs.asdict(alert) for _, alert in messages]
@@ -194,13 +200,13 @@ def _alert_messages(kafka: Kafka, alert_id: str, symbol: str) -> list[tuple[int,
     return messages
 
 
-def _symbol_records(kafka: Kafka, partition: int, symbol: str) -> list[Bar | Watermark | NewsItem]:
-    """Read the symbol's bars, watermarks and news in the order in which detection consumes them."""
+def _symbol_records(kafka: Kafka, partition: int, symbols: Collection[str]) -> list[Bar | Watermark | NewsItem]:
+    """Read the symbols' bars, watermarks and news in the order in which detection consumes them."""
     start = {(topic, partition): None for topic in (broker.BARS, broker.NEWS)}
     records: list[Bar | Watermark | NewsItem] = []
     with intake.Intake(kafka, start) as log:
         while messages := log.read(LIMIT).messages:
-            records += [record for record in intake.decode_messages(messages).records if record.symbol == symbol]
+            records += [record for record in intake.decode_messages(messages).records if record.symbol in symbols]
     return records
 
 
