@@ -136,6 +136,7 @@ def _connections(
         "POLYGON_CALLS_PER_MINUTE": base.get("POLYGON_CALLS_PER_MINUTE") or "0",
         # The simulator asks for no fair use.
         "POLYGON_CALLS_PER_SECOND": base.get("POLYGON_CALLS_PER_SECOND") or ("" if market.mode == "vendor" else "0"),
+        "POLYGON_CLIENT": base.get("POLYGON_CLIENT", ""),
         "KAFKA_PARTITIONS": base.get("KAFKA_PARTITIONS") or "4",
         # This process reads the topics too, under the names that its own shell gives them.
         "KAFKA_PREFIX": os.environ.get("KAFKA_PREFIX", ""),
