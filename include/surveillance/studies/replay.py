@@ -135,7 +135,8 @@ def replay_alert(
 ) -> list[Alert]:
     """Return what ``replay_files`` has of one alert, as whole alerts in either form, oldest first."""
     engine, state = recording.engine(book), State(percentiles or remembered_by(book))
-    evaluation = engine.evaluate(state, recording.bars, state.rows_for(recording.bars.keys))
+    bars = recording.series(engine)
+    evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     if book.base.alerting_form == "robust":
         return [alert for alert in _publish(engine, evaluation, published) if alert.event_id == alert_id]

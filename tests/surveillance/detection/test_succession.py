@@ -75,8 +75,11 @@ def test_no_gap_and_no_window_reaches_back_to_another_holder():
 
 
 def test_a_real_gap_on_the_day_of_the_change_is_told():
-    (gap,) = alerts(run(market([*fund(), *company("META", gap=1.1)]), ticker_changes=[TAKEN]), "price_gap")
+    records = market([*fund(), *company("META", gap=1.1)])
+    (gap,) = alerts(run(records, ticker_changes=[TAKEN]), "price_gap")
     assert (gap.symbol, round(gap.value, 2)) == ("META", 0.1)
+    assert [it.split("|")[0] for it in gap.event_ids] == ["META", "FB"]
+    assert set(gap.event_ids) <= {it.event_id for it in records}
 
 
 def test_a_reverse_split_with_a_new_ticker_on_its_day_is_no_gap():
