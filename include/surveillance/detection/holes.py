@@ -98,7 +98,7 @@ def find_hole(
         last = _Last(int(previous_ms), int(session), close, None)
         if hole := _judge_silence(scan, calendar, last, index, presence, outage, regular=True):
             return hole
-    start = int(scan.segments.start[scan.bars.code[index]])
+    start = int(scan.segments.start[scan.segment(index)])
     for after in range(index, max(index - _BARS_AFTER, start), -1):
         row = after - 1
         last = _Last(int(scan.bars.ts[row]), int(scan.positions.session[row]), float(scan.close[row]), row)
@@ -136,7 +136,7 @@ def _judge_silence(
     regular: bool,
 ) -> Hole | None:
     """Judge the silence between two bars of a series; of the regular sessions alone, or of the whole day."""
-    timespan, span = scan.bars.key(after)[1], int(scan.span[scan.bars.code[after]])
+    timespan, span = scan.bars.key(after)[1], int(scan.span[scan.segment(after)])
     first_ms, end_ms = last.ts_ms + span, int(scan.bars.ts[after])
     if end_ms - first_ms < min(span, HALT_MINUTES * MINUTE_MS):
         return None
@@ -173,7 +173,7 @@ def _usual_presence(scan: Scan, before: int | None, places: Positions, presence:
     none = np.zeros(len(places.slot))
     if before is None or not scan.positions.regular[before]:
         return none
-    segment, first = int(scan.bars.code[before]), before - _BARS_BEFORE
+    segment, first = scan.segment(before), before - _BARS_BEFORE
     if first < scan.segments.start[segment] or scan.positions.session[first] != scan.positions.session[before]:
         return none
     spans = (int(scan.bars.ts[before]) - int(scan.bars.ts[first])) // int(scan.span[segment])
@@ -187,7 +187,7 @@ def _cause_of(scan: Scan, last: _Last, after: int, minutes: int) -> HoleCause:
     if last.session != scan.positions.session[after]:
         return "halt" if max(moves) >= band else "unknown"
     if minutes <= _PAUSE_MINUTES and scan.positions.regular[after] and last.row is not None:
-        earlier = max(last.row - HALT_MINUTES, int(scan.segments.start[scan.bars.code[after]]))
+        earlier = max(last.row - HALT_MINUTES, int(scan.segments.start[scan.segment(after)]))
         moves.append(abs(last.close / float(scan.open[earlier]) - 1))
         if max(moves) >= band:
             return "LULD pause"
