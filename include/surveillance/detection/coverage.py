@@ -11,6 +11,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.holes import HALT_MINUTES, Hole, Outage
 from include.surveillance.detection.record_episodes import RaisedAlert
@@ -66,7 +67,7 @@ class Coverage:
                 if outage is not None:
                     self._left.outages[name] = outage
                     due = (alert for log_index, alert in waiting if log_index < number and _explains(outage, alert))
-                    corrected += [(number, _ORDER, _inhibit(alert, outage)) for alert in due]
+                    corrected += [(number, _ORDER, _inhibit(alert)) for alert in due]
                 waiting = [(log_index, alert) for log_index, alert in waiting if log_index > number]
             # Where no live poll has been, none will tell: a file, a backfill.
             if waiting and (name in self._left.watermarks or name in self._polled):
@@ -83,7 +84,10 @@ def _explains(outage: Outage, alert: Alert) -> bool:
     return overlap > 0 and asked_ms < HALT_MINUTES * MINUTE_MS
 
 
-def _inhibit(alert: Alert, outage: Outage) -> Alert:
+def _inhibit(alert: Alert) -> Alert:
+    assert alert.hole_start_ms is not None
+    assert alert.hole_end_ms is not None
+    hole = alert.hole_start_ms, alert.hole_end_ms
     said, _, _ = alert.explanation.rpartition("; ")
-    reason = Hole("our outage", *outage).describe()
+    reason = Hole("our outage", *hole, (wording.date(hole[0]), wording.date(hole[1]))).describe()
     return replace(alert, hole_cause="our outage", inhibited_by=reason, explanation=f"{said}; {reason}.")
