@@ -14,6 +14,7 @@ from include.surveillance.records import Profile
 from include.surveillance.sessions import PHASES, Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, SPAN_MS
 
+NOMINAL = Slots._fields.index("nominal")
 PRE, OPENING, REGULAR, CLOSING, POST, CLOSED = range(len(PHASES))
 EPOCH, FIRST, LAST = date(1970, 1, 1), date(1970, 1, 1), date(2100, 1, 1)
 FIRST_ORDINAL = (FIRST - EPOCH).days
@@ -143,17 +144,18 @@ def _midnights() -> np.ndarray:
 
 # One kernel on purpose, and its arrays are local names: a helper that takes the named tuples costs twice the time.
 @njit(cache=True)
-def _locate(ts, start, end, span, slots, days, extended, positions):
+def _locate(ts, start, end, span, slots, days, extended, positions):  # noqa: C901 - one kernel, see above
     firsts, opens, closes, ends, ordinals, midnights = days
     session, phase, regular, slot, date_ = positions
     last = len(opens) - 1
     for s in range(len(start)):
         if start[s] == end[s]:
             continue
-        width = span[s]
+        width, nominal = span[s], slots[s, NOMINAL]
         # The latest session that has opened, and the latest midnight.
         at = np.searchsorted(opens, ts[start[s]], side="right") - 1
         night = max(np.searchsorted(midnights, ts[start[s]], side="right") - 1, 0)
+        counted, spans = -1, 0
         for i in range(start[s], end[s]):
             begin = ts[i]
             while at < last and opens[at + 1] <= begin:
@@ -177,22 +179,23 @@ def _locate(ts, start, end, span, slots, days, extended, positions):
             date_[i] = FIRST_ORDINAL + night
             if own >= 0 and (not extended or (width == DAY_MS and begin != midnights[night])):
                 date_[i] = ordinals[own]
-            slot[i] = (
-                -1 if place == CLOSED else _slot_at(place, begin, firsts[own], opens[own], closes[own], width, slots[s])
-            )
+            if regular[i]:
+                # Aligned to the open, a bar that starts before it holds the open and is the first.
+                k = 0 if width == DAY_MS else -((opens[own] - begin) // width)
+                if own != counted:
+                    counted, spans = own, -(-(closes[own] - opens[own]) // width)
+                slot[i] = slot_at(min(max(k, 0), spans - 1), spans, nominal)
+            else:
+                slot[i] = _slot_around(place, begin, firsts[own], closes[own], slots[s])
 
 
-@njit(cache=True, inline="always")
-def _slot_at(place, begin, first, opened, closed, width, slots):
-    """Slot of a bar that starts at ``begin``; the times are those of its session."""
-    _, pre, closing, post, count, group, nominal = slots
+@njit(cache=True)
+def _slot_around(place, begin, first, closed, slots):
+    """Slot of a bar that is not of the session, whose pre-market begins at ``first``; -1 where the market is closed."""
+    _, pre, closing, post, total, group, _ = slots
     if place == PRE:
         # Before a late open the pre-market is longer than a profile knows.
         return min(pre + (begin - first) // group, closing - 1)
     if place == CLOSING:
         return closing
-    if place == POST:
-        return min(post + (begin - closed) // group, count - 1)
-    # Aligned to the open, a bar that starts before it holds the open and is the first.
-    k, spans = 0 if width == DAY_MS else -((opened - begin) // width), -(-(closed - opened) // width)
-    return slot_at(min(max(k, 0), spans - 1), spans, nominal)
+    return min(post + (begin - closed) // group, total - 1) if place == POST else -1
