@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from include.surveillance import normalise
+from include.surveillance.instruments import CURRENCY
 from include.surveillance.polygon.client import Payload, Polygon
 from include.surveillance.records import Record, Reject
 from include.surveillance.timespans import SPAN_MS
@@ -55,7 +56,7 @@ QUESTIONS = {
     "bars": Question(
         lambda polygon: polygon.bars("AAPL", "minute", START_MS, END_MS),
         _bars,
-        lambda result: result["t"] + SPAN_MS["minute"] > END_MS,
+        lambda result: float(result["t"]) + SPAN_MS["minute"] > END_MS,
         "v2_aggs_ticker_AAPL_range_*",
         {"t": START_MS, "o": 10.0, "h": 11.5, "l": 9.25, "c": 10.5, "v": 1234.5, "vw": 10.1, "n": 17},
     ),
@@ -91,7 +92,7 @@ QUESTIONS = {
     "dividends": Question(
         lambda polygon: polygon.dividends("2019-01-01"),
         lambda payload: normalise.dividends(payload, WATCHED),
-        lambda result: False,
+        lambda result: result["ticker"] not in WATCHED and (result["currency"] or CURRENCY).upper() != CURRENCY,
         "v3_reference_dividends*",
         {"ticker": "AAPL", "ex_dividend_date": "2019-02-08", "cash_amount": 0.73, "currency": "USD"},
     ),
