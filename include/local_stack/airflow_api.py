@@ -101,8 +101,9 @@ class AirflowApi:
         return self._call("GET", "/api/alerts", root="/surveillance", params=filters)
 
     def shown_alerts(self) -> int:
-        """Return how many alerts the page Market surveillance counts, without events of the whole market."""
-        return sum(row["alerts"] for row in self.alerts()["counts"] if row["rule"] != MARKET_RULE)
+        """Return how many alerts the page counts, live ones and history, but for events of the market and the feed."""
+        counts = [row for history in (False, True) for row in self.alerts(kind="market", history=history)["counts"]]
+        return sum(row["alerts"] for row in counts if row["rule"] != MARKET_RULE)
 
     def run(self, dag_id: str, timeout: float, conf: Answer | None = None) -> Answer:
         """Start a run, wait for its success and return it; see ``wait``."""

@@ -20,7 +20,7 @@ from include.local_stack.patience import Patience
 from include.local_stack.stack import Stack
 from include.local_stack.summary import CoveredTime, Summary, summarise
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import format_alert
+from include.surveillance.alerts.transcript import Transcript
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.places import Place
 from include.surveillance.records import Alert
@@ -125,14 +125,18 @@ class Demo(Clients):
         _step(done, time.monotonic() - started)
 
     def watch(self, duration: float | None) -> None:
-        """Print each live alert as one line, until ``duration`` seconds have passed or a signal comes."""
+        """Print what people are notified of, a line each, until ``duration`` seconds have passed or a signal comes."""
         stop = time.monotonic() + duration if duration else float("inf")
-        places, history = self._read_alerts(dict.fromkeys(self.positions(broker.ALERTS)))
-        _step(f"{len(history):,} alerts from history; from now on each alert as it fires, Ctrl-C stops")
+        places, earlier = self._read_alerts(dict.fromkeys(self.positions(broker.ALERTS)))
+        live = {alert.event_id for alert in earlier if alert.source == "live"}
+        history = len({alert.event_id for alert in earlier} - live)
+        _step(f"{history:,} alerts in history; from now on live ones as they fire, Ctrl-C stops")
+        transcript = Transcript()
+        transcript.tell(earlier)
         while time.monotonic() < stop:
             places, alerts = self._read_alerts(places)
-            for alert in alerts:
-                console.print(format_alert(alert), markup=False)
+            for line in transcript.tell(alerts):
+                console.print(line, markup=False)
             time.sleep(0.5)
 
     def _read_alerts(

@@ -18,9 +18,10 @@ from include.orchestration.application.outbox import Version, add_alerts
 from include.orchestration.application.restores import TOLD_BEFORE, split_told
 from include.orchestration.application.watchlist import read_watched
 from include.surveillance import failpoints, wire
+from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.log_breaks import describe_breaks
-from include.surveillance.alerts.notification import Notification
+from include.surveillance.alerts.notification import OVER, LastNotified, Notification
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import MINUTE_MS, now_ms, to_utc
@@ -73,8 +74,9 @@ def notify(
 ) -> dict[str, int]:
     """Store every alert, queue for each channel what is new in the live ones; return counts.
 
-    People are notified once of an alert, again when its severity rises, and when it is retracted. An alert that is
-    inhibited, goes on as before, belongs to a backfill or was told of before a restore is only stored.
+    People are notified once of an alert, again when its severity rises, and when it has ended or is retracted; of
+    those of the feed as one incident. An alert that is inhibited, goes on as before, belongs to a backfill or was told
+    of before a restore is only stored.
 
     Args:
         watched: symbols on the watchlist; None does not look for market events.
@@ -84,12 +86,13 @@ def notify(
     with connections.application_database() as database, database.cursor() as cursor:
         stored = store_alerts(cursor, alerts, stamps)
         events = store_alerts(cursor, _find_market_events(cursor, alerts, watched)) if watched else []
-        notification, settings = Notification.compose(stored, events), Settings.from_env()
+        incidents = store_alerts(cursor, _fold_incidents(cursor, alerts))
+        notification, settings = Notification.compose(stored, events, incidents), Settings.from_env()
         news, told_before = split_told(cursor, notification.alerts, timedelta(minutes=settings.poll_overlap_minutes))
         add_alerts(cursor, _name_versions(news, stamps), settings.channels())
         for known, mark in ((news, "outbox"), (told_before, f"not sent: {TOLD_BEFORE}")):
-            for retracted, status in ((False, "fired"), (True, "retracted")):
-                mark_alerts(cursor, [it for it in known if (it.status == "retracted") is retracted], mark, status)
+            for status in ("fired", *OVER):
+                mark_alerts(cursor, [it for it in known if LastNotified.of(it).status == status], mark, status)
         for reason, covered in notification.covered.items():
             mark_alerts(cursor, covered, f"not sent: {reason}", "covered", reason)
     failpoints.reach("notify.recorded")
@@ -103,9 +106,10 @@ def _name_versions(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps])
     versions = []
     for alert in alerts:
         name = published.get(alert.event_id)
-        # Nobody published an event of the market: it is as old as the newest of its alerts.
+        # Nobody published an event of the market or an incident: it is as old as the newest of its alerts.
         known_ms = name or max((published[it] for it in alert.event_ids if it in published), default=now)
-        versions.append(Version(alert, str(name or f"{alert.status} {alert.severity}"), to_utc(min(known_ms, now))))
+        own = name or f"{alert.status} {alert.severity} {alert.firings}"
+        versions.append(Version(alert, str(own), to_utc(min(known_ms, now))))
     return versions
 
 
@@ -114,6 +118,7 @@ def _find_market_events(cursor: Any, alerts: Sequence[Alert], watched: int) -> l
     from include.surveillance.alerts.market_events import RULE, find_market_events
     from include.surveillance.detection.parameters.book import ParameterBook
 
+    alerts = [alert for alert in alerts if kind_of(alert.rule) == "market"]
     starts = [alert.episode_start_ms for alert in alerts if alert.source == "live"]
     if not starts:
         return []
@@ -125,6 +130,19 @@ def _find_market_events(cursor: Any, alerts: Sequence[Alert], watched: int) -> l
     events = find_market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
     ids = {alert.event_id for alert in alerts}
     return [event for event in events if not ids.isdisjoint(event.event_ids)]
+
+
+def _fold_incidents(cursor: Any, alerts: Sequence[Alert]) -> list[Alert]:
+    """Fold the incidents that the alerts are part of, together with what earlier batches brought."""
+    if all(kind_of(alert.rule) == "market" for alert in alerts):
+        return []
+    from include.surveillance.alerts.incidents import fold_incidents, incident_of
+
+    cursor.execute(
+        statement("incident_members"), {"incidents": list({incident_of(alert) for alert in alerts} - {None})}
+    )
+    records = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
+    return fold_incidents(record for record in records if isinstance(record, Alert))
 
 
 def _why_unstorable(alert: Alert) -> str | None:

@@ -370,7 +370,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     parameters_version: str
     form: Literal["literal", "robust"] = "literal"
     profile_version: str | None = None  # of the profile that a robust form was compared with
-    status: Literal["fired", "refired", "confirmed", "retracted"] = "fired"
+    status: Literal["fired", "refired", "confirmed", "retracted", "ended"] = "fired"
     firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
     before_value: float | None = None  # confirmed and retracted: the value before the correction
     before_threshold: float | None = None

@@ -70,7 +70,7 @@ def test_alerts_of_a_backfill_are_kept_and_not_told(database, sent):
 def test_what_has_been_told_stays_so_when_a_backfill_brings_it_again(database, sent):
     notifier.notify([alert()])
     assert notifier.notify([alert(source="backfill", score=80.0)])["notified"] == 0
-    assert rows("notification, told_status, source, score") == [("outbox", "fired", "backfill", 80.0)]
+    assert rows("notification, told_status, source, score") == [("outbox", "fired", "live", 80.0)]
 
 
 # --- what people are notified of as an alert goes on
@@ -155,6 +155,45 @@ def test_a_name_that_the_market_covers_stays_covered_when_it_gets_worse(database
     notifier.notify([worse], watched=500)
     assert sent[1:] == []
     assert ("S7", "critical", "covered") in rows("symbol, severity, told_status")
+
+
+# --- operations
+
+
+def silence(symbol, minute=0, **changes):
+    changes = {"explanation": f"{symbol} is silent", "severity": "critical", "score": 95.0} | changes
+    ts_ms = 1_700_000_000_000 + minute * 60_000
+    return alert(symbol, rule="feed_freshness", ts_ms=ts_ms, **{"episode_start_ms": ts_ms} | changes)
+
+
+def test_silences_of_a_feed_are_one_incident_that_is_told_once_gets_worse_and_ends(database, sent):
+    assert notifier.notify([silence("A"), silence("B")], watched=500)["notified"] == 1
+    # Doublings, and one more symbol: in place.
+    again = [silence("A", 3, episode_start_ms=1_700_000_000_000, status="refired", firings=2), silence("C")]
+    assert notifier.notify(again, watched=500)["notified"] == 0
+    assert notifier.notify([silence("D")], watched=500)["notified"] == 1
+    over = [silence(symbol, status="ended", explanation=f"{symbol} was silent") for symbol in "ABC"]
+    assert notifier.notify(over, watched=500)["notified"] == 0
+    assert notifier.notify([silence("D", status="ended", explanation="D was silent")], watched=500)["notified"] == 1
+    assert notifier.notify(over, watched=500)["notified"] == 0
+    assert notifier.notify([silence("A", 60)], watched=500)["notified"] == 1, "it has begun again"
+    assert sent == [
+        "[medium] Minute bars of 2 symbols have stopped, A, B; worst: B is silent",
+        "[high, was medium] Minute bars of 4 symbols have stopped, A, B, C and 1 more; worst: A is silent",
+        "ended: Minute bars of 4 symbols have stopped, A, B, C and 1 more; worst: D was silent",
+        "[low] A is silent",
+    ]
+    (incident,) = [row for row in rows("symbol, status, kind, firings, told_status") if row[0] == "FEED"]
+    assert incident == ("FEED", "refired", "operations", 5, "fired")
+
+
+def test_unusable_bars_of_a_backfill_are_one_row_that_nobody_is_told_of(database, sent):
+    quality = {"rule": "data_quality", "source": "backfill"}
+    notifier.notify([alert("A", **quality), alert("B", **quality)])
+    assert notifier.notify([alert("C", **quality)]) == {"alerts": 1, "notified": 0}
+    assert sent == []
+    shown = [row for row in rows("symbol, incident, value, notification") if row[1] is None]
+    assert shown == [("FEED", None, 3.0, "not sent: backfill")]
 
 
 @pytest.fixture

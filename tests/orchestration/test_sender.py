@@ -26,7 +26,7 @@ from tests.sinks import Answer
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LIMITS = Limits(timedelta(minutes=30), 60)
-EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "since", "until"))
+EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "kind", "source", "since", "until"))
 
 
 def queue(alerts, *, channels="slack", known=NOW):

@@ -21,6 +21,7 @@ select
 
     -- what fired
     alerts.rule,
+    alerts.kind,
     alerts.rule_version,
     alerts.parameters_version,
     alerts.form,

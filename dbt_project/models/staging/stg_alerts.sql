@@ -16,6 +16,7 @@ renamed as (
 
         -- strings
         payload:rule::varchar as rule,
+        {{ alert_kind('payload:rule::varchar') }} as kind,
         payload:parameters_version::varchar as parameters_version,
         payload:form::varchar as form,
         payload:profile_version::varchar as profile_version,
@@ -39,7 +40,8 @@ renamed as (
         payload:data_age_ms::int as data_age_ms,
 
         -- booleans
-        payload:source::varchar = 'live' as is_live,
+        -- What was raised live is no history, whatever a backfill brings again.
+        max(iff(payload:source::varchar = 'live', 1, 0)) over (partition by event_id) = 1 as is_live,
 
         -- dates and timestamps
         to_date(nullif(payload:session_date::varchar, '')) as session_date,

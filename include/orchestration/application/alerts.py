@@ -10,6 +10,7 @@ import msgspec
 from include.orchestration import connections
 from include.orchestration.application.database import fetch_rows, statement
 from include.surveillance import wire
+from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified, reason_not_to_notify
 from include.surveillance.records import Alert
@@ -42,7 +43,8 @@ def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str
     """Return the newest alerts, and the counts per rule of the newest MOST_COUNTED.
 
     Args:
-        filters: symbol, rule, severity, since, until; None for all.
+        filters: symbol, rule, severity, kind, source, since, until; None for all. What is folded into an incident
+            counts only where its symbol is asked for.
     """
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("newest_alerts"), {**filters, "limit": limit})
@@ -58,8 +60,8 @@ def mark_alerts(
 
     Args:
         notification: ``outbox`` where the messages to the channels say it, or why there is none.
-        status: what people know from now on: fired, covered or retracted.
-        inhibited_by: the market event that covers the alerts.
+        status: what people know from now on: fired, covered, ended or retracted.
+        inhibited_by: the market event or the incident that covers the alerts.
     """
     if not alerts:
         return
@@ -70,10 +72,17 @@ def mark_alerts(
 
 def _encode_messages(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps]) -> str:
     """Encode alerts as published, each with its stamps, as one JSON array."""
+    from include.surveillance.alerts.incidents import incident_of  # numpy is too heavy for whoever parses a DAG
+
     unknown, never = LatencyStamps(), LastNotified()
     messages = []
     for alert in alerts:
         reason = reason_not_to_notify(alert, never)
-        message = {"record": msgspec.Raw(wire.encode(alert)), "reason_not_to_notify": reason and reason.describe(alert)}
+        message = {
+            "record": msgspec.Raw(wire.encode(alert)),
+            "alert_kind": kind_of(alert.rule),
+            "incident": incident_of(alert),
+            "reason_not_to_notify": reason and reason.describe(alert),
+        }
         messages.append(message | stamps.get(alert.event_id, unknown)._asdict())
     return msgspec.json.encode(messages).decode()

@@ -17,6 +17,7 @@ from include.orchestration.accounts.permissions import PAGE
 from include.orchestration.application.alerts import MOST_COUNTED, select_alerts
 from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.reports import reports
+from include.surveillance.alerts.kinds import Kind
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -65,13 +66,25 @@ def alerts(
     symbol: Annotated[str | None, Query(max_length=20)] = None,
     rule: Annotated[str | None, Query(max_length=40)] = None,
     severity: Literal["low", "medium", "high", "critical"] | None = None,
+    kind: Kind | None = None,
+    history: bool = False,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ALERTS)] = 200,
 ) -> dict[str, Any]:
-    """The newest alerts that match, and counts per rule of the newest ``counted`` of them; times are aware UTC."""
-    wanted_symbol = symbol.strip().upper() if symbol else None
-    filters = {"symbol": wanted_symbol, "rule": rule, "severity": severity, "since": since, "until": until}
+    """The newest alerts that match, and counts per rule of the newest ``counted`` of them; times are aware UTC.
+
+    Live ones, or with ``history`` those of backfills; without ``kind`` those of the market and of operations.
+    """
+    filters = {
+        "symbol": symbol.strip().upper() if symbol else None,
+        "rule": rule,
+        "severity": severity,
+        "kind": kind,
+        "source": "backfill" if history else "live",
+        "since": since,
+        "until": until,
+    }
     newest, counts = select_alerts(filters, limit)
     return {"alerts": newest, "counts": counts, "counted": MOST_COUNTED}
 

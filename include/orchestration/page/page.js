@@ -6,6 +6,7 @@ const statusLine = document.getElementById("status");
 const rows = document.getElementById("alerts");
 const batches = document.getElementById("batches");
 const counts = document.getElementById("counts");
+const queues = document.querySelectorAll("#queues button");
 
 // Everything shown is set as text, never as markup: an article's title may contain anything.
 function element(tag, text, className) {
@@ -56,7 +57,7 @@ function alertRow(alert) {
   );
   row.title = `${alert.alert_id}\n${alert.timespan}, ${alert.session_phase}, data ${alert.data_age_ms} ms old, ${alert.source}`;
   if (alert.bar_closed_at && alert.published_at) row.title += `\nbar's close: ${delay(alert)}`;
-  if (alert.status === "retracted") row.className = "retracted";
+  if (alert.status === "retracted" || alert.status === "ended") row.className = alert.status;
   if (alert.before_value !== null) row.title += `\nbefore the correction: ${number(alert.before_value)} against ${number(alert.before_threshold)}`;
   if (alert.profile_version) row.title += `\nprofile ${alert.profile_version}`;
   if (alert.inhibited_by) row.title += `\nnot notified: ${alert.inhibited_by}`;
@@ -87,7 +88,7 @@ function countCard(count) {
 }
 
 function query() {
-  const wanted = new URLSearchParams();
+  const wanted = new URLSearchParams(queue === "history" ? { history: "true" } : { kind: queue });
   for (const name of ["symbol", "rule", "severity"]) {
     const value = form.elements[name].value.trim();
     if (value) wanted.set(name, value);
@@ -101,6 +102,16 @@ async function ask(address) {
   const answer = await fetch(address, { credentials: "same-origin" });
   if (!answer.ok) throw new Error(answer.status === 401 ? "signed out: sign in to Airflow again" : `server answered ${answer.status}`);
   return answer.json();
+}
+
+let queue = "market";
+for (const tab of queues) {
+  tab.addEventListener("click", () => {
+    queue = tab.dataset.queue;
+    for (const other of queues) other.setAttribute("aria-pressed", String(other === tab));
+    form.elements.rule.value = "";
+    load();
+  });
 }
 
 let newest = 0;

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from include.surveillance.alerts.kinds import kind_of
+from include.surveillance.alerts.notification import OVER
 from include.surveillance.records import Alert
 from include.surveillance.severities import SEVERITIES, Severity
 from include.surveillance.texts import one_line
@@ -34,11 +36,15 @@ def write_lines(news: Sequence[News]) -> list[str]:
 
     last = {alert.event_id: alert for alert, _ in news}
     was = {alert.event_id: severity for alert, severity in reversed(news)}
-    standing = [alert for alert in last.values() if alert.status != "retracted"]
-    events = [alert for alert in standing if alert.symbol == MARKET]
-    groups = [*group_alerts([], events), *group_alerts(standing)]
+    standing = [alert for alert in last.values() if alert.status not in OVER]
+    market = [alert for alert in standing if kind_of(alert.rule) == "market"]
+    events = [alert for alert in market if alert.symbol == MARKET]
+    groups = [*group_alerts([], events), *group_alerts(market)]
     lines = [_write_line(group.lead, group.alerts, was[group.lead.event_id]) for group in groups]
-    lines += [f"withdrawn: {alert.explanation}" for alert in last.values() if alert.status == "retracted"]
+    operations = [alert for alert in standing if kind_of(alert.rule) == "operations"]
+    lines += [_write_line(alert, [alert], was[alert.event_id]) for alert in operations]
+    over = {"retracted": "withdrawn", "ended": "ended"}
+    lines += [f"{over[alert.status]}: {alert.explanation}" for alert in last.values() if alert.status in OVER]
     return [one_line(line, LINE_CHARACTERS) for line in lines]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import pandas as pd
 import typer
 
+from include.surveillance.alerts.kinds import Kind
 from include.surveillance.cli import options
 from include.surveillance.cli.options import read_kafka_client, tell
 from include.surveillance.detection.rules.registry import RULES
@@ -15,7 +16,6 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.severities import Severity
 from include.surveillance.studies.listing import (
     FIELDS,
-    Kind,
     Order,
     list_alerts,
     read_alert_rows,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import format_alert
+from include.surveillance.alerts.transcript import Transcript
 from include.surveillance.broker import Position, Received
 from include.surveillance.cli import options
 from include.surveillance.cli.options import read_kafka_client
@@ -24,25 +24,26 @@ def tail(
     last: Annotated[int, typer.Option(help="Alerts of the past to print first.")] = 10,
     follow: Annotated[bool, typer.Option(help="Go on printing as alerts come.")] = True,
 ) -> None:
-    """Print alerts from Kafka, one readable line each."""
+    """Print alerts from Kafka as people are notified of them: one readable line each, and one for its end."""
     client = read_kafka_client(kafka)
     positions: Mapping[Position, Place | None] = {
         (broker.ALERTS, partition): None for partition in broker.partitions_of(client, broker.ALERTS)
     }
-    past: list[Received] = []
+    transcript, past = Transcript(), []
     for batch in broker.read_all(client, positions):
-        past = [*past, *batch.messages][-last:] if last else []
+        past += batch.messages
         positions = batch.places
-    _print(past)
+    lines = transcript.tell(_decode(past))
+    for line in lines[-last:] if last else ():
+        typer.echo(line)
     while follow:
         batch = broker.read(client, positions)
         positions = batch.places
-        _print(batch.messages)
+        for line in transcript.tell(_decode(batch.messages)):
+            typer.echo(line)
         time.sleep(POLL_SECONDS)
 
 
-def _print(messages: list[Received]) -> None:
-    for message in sorted(messages, key=lambda message: message.timestamp_ms):
-        record = wire.decode(message.value)
-        if isinstance(record, Alert):
-            typer.echo(format_alert(record))
+def _decode(messages: list[Received]) -> list[Alert]:
+    records = (wire.decode(message.value) for message in sorted(messages, key=lambda it: it.timestamp_ms))
+    return [record for record in records if isinstance(record, Alert)]

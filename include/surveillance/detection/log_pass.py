@@ -192,3 +192,5 @@ class LogPass:
             verdict = rule.evaluate(view)
             if isinstance(verdict, Finding):
                 self.episodes.add_finding(log_index, order, key, verdict, profile)
+            elif watermark.source == "live":
+                self.episodes.end_quiet(log_index, order, key, rule.name, watermark.as_of_ms)

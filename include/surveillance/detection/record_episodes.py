@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec.structs import replace
 
+from include.surveillance.alerts import wording
+from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.severity import grade_scores, score_exceedance
 from include.surveillance.detection import alert_records
 from include.surveillance.detection.columns import SeriesKey
@@ -44,6 +46,8 @@ class RecordEpisodes:
         cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
         episode = episodes.get(name)
         if episode is None or finding.ts_ms - episode.last_ms > cooldown_ms:
+            if episode is not None and episode.newest is not None:
+                self._publish_end(log_index, order, episode.newest, finding.ts_ms)
             episode = episodes[name] = Episode(finding.ts_ms, finding.ts_ms, 1, peak)
             publish = True
         elif finding.ts_ms < episode.start_ms - cooldown_ms:
@@ -54,9 +58,24 @@ class RecordEpisodes:
             publish = peak > episode.peak or episode.firings & (episode.firings - 1) == 0
             episode.peak = max(episode.peak, peak)
         alert = alert_records.build_record_alert(self.engine, key, finding, episode, score, peak, profile)
+        if finding.source == "live" and kind_of(finding.rule) == "operations":
+            episode.newest = alert
         if publish:
             self.raised.append((log_index, order, alert))
         return alert
+
+    def end_quiet(self, log_index: int, order: int, key: SeriesKey, rule: str, at_ms: int) -> None:
+        """Publish the end of the live episode of a rule that has not fired at ``at_ms``, once its cooldown is over."""
+        episodes, name = self.state.record_state.episodes, _name(*key, rule, "live")
+        episode = episodes.get(name)
+        cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
+        if episode is not None and episode.newest is not None and at_ms - episode.last_ms > cooldown_ms:
+            del episodes[name]
+            self._publish_end(log_index, order, episode.newest, at_ms)
+
+    def _publish_end(self, log_index: int, order: int, newest: Alert, at_ms: int) -> None:
+        explanation = f"{newest.explanation.removesuffix('.')}; not again up to {wording.clock(at_ms)}."
+        self.raised.append((log_index, order, replace(newest, status="ended", explanation=explanation)))
 
     def confirm(self, log_index: int, order: int, alert: Alert, finding: Finding) -> Alert:
         """Give an alert the values that its finding has now; publish it where it opened its episode."""

@@ -9,12 +9,16 @@ from include.surveillance.records import Alert, Sentiment, Source
 
 
 class Episode(Struct):
-    """A run of firings of one rule: its first and latest time, how many, and the highest severity so far."""
+    """A run of firings of one rule: its first and latest time, how many, and the highest severity so far.
+
+    ``newest`` is the alert of its latest firing, where its end is going to be told.
+    """
 
     start_ms: int
     last_ms: int
     firings: int
     peak: int
+    newest: Alert | None = None
 
 
 class VolumeBar(Struct):

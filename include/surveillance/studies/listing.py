@@ -13,8 +13,9 @@ from msgspec import structs
 
 from include.surveillance import broker
 from include.surveillance.alerts import market_events
+from include.surveillance.alerts.kinds import Kind, kind_of
 from include.surveillance.broker import Kafka
-from include.surveillance.detection.rules.registry import BAR_RULES, RULES
+from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.tables import as_file_error
 from include.surveillance.records import Alert
@@ -22,11 +23,8 @@ from include.surveillance.severities import SEVERITIES, Severity
 from include.surveillance.studies.export import read_topic
 from include.surveillance.timespans import SPAN_MS, write_new_york
 
-Kind = Literal["market", "operations"]
 Order = Literal["score", "time"]
 
-MARKET_RULES = frozenset({*BAR_RULES["literal"], "news_impact", market_events.RULE})
-"""Whose alerts are about the market; those of all other rules are about the platform or its feed."""
 COLUMNS = (
     *("new_york", "severity", "score", "symbol", "timespan", "rule", "direction", "form", "kind", "value", "threshold"),
     *("firings", "session_phase", "inhibited_by", "explanation", "ts_ms", "first_ms", "last_ms"),
@@ -79,8 +77,8 @@ def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:
     strongest["first_ms"], strongest["last_ms"] = groups["ts_ms"].min(), groups["ts_ms"].max()
     strongest["firings"] = groups["firings"].max()
     listed = strongest.reset_index()
-    kinds = np.where(listed["rule"].isin(MARKET_RULES), "market", "operations")
-    listed = listed.assign(new_york=[write_new_york(ts_ms) for ts_ms in listed["ts_ms"].tolist()], kind=kinds)
+    moments = [write_new_york(ts_ms) for ts_ms in listed["ts_ms"].tolist()]
+    listed = listed.assign(new_york=moments, kind=[kind_of(rule) for rule in listed["rule"].tolist()])
     return listed.sort_values(["ts_ms", "symbol", "rule"], ignore_index=True).loc[:, list(COLUMNS)]
 
 

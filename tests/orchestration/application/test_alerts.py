@@ -13,7 +13,7 @@ from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified
 from tests.orchestration.conftest import alert, crowd, mark, rows, store
 
-EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "since", "until"))
+EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "kind", "source", "since", "until"))
 
 
 def test_row_says_what_the_alert_says(database):

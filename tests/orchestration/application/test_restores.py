@@ -17,7 +17,7 @@ from tests.orchestration.conftest import alert, rows, transaction
 COPIED, TOLD = datetime(2026, 3, 9, 14, 0, 30, tzinfo=UTC), datetime(2026, 3, 9, 15, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 OVERLAP = 5 * MINUTE
-ANY = dict.fromkeys(("symbol", "rule", "severity", "since", "until"))
+ANY = dict.fromkeys(("symbol", "rule", "severity", "kind", "source", "since", "until"))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from include.orchestration import connections
 from include.orchestration.application.database import migrate_database
 from include.orchestration.page import app
+from include.surveillance.alerts.incidents import fold_incidents
 from include.surveillance.records import Alert
 from tests.orchestration.conftest import store
 
@@ -136,7 +137,26 @@ def test_filters(client, viewer, stored, query, symbols):
     assert [one["symbol"] for one in answer.json()["alerts"]] == symbols
 
 
-@pytest.mark.parametrize("query", [{"severity": "huge"}, {"limit": 0}, {"limit": 100_000}, {"since": "yesterday"}])
+def test_operations_and_history_have_queues_of_their_own(client, viewer, stored):
+    quality = {"rule": "data_quality", "session_date": "2023-11-14"}
+    history = [alert("OLD", source="backfill"), alert("BAD", **quality, source="backfill")]
+    stored([alert(), alert("ZVZZT", **quality), alert("polygon.bars.raw", "log_break"), *history])
+    stored(fold_incidents([alert("ZVZZT", **quality), alert("BAD", **quality, source="backfill")]))
+
+    def shown(**query):
+        rows = client.get("/surveillance/api/alerts", params=query, headers=viewer).json()["alerts"]
+        return sorted((row["symbol"], row["kind"]) for row in rows)
+
+    assert shown(kind="market") == [("ACME", "market")]
+    assert shown(kind="operations") == [("FEED", "operations"), ("polygon.bars.raw", "operations")]
+    assert shown(history=True) == [("FEED", "operations"), ("OLD", "market")]
+    assert shown() == sorted(shown(kind="market") + shown(kind="operations"))
+    assert shown(symbol="ZVZZT") == [("ZVZZT", "operations")], "what is folded can be asked for"
+
+
+@pytest.mark.parametrize(
+    "query", [{"kind": "weather"}, {"severity": "huge"}, {"limit": 0}, {"limit": 100_000}, {"since": "yesterday"}]
+)
 def test_impossible_filter_is_refused(client, viewer, query):
     assert client.get("/surveillance/api/alerts", params=query, headers=viewer).status_code == 422
 

@@ -20,6 +20,7 @@ from tests.surveillance.alerts.test_market_events import alert, crowd
 
 NOTHING, FIRED = LastNotified(), LastNotified("fired", "medium")
 COVERED, RETRACTED = LastNotified("covered", "medium"), LastNotified("retracted", "medium")
+ENDED = LastNotified("ended", "medium")
 
 
 def compose(*stored: tuple[Alert, LastNotified], events: list[Alert] | None = None) -> Notification:
@@ -43,6 +44,10 @@ def compose(*stored: tuple[Alert, LastNotified], events: list[Alert] | None = No
         ({"status": "retracted"}, NOTHING, ReasonNotToNotify.RETRACTED, "retracted"),
         ({"status": "retracted"}, COVERED, ReasonNotToNotify.RETRACTED, "retracted"),
         ({"status": "retracted"}, RETRACTED, ReasonNotToNotify.RETRACTED, "retracted"),
+        ({"status": "ended"}, FIRED, None, None),
+        ({"status": "ended"}, NOTHING, ReasonNotToNotify.ENDED, "ended"),
+        ({"status": "ended"}, ENDED, ReasonNotToNotify.ENDED, "ended"),
+        ({"status": "refired"}, ENDED, None, None),
     ],
 )
 def test_the_reason_and_how_the_row_says_it(changes, last, reason, text):

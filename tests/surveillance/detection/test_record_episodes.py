@@ -39,10 +39,11 @@ def raised_by(findings: list[Finding]) -> tuple[list[RaisedAlert], State]:
 def test_an_alert_is_published_when_its_episode_opens_doubles_or_becomes_more_severe(steps):
     minutes = [sum(step for step, _ in steps[: number + 1]) for number in range(len(steps))]
     findings = [finding(minute, exceedance) for minute, (_, exceedance) in zip(minutes, steps, strict=True)]
-    expected = []
+    expected: list[tuple[int, str, int, int]] = []
     episode: list[int] = []  # indices into ``findings``
     for index, minute in enumerate(minutes):
         if episode and minute - minutes[episode[-1]] > COOLDOWN:
+            expected.append((index, "ended", len(episode), at(minutes[episode[0]])))
             episode = []
         severest = max((grade(findings[i].exceedance)[1] for i in episode), default=-1)
         episode.append(index)
@@ -65,6 +66,32 @@ def test_what_comes_late_within_the_cooldown_belongs_to_the_episode():
     raised, state = raised_by([finding(60), finding(50)])
     assert [it.episode_start_ms for *_, it in raised] == [at(60), at(60)]
     assert state.record_state.episodes["NVDA|minute|data_quality"].last_ms == at(60)
+
+
+class TestTheEnd:
+    @staticmethod
+    def raise_then_ask(*minutes: float, **over: object) -> list[tuple[int, str]]:
+        state, raised = State("exact"), []
+        episodes = RecordEpisodes(engine(), state, raised)
+        one = finding(0, **over)
+        episodes.add_finding(0, 10, KEY, one, None)
+        for log_index, minute in enumerate(minutes, 1):
+            episodes.end_quiet(log_index, 10, KEY, one.rule, at(minute))
+        assert len(state.record_state.episodes) == 1 - any(alert.status == "ended" for *_, alert in raised)
+        return [(log_index, alert.status) for log_index, _, alert in raised]
+
+    def test_an_episode_of_operations_ends_once_when_its_cooldown_is_over(self):
+        assert self.raise_then_ask(COOLDOWN, COOLDOWN + 1, COOLDOWN + 2) == [(0, "fired"), (2, "ended")]
+
+    def test_that_of_the_market_has_no_end_that_is_told(self):
+        assert self.raise_then_ask(60, rule="news_impact") == [(0, "fired")]
+
+    def test_an_end_says_how_it_was_and_up_to_when_it_was_not_again(self):
+        raised, _ = raised_by([finding(0), finding(60)])
+        (*_, fired), (*_, ended), (*_, again) = raised
+        assert (ended.event_id, ended.value, ended.ts_ms) == (fired.event_id, fired.value, fired.ts_ms)
+        assert ended.explanation.startswith("so it is; not again up to 10:30 New York")
+        assert (again.status, again.event_id != fired.event_id) == ("fired", True)
 
 
 class TestCorrections:

@@ -177,8 +177,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "74d09da7b08935482281f79cbcd38b552332addc1a1b146b5101038d09e0f03b"),
-            ("sketch", (profile(),), "d6eb619fb8d6746f83972e55535a0072c4b451f904906449ab605b00587bde73"),
+            ("exact", (), "ee445017451cf48471c29371048e37ce72227d9e8ddee1d171b7295678c1f1c4"),
+            ("sketch", (profile(),), "7ea01d25b467a26dc8003c4e6c6a632b58399a450a64baad1d3dba54c8efbf9b"),
         ],
     )
 

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from include.surveillance import broker, wire
-from include.surveillance.alerts.severity import format_alert
+from include.surveillance.alerts.transcript import Transcript
 from include.surveillance.cli import app
 from include.surveillance.detection.shards import Shards
 from include.surveillance.detection.state import State
@@ -51,7 +51,7 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     assert detect(kafka, partition).records == 0
     arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--no-follow", "--last", "100"]
     printed = CliRunner().invoke(app, arguments).output
-    assert printed.splitlines() == [format_alert(alert) for alert in alerts]
+    assert printed.splitlines() == Transcript().tell(alerts)
 
 
 def test_many_small_batches_find_what_one_finds(kafka, partition):

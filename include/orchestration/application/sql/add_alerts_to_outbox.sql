@@ -2,7 +2,10 @@ insert into outbox (channel, kind, subject, version, status, severity, known_at,
 select
     wanted.channel, 'alert', news.record ->> 'event_id', news.version, news.record ->> 'status',
     news.record ->> 'severity', news.known_at,
-    json_build_object('record', news.record, 'was', case when known.status <> 'retracted' then known.severity end)
+    json_build_object(
+        'record', news.record,
+        'was', case when known.status not in ('retracted', 'ended') then known.severity end
+    )
 from
     json_to_recordset(%(news)s::json) as news (
         record json, version text, known_at timestamptz, rank integer, position integer
@@ -17,7 +20,9 @@ left join lateral (
     order by outbox.outbox_id desc
     limit 1
 ) as known on true
--- A withdrawal is for whoever was told of the alert.
-where news.rank >= wanted.lowest_rank or (news.record ->> 'status' = 'retracted' and known.status is not null)
+-- A withdrawal and an end are for whoever was told of the alert.
+where
+    news.rank >= wanted.lowest_rank
+    or (news.record ->> 'status' in ('retracted', 'ended') and known.status is not null)
 order by news.position
 on conflict (subject, channel, kind, version) do nothing

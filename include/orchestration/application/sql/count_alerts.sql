@@ -7,6 +7,9 @@ from (
         (%(symbol)s::text is null or symbol = %(symbol)s)
         and (%(rule)s::text is null or rule = %(rule)s)
         and (%(severity)s::text is null or severity = %(severity)s)
+        and (%(kind)s::text is null or kind = %(kind)s)
+        and (%(source)s::text is null or source = %(source)s)
+        and (incident is null or symbol = %(symbol)s)
         and (%(since)s::timestamptz is null or bar_at >= %(since)s)
         and (%(until)s::timestamptz is null or bar_at < %(until)s)
     order by bar_at desc

@@ -1,5 +1,5 @@
 select
-    alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
+    alert_id, kind, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, data_age_ms, source, explanation, first_seen_at,
     form,
     status, firings, before_value, before_threshold, inhibited_by, profile_version, bar_closed_at,
@@ -33,6 +33,9 @@ where
     (%(symbol)s::text is null or symbol = %(symbol)s)
     and (%(rule)s::text is null or rule = %(rule)s)
     and (%(severity)s::text is null or severity = %(severity)s)
+    and (%(kind)s::text is null or kind = %(kind)s)
+    and (%(source)s::text is null or source = %(source)s)
+    and (incident is null or symbol = %(symbol)s)
     and (%(since)s::timestamptz is null or bar_at >= %(since)s)
     and (%(until)s::timestamptz is null or bar_at < %(until)s)
 order by bar_at desc, score desc

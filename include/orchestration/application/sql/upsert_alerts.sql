@@ -2,7 +2,8 @@ insert into alerts (
     alert_id, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, session_date, data_age_ms, source, explanation, event_ids,
     form, status, firings, before_value, before_threshold, inhibited_by, profile_version, record,
-    bar_closed_at, polled_at, appended_at, detected_at, published_at, notification, notified_at
+    bar_closed_at, polled_at, appended_at, detected_at, published_at, kind, incident,
+    notification, notified_at
 )
 select
     message.record ->> 'event_id', alert.rule, alert.symbol, alert.timespan,
@@ -13,12 +14,12 @@ select
     alert.profile_version, message.record,
     to_timestamp((message.record ->> 'bar_close_ms')::bigint / 1000.0), to_timestamp(message.polled_ms / 1000.0),
     to_timestamp(message.appended_ms / 1000.0), to_timestamp(message.detected_ms / 1000.0),
-    to_timestamp(message.published_ms / 1000.0),
+    to_timestamp(message.published_ms / 1000.0), message.alert_kind, message.incident,
     coalesce('not sent: ' || message.reason_not_to_notify, 'pending'),
     case when message.reason_not_to_notify is not null then now() end
 from
     json_to_recordset(%(messages)s::json) as message (
-        record json, reason_not_to_notify text,
+        record json, alert_kind text, incident text, reason_not_to_notify text,
         polled_ms bigint, appended_ms bigint, detected_ms bigint, published_ms bigint
     )
 -- Fields and columns of the same name are of the same type.
@@ -27,16 +28,18 @@ on conflict (alert_id) do update
     set
         (
             bar_at, severity, score, direction, value, threshold, baseline, session_phase, session_date, data_age_ms,
-            source, explanation, event_ids, form, status, firings, before_value, before_threshold, profile_version,
+            explanation, event_ids, form, status, firings, before_value, before_threshold, profile_version,
             record, bar_closed_at, polled_at, appended_at, detected_at, published_at
         ) = (
             excluded.bar_at, excluded.severity, excluded.score, excluded.direction, excluded.value,
             excluded.threshold, excluded.baseline, excluded.session_phase, excluded.session_date,
-            excluded.data_age_ms, excluded.source, excluded.explanation, excluded.event_ids, excluded.form,
+            excluded.data_age_ms, excluded.explanation, excluded.event_ids, excluded.form,
             excluded.status, excluded.firings, excluded.before_value, excluded.before_threshold,
             excluded.profile_version, excluded.record, excluded.bar_closed_at, excluded.polled_at,
             excluded.appended_at, excluded.detected_at, excluded.published_at
         ),
+        -- What was told live is no history, whatever a backfill brings again.
+        source = case when alerts.source = 'live' then 'live' else excluded.source end,
         -- An alert that a market event covers stays so while its episode goes on.
         inhibited_by = coalesce(
             excluded.inhibited_by, case when alerts.told_status = 'covered' then alerts.inhibited_by end

@@ -9,7 +9,9 @@ import yaml
 
 from include.polygon_simulator import anomalies
 from include.surveillance.alerts import log_breaks, market_events
+from include.surveillance.alerts.kinds import OPERATIONS, kind_of
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
+from include.surveillance.detection.rules.record_rule import FeedRule
 from include.surveillance.detection.rules.registry import (
     BAR_RULES,
     MEASURES,
@@ -23,6 +25,10 @@ from tests.paths import ROOT
 
 EVERY = [(form, name, rule) for form in FORMS for name, rule in BAR_RULES[form].items()]
 every_bar_rule = pytest.mark.parametrize(("form", "name", "rule"), EVERY, ids=[f"{f} {n}" for f, n, _ in EVERY])
+
+
+def vars_of(rules: LiteralRules) -> dict[str, object]:
+    return {name: getattr(rules, name) for name in rules.__struct_fields__}
 
 
 def test_a_field_is_named_as_its_rule():
@@ -76,6 +82,20 @@ class TestWhoeverListsRules:
         (tests,) = [column["data_tests"] for column in columns if column["name"] == "rule"]
         (values,) = [one["accepted_values"] for one in tests if "accepted_values" in one]
         assert tuple(values.get("arguments", values)["values"]) == (*RULES, log_breaks.RULE)
+
+    def test_the_kinds_of_alerts(self):
+        of_feed = {name for name, rule in vars_of(LiteralRules()).items() if isinstance(rule, FeedRule)}
+        assert of_feed | {log_breaks.RULE} == OPERATIONS
+        assert {kind_of(rule) for rule in (*set(RULES) - of_feed, market_events.RULE)} == {"market"}
+
+    def test_the_kinds_in_the_warehouse(self):
+        macro = (ROOT / "dbt_project/macros/alert_kind.sql").read_text()
+        assert set(re.search(r" in \(([^)]*)\)", macro)[1].replace("'", "").split(", ")) == OPERATIONS
+
+    def test_the_kinds_of_alerts_that_were_stored_before(self):
+        folder = ROOT / "include/orchestration/application/sql/migrations"
+        (file,) = folder.glob("*_operations.sql")
+        assert set(re.search(r" in \(([^)]*)\)", file.read_text())[1].replace("'", "").split(", ")) == OPERATIONS
 
     def test_the_simulator(self):
         assert set(anomalies.MARKET_KINDS) <= set(RULES)
