@@ -29,6 +29,9 @@ REMEMBERED = 32
 """Bars of abnormal volume per series that an article which comes late can still match."""
 ARTICLES = 512
 """Articles per symbol that are still to match their bars: a backfill brings news of weeks before its bars."""
+WAITS_MS = 7 * DAY_MS
+"""How long an article waits for bars of its time: a backfill brings news before their bars, with live bars between, and
+an evening's re-poll those of the session before, from before a long weekend."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 ORDER = 20  # among what one record raises, alerts of news come last
 
@@ -85,6 +88,9 @@ class NewsMatcher:
                     self._match(log_index, key, known[-1], bar)
         elif known[at].event_id == item.event_id:
             self.duplicates += 1
+            if item.polled_ms >= known[at].polled_ms + DAY_MS:
+                # No overlap of polls: whoever asks for it so much later brings bars of its time, too.
+                known[at] = replace(known[at], polled_ms=item.polled_ms)
         else:
             before, known[at] = known[at], _judge_novelty(article, known[:at])
             for later in range(at + 1, len(known)):
@@ -102,11 +108,12 @@ class NewsMatcher:
         bars = self.remembered.volume_bars.setdefault("|".join(key), [])
         bars.append(bar)
         del bars[:-REMEMBERED]
-        # What is a day older than this bar has matched what it could; only a repeated story is still known by it.
-        articles = self.remembered.articles
-        if recent := [it for it in articles.pop(key[0], ()) if it.published_ms > bar.ts_ms - 2 * DAY_MS]:
-            articles[key[0]] = recent
-        for article in recent:
+        # By when each came, not by the time that it is about: bars of another timespan may come days after this one.
+        # In files, where nothing says when it came, all is in order of time.
+        articles, since_ms = self.remembered.articles, max(bar.ts_ms, bar.polled_ms) - WAITS_MS
+        if waiting := [it for it in articles.pop(key[0], ()) if max(it.published_ms, it.polled_ms) > since_ms]:
+            articles[key[0]] = waiting
+        for article in waiting:
             self._match(log_index, key, article, bar)
 
     def _match(self, log_index: int, key: SeriesKey, article: Article, bar: VolumeBar) -> None:

@@ -7,9 +7,12 @@ from math import exp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from include.surveillance.detection.log_pass import Detection
 from include.surveillance.records import NewsItem
-from tests.surveillance.detection.market import OPEN, alerts, at, bar, calm, minutes, news, profile, run
+from include.surveillance.timespans import HOUR_MS, SPAN_MS
+from tests.surveillance.detection.market import DAY, OPEN, alerts, at, bar, calm, minutes, news, profile, run
 
 
 def burst(minute: int = 20, volume: float = 9000):
@@ -192,6 +195,82 @@ def test_the_news_of_weeks_may_come_before_its_bars():
     assert alert.ts_ms == at(20)
     # What is long past is forgotten, what is yet to come is not.
     assert len(detection.state.record_state.articles["NVDA"]) == 101
+
+
+class TestAnyOrderOfArrival:
+    """A bar meets the articles of its time as in a replay, which has all in order of time: nothing that comes between
+    makes them forgotten."""
+
+    @staticmethod
+    def polled(records, ms: int) -> list:
+        return [replace(record, polled_ms=ms) for record in records]
+
+    @staticmethod
+    def matched(detection: Detection) -> set[tuple[str, int]]:
+        by_series = detection.state.record_state.volume_bars.items()
+        return {(name, bar.ts_ms) for name, bars in by_series for bar in bars if bar.news_alert}
+
+    def test_a_live_burst_between_the_news_of_a_backfill_and_its_bars(self):
+        now = OPEN + 20 * DAY
+        live = [*calm(start=now), bar(20, volume=9000, start=now)]
+        past = [bar(minute, volume=9000 if minute == 20 else 1000, timespan="5minute") for minute in range(21)]
+        records = [*self.polled([news(101)], at(20, now)), *live, *self.polled(past, at(22, now))]
+        (alert,) = alerts(run(records), "news_impact")
+        assert (alert.timespan, alert.ts_ms) == ("5minute", at(100))
+
+    def test_news_that_are_asked_for_again_wait_anew(self):
+        """A backfill of other bars brings articles that detection has known for long."""
+        now = OPEN + 30 * DAY
+        live = [*calm(start=now), bar(20, volume=9000, start=now)]
+        past = [bar(minute, volume=9000 if minute == 20 else 1000, timespan="5minute") for minute in range(21)]
+        first, again = self.polled([news(101)], at(101)), self.polled([news(101)], at(20, now))
+        assert not alerts(run([*first, *live, *self.polled(past, at(22, now))]), "news_impact")
+        assert alerts(run([*first, *again, *live, *self.polled(past, at(22, now))]), "news_impact")
+
+    def test_what_came_a_week_ago_is_forgotten(self):
+        def remembered_after(days: int) -> set[str]:
+            later = OPEN + days * DAY
+            detection = run([*self.polled([news(101)], at(102)), *calm(start=later), bar(20, volume=9000, start=later)])
+            return {*detection.state.record_state.articles}
+
+        assert remembered_after(6) == {"NVDA"}
+        assert remembered_after(8) == set()
+
+    @settings(deadline=None, max_examples=60)
+    @given(data=st.data())
+    def test_the_same_bars_match_in_whatever_order_series_and_articles_come(self, data):
+        days = data.draw(st.lists(st.sampled_from([0, 1, 5, 8, 30]), min_size=2, unique=True).map(sorted))
+        queues = {}  # of one series each, day by day
+        for timespan in ("minute", "5minute"):
+            bursts = [data.draw(st.sets(st.integers(20, 24), min_size=1, max_size=2)) for _ in days]
+            queues[timespan] = [
+                [
+                    bar(k, volume=9_000 if k in burst else 1_000, timespan=timespan, start=OPEN + day * DAY)
+                    for k in range(25)
+                ]
+                for day, burst in zip(days, bursts, strict=True)
+            ]
+        queues["news"] = [
+            [
+                news(
+                    data.draw(st.sampled_from(days)) * 1440 + data.draw(st.sampled_from([20, 100, 120])) + number,
+                    f"a{number}",
+                    data.draw(st.sampled_from(["negative", "negative", "neutral", None])),
+                    title=f"Recall of {number} {number} {number}",
+                )
+            ]
+            for number in data.draw(st.permutations(range(4)))
+        ]
+        in_time = sorted(
+            (record for queue in queues.values() for part in queue for record in self.polled(part, 0)),
+            key=lambda it: it.published_ms if type(it) is NewsItem else it.ts_ms + SPAN_MS[it.timespan],
+        )
+        arrived, now = [], OPEN + 40 * DAY
+        for name in data.draw(st.permutations([name for name, queue in queues.items() for _ in queue])):
+            now += data.draw(st.integers(0, 10 * HOUR_MS))
+            arrived += self.polled(queues[name].pop(0), now)
+        given = {"profiles": [profile()] if data.draw(st.booleans()) else []}
+        assert self.matched(run(arrived, **given)) == self.matched(run(in_time, **given))
 
 
 class TestRevisedArticles:

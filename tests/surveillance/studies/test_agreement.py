@@ -13,7 +13,7 @@ from include.surveillance.records import Alert
 from include.surveillance.studies import agreement
 from tests.integration.detecting import detect_partition
 from tests.surveillance.detection.market import profile
-from tests.surveillance.live.partition_log import SESSIONS, bar
+from tests.surveillance.live.partition_log import SESSIONS, article, bar
 from tests.surveillance.live.partition_log import partition as partition
 
 BOOK = ParameterBook.default()
@@ -65,6 +65,26 @@ def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_repla
     alerts = [wire.decode(message.value) for message in batch.messages]
     assert {alert.form for alert in alerts} == {"literal", "robust"}
     assert len({alert.rule for alert in alerts if alert.form == "robust"}) > 1
+    assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
+
+
+def test_news_meet_bars_that_are_brought_days_after_other_bars_of_their_symbol(kafka, partition):
+    """As a demo does: minutes of some days, live minutes, then the days' 5-minute bars by the evening's re-poll."""
+    live = 5 * 1440
+
+    def five_minutes(k: int, volume: int):
+        return replace(bar(5 * k, volume=volume), timespan="5minute", event_id="", revision="", source="backfill")
+
+    broker.publish(kafka, [article(101)])
+    broker.publish(kafka, [bar(k, volume=9_000 if k == 98 else 1_000) for k in range(1, 120)])
+    detect(kafka, partition)
+    broker.publish(kafka, [bar(live + k, volume=9_000 if k == 30 else 1_000) for k in range(40)])
+    detect(kafka, partition)
+    broker.publish(kafka, [five_minutes(k, 9_000 if k == 20 else 1_000) for k in range(24)])
+    detect(kafka, partition)
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    alerts = [wire.decode(message.value) for message in batch.messages]
+    assert [it.timespan for it in alerts if it.rule == "news_impact"] == ["minute", "5minute"]
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
 
 
