@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from include.surveillance.alerts import wording
+from include.surveillance.detection.logarithms import log1p
 from include.surveillance.detection.positions import Positions, TradingCalendar, iso_date
 from include.surveillance.detection.scan import Scan
 from include.surveillance.records import HoleCause, Profile
@@ -162,7 +163,7 @@ def _judge_silence(
 
 def _is_improbable(usual: np.ndarray, span: int) -> bool:
     """Say whether a silence of bars that usually exist is long, and less probable than any lack of trades."""
-    return bool((usual > 0).sum() * span >= HALT_MINUTES * MINUTE_MS and np.log1p(-usual).sum() < log(IMPROBABLE))
+    return bool((usual > 0).sum() * span >= HALT_MINUTES * MINUTE_MS and log1p(-usual).sum() < log(IMPROBABLE))
 
 
 def _usual_presence(scan: Scan, before: int | None, places: Positions, presence: Sequence[float] | None) -> np.ndarray:

@@ -25,7 +25,7 @@ LEAST = 1e-8
 BINS = 1024
 _GAMMA = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
 _LOG_GAMMA = log(_GAMMA)
-VALUES = np.concatenate([[0.0], LEAST * 2 / (_GAMMA + 1) * _GAMMA ** np.arange(1, BINS)])
+VALUES = np.array([0.0, *(LEAST * 2 / (_GAMMA + 1) * _GAMMA**k for k in range(1, BINS))])
 """The value that a bin answers with."""
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from include.surveillance.detection.logarithms import log, log1p
 from include.surveillance.detection.positions import CLOSING, POST, PRE, REGULAR
 from include.surveillance.detection.rules.robust.abnormal_volume import (
     RobustAbnormalVolume,
@@ -76,7 +77,7 @@ def _measured(ts, session, phase, slot, shares, span, level):
         rvol,
         z,
     )
-    return np.log1p(recent), z
+    return log1p(recent), z
 
 
 class Edges(NamedTuple):
@@ -117,7 +118,7 @@ def estimate_edges(ts, session, slot, shares, close, span, layout: Slots, sessio
     residual = np.abs(x - level[at])
     returns = np.full(len(ts), np.nan)
     together = (session[1:] == session[:-1]) & (phase[1:] == phase[:-1])
-    returns[1:] = np.where(together, np.log(close[1:] / close[:-1]), np.nan)
+    returns[1:] = np.where(together, log(close[1:] / close[:-1]), np.nan)
     reach = max(1, POOL_MS // layout.group_ms)
     for first, last in ((layout.pre, layout.closing), (layout.closing, layout.post), (layout.post, layout.total)):
         within = (slot >= first) & (slot < last)
@@ -179,7 +180,7 @@ def _pooled_medians(values, starts, first, last):
 def log_returns(session, close):
     """Compute ln(close / previous close) of each bar; NaN on a session's first."""
     out = np.full(len(close), np.nan)
-    out[1:] = np.where(session[1:] == session[:-1], np.log(close[1:] / close[:-1]), np.nan)
+    out[1:] = np.where(session[1:] == session[:-1], log(close[1:] / close[:-1]), np.nan)
     return out
 
 

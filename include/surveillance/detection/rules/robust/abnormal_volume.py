@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import wording
+from include.surveillance.detection.logarithms import expm1, log1p
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule, times_limit
 from include.surveillance.detection.scan import Scan
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
@@ -139,9 +140,9 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
         index = np.flatnonzero((z > limit) & (rvol > least_rvol) & (recent * scan.bars.close > floor))
         z, rvol, recent, limit = z[index], rvol[index], recent[index], limit[index]
         scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.positions.slot[index]], LEAST_SCALE)
-        expected = np.log1p(recent) - z * scale
-        threshold = np.maximum(np.expm1(expected + limit * scale), least_rvol[index] * (1.0 + recent) / rvol - 1.0)
-        yield Fired(index, recent, threshold, np.expm1(expected), times_limit(z, limit))
+        expected = log1p(recent) - z * scale
+        threshold = np.maximum(expm1(expected + limit * scale), least_rvol[index] * (1.0 + recent) / rvol - 1.0)
+        yield Fired(index, recent, threshold, expm1(expected), times_limit(z, limit))
 
     def sentence(self, firing: Firing) -> str:
         traded, expected, allowed = wording.numbers(firing.value, firing.baseline, firing.threshold)

@@ -8,6 +8,7 @@ import numpy as np
 
 from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import BarStamp
+from include.surveillance.detection.logarithms import log
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, RobustRule
 from include.surveillance.detection.rules.literal.price_gap import fire_gaps, previous_bar
@@ -52,14 +53,14 @@ class RobustPriceGap(RobustRule, frozen=True):
         opening = np.flatnonzero(scan.measures["previous_close"] > 0)
         close[opening] = scan.measures["previous_close"][opening] - self._dividends(scan, opening)
         usual = np.where(self.applies(scan)[opening], scan.profiles.range_percent[scan.profile[opening]], np.nan)
-        gaps[opening] = np.log(scan.open[opening] / close[opening]) / usual
+        gaps[opening] = log(scan.open[opening] / close[opening]) / usual
 
     def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
         return previous_bar(scan, index)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         previous = scan.measures["session_close"]
-        far = np.abs(np.log(scan.open / previous)) >= limits("minimum")
+        far = np.abs(log(scan.open / previous)) >= limits("minimum")
         return fire_gaps(scan, np.where(far, scan.measures["gap_range"], np.nan), limits("limit"), previous)
 
     def sentence(self, firing: Firing) -> str:
