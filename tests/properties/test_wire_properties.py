@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from include.surveillance import wire
 from include.surveillance.records import AnyRecord, Bar
@@ -30,6 +31,8 @@ def drawn(hint: object) -> st.SearchStrategy:
     """Values of a field's type that JSON can carry."""
     if hint in PLAIN:
         return PLAIN[hint]
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return built(hint)
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if (sequence := get_origin(hint)) in (tuple, list):
@@ -38,7 +41,7 @@ def drawn(hint: object) -> st.SearchStrategy:
 
 
 def built(kind: type) -> st.SearchStrategy:
-    """Records of a kind; id and revision are now and then left to the record itself."""
+    """Records, or parts of them, of a kind; id and revision are now and then left to the record itself."""
     hints = get_type_hints(kind)
     return st.builds(kind, **{name: drawn(hints[name]) for name in kind.__struct_fields__})
 
