@@ -363,7 +363,9 @@ def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
     assert rows(connection, sql, id=symbol) == [("1773063000123", '\ufffd"')]
 
 
-def test_a_kafka_that_does_not_answer_is_an_error(connection):
+def test_a_kafka_that_does_not_answer_is_an_error(connection, monkeypatch):
+    monkeypatch.setattr("include.surveillance.broker.client.TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr("include.surveillance.broker.identity.TIMEOUT_SECONDS", 1.5)
     nowhere = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1 does not answer"):
         landing.land(connection, nowhere, broker.BARS)

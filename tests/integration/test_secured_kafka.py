@@ -95,7 +95,7 @@ def test_everything_works_with_the_right_login(secured):
     ],
 )
 def test_a_refusal_is_one_sentence_and_its_reason_is_in_the_log(secured, monkeypatch, caplog, wrong, reason):
-    monkeypatch.setattr("include.surveillance.broker.client.TIMEOUT_SECONDS", 1.5)
+    monkeypatch.setattr("include.surveillance.broker.identity.TIMEOUT_SECONDS", 1.5)
     with pytest.raises(BrokerError, match=r"does not answer .*login or TLS in connection kafka_default"):
         broker.read(secured | wrong, {POSITION: None})
     assert reason in caplog.text

@@ -37,8 +37,8 @@ def ran(kafka, partition) -> list[Alert]:
     ]
     minutes[70], minutes[72] = minutes[72], minutes[70]
     minutes.insert(90, bar(85, volume=7_000))
-    for start in range(0, len(minutes), 11):
-        broker.publish(kafka, minutes[start : start + 11])
+    for start in range(0, len(minutes), 18):
+        broker.publish(kafka, minutes[start : start + 18])
         detect(kafka, partition)
     batch = broker.read(kafka, {(broker.ALERTS, partition): None})
     return [wire.decode(message.value) for message in batch.messages]
@@ -56,10 +56,10 @@ def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_repla
         bar(k, volume=round(1_000 * rng.uniform(0.5, 1.5)) * (12 if k % 41 > 38 else 1), close=100 + k // 25)
         for k in range(1, 200)
     ]
-    for start in range(0, len(minutes), 9):
+    for start in range(0, len(minutes), 18):
         if start == 90:
             broker.publish(kafka, [profile(effective_ms=minutes[start + 1].ts_ms)])
-        broker.publish(kafka, minutes[start : start + 9])
+        broker.publish(kafka, minutes[start : start + 18])
         detect(kafka, partition)
     batch = broker.read(kafka, {(broker.ALERTS, partition): None})
     alerts = [wire.decode(message.value) for message in batch.messages]
