@@ -102,7 +102,10 @@ clean: setup ## remove all data, logs and secrets of the local stack
 
 test: check ## every test, on real services
 	@$(STACK) install
-	$(BIN)/python -m pytest -c tests/pytest.ini tests
+	@failed=0; \
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
+	$(BIN)/python -m pytest -c tests/pytest.ini -n 2 --dist loadfile tests --ignore tests/e2e || failed=1; \
+	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
 	@$(SURVEILLANCE) replay --bars '$(BARS)' --out $(OUT) $(ARGS)
