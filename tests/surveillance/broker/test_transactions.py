@@ -82,7 +82,7 @@ def test_offsets_that_are_none_are_what_the_error_says(kafka, topic):
         ongoing.add_places({(topic, 0): Place(2**63)})
 
 
-def test_who_rests_while_the_broker_is_started_again_is_not_held_for_ever(own):
+def test_who_rests_while_the_broker_is_started_again_is_not_held_for_ever(own, monkeypatch):
     with own.running() as kafka:
         broker.ensure_topics(kafka, 1)
         place = {(broker.BARS, 0): Place(0)}
@@ -91,7 +91,8 @@ def test_who_rests_while_the_broker_is_started_again_is_not_held_for_ever(own):
             ongoing.add_places(place)
     with own.running() as kafka:
         patiently(broker.read)(kafka, {(broker.BARS, 0): None})
-        with suppress(BrokerError), owner.transaction() as ongoing:
+        with monkeypatch.context() as patch, suppress(BrokerError), owner.transaction() as ongoing:
+            patch.setattr("include.surveillance.broker.transactions.TIMEOUT_SECONDS", 2.0)
             ongoing.add_places(place)
         owner.__exit__()
         with Transactions(kafka, "resting", "resting") as successor, successor.transaction() as ongoing:
