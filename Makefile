@@ -102,7 +102,7 @@ clean: setup ## remove all data, logs and secrets of the local stack
 
 test: check ## every test, on real services
 	@$(STACK) install
-	@failed=0; \
+	@trap 'exit 130' INT; failed=0; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 2 --dist loadfile tests --ignore tests/e2e || failed=1; \
 	exit $$failed
