@@ -23,6 +23,8 @@ from include.surveillance.timespans import SPAN_MS, Timespan
 Source = Literal["live", "backfill"]
 Sentiment = Literal["positive", "neutral", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
+Status = Literal["fired", "refired", "confirmed", "retracted", "ended"]
+"""What has become of an alert, as its newest message says."""
 HoleCause = Literal["no trade", "halt", "LULD pause", "provider gap", "our outage", "missing sessions", "unknown"]
 """Why bars are missing."""
 
@@ -370,7 +372,7 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     parameters_version: str
     form: Literal["literal", "robust"] = "literal"
     profile_version: str | None = None  # of the profile that a robust form was compared with
-    status: Literal["fired", "refired", "confirmed", "retracted", "ended"] = "fired"
+    status: Status = "fired"
     firings: int = 1  # of the episode so far; published at 1, 2, 4, 8, ... and when the severity rises
     before_value: float | None = None  # confirmed and retracted: the value before the correction
     before_threshold: float | None = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from include.surveillance.alerts import wording
 from include.surveillance.alerts.severity import grade_scores, score_exceedance
-from include.surveillance.records import Alert
+from include.surveillance.records import Alert, Status
 from include.surveillance.severities import SEVERITIES
 
 FEED = "FEED"
@@ -57,7 +57,9 @@ def _describe(name: str, folded: list[Alert]) -> Alert:
     worst = max(told_of, key=lambda alert: (alert.score, alert.ts_ms, alert.symbol))
     symbols = sorted({alert.symbol for alert in told_of})
     points = score_exceedance(np.array(1 + log2(len(symbols)) / 2))
-    status = "fired" if len(folded) == 1 else "refired"
+    status: Status = "fired" if len(folded) == 1 else "refired"
+    if not open_now:
+        status = "ended" if standing else "retracted"
     return Alert(
         event_id=name,
         rule=worst.rule,
@@ -65,7 +67,7 @@ def _describe(name: str, folded: list[Alert]) -> Alert:
         parameters_version=worst.parameters_version,
         form=worst.form,
         profile_version=worst.profile_version,
-        status=status if open_now else "ended" if standing else "retracted",
+        status=status,
         firings=len(folded),
         symbol=FEED,
         timespan=worst.timespan,
