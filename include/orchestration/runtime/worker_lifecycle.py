@@ -6,6 +6,7 @@ used.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -125,6 +126,7 @@ def reap_at_once(**_: Any) -> None:
 
     original = WatchedSubprocess._service_subprocess
 
+    @functools.wraps(original)
     def service_subprocess(self: WatchedSubprocess, max_wait_time: float, *args: Any, **kwargs: Any) -> Any:
         if not self._open_sockets:
             max_wait_time = min(max_wait_time, REAP_SECONDS)
