@@ -12,6 +12,8 @@ from include.surveillance.records import Bar
 
 SeriesKey = tuple[str, str]
 """(symbol, timespan)"""
+PAST = " past"
+"""Behind a timespan it names the walk over a series' past, a series of its own, see ``history``."""
 BarStamp = tuple[int, int]
 """(start in UTC epoch ms, revision) of a bar: with its series, its event id."""
 
@@ -19,6 +21,16 @@ BarStamp = tuple[int, int]
 def write_event_id(key: SeriesKey, stamp: BarStamp) -> str:
     """Write ``Bar.event_id``."""
     return f"{key[0]}|{key[1]}|{stamp[0]}|{stamp[1]:08x}"
+
+
+def past_key(key: SeriesKey) -> SeriesKey:
+    """Return the key of the walk over a series' past."""
+    return key[0], key[1] + PAST
+
+
+def plain_key(key: SeriesKey) -> SeriesKey:
+    """Return the series that a walk is over; any other as it is."""
+    return key[0], key[1].removesuffix(PAST)
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class BarColumns:
         volume: shares, float64.
         revision: ``records.bar_revision``, uint32.
         polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
-        live: whether a live poll brought it, bool.
+        live: whether a live poll brought it; in a walk over the past, whether it had been judged before; bool.
     """
 
     keys: list[SeriesKey]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import severity as alerting
-from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
+from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey, plain_key
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.episodes import assign_episodes
 from include.surveillance.detection.findings import Evaluation, Firings
@@ -75,24 +75,25 @@ class Engine:
             first, _ = self._profiles_of.get(self._series_of(it), (number, number))
             self._profiles_of[self._series_of(it)] = first, number + 1
 
-    def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray) -> Evaluation:
+    def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray, *, past: bool = False) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
 
         Args:
             bars: as ``succession.join`` gives them, each series' in order of time, all later than what the state
                 holds of it.
             rows: ``state.rows_for(bars.keys)``. The scan has its series in the order of their rows.
+            past: the series are walks over the past. Their bars that were judged before are only looked back on.
         """
         order, first = _by_series(bars.code, len(bars.keys))
         present = np.flatnonzero(np.diff(first))
         present = present[np.argsort(rows[present], kind="stable")]
-        return self._pass(state, rows[present], first[present], first[present + 1], bars, order)
+        return self._pass(state, rows[present], first[present], first[present + 1], bars, order, past)
 
-    def reconsider(self, state: State) -> Evaluation:
+    def reconsider(self, state: State, *, past: bool = False) -> Evaluation:
         """Evaluate once more what can still be revised; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
-        return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0])
+        return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0], past)
 
     def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
         """Return what holds for a ticker's bars at a time, and its New York date in days from 1970-01-01."""
@@ -101,14 +102,19 @@ class Engine:
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
         return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 
-    def _pass(self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints) -> Evaluation:
+    def _pass(
+        self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints, past: bool
+    ) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
         for form in FORMS if self.profiles else FORMS[:1]:
             for rule in self.rules[form].values():
                 rule.measure(scan)
         if self.profiles:
             mark_reopenings(scan, self.calendar, self.profiles)
-        firings = self._collect(state, scan, list(self._judge(scan)))
+        judged = list(self._judge(scan))
+        if past:
+            judged = [(rule, fired.take(~scan.bars.live[fired.index])) for rule, fired in judged]
+        firings = self._collect(state, scan, judged)
         _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
 
@@ -125,7 +131,7 @@ class Engine:
                 array = state.bars[name]
                 columns[name] = np.empty(end[-1] if len(end) else 0, array.dtype)
                 _gather(array, held, row, getattr(new, name), order, first, last, start, columns[name])
-        keys = [state.keys[r] for r in row.tolist()]
+        keys = [plain_key(state.keys[r]) for r in row.tolist()]
         named, code = self.succession.name_bars(keys, columns["ts"], start, end)
         bars = BarColumns(named, code, **columns)
         positions = self.calendar.locate_bars(bars.ts, start, end, [timespan for _, timespan in keys])
@@ -214,6 +220,8 @@ def _keep_bars(state: State, scan: Scan) -> None:
     start = np.maximum(scan.segments.start, scan.segments.revisable_from - CONTEXT)
     for name, array in state.bars.items():
         _keep(array, row, getattr(scan.bars, name), start, end)
+    began = (state.bar_count[row] == 0) & (end > start)
+    state.since[row[began]] = scan.bars.ts[scan.segments.start[began]]
     state.bar_count[row], state.settled_count[row] = end - start, scan.segments.revisable_from - start
 
 

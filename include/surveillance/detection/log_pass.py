@@ -2,13 +2,15 @@
 
 A late or corrected bar takes its place among the bars that can still be revised; these are evaluated once more, and
 what differs is published again under the same ids: metrics with their new values, alerts as confirmed or retracted.
+What a backfill brings of older times, and nothing has judged, is walked over in its place, see ``history``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -16,9 +18,10 @@ import numpy as np
 
 from include.surveillance.detection import alert_records, metric_records
 from include.surveillance.detection.arrivals import Arrival, classify
-from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.columns import BarColumns, SeriesKey, past_key, plain_key
 from include.surveillance.detection.coverage import Coverage
 from include.surveillance.detection.engine import Engine
+from include.surveillance.detection.history import History
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
 from include.surveillance.detection.rules.record_rule import FeedRule, Finding, WatermarkView
@@ -39,7 +42,7 @@ class Detection:
         metrics: one per evaluated bar, and again for each that a late or corrected bar changed.
         alerts: see ``Alert.status``.
         raised_by: log index of the record that raised each alert.
-        counts: bars, watermarks, news, other, duplicate, corrected, late, stale.
+        counts: bars, watermarks, news, other, duplicate, corrected, late, stale, history.
     """
 
     state: State
@@ -72,16 +75,15 @@ class LogPass:
         articles = [(i, record) for i, record in enumerate(records) if type(record) is NewsItem]
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
-        before = {key: self._latest_bar(key) for key in {self._series_of(it) for _, it in watermarks}}
-        arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in before}
+        polled = [(i, self._series_of(watermark), watermark) for i, watermark in watermarks]
+        self.before = {key: self._latest_bar(key) for key in {key for _, key, _ in polled}}
+        self.arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in self.before}
         self.coverage = Coverage(self.state.record_state, watermarks)
-        self._detect_bars(bars, arrived)
+        self.history = History(self.engine, self.state, polled)
+        self._detect_bars(bars)
         self.raised += self.coverage.settle()
-        for log_index, watermark in watermarks:
-            key = self._series_of(watermark)
-            earlier = bisect_left(arrived[key], log_index, key=itemgetter(0))
-            last_ms, last_id = arrived[key][earlier - 1][1:] if earlier else before[key]
-            self._detect_watermark(log_index, watermark, last_ms, last_id)
+        for log_index, key, watermark in polled:
+            self._detect_watermark(log_index, watermark, *self._last_bar(key, log_index))
         self.news.match(articles)
         self.counts["duplicate"] += self.news.duplicates
         self.metrics.sort(key=itemgetter(0))
@@ -94,37 +96,93 @@ class LogPass:
             self.counts,
         )
 
-    def _detect_bars(self, bars: list[tuple[int, Bar]], arrived: dict[SeriesKey, list[LatestBar]]) -> None:
-        """Evaluate all bars; of those that carry a series of ``arrived`` on, note which they were."""
+    def _detect_bars(self, bars: list[tuple[int, Bar]]) -> None:
+        """Evaluate all bars; of those that carry a series with watermarks on, note which they were."""
         log_index = np.array([log_index for log_index, _ in bars], np.int64)
         columns = self.engine.succession.join(BarColumns.from_records([bar for _, bar in bars]))
+        watched = np.array([key in self.arrived for key in columns.keys], bool)
+        for new, stale in self._advance(columns, log_index):
+            for at in new[watched[columns.code[new]]].tolist():
+                number, bar = bars[at]
+                self.arrived[columns.key(at)].append((number, bar.ts_ms, bar.event_id))
+            self.counts["stale"] += len(stale)
+            self.history.add_past(columns, stale[~columns.live[stale]], log_index)
+        judged, ahead = self.history.settle(len(columns), lambda key, number: self._last_bar(key, number)[0])
+        self._walk_past(columns, log_index, judged, ahead)
+
+    def _walk_past(self, columns: BarColumns, log_index: np.ndarray, judged: np.ndarray, ahead: np.ndarray) -> None:
+        """Judge as history what a backfill brings of times that nothing has judged.
+
+        Bars of times that were judged are looked back on, where such a time lies ahead of them.
+        """
+        self.counts["stale"] -= int(np.sum(~judged))
+        self.counts["history"] += int(np.sum(~judged))
+        which = np.flatnonzero(~judged | ahead)
+        if not len(which):
+            return
+        used, code = np.unique(columns.code[which], return_inverse=True)
+        keys = [past_key(columns.keys[at]) for at in used.tolist()]
+        walked = dataclasses.replace(columns.take(which), keys=keys, code=code.astype(np.int32), live=judged[which])
+        for _ in self._advance(walked, log_index[which], past=True):
+            pass
+
+    def _advance(
+        self, columns: BarColumns, log_index: np.ndarray, *, past: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Advance series by bars, in the order of the log; yield step by step which carry them on and which are stale.
+
+        Args:
+            past: the series are walks over the past. One begins anew at a bar that nothing has judged and that is too
+                old for it, and at one of a judged time from before its first.
+        """
         rows = self.state.rows_for(columns.keys)
-        watched = np.array([key in arrived for key in columns.keys], bool)
         waiting = np.argsort(columns.code, kind="stable")
         while len(waiting):
             row = rows[columns.code[waiting]]
             arrivals = classify(self.state, row, columns.ts[waiting], columns.revision[waiting])
+            ended = self._end_walks(columns.take(waiting), row, arrivals) if past else row[:0]
             self.counts["duplicate"] += int(np.sum(arrivals == Arrival.DUPLICATE))
-            self.counts["stale"] += int(np.sum(arrivals == Arrival.STALE))
-            new = waiting[arrivals == Arrival.NEW]
+            new, stale = waiting[arrivals == Arrival.NEW], waiting[arrivals == Arrival.STALE]
             if len(new):
-                self._evaluate(columns.take(new), rows, log_index[new])
-                for at in new[watched[columns.code[new]]].tolist():
-                    number, bar = bars[at]
-                    arrived[columns.key(at)].append((number, bar.ts_ms, bar.event_id))
+                self._evaluate(columns.take(new), rows, log_index[new], past=past)
+            yield new, stale
             for name, arrival in (("late", Arrival.LATE), ("corrected", Arrival.CORRECTED)):
                 which = arrivals == arrival
                 self.counts[name] += int(np.sum(which))
                 if which.any():
-                    self._revise(columns.take(waiting[which]), row[which], log_index[waiting[which]], arrival)
+                    revised = waiting[which]
+                    self._revise(columns.take(revised), row[which], log_index[revised], arrival, past=past)
+            self.state.clear_rows(ended)
             waiting = waiting[arrivals == Arrival.WAITING]
 
-    def _evaluate(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray) -> None:
-        evaluation = self.engine.evaluate(self.state, bars, rows)
+    def _end_walks(self, bars: BarColumns, row: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
+        """Let the first bar of each walk that begins it anew wait, with those behind it; return the rows of the walks.
+
+        A bar of a judged time that does not carry its walk on changes nothing of what was judged in it.
+
+        Args:
+            bars, row: as ``classify`` takes them.
+            arrivals: what it has found; changed.
+        """
+        before, looked_back_on = bars.ts < self.state.since[row], bars.live & (arrivals == Arrival.LATE)
+        anew = (arrivals == Arrival.STALE) & (~bars.live | before) | looked_back_on & before
+        arrivals[looked_back_on] = Arrival.STALE
+        ended: list[int] = []
+        for at in np.flatnonzero(anew).tolist():
+            if (own := int(row[at])) not in ended:
+                ended.append(own)
+                arrivals[at:][row[at:] == own] = Arrival.WAITING
+        return np.array(ended, np.int64)
+
+    def _evaluate(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, *, past: bool) -> None:
+        evaluation = self.engine.evaluate(self.state, bars, rows, past=past)
         scanned = np.full(len(evaluation.scan), -1, np.int64)
         scanned[evaluation.fresh] = log_index[np.argsort(rows[bars.code], kind="stable")]
-        metrics = metric_records.build_metrics(evaluation, np.flatnonzero(evaluation.fresh))
-        self.metrics += zip(scanned[evaluation.fresh].tolist(), metrics, strict=True)
+        if not past:
+            self.history.add_new(evaluation, scanned)
+        measured = np.flatnonzero(evaluation.fresh & ~evaluation.scan.bars.live if past else evaluation.fresh)
+        metrics = metric_records.build_metrics(evaluation, measured)
+        self.metrics += zip(scanned[measured].tolist(), metrics, strict=True)
         firings = evaluation.fresh_firings
         raised_by, kinds = scanned[firings.index].tolist(), firings.kind.tolist()
         for f in np.flatnonzero(firings.effect).tolist():
@@ -135,32 +193,49 @@ class LogPass:
             self.coverage.add_alert(raised_by[f], alert)
         for f in np.flatnonzero(firings.kind == VOLUME).tolist():
             bar = alert_records.build_volume_bar(self.engine, evaluation, firings, f)
-            self.news.add_bar(raised_by[f], evaluation.scan.bars.key(int(firings.index[f])), bar)
+            key = evaluation.scan.bars.key(int(firings.index[f]))
+            self.news.add_bar(raised_by[f], past_key(key) if past else key, bar)
 
-    def _revise(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, arrival: Arrival) -> None:
+    def _revise(
+        self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, arrival: Arrival, *, past: bool
+    ) -> None:
         """Insert one bar into each of ``rows`` and publish what that changes."""
+        corrects = arrival is Arrival.CORRECTED
+        if past and corrects:
+            # Whether its time had been judged before it was walked over is known of the bar that it replaces.
+            bars = dataclasses.replace(bars, live=np.zeros(len(bars), bool))
+        elif not past and not corrects:
+            self.history.add_late(bars, log_index)
         part = self.state.copy_rows(rows)
-        before = self.engine.reconsider(part.copy())
+        before = self.engine.reconsider(part.copy(), past=past)
         part.insert_bars(bars)
-        after = self.engine.reconsider(part)
+        after = self.engine.reconsider(part, past=past)
         self.state.write_rows(rows, part)
         for s, number in enumerate(log_index.tolist()):
             was = {metric.ts_ms: metric for metric in metric_records.build_metrics(before, before.evaluated(s))}
-            for metric in metric_records.build_metrics(after, after.evaluated(s)):
+            measured = after.evaluated(s)
+            if past:
+                measured = measured[~after.scan.bars.live[measured]]
+            for metric in metric_records.build_metrics(after, measured):
                 if was.get(metric.ts_ms) != metric:
                     self.metrics.append((number, metric))
-            corrects = arrival is Arrival.CORRECTED
             revision = alert_records.Revision(int(bars.ts[s]), bool(bars.live[s]), corrects)
-            outage = self.coverage.outage_before(bars.key(s), number)
+            key = plain_key(bars.key(s))
+            outage = self.coverage.outage_before(key, number)
             for alert in alert_records.build_revisions(self.engine, before, after, s, revision, outage):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
             since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
-            ticker = self.engine.succession.name(bars.key(s), revision.ts_ms)
-            self.news.add_revision(number, ticker, since_ms, standing, revision)
+            ticker = self.engine.succession.name(key, revision.ts_ms)
+            self.news.add_revision(number, past_key(ticker) if past else ticker, since_ms, standing, revision)
 
     def _series_of(self, watermark: Watermark) -> SeriesKey:
         return self.engine.succession.key(watermark.symbol, watermark.timespan, watermark.as_of_ms)
+
+    def _last_bar(self, key: SeriesKey, log_index: int) -> tuple[int | None, str]:
+        """Start and event id of the latest bar of a series with watermarks before a place in the log."""
+        earlier = bisect_left(self.arrived[key], log_index, key=itemgetter(0))
+        return self.arrived[key][earlier - 1][1:] if earlier else self.before[key]
 
     def _latest_bar(self, key: SeriesKey) -> tuple[int | None, str]:
         """Start and event id of a series' latest bar, under the ticker that it had; None before the first."""

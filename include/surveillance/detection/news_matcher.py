@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from include.surveillance.detection.alert_records import Revision
-from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.columns import SeriesKey, past_key, plain_key
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
@@ -56,7 +56,7 @@ class NewsMatcher:
         self._queue: list[tuple[int, Callable[[], None]]] = []
 
     def add_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
-        """Queue a new bar that fired abnormal_volume."""
+        """Queue a new bar that fired abnormal_volume; those of a walk over the past are remembered apart."""
         self._queue.append((log_index, partial(self._match_bar, log_index, key, bar)))
 
     def add_revision(
@@ -101,8 +101,9 @@ class NewsMatcher:
 
     def _volume_bars(self, symbol: str) -> Iterator[tuple[SeriesKey, list[VolumeBar]]]:
         for timespan in SPAN_MS:
-            if bars := self.remembered.volume_bars.get(f"{symbol}|{timespan}"):
-                yield (symbol, timespan), bars
+            for key in ((symbol, timespan), past_key((symbol, timespan))):
+                if bars := self.remembered.volume_bars.get("|".join(key)):
+                    yield key, bars
 
     def _match_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
         bars = self.remembered.volume_bars.setdefault("|".join(key), [])
@@ -120,12 +121,12 @@ class NewsMatcher:
         if bar.news_alert is None and article.sentiment == "negative":
             verdict, profile = self._judge(key, article, bar)
             if isinstance(verdict, Finding):
-                bar.news_alert = self.episodes.add_finding(log_index, ORDER, key, verdict, profile)
+                bar.news_alert = self.episodes.add_finding(log_index, ORDER, plain_key(key), verdict, profile)
 
     def _judge(self, key: SeriesKey, article: Article, bar: VolumeBar) -> tuple[Verdict, Profile | None]:
         """Ask the rule in the form that the bar fired in; returns its verdict and the profile that it went by."""
-        parameters, profile, _ = self.engine.in_force(key, bar.ts_ms)
-        view = NewsView(*key, article, bar)
+        parameters, profile, _ = self.engine.in_force(plain_key(key), bar.ts_ms)
+        view = NewsView(*plain_key(key), article, bar)
         if bar.form == "robust":
             return parameters.robust.news_impact.evaluate(view), profile
         return parameters.news_impact.evaluate(view), None

@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.columns import SeriesKey, past_key
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.detection.state import State, StateError
@@ -166,16 +166,19 @@ def list_touched(
     before: State, after: State, records: Iterable[Bar | Watermark | NewsItem], succession: Succession
 ) -> set[SeriesKey]:
     """List what one pass over records may have changed: series, and (symbol, NEWS) for a symbol's articles."""
-    articles, volume_bars = before.record_state.articles, after.record_state.volume_bars
+    articles, left = before.record_state.articles, after.record_state.volume_bars
     touched: set[SeriesKey] = set()
     for record in records:
         if isinstance(record, NewsItem):
             touched.add((record.symbol, NEWS))
-            touched |= {(record.symbol, it) for it in SPAN_MS if f"{record.symbol}|{it}" in volume_bars}
+            keys = [(record.symbol, timespan) for timespan in SPAN_MS]
+            touched |= {key for key in [*keys, *map(past_key, keys)] if "|".join(key) in left}
         else:
-            touched.add((record.symbol, record.timespan))
-            if isinstance(record, Bar):
-                touched.add(succession.key(record.symbol, record.timespan, record.ts_ms))
+            time = record.ts_ms if isinstance(record, Bar) else record.as_of_ms
+            plain = {(record.symbol, record.timespan), succession.key(record.symbol, record.timespan, time)}
+            # Live bars are part of no walk over the past.
+            walks = map(past_key, plain) if record.source == "backfill" else ()
+            touched |= plain | {key for key in walks if key in after.rows or "|".join(key) in left}
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched
@@ -210,6 +213,7 @@ def _write(state: State, members: list[SeriesKey]) -> bytes:
         volume_bars=_among(whole.volume_bars, names),
         watermarks=_among(whole.watermarks, names),
         outages=_among(whole.outages, names),
+        unjudged=_among(whole.unjudged, names),
         waiting=_among(whole.waiting, names),
         episodes=_among(whole.episodes, episodes),
     )

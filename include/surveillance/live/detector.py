@@ -185,7 +185,7 @@ class Detector:
             "metrics": len(detection.metrics),
             "alerts": len(detection.alerts),
             "duplicates": kinds["duplicate"],
-            "late": kinds["late"] + kinds["stale"] + kinds["corrected"],
+            "late": sum(kinds[name] for name in ("late", "corrected", "stale", "history")),
             "rejected": len(decoded.rejects),
         }
 

@@ -59,7 +59,9 @@ def anything(chance: random.Random, minute: int) -> list:
         kind, burst = chance.random(), chance.random() < 0.2
         volume, timespan = 50_000 if burst else 1000 + minute, chance.choice(["minute", "minute", "5minute", "day"])
         if kind < 0.75:
-            records.append(bar(minute - (chance.random() < 0.1), symbol=symbol, volume=volume, timespan=timespan))
+            back, source = (500, "backfill") if chance.random() < 0.2 else (chance.random() < 0.1, "live")
+            about = {"symbol": symbol, "timespan": timespan, "source": source}
+            records.append(bar(minute - back, volume=volume, **about))
         elif kind < 0.9:
             records.append(news(minute, f"a{chance.randrange(40)}", symbol=symbol))
         else:
