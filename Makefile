@@ -113,8 +113,8 @@ replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OU
 alerts: setup ## what a replay raised, the highest scores first: make alerts [OUT=out] [ARGS="--top 20 --symbol KO"]
 	@$(SURVEILLANCE) alerts --alerts $(OUT) $(ARGS)
 
-chart: setup ## the bars around an alert as a picture: make chart ID='...' BARS=bars.parquet [OUT=out]
-	@$(SURVEILLANCE) chart '$(ID)' --bars '$(BARS)' --out $(OUT)/chart.png $(ARGS)
+chart: setup ## the bars around an alert of a replay as a picture: make chart ID='...' [OUT=out]
+	@$(SURVEILLANCE) chart $(if $(ID),'$(ID)') $(if $(BARS),--bars '$(BARS)') --alerts $(OUT) --out $(OUT)/chart.png $(ARGS)
 
 calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.parquet [BUDGET=0.5] [OUT=out]
 	@$(SURVEILLANCE) calibrate --bars '$(BARS)' --budget $(BUDGET) --out $(OUT) $(ARGS)
@@ -125,8 +125,8 @@ whatif: setup ## two sets of parameters on the same bars: make whatif BARS=bars.
 evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
 	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
-explain: setup ## one alert from its inputs again: make explain ID='...' BARS=bars.parquet [OUT=out] | ARGS="--kafka host:port"
-	@$(SURVEILLANCE) explain '$(ID)' $(if $(BARS),--bars '$(BARS)' --alerts $(OUT)/alerts.parquet) $(ARGS)
+explain: setup ## one alert from its inputs again: make explain ID='...' [OUT=out] | ARGS="--kafka host:port"
+	@$(SURVEILLANCE) explain '$(ID)' $(if $(findstring --kafka,$(ARGS)),,--alerts $(OUT)) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
 	@$(SURVEILLANCE) baselines --bars '$(BARS)' --out $(OUT) $(ARGS)

@@ -8,22 +8,25 @@ from typing import Annotated
 import typer
 
 from include.surveillance.cli import options
-from include.surveillance.cli.options import load_book, tell
+from include.surveillance.cli.options import find_alerts, load_book, tell
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.chart import chart_alert, chart_span
-from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.studies.replay_options import CALENDAR, ReplayOptions
 from include.surveillance.timespans import write_new_york
 
 
 @options.asks_how_to_read
 def chart(
-    bars: options.Bars,
     out: Annotated[Path, typer.Option(help="The picture: a name that ends in .png or .svg.")],
     alert_id: Annotated[
         str | None, typer.Argument(help="An alert's id as `alerts` lists it, in quotes; or give --of.")
+    ] = None,
+    bars: options.BarsOfAlerts = None,
+    alerts: Annotated[
+        Path | None, typer.Option(help="The alerts.parquet of the replay whose options hold, or its folder.")
     ] = None,
     of: Annotated[str | None, typer.Option(help="A symbol, without an alert.")] = None,
     span: Annotated[str, typer.Option(help="With --of: the timespan of its bars.")] = "minute",
@@ -45,21 +48,30 @@ def chart(
     profiles: options.Profiles = None,
     params: options.Params = None,
     rules: options.Rules = None,
-    session_reset: options.SessionReset = False,
-    calendar: options.Calendar = "XNYS",
+    session_reset: options.SessionResetOfAlerts = None,
+    calendar: options.CalendarOfAlerts = None,
     *,
     reading: Reading,
 ) -> None:
     """Draw candles, volume and a rule's statistic with the limits in force, what fired and the articles.
 
-    Prices are dollars, volumes shares, times New York's.
+    Prices are dollars, volumes shares, times New York's. Beside its alerts a replay says what it ran with; an option
+    that is given holds instead.
     """
     if (alert_id is None) == (of is None):
         raise ConfigurationError("chart needs either an alert's id or --of SYMBOL")
     if rule not in BAR_RULES["literal"]:
         raise ConfigurationError(f"--rule {rule} has no statistic of bars; choose {', '.join(BAR_RULES['literal'])}")
-    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading)
-    sessions, book = Sessions(calendar), load_book(params, rules, session_reset or None)
+    given = ReplayOptions.given(
+        {
+            "bars": bars, "news": news, "splits": splits, "dividends": dividends, "ticker_changes": ticker_changes,
+            "profiles": profiles, "params": params,
+        },
+        reading, rules=rules, history=None, session_reset=session_reset, calendar=calendar,
+    )  # fmt: skip
+    ran = given.completed(find_alerts(alerts) if alerts else None)
+    files, sessions = ran.files(), Sessions(ran.calendar or CALENDAR)
+    book = load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset)
     if alert_id is not None:
         view = chart_alert(files, alert_id, out, sessions=sessions, book=book)
     else:

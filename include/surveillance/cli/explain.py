@@ -14,7 +14,7 @@ from rich.table import Table
 from include.surveillance.alerts import wording
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, load_book, new_table, read_kafka_client, tell
+from include.surveillance.cli.options import console, find_alerts, load_book, new_table, read_kafka_client, tell
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.records import Bar, NewsItem, Record
@@ -24,9 +24,8 @@ from include.surveillance.studies.explanation import (
     Row,
     explain_from_files,
     explain_from_log,
-    form_of_replay,
 )
-from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.studies.replay_options import CALENDAR, ReplayOptions
 
 SHOWN = 25
 PRICES = ["open", "high", "low", "close"]
@@ -35,9 +34,10 @@ PRICES = ["open", "high", "low", "close"]
 @options.asks_how_to_read
 def explain(
     alert_id: Annotated[str, typer.Argument(help="rule|symbol|timespan|start|version, in quotes.")],
-    bars: Annotated[Path | None, typer.Option(help="Parquet or CSV of bars that the alert was raised on.")] = None,
+    bars: options.BarsOfAlerts = None,
     alerts: Annotated[
-        Path | None, typer.Option(help="The alerts.parquet that has it; without, the one beside the bars, if any.")
+        Path | None,
+        typer.Option(help="The alerts.parquet that has it, or its folder; without, the one beside the bars, if any."),
     ] = None,
     kafka: Annotated[
         str | None,
@@ -53,8 +53,8 @@ def explain(
     params: options.Params = None,
     rules: options.Rules = None,
     history: options.History = None,
-    session_reset: options.SessionReset = False,
-    calendar: Annotated[str, typer.Option(envvar="MARKET_CALENDAR", help="A calendar of exchange_calendars.")] = "XNYS",
+    session_reset: options.SessionResetOfAlerts = None,
+    calendar: options.CalendarOfAlerts = None,
     shift_ms: Annotated[
         int, typer.Option(envvar="MARKET_SHIFT_MS", help="How far the log's bars were moved in time, in ms.")
     ] = 0,
@@ -63,27 +63,34 @@ def explain(
 ) -> None:
     """Re-read an alert's inputs, run the rules on them, and say whether the alert is reproduced bit for bit.
 
-    The options of the run that raised it must be given again, but --rules when there is a file of alerts.
+    Beside its alerts a replay says what it ran with; an option that is given holds instead.
     Exit code 1: it differs, or is not reproduced.
     """
-    if kafka and not bars:
-        sessions, book = Sessions(calendar, shift_ms), load_book(params, rules)
+    if kafka and not (bars or alerts):
+        sessions, book = Sessions(calendar or CALENDAR, shift_ms), load_book(params, rules)
         client = read_kafka_client(kafka)
         explained = explain_from_log(client, alert_id, sessions=sessions, book=book)
-    elif bars and not kafka:
-        beside = bars.parent / "alerts.parquet"
-        alerts = alerts or (beside if beside.exists() else None)
-        rules = rules or (form_of_replay(alerts) if alerts else None)
+    elif (bars or alerts) and not kafka:
+        beside = bars.parent / "alerts.parquet" if bars else None
+        alerts = find_alerts(alerts) if alerts else beside if beside and beside.exists() else None
+        given = ReplayOptions.given(
+            {
+                "bars": bars, "news": news, "splits": splits, "dividends": dividends, "ticker_changes": ticker_changes,
+                "profiles": profiles, "params": params,
+            },
+            reading, rules=rules, history=history, session_reset=session_reset, calendar=calendar,
+        )  # fmt: skip
+        ran = given.completed(alerts)
         explained = explain_from_files(
-            RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading),
+            ran.files(),
             alert_id,
             alerts=alerts,
-            sessions=Sessions(calendar),
-            book=load_book(params, rules, session_reset or None),
-            percentiles=history,
+            sessions=Sessions(ran.calendar or CALENDAR),
+            book=load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset),
+            percentiles=ran.history,
         )
     else:
-        raise ConfigurationError("explain needs either --bars FILE or --kafka HOST:PORT")
+        raise ConfigurationError("explain needs either --alerts FOLDER, --bars FILE or both, or --kafka HOST:PORT")
     raise typer.Exit(_report(alert_id, explained, str(alerts or kafka or "")))
 
 

@@ -26,6 +26,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.formats import FORMATS
 from include.surveillance.files.stamps import STAMPS
+from include.surveillance.files.times import SLASHED_DATES
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import SPAN_MS, read_time
 
@@ -72,6 +73,17 @@ History = Annotated[
     ),
 ]
 SessionReset = Annotated[bool, typer.Option(help="Restart windows each New York date.")]
+# What a replay says beside its alerts need not be said again.
+BarsOfAlerts = Annotated[
+    Path | None, typer.Option(help="The bars that the alert was raised on; without, those of the replay in --alerts.")
+]
+SessionResetOfAlerts = Annotated[
+    bool | None, typer.Option(help="Restart windows each New York date; without, as the replay did.")
+]
+CalendarOfAlerts = Annotated[
+    str | None,
+    typer.Option(envvar="MARKET_CALENDAR", help="A calendar of exchange_calendars; without, the replay's, else XNYS."),
+]
 Calendar = Annotated[str, typer.Option(help="A calendar of exchange_calendars, by any of its names, e.g. nyse.")]
 READING = {
     "format": Annotated[
@@ -93,6 +105,12 @@ READING = {
     "stamps": Annotated[
         str | None,
         typer.Option(help=f"How day bars are stamped: {', '.join(STAMPS)}; unless given, as all of them are."),
+    ],
+    "dates": Annotated[
+        str | None,
+        typer.Option(
+            help=f"Dates such as 01/02/2024: {', '.join(SLASHED_DATES)}; unless given, as one beyond 12 says."
+        ),
     ],
 }
 Out = Annotated[Path, typer.Option(help="Folder for what is written.")]
@@ -117,6 +135,11 @@ def asks_how_to_read(command: Callable[..., None]) -> Callable[..., None]:
     with_reading.__signature__ = asked  # type: ignore[attr-defined]  # what typer reads
     with_reading.__annotations__ = {name: it.annotation for name, it in asked.parameters.items()}
     return with_reading
+
+
+def find_alerts(given: Path) -> Path:
+    """Return the alerts.parquet of a folder; a file as it is."""
+    return given / "alerts.parquet" if given.is_dir() else given
 
 
 def read_kafka_client(given: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from include.surveillance.files.bar_rows import Reading
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.studies.replay import Replay, replay_files
+from include.surveillance.studies.replay_options import ReplayOptions
 from include.surveillance.validity import HINTS
 
 
@@ -32,16 +33,24 @@ def replay(
     *,
     reading: Reading,
 ) -> None:
-    """Run the rules over recorded bars: alerts.parquet, metrics.parquet, rejected.parquet.
+    """Run the rules over recorded bars: alerts.parquet, metrics.parquet, rejected.parquet, replay.json.
 
     A form's warm-up stands under "not applicable": bars that were its to judge, and it had too little to go on.
     """
+    given = ReplayOptions.given(
+        {
+            "bars": bars, "news": news, "splits": splits, "dividends": dividends, "ticker_changes": ticker_changes,
+            "profiles": profiles, "params": params,
+        },
+        reading, rules=rules, history=history, session_reset=session_reset or None, calendar=calendar,
+    )  # fmt: skip
     files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading)
     book = load_book(params, rules, session_reset or None)
     with show_progress() as progress:
         result = replay_files(
             files, out, sessions=Sessions(calendar), book=book, percentiles=history, progress=progress, tell=tell
         )
+    given.write(out, book)
     console.print(_summary(result, out))
     for line in result.fallback:
         tell(line)

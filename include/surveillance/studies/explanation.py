@@ -18,7 +18,6 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.side_files import read_actions
@@ -114,16 +113,6 @@ def explain_from_files(
     inputs = _cited_records(recording, raised)
     unsupported = _check_evidence(recording.engine(book), raised, inputs)
     return Explained(stored, [structs.asdict(alert) for alert in raised], inputs, unsupported)
-
-
-def form_of_replay(alerts: Path) -> RuleForm:
-    """Say which form a replay that wrote a file of alerts ran: a literal one leaves out the ids of bars.
-
-    Raises:
-        ConfigurationError: the file cannot be read.
-    """
-    with as_file_error(alerts):
-        return "robust" if "event_ids" in pq.read_schema(alerts).names else "literal"
 
 
 def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: ParameterBook) -> Explained:
