@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
+from typing import TYPE_CHECKING
 
 from include.deployment import GENERATED_CALENDAR, OWN_CALENDAR
 from include.local_stack.errors import StackError
 from include.polygon_simulator.universe import CANARIES, GENERATED
+from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS, now_ms
+
+if TYPE_CHECKING:
+    from include.surveillance.detection.columns import BarColumns
 
 FILE = "market.json"
 SEED = 7
@@ -90,23 +91,25 @@ class Market:
         if self.mode == "vendor" or env.get("WATCHLIST_FILE"):
             return None
         if self.file:
-            recorded = sorted(set(_column(Path(self.file), "symbol").to_pylist()))
+            recorded = sorted(symbol for symbol, _ in _read_bars(Path(self.file)).keys)
             return ",".join([*recorded, *(canary.symbol for canary in CANARIES)])
         return ",".join(instrument.symbol for instrument in GENERATED)
 
 
 def _shift_ms(replay: Path) -> int:
     try:
-        last_ms = pc.max(_column(replay, "ts_ms")).as_py()
-    except (OSError, KeyError, ValueError) as error:
-        raise StackError(f"{replay} cannot be replayed ({error}); give a Parquet or CSV file of bars") from error
+        last_ms = int(_read_bars(replay).ts.max())
+    except ConfigurationError as error:
+        raise StackError(f"{replay} cannot be replayed: {error}") from error
     session = Sessions("XNYS").at_or_before(last_ms)
     if session is None:
-        raise StackError(f"{replay} ends before the exchange calendar begins, in 2000; give a newer recording")
+        raise StackError(f"{replay} ends before the exchange calendar begins; give a newer recording")
     minutes = now_ms() // MINUTE_MS - REPLAY_ENTERS_MINUTES
     return minutes * MINUTE_MS - session.open_ms
 
 
-def _column(replay: Path, name: str) -> pa.ChunkedArray:
-    bars = ds.dataset(replay, format="csv" if replay.suffix == ".csv" else "parquet")
-    return bars.to_table(columns=[name])[name]
+def _read_bars(replay: Path) -> BarColumns:
+    # Compiled code, which only a replay needs.
+    from include.polygon_simulator.recorded_bars import read_recorded_minutes
+
+    return read_recorded_minutes(replay).bars

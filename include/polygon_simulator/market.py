@@ -138,7 +138,7 @@ def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Marke
     sessions, recording = Sessions("XNYS", shift_ms), RecordedSource(path, shift_ms)
     first, last = (sessions.at_or_before(edge_ms) for edge_ms in (recording.first_ms, recording.last_ms))
     if first is None or last is None:
-        raise ConfigurationError(f"{path} begins before the exchange calendar, in 2000; give a newer recording")
+        raise ConfigurationError(f"{path} begins before the exchange calendar; give a newer recording")
     plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), first_date=first.date)
     canaries = SyntheticSource(seed, CANARIES, sessions, plan, splits=False)
     recorded = [Instrument(symbol, f"{symbol} (recorded)", "recorded") for symbol in recording.symbols]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.timespans import HOUR_MS, MINUTE_MS, NEW_YORK
+from include.surveillance.timespans import EARLIEST_MS, HOUR_MS, MINUTE_MS, NEW_YORK, to_utc
 
 Phase = Literal["pre", "opening_auction", "regular", "closing_auction", "post", "closed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -27,7 +27,7 @@ EXTENDED = "XNYS"
 # Polygon's bars begin at 04:00 New York, whenever the session opens, and end four hours after it closes: 20:00 on a
 # full day, 17:00 on a half-day.
 FIRST_BAR_MS, POST_MS = 4 * HOUR_MS, 4 * HOUR_MS
-FIRST, LAST = "1970-01-02", "2100-12-31"
+FIRST, LAST = f"{to_utc(EARLIEST_MS):%Y-%m-%d}", "2100-12-31"
 # Opens and closes that the library does not know, in minutes of New York's day, by the exchange's own list of closings:
 # fires, storms, failures, silences.
 IRREGULAR_OPENS = {

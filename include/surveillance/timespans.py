@@ -21,8 +21,9 @@ SPAN_MS: dict[Timespan, int] = {
     "hour": HOUR_MS,
     "day": DAY_MS,
 }
-EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000
-"""No bar starts before the year 2000 or after the year 2099: a stamp outside is a wrong unit or a wrong time."""
+EARLIEST_MS, LATEST_MS = 4_147_200_000, 4_102_444_800_000
+"""No bar starts before 18 February 1970, as far as calendars reach, or after the year 2099: a stamp outside is a wrong
+unit or a wrong time. A time that began earlier, in milliseconds, could not be told from one in seconds."""
 POLLED: tuple[Timespan, ...] = ("minute", "5minute", "hour", "day")
 """The timespans that are asked of the vendor; recorded bars may have the others."""
 

@@ -18,6 +18,9 @@ BARS = pa.table(
     {
         "symbol": ["KO", "PEP", "KO"],
         "ts_ms": [1_550_154_600_000, 1_550_241_000_000, 1_550_262_000_000],
+        "timespan": ["minute"] * 3,
+        **{name: [50.0] * 3 for name in ("open", "high", "low", "close")},
+        "volume": [100] * 3,
     }
 )
 

@@ -107,7 +107,7 @@ def test_canaries_carry_every_kind_and_recorded_symbols_none(file):
 @pytest.mark.parametrize(
     ("change", "shift", "said"),
     [
-        (lambda frame: frame.drop(columns="volume"), 0, "no column volume"),
+        (lambda frame: frame.drop(columns="volume"), 0, "lacks column volume"),
         (lambda frame: frame.assign(timespan="day"), 0, "day bars"),
         (lambda frame: frame, 1234, "whole number of minutes"),
     ],
@@ -137,3 +137,23 @@ def test_real_minutes_of_2019():
         for symbol in frame["symbol"].unique()
     )
     assert served == len(frame)
+
+
+def test_a_recording_is_judged_as_every_file_of_bars_is(tmp_path):
+    """Rows that are no bars are left out and told, the later of two rows holds, and any format will do."""
+    good = recording(1).astype({"volume": "object", "high": "object"})
+    good.loc[good.index[5], "volume"] = -1
+    good.loc[good.index[6], "high"] = 0.01
+    corrected = good.iloc[[7]].assign(volume=77)
+    pd.concat([corrected.assign(volume=5), good, corrected]).to_csv(tmp_path / "bars.csv", index=False)
+    market = replay_market(1, tmp_path / "bars.csv", SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)
+    rows = read_page(market, Query("AMZN", 1, "minute", OPEN + SHIFT - DAY, OPEN + SHIFT + 9 * DAY)).rows
+    minutes = [(row["t"] - OPEN - SHIFT) // MINUTE for row in rows]
+    assert [minute for minute in range(9) if minute not in minutes] == [5, 6]
+    assert rows[5]["v"] == 77
+    (tmp_path / "flat.csv").write_text(
+        f"ticker,volume,open,close,high,low,window_start,transactions\nAMZN,1200,100,100.5,101,99,{OPEN}000000,17\n"
+    )
+    market = replay_market(1, tmp_path / "flat.csv", SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)
+    (row,) = read_page(market, Query("AMZN", 1, "minute", OPEN + SHIFT, OPEN + SHIFT + DAY)).rows
+    assert (row["v"], row["n"], row["c"]) == (1200, 17, 100.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.formats import (
-    FORMATS,
     NAME,
     PRICES,
     TIMESPANS,
@@ -21,7 +20,8 @@ from include.surveillance.files.formats import (
     count_known,
     describe_formats,
     have_decimal_commas,
-    is_ninjatrader,
+    read_header,
+    read_yfinance,
 )
 from include.surveillance.files.stamps import STAMPS, Stamps
 from include.surveillance.files.tables import (
@@ -37,7 +37,7 @@ from include.surveillance.files.tables import (
     open_table,
     read_fields,
 )
-from include.surveillance.files.times import Times, parse_times, read_zone
+from include.surveillance.files.times import SLASHED_DATES, SlashedDates, Times, parse_times, read_zone
 from include.surveillance.timespans import DAY_MS, NEW_YORK, SPAN_MS, Timespan
 from include.surveillance.validity import (
     GRID_MS,
@@ -56,6 +56,7 @@ class Reading:
 
     Attributes:
         format: a name of ``formats.FORMATS``.
+        dates: which part of a date with slashes comes first, see ``times``.
         zone: of times without an offset.
         symbol: of the bars of a file without a column of symbols.
         timespan: of the bars of a file without a column of timespans.
@@ -67,10 +68,13 @@ class Reading:
     symbol: str | None = None
     timespan: Timespan | None = None
     stamps: Stamps | None = None
+    dates: SlashedDates | None = None
 
     def __post_init__(self) -> None:
         if self.stamps is not None and self.stamps not in STAMPS:
             raise ConfigurationError(f"--stamps {self.stamps} is none; day bars are stamped {', '.join(STAMPS)}")
+        if self.dates is not None and self.dates not in SLASHED_DATES:
+            raise ConfigurationError(f"--dates {self.dates} is none; dates with slashes are {', '.join(SLASHED_DATES)}")
         if self.timespan is not None and self.timespan not in SPAN_MS:
             raise ConfigurationError(f"--timespan {self.timespan} is none; timespans are {', '.join(SPAN_MS)}")
         if self.symbol is not None and not is_series_symbol(self.symbol):
@@ -119,15 +123,16 @@ def read_rows(
     Raises:
         ConfigurationError: as of ``read_bars``.
     """
-    headless = FORMATS["ninjatrader"].columns
     table = open_table(
         file,
         f"{describe_formats()[:1].lower()}{describe_formats()[1:]}",
         knows=count_known,
-        headless=lambda cells: headless if is_ninjatrader(cells) else (),
+        headed=read_header,
     )
-    layout = Layout.find(file, table.names, reading.format if table.headed else "ninjatrader")
+    layout = Layout.find(file, table.names, _find_format(table) or reading.format)
     _refuse_decimal_commas(table, layout)
+    if layout.name == "yfinance" and reading.symbol is None:
+        reading = replace(reading, symbol=_find_one_symbol(table))
     interpreter = _Interpreter(file, layout, reading, only)
     columns = {key: there[0] for key, there in layout.columns.items()}
     fields = {"symbol": TEXT if "symbol" in columns else OPTIONAL_TEXT, "timespan": OPTIONAL_TEXT, "time": CELLS}
@@ -151,6 +156,7 @@ class _Interpreter:
         self.time_column = layout.columns["time"][0]
         self.zone = read_zone(reading.zone) if reading.zone else read_zone(layout.format.zone or NEW_YORK.key)
         self.symbol, self.timespan, self.unit = reading.symbol, reading.timespan, ""
+        self.dates: SlashedDates | None = reading.dates
         self._found: dict[str, str] = {}
         named = layout.format.symbol.match(path.name) or NAME.match(path.name)
         if "symbol" not in layout.columns and self.symbol is None:
@@ -200,8 +206,16 @@ class _Interpreter:
         clock = values.pop("clock", None)
         if clock is not None and not self._only_days(values["timespan"]):
             cells = pc.binary_join_element_wise(cells.cast(pa.string()), clock.cast(pa.string()), " ")
-        times = parse_times(cells, self.zone, self.unit)
-        self.unit = times.unit
+        times = parse_times(cells, self.zone, self.unit, self.dates)
+        self.unit, self.dates = times.unit, self.dates or times.slashed
+        if times.undecided:
+            raise ConfigurationError(
+                f"{self.path}: column {self.time_column} has dates such as {times.undecided}, and none of them says "
+                f"whether the month or the day comes first; give --dates, one of {', '.join(SLASHED_DATES)}, or write "
+                "2024-01-31"
+            )
+        if times.slashed and not self.reading.dates:
+            self._found["dates"] = f"{self.time_column} with the {times.slashed.replace('-', ' ')}"
         if times.unit not in ("", "milliseconds"):
             self._found["unit"] = f"{self.time_column} in {times.unit}"
         if times.naive and not self.reading.zone:
@@ -241,6 +255,26 @@ class _Interpreter:
             )
         self._found["timespan"] = f"{found} bars by the distance of their stamps"
         return found
+
+
+def _find_format(table: Table) -> str | None:
+    """Return the format that the header of a CSV says by its number of rows."""
+    return None if table.parquet else {0: "ninjatrader", 3: "yfinance"}.get(len(table.header))
+
+
+def _find_one_symbol(table: Table) -> str:
+    """Return the symbol of the columns of a file of yfinance's.
+
+    Raises:
+        ConfigurationError: there are several.
+    """
+    symbols = sorted({*read_yfinance(table.header)[1]})
+    if len(symbols) > 1:
+        raise ConfigurationError(
+            f"{table.path} has the columns of several symbols beside each other ({', '.join(symbols)[:100]}); write a "
+            "row for each: data.stack(level='Ticker').to_csv(...), or a file for each"
+        )
+    return symbols[0]
 
 
 def _refuse_decimal_commas(table: Table, layout: Layout) -> None:

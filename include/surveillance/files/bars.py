@@ -37,12 +37,14 @@ class BarFile(NamedTuple):
         counts: ``rows`` that were asked for, ``duplicate`` rows that repeat a bar, ``corrected`` rows that replace an
             earlier row's values: ``rows = len(bars) + rejects + duplicate + corrected``.
         notes: one sentence for each thing that was found rather than said, e.g. the unit of the times.
+        optional: ``vwap`` and ``trades`` of each bar, float64, NaN where left out; empty unless they were asked for.
     """
 
     bars: BarColumns
     rejects: pa.Table
     counts: Counter[str]
     notes: list[str]
+    optional: Values
 
 
 def read_bars(
@@ -50,6 +52,7 @@ def read_bars(
     reading: Reading = AS_FILES_SAY,
     *,
     only: str | None = None,
+    with_optional: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BarFile:
     """Read the bars of a file, of a folder or of all files that a pattern fits, in any order.
@@ -58,6 +61,7 @@ def read_bars(
 
     Args:
         only: the symbol whose rows are read; None: all.
+        with_optional: keep what detection does not compute with, too.
         progress: is called with how many megabytes are read, of how many.
 
     Raises:
@@ -84,14 +88,17 @@ def read_bars(
     values = _join([part.values for part in parts])
     keys, code = _encode_series(values.pop("symbol"), values.pop("timespan"))
     prices = {name: values[name] for name in (*PRICES, "volume")}
-    revision = compute_revisions(*prices.values(), values.pop("vwap"), values.pop("trades"))
+    optional = {name: values.pop(name) for name in ("vwap", "trades")}
+    revision = compute_revisions(*prices.values(), *optional.values())
     ts = values["ts_ms"]
     polled, live = np.zeros(len(ts), dtype=np.int64), np.zeros(len(ts), dtype=bool)
     bars = BarColumns(keys=keys, code=code, ts=ts, **prices, revision=revision, polled=polled, live=live)
-    bars, duplicate, corrected = _keep_latest(bars)
+    kept, duplicate, corrected = _find_latest(bars)
+    bars = bars.take(kept)
     rejects = pa.concat_tables([REJECTS.empty_table(), *(part.rejects for part in parts)])
     counts = Counter(rows=sum(part.total for part in parts), duplicate=duplicate, corrected=corrected)
-    return BarFile(bars, rejects, counts, _write_notes(path, files, parts, others))
+    optional = {name: column[kept] for name, column in optional.items()} if with_optional else {}
+    return BarFile(bars, rejects, counts, _write_notes(path, files, parts, others), optional)
 
 
 def _write_notes(path: Path, files: list[Path], parts: list[Rows], others: list[Path]) -> list[str]:
@@ -133,11 +140,11 @@ def _encode_series(symbol: pa.DictionaryArray, timespan: pa.DictionaryArray) -> 
     return [keys[number] for number in ordered], code_of[pair]
 
 
-def _keep_latest(bars: BarColumns) -> tuple[BarColumns, int, int]:
-    """Sort by series and time, keep the last row of each bar, and count duplicate and corrected rows."""
+def _find_latest(bars: BarColumns) -> tuple[np.ndarray | slice, int, int]:
+    """Return the last row of each bar, sorted by series and time, and count duplicate and corrected rows."""
     rank = bars.code.astype(np.int64) * LATEST_MS + bars.ts
     if (np.diff(rank) > 0).all():
-        return bars, 0, 0
+        return slice(None), 0, 0
     order = np.argsort(rank, kind="stable")
     repeats = np.diff(rank[order]) == 0
     same = np.ones(np.count_nonzero(repeats), dtype=bool)
@@ -145,7 +152,7 @@ def _keep_latest(bars: BarColumns) -> tuple[BarColumns, int, int]:
     for column in (*(getattr(bars, name) for name in PRICES), bars.volume, bars.revision):
         same &= column[earlier] == column[later]
     kept = order[np.append(~repeats, True)]
-    return bars.take(kept), int(np.count_nonzero(same)), int(np.count_nonzero(~same))
+    return kept, int(np.count_nonzero(same)), int(np.count_nonzero(~same))
 
 
 def compute_revisions(*columns: np.ndarray) -> np.ndarray:

@@ -66,6 +66,7 @@ FORMATS: dict[str, Format] = {
     "polygon": Format("Polygon's (Massive's) flat files", frozenset({"ticker", "window_start"})),
     "stooq": Format("Stooq", frozenset({"ticker", "per", "date", "time", "vol"}), zone=""),
     "yahoo": Format("Yahoo", frozenset({"adj close"})),
+    "yfinance": Format("yfinance: a header of three rows", frozenset()),
     "ibkr": Format("Interactive Brokers (ib_async)", frozenset({"date", "average", "barcount"})),
     "tradingview": Format(
         "TradingView",
@@ -142,6 +143,27 @@ def count_known(names: Iterable[str]) -> int:
 def is_ninjatrader(cells: Sequence[str]) -> bool:
     """Whether these are the cells of a row of NinjaTrader's, which has no header."""
     return len(cells) == 6 and _NINJATRADER.fullmatch(cells[0].strip()) is not None
+
+
+def read_header(rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], int]:
+    """Return the names of the columns of a file of bars, by its first rows, and how many of these are its header."""
+    if is_ninjatrader(rows[0]):
+        return FORMATS["ninjatrader"].columns, 0
+    if is_yfinance(rows):
+        names, _ = read_yfinance(rows)
+        return [rows[2][0], *names], 3
+    return rows[0], 1
+
+
+def is_yfinance(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first three rows are the names of columns, their symbols, and the name of the column of times."""
+    return len(rows) > 2 and {row[0] for row in rows[:2]} == {"Price", "Ticker"} and not any(rows[2][1:])
+
+
+def read_yfinance(rows: Sequence[Sequence[str]]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return what the columns behind the first hold, and of which symbol each is."""
+    named = {row[0]: row[1:] for row in rows[:2]}
+    return named["Price"], named["Ticker"]
 
 
 def have_decimal_commas(cells: Iterable[str]) -> bool:

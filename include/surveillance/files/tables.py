@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -85,7 +85,7 @@ class Table:
     Attributes:
         names: of its columns, as the file has them.
         first_rows: some rows of a CSV, each a list of cells; none of Parquet.
-        headed: whether a row of a CSV has the names.
+        header: the rows of a CSV before those of data.
         separator: of a CSV's cells.
         packing: what a CSV is packed with, as Arrow calls it.
         malformed: rows of a CSV with too many or too few cells, once they are read.
@@ -94,7 +94,7 @@ class Table:
     path: Path
     names: list[str]
     first_rows: list[list[str]]
-    headed: bool = True
+    header: list[list[str]] = field(default_factory=list)
     separator: str = ","
     packing: str | None = None
     parquet: bool = False
@@ -127,8 +127,9 @@ class Table:
             column_types=dict.fromkeys(self.names, pa.binary()), null_values=[], check_utf8=False
         )
         # With threads a malformed row comes without its number.
-        given = None if self.headed else self.names
-        reading = pv.ReadOptions(use_threads=False, block_size=BYTES, column_names=given)
+        reading = pv.ReadOptions(use_threads=False, block_size=BYTES)
+        if len(self.header) != 1:
+            reading.column_names, reading.skip_rows = self.names, len(self.header)
         parsing = pv.ParseOptions(delimiter=self.separator, newlines_in_values=True, invalid_row_handler=set_aside)
         source = pa.CompressedInputStream(file, self.packing) if self.packing else file
         with pv.open_csv(source, read_options=reading, parse_options=parsing, convert_options=as_sent) as reader:
@@ -137,7 +138,7 @@ class Table:
 
     def row_of(self, malformed: pv.InvalidRow) -> int:
         """Return the number of a malformed row, counted from 0."""
-        return malformed.number - (2 if self.headed else 1)
+        return malformed.number - 1 - len(self.header)
 
 
 def open_table(
@@ -145,14 +146,14 @@ def open_table(
     needs: str,
     *,
     knows: Callable[[Sequence[str]], int] = len,
-    headless: Callable[[Sequence[str]], Sequence[str]] = lambda cells: (),
+    headed: Callable[[Sequence[Sequence[str]]], tuple[Sequence[str], int]] = lambda rows: (rows[0], 1),
 ) -> Table:
     """Look at a file's first bytes, and say what it is.
 
     Args:
         needs: what such a file needs, for the message about an empty one.
         knows: counts the cells of a header that make sense: the separator with the most is the file's.
-        headless: returns the names of the columns when these cells are a first row without a header.
+        headed: returns the names of the columns, by the file's first rows, and how many of these are a header.
 
     Raises:
         ConfigurationError: the file cannot be read, is empty or is no table.
@@ -177,10 +178,9 @@ def open_table(
     lines = sample.decode("utf-8-sig", errors="backslashreplace").splitlines(keepends=True)
     rows = {separator: _split(path, lines, separator) for separator in SEPARATORS}
     separator = max(rows, key=lambda it: (knows(rows[it][0]), len(rows[it][0])))
-    header, *first_rows = rows[separator]
-    if names := headless(header):
-        return Table(path, list(names), [header, *first_rows], False, separator, packing)
-    return Table(path, header, first_rows, True, separator, packing)
+    first = rows[separator]
+    names, count = headed(first)
+    return Table(path, list(names), first[count:], first[:count], separator, packing)
 
 
 def _split(path: Path, lines: list[str], separator: str) -> list[list[str]]:

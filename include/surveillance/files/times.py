@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -25,7 +25,19 @@ _COMPACT = re.compile(
     (?:[ ]?(?P<zone>[A-Za-z]+(?:[/_+\-][A-Za-z0-9_]+)*))?)?""",
     re.VERBOSE,
 )
+# 1/31/2024, with a time of day behind it as 9:30, 09:30:00 or 4:00 PM.
+_SLASHED = re.compile(
+    r"""(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<year>\d{4})
+    (?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?:[ ]?(?P<half>[AaPp])[Mm])?)?""",
+    re.VERBOSE,
+)
+SlashedDates = Literal["month-first", "day-first"]
+SLASHED_DATES: tuple[SlashedDates, ...] = get_args(SlashedDates)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+FIRST_DATE, LAST_DATE = 19_000_101, 21_001_231
+"""Dates that are written as one number."""
 
 
 class Times(NamedTuple):
@@ -36,12 +48,16 @@ class Times(NamedTuple):
         unit: that numbers are read in, a key of ``PER_MS``; empty when there is no number.
         naive: whether some have a time of day without an offset, and are read in the zone.
         dates: whether some are dates alone, each read as its midnight in New York.
+        slashed: how dates with slashes are read; None when there is none.
+        undecided: one of them, when nobody says which part is the month and they do not say it themselves; else empty.
     """
 
     ts_ms: np.ndarray
     unit: str
     naive: bool
     dates: bool
+    slashed: SlashedDates | None = None
+    undecided: str = ""
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -56,12 +72,14 @@ def read_zone(name: str) -> ZoneInfo:
         raise ConfigurationError(f"--tz {name} is no time zone; write e.g. America/New_York or UTC") from error
 
 
-def parse_times(column: pa.Array, zone: ZoneInfo, unit: str = "") -> Times:
-    """Parse times: numbers of any unit, Arrow's dates and timestamps, and texts in ISO 8601 or like 20240102 093000.
+def parse_times(column: pa.Array, zone: ZoneInfo, unit: str = "", slashed: SlashedDates | None = None) -> Times:
+    """Parse times: numbers of any unit, Arrow's dates and timestamps, and texts in ISO 8601, like 20240102 093000 or
+    with slashes.
 
     Args:
         zone: of times without an offset.
         unit: of numbers; empty: the one that most of them can only be of.
+        slashed: which part of a date with slashes comes first; None: where one of them is over 12, they all say so.
     """
     kind = column.type
     if pa.types.is_timestamp(kind):
@@ -81,7 +99,7 @@ def parse_times(column: pa.Array, zone: ZoneInfo, unit: str = "") -> Times:
     strings, wrong = decode_strings(column.cast(pa.string()) if pa.types.is_decimal(kind) else column)
     if strings is None:
         return Times(np.full(len(column), np.nan), unit, False, False)
-    parsed = _parse_texts(pc.utf8_trim_whitespace(strings).dictionary_encode(), zone, unit)
+    parsed = _parse_texts(pc.utf8_trim_whitespace(strings).dictionary_encode(), zone, unit, slashed)
     parsed.ts_ms[wrong] = np.nan
     return parsed
 
@@ -95,9 +113,9 @@ def find_unit(numbers: np.ndarray) -> str:
 
 def _parse_numbers(numbers: np.ndarray, empty: np.ndarray, unit: str) -> tuple[np.ndarray, str, bool]:
     """Return epoch ms, the unit, and whether some are dates such as 20240102, which are in reach of no unit."""
-    unit = unit or find_unit(numbers)
+    written = (numbers >= FIRST_DATE) & (numbers <= LAST_DATE) & ~empty
+    unit = unit or find_unit(numbers[~written & ~empty])
     ts_ms = _to_ms(numbers, PER_MS[unit], empty)
-    written = (numbers >= 19_000_101) & (numbers <= 21_001_231) & ~empty
     for number in np.unique(numbers[written]).tolist():
         day = _read_date(str(int(number)))
         ts_ms[numbers == number] = np.nan if day is None or number != int(number) else _midnight(day)
@@ -114,20 +132,24 @@ def _to_ms(numbers: np.ndarray, per_ms: float, empty: np.ndarray) -> np.ndarray:
     return np.where(empty, np.nan, ts_ms)
 
 
-def _parse_texts(texts: pa.DictionaryArray, zone: ZoneInfo, unit: str) -> Times:
+def _parse_texts(texts: pa.DictionaryArray, zone: ZoneInfo, unit: str, slashed: SlashedDates | None) -> Times:
     """Parse each distinct text once: a file of the whole market has few."""
     distinct = texts.dictionary.to_pylist()
+    with_slashes = [match for text in distinct if (match := _SLASHED.fullmatch(text))]
+    order = slashed or _find_order(with_slashes)
     ts_ms = np.full(len(distinct), np.nan)
     number = np.zeros(len(distinct), dtype=bool)
     naive = dates = False
     values: list[int | float] = []
     for at, text in enumerate(distinct):
         compact = _COMPACT.fullmatch(text)
-        if not compact and _NUMBER.fullmatch(text):
+        # Seconds of the early seventies have eight digits, too.
+        dated = compact and (compact["hour"] or FIRST_DATE <= int(compact["date"]) <= LAST_DATE)
+        if not dated and _NUMBER.fullmatch(text):
             number[at] = True
             values.append(int(text) if text.lstrip("+-").isdigit() and len(text) < 19 else float(text))
             continue
-        moment = _read_compact(compact) if compact else _read_iso(text)
+        moment = _read_compact(compact) if compact else _read_slashed(text, order) or _read_iso(text)
         if isinstance(moment, datetime):
             naive |= moment.tzinfo is None
             ts_ms[at] = _epoch_ms(moment if moment.tzinfo else moment.replace(tzinfo=zone))
@@ -139,7 +161,35 @@ def _parse_texts(texts: pa.DictionaryArray, zone: ZoneInfo, unit: str) -> Times:
         numbers = np.array(values, dtype=np.int64 if whole else float)
         unit = unit or find_unit(numbers)
         ts_ms[number] = _to_ms(numbers, PER_MS[unit], np.zeros(len(numbers), dtype=bool))
-    return Times(_spread(ts_ms, texts), unit if values else "", naive, dates)
+    undecided = with_slashes[0][0] if with_slashes and not order else ""
+    read = order if with_slashes else None
+    return Times(_spread(ts_ms, texts), unit if values else "", naive, dates, read, undecided)
+
+
+def _find_order(dates: list[re.Match[str]]) -> SlashedDates | None:
+    """Return which part comes first, as dates say it of which one part cannot be a month; None where none does, or
+    some say this and some that."""
+    first, second = (any(int(it[part]) > 12 for it in dates) for part in ("one", "two"))
+    return None if first == second else "day-first" if first else "month-first"
+
+
+def _read_slashed(text: str, order: SlashedDates | None) -> datetime | date | None:
+    match = _SLASHED.fullmatch(text) if order else None
+    if match is None:
+        return None
+    month, day = (match[part] for part in (("one", "two") if order == "month-first" else ("two", "one")))
+    half = (match["half"] or "").lower()
+    try:
+        read = date(int(match["year"]), int(month), int(day))
+        if match["hour"] is None:
+            return read
+        hour = int(match["hour"])
+        if half and not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (half == "p") if half else hour
+        return datetime.combine(read, time(hour, int(match["minute"]), int(match["second"] or 0)))
+    except ValueError:
+        return None
 
 
 def _read_iso(text: str) -> datetime | date | None:

@@ -75,6 +75,66 @@ FILES = {
         MINUTES,
         "format yahoo",
     ),
+    "yfinance": (
+        "prices.csv",
+        (
+            "Price,Close,High,Low,Open,Volume\nTicker,AAPL,AAPL,AAPL,AAPL,AAPL\nDate,,,,,\n"
+            "2019-02-14,100.5,101,99,100,1200\n2019-02-15,100.5,101,99,100,1200\n"
+        ),
+        {},
+        DAYS,
+        "format yfinance",
+    ),
+    "yfinance by the minute, grouped by ticker": (
+        "prices.csv",
+        "Ticker,AAPL,AAPL,AAPL,AAPL,AAPL,AAPL\nPrice,Adj Close,Close,High,Low,Open,Volume\nDatetime,,,,,,\n"
+        + rows("%Y-%m-%d %H:%M:%S+00:00", "UTC", values="50.25,100.5,101,99,100,1200"),
+        {},
+        MINUTES,
+        "format yfinance",
+    ),
+    "US dates": (
+        "AAPL.csv",
+        f"Date,Open,High,Low,Close,Volume\n02/14/2019,{VALUES}\n2/15/2019,{VALUES}\n",
+        {},
+        DAYS,
+        "Date with the month first",
+    ),
+    "dates with the day first": (
+        "AAPL.csv",
+        f"Date,Open,High,Low,Close,Volume\n14/02/2019,{VALUES}\n15/02/2019,{VALUES}\n",
+        {},
+        DAYS,
+        "Date with the day first",
+    ),
+    "US dates and clocks": (
+        "AAPL.csv",
+        f"Date,Time,Open,High,Low,Close,Volume\n2/14/2019,9:30 AM,{VALUES}\n2/14/2019,9:31 AM,{VALUES}\n",
+        {},
+        MINUTES,
+        "month first",
+    ),
+    "a US date that says nothing": (
+        "AAPL.csv",
+        f"Date,Open,High,Low,Close,Volume\n02/05/2019,{VALUES}\n",
+        {"dates": "month-first"},
+        [("AAPL", "day", 1_549_342_800_000)],
+        "day bars",
+    ),
+    "1972": (
+        "KO.csv",
+        f"Date,Open,High,Low,Close,Volume\n1972-01-03,{VALUES}\n1972-01-04,{VALUES}\n",
+        {},
+        [("KO", "day", 63_262_800_000), ("KO", "day", 63_349_200_000)],
+        "day bars",
+    ),
+    "1972 in seconds": (
+        "KO.csv",
+        f"time,open,high,low,close,volume\n63262800,{VALUES}\n63349200,{VALUES}\n",
+        {},
+        [("KO", "day", 63_262_800_000), ("KO", "day", 63_349_200_000)],
+        "time in seconds",
+    ),
     "stooq's archive": (
         "aapl.us.txt",
         f"{STOOQ}AAPL.US,D,20190214,000000,{VALUES},0\n",
@@ -330,6 +390,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_clean_sentence(tmp_path, n
         ({"zone": "../../etc/passwd"}, "is no time zone"),
         ({"timespan": "week"}, "--timespan week is none; timespans are minute"),
         ({"symbol": "A|B"}, "can be no symbol"),
+        ({"dates": "us"}, "--dates us is none; dates with slashes are month-first, day-first"),
     ],
 )
 def test_an_unknown_word_is_refused_with_those_that_are_known(tmp_path, said, message):
@@ -376,3 +437,30 @@ def test_rows_of_a_file_without_a_header_count_from_the_first(tmp_path):
     path.write_text(FILES["ninjatrader"][1] + bad)
     rejects = read_bars(path).rejects.to_pylist()
     assert [(row["row"], row["reason"]) for row in rejects] == [(2, "high below low"), (3, "wrong number of fields")]
+
+
+@pytest.mark.parametrize("dates", [("02/05/2019", "03/05/2019"), ("02/14/2019", "14/02/2019")])
+def test_dates_that_may_mean_two_days_are_refused_with_the_column_and_what_to_say(tmp_path, dates):
+    path = tmp_path / "AAPL.csv"
+    path.write_text("When,Date,Open,High,Low,Close,Volume\n" + "".join(f"x,{day},{VALUES}\n" for day in dates))
+    with pytest.raises(
+        ConfigurationError, match=r"column Date has dates such as \d\d/\d\d/2019.*--dates, one of month-f"
+    ):
+        read_bars(path)
+
+
+def test_several_symbols_of_yfinance_beside_each_other_are_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "prices.csv"
+    path.write_text("Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n2019-02-14,1,2\n")
+    with pytest.raises(ConfigurationError, match=r"several symbols beside each other \(AAPL, MSFT\).*stack"):
+        read_bars(path)
+
+
+def test_a_bad_row_of_yfinance_is_counted_from_the_first_of_data(tmp_path):
+    path = tmp_path / "prices.csv"
+    head = "Price,Close,High,Low,Open,Volume\nTicker,AAPL,AAPL,AAPL,AAPL,AAPL\nDate,,,,,\n"
+    path.write_text(f"{head}2019-02-14,100.5,101,99,100,1200\n2019-02-15,100.5,101\n2019-02-19,x,101,99,100,1200\n")
+    assert read_bars(path).rejects.select(["row", "reason"]).to_pylist() == [
+        {"row": 1, "reason": "wrong number of fields"},
+        {"row": 2, "reason": "close is no number"},
+    ]

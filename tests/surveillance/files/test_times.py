@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.files.times import PER_MS, parse_times, read_zone
+from include.surveillance.files.times import FIRST_DATE, LAST_DATE, PER_MS, parse_times, read_zone
 from include.surveillance.timespans import EARLIEST_MS, LATEST_MS, NEW_YORK
 
 TIMES = st.integers(EARLIEST_MS // 1_000, LATEST_MS // 1_000 - 1).map(lambda seconds: seconds * 1_000)
@@ -27,6 +27,8 @@ def parsed(column: pa.Array, zone: ZoneInfo = NEW_YORK) -> list[float]:
 @given(MANY, st.sampled_from(list(PER_MS)), st.sampled_from(["int64", "string", "binary", "dictionary"]))
 def test_numbers_of_any_unit_and_type(times, unit, kind):
     numbers = [int(ts * PER_MS[unit]) if unit != "nanoseconds" else ts * 10**6 for ts in times]
+    # Seconds of a month of 1970 are dates.
+    assume(not any(FIRST_DATE <= number <= LAST_DATE for number in numbers))
     column = pa.array(numbers if kind == "int64" else [str(number) for number in numbers])
     column = (
         column.dictionary_encode() if kind == "dictionary" else column.cast(pa.binary()) if kind == "binary" else column
@@ -59,7 +61,7 @@ def test_texts_with_an_offset_and_without_one(ts, name):
     assert read.naive
 
 
-@given(st.dates(date(2000, 1, 1), date(2099, 12, 31)))
+@given(st.dates(date(1970, 2, 19), date(2099, 12, 31)))
 def test_dates_are_midnight_in_new_york(day):
     expected = pd.Timestamp(day).tz_localize("America/New_York").timestamp() * 1_000
     columns = [pa.array([day]), pa.array([str(day)]), pa.array([f"{day:%Y%m%d}"]), pa.array([int(f"{day:%Y%m%d}")])]
@@ -93,3 +95,29 @@ def test_an_unknown_zone_is_refused():
     assert read_zone("UTC").key == "UTC"
     with pytest.raises(ConfigurationError, match=r"--tz Mars/Base is no time zone; write e\.g\. America/New_York"):
         read_zone("Mars/Base")
+
+
+@pytest.mark.parametrize(
+    ("texts", "slashed", "expected"),
+    [
+        (["1/31/2024", "2/1/2024"], "month-first", ["2024-01-31 00:00", "2024-02-01 00:00"]),
+        (["31/01/2024 16:00", "01/02/2024 09:30:00"], "day-first", ["2024-01-31 16:00", "2024-02-01 09:30"]),
+        (["1/31/2024 12:00 AM", "1/31/2024 12:00 PM"], "month-first", ["2024-01-31 00:00", "2024-01-31 12:00"]),
+        (["1/31/2024 4:05 pm", "1/31/2024 4:05PM"], "month-first", ["2024-01-31 16:05"] * 2),
+    ],
+)
+def test_dates_with_slashes_are_read_as_one_of_them_says(texts, slashed, expected):
+    read = parse_times(pa.array(texts), NEW_YORK)
+    moments = [pd.Timestamp(text).tz_localize("America/New_York").timestamp() * 1_000 for text in expected]
+    assert (read.ts_ms.tolist(), read.slashed, read.undecided) == (moments, slashed, "")
+
+
+def test_dates_with_slashes_that_do_not_say_it_are_undecided_unless_somebody_does():
+    column = pa.array(["01/02/2024", "2/3/2024"])
+    read = parse_times(column, NEW_YORK)
+    assert (np.isnan(read.ts_ms).all(), read.slashed, read.undecided) == (True, None, "01/02/2024")
+    for slashed, expected in (("month-first", "2024-01-02"), ("day-first", "2024-02-01")):
+        read = parse_times(column, NEW_YORK, slashed=slashed)
+        assert read.ts_ms[0] == pd.Timestamp(expected).tz_localize("America/New_York").timestamp() * 1_000
+        assert read.undecided == ""
+    assert np.isnan(parsed(pa.array(["13/13/2024", "1/31/2024", "1/31/2024 13:00 PM"]))).tolist() == [True, True, True]
