@@ -21,6 +21,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.polygon.client import Polygon
 from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
+from include.surveillance.warehouse.login import read_login
 
 Row = tuple[Any, ...]
 
@@ -61,7 +62,7 @@ class Clients:
 
     def warehouse(self, query: str, arguments: Sequence[object] = ()) -> list[Row]:
         """Return the rows of one query, over a connection of its own: the warehouse may have been restarted."""
-        login = warehouse_arguments(self.environment) | {"login_timeout": 10, "network_timeout": 60}
+        login = read_login(self.environment) | {"login_timeout": 10, "network_timeout": 60}
         with closing(snowflake.connector.connect(**login)) as connection, connection.cursor() as cursor:
             cursor.execute(query, arguments)
             return cursor.fetchall()
@@ -72,13 +73,6 @@ class Clients:
         with closing(psycopg2.connect(**login)) as session, session.cursor() as cursor:
             cursor.execute(query, arguments)
             return cursor.fetchall()
-
-
-def warehouse_arguments(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the Snowflake connector's arguments from the SNOWFLAKE_* variables."""
-    names = ("account", "user", "password", "host", "port", "warehouse", "role", "database")
-    given = {name: environment.get(f"SNOWFLAKE_{name.upper()}") for name in names}
-    return {name: value for name, value in given.items() if value}
 
 
 def database_arguments(environment: Mapping[str, str], connection: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import httpx
 import psycopg2
 import pytest
 
-from include.local_stack.clients import Clients, warehouse_arguments
+from include.local_stack.clients import Clients
 from include.local_stack.environment import build_environment
 from include.local_stack.market import Market
 from include.local_stack.ports import Ports
@@ -59,8 +59,3 @@ def test_airflow_is_asked_when_it_is_needed(clients):
     """The stack may not have been started yet when its clients are made."""
     with pytest.raises(httpx.ConnectError):
         _ = clients.airflow
-
-
-def test_what_is_not_set_is_left_to_the_connector():
-    environment = {"SNOWFLAKE_ACCOUNT": "embedded", "SNOWFLAKE_ROLE": "", "SNOWFLAKE_PRIVATE_KEY_PATH": "/key"}
-    assert warehouse_arguments(environment) == {"account": "embedded"}

@@ -1,4 +1,4 @@
-"""The log's records as recorded files, which every study reads."""
+"""Records of the log, or of the warehouse, as recorded files, which every study reads."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from include.surveillance.live.background import read_background
 from include.surveillance.live.intake import decode_messages
 from include.surveillance.records import Alert, Bar, Metric, NewsItem, Record, Watermark
 from include.surveillance.studies.recorded import RecordedFiles
+from include.surveillance.validity import objection
 
 BARS = pa.schema(
     [("symbol", pa.string()), ("timespan", pa.string()), ("ts_ms", pa.int64())]
@@ -56,24 +57,8 @@ def export_log(
     names = ("bars", "news", "splits", "dividends", "ticker_changes")
     paths = {name: folder / f"{name}.parquet" for name in names}
     profiles_path = folder / "profiles.jsonl"
-    bars_written = 0
-    with pq.ParquetWriter(paths["bars"], BARS) as writer:
-        for records in _read_log(kafka, broker.BARS):
-            rows = [
-                _row(bar, BARS) | {"ts_ms": bar.ts_ms - shift_ms, "volume": float(bar.volume)}
-                for bar in records
-                if type(bar) is Bar and keep(bar)
-            ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=BARS))
-            bars_written += len(rows)
-    with pq.ParquetWriter(paths["news"], NEWS) as writer:
-        for records in _read_log(kafka, broker.NEWS):
-            newest = {(item.article_id, item.symbol): item for item in records if type(item) is NewsItem}
-            rows = [
-                _row(item, NEWS) | {"published_ms": item.published_ms - shift_ms, "tickers": ",".join(item.tickers)}
-                for item in newest.values()
-            ]
-            writer.write_table(pa.Table.from_pylist(rows, schema=NEWS))
+    bars_written = _write_bars(paths["bars"], _read_log(kafka, broker.BARS), keep, shift_ms)
+    _write_news(paths["news"], _read_log(kafka, broker.NEWS), shift_ms)
     actions, profiles = read_background(kafka)
     _write(
         paths["splits"],
@@ -112,22 +97,44 @@ def select_bars(
     return keep
 
 
-def export_alerts(kafka: Kafka, path: Path, *, keep: Callable[[OfBar], bool]) -> int:
-    """Write all messages of the log's alerts as ``replay`` writes alerts, and return how many these are."""
-    alerts = [alert for batch in read_topic(kafka, broker.ALERTS, Alert) for alert in batch if keep(alert)]
+def export_alerts(batches: Iterable[list[Alert]], path: Path, *, keep: Callable[[OfBar], bool]) -> int:
+    """Write messages of alerts as ``replay`` writes alerts, and return how many these are."""
+    alerts = [alert for batch in batches for alert in batch if keep(alert)]
     write_alerts(path, alerts)
     return len(alerts)
 
 
-def export_metrics(kafka: Kafka, path: Path, *, keep: Callable[[OfBar], bool]) -> int:
-    """Write the log's metrics as ``replay`` writes metrics, and return how many these are."""
+def export_metrics(batches: Iterable[list[Metric]], path: Path, *, keep: Callable[[OfBar], bool]) -> int:
+    """Write metrics as ``replay`` writes them, and return how many these are."""
     schema, written = make_schema(Metric), 0
     with pq.ParquetWriter(path, schema) as writer:
-        for batch in read_topic(kafka, broker.METRICS, Metric):
+        for batch in batches:
             rows = [structs.asdict(metric) for metric in batch if keep(metric)]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             written += len(rows)
     return written
+
+
+def export_landed(
+    read: Callable[[type[Bar] | type[NewsItem]], Iterable[list[Any]]], folder: Path, *, keep: Callable[[OfBar], bool]
+) -> tuple[RecordedFiles, int]:
+    """Write bars and news that have landed in the warehouse into ``folder``, in the order of the log.
+
+    Args:
+        read: returns the landed records of one kind, batch by batch.
+        keep: says which bars are written.
+
+    Returns:
+        The files, and how many bars were written.
+    """
+
+    def usable(kind: type[Bar] | type[NewsItem]) -> Iterator[list[Any]]:
+        return ([record for record in batch if objection(record) is None] for batch in read(kind))
+
+    bars, news = folder / "bars.parquet", folder / "news.parquet"
+    bars_written = _write_bars(bars, usable(Bar), keep)
+    _write_news(news, usable(NewsItem))
+    return RecordedFiles(bars, news), bars_written
 
 
 def read_topic(kafka: Kafka, topic: str, kind: type[R]) -> Iterator[list[R]]:
@@ -147,6 +154,31 @@ def _read_log(kafka: Kafka, topic: str) -> Iterator[list[Bar | Watermark | NewsI
     for partition in broker.partitions_of(kafka, topic):
         for batch in broker.read_all(kafka, {(topic, partition): None}):
             yield decode_messages(batch.messages).records
+
+
+def _write_bars(path: Path, batches: Iterable[list[Any]], keep: Callable[[OfBar], bool], shift_ms: int = 0) -> int:
+    written = 0
+    with pq.ParquetWriter(path, BARS) as writer:
+        for records in batches:
+            rows = [
+                _row(bar, BARS) | {"ts_ms": bar.ts_ms - shift_ms, "volume": float(bar.volume)}
+                for bar in records
+                if type(bar) is Bar and keep(bar)
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=BARS))
+            written += len(rows)
+    return written
+
+
+def _write_news(path: Path, batches: Iterable[list[Any]], shift_ms: int = 0) -> None:
+    with pq.ParquetWriter(path, NEWS) as writer:
+        for records in batches:
+            newest = {(item.article_id, item.symbol): item for item in records if type(item) is NewsItem}
+            rows = [
+                _row(item, NEWS) | {"published_ms": item.published_ms - shift_ms, "tickers": ",".join(item.tickers)}
+                for item in newest.values()
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=NEWS))
 
 
 def _row(record: Bar | NewsItem, schema: pa.Schema) -> dict[str, Any]:

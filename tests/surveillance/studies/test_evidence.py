@@ -22,7 +22,7 @@ from include.surveillance.detection.rules.literal.price_breakout import LiteralP
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
-from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, Watermark
+from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, TickerChange, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.evidence import Cited, EvidenceError, check_evidence, recompute, select_cited
 from include.surveillance.timespans import MINUTE_MS
@@ -39,10 +39,13 @@ BASE = [1e-4, 0.37, 100.0, 700_000.0]
 """Prices at which shares trade."""
 
 
-def profile(scale: float, date: str, minute: int) -> Profile:
+CHANGES = (TickerChange(symbol="A", new_symbol="C", date="2019-02-15"),)
+
+
+def profile(scale: float, date: str, minute: int, symbol: str = "A") -> Profile:
     """Held against the generated bars it finds bursts, spells, breakouts and gaps."""
     return Profile(
-        symbol="A",
+        symbol=symbol,
         timespan="minute",
         effective_ms=OPEN + minute * MINUTE_MS,
         first_date="2019-01-15",
@@ -70,21 +73,27 @@ steps = st.tuples(
     st.sampled_from([100, 110, 120, 3_000, 90_000, 2_000_000]),
     st.sampled_from([1, 1, 1, 1, 1, 2, 7]),  # minutes to the next
 )
+# Of prices at a band, and how long nothing trades then.
+halts = st.tuples(st.sampled_from([60, -60, 150]), st.just(2), st.just(90_000), st.sampled_from([6, 9, 14]))
 
 
 @st.composite
 def logs(draw, base: float) -> list[Bar | NewsItem | Watermark]:
-    """Two days from the pre-market on, with corrections, late bars, articles and watermarks among the bars."""
+    """Two days from the pre-market or from before the close on, with halts, corrections, late bars, articles and
+    watermarks among the bars; in the night the ticker may change."""
     log: list[Bar | NewsItem | Watermark] = []
-    for first in (-25, DAY - 25):
-        minute = first
-        pattern, close = draw(st.lists(steps, min_size=2, max_size=25)), base * draw(st.sampled_from([1.0, 0.93]))
+    later = draw(st.sampled_from("AC"))
+    for symbol, minute in (("A", draw(st.sampled_from([-25, 370]))), (later, DAY - 25)):
+        pattern, close = (
+            draw(st.lists(steps | halts, min_size=2, max_size=25)),
+            base * draw(st.sampled_from([1.0, 0.93])),
+        )
         for number in range(draw(st.sampled_from([40, 70]))):
             move, room, volume, ahead = pattern[number % len(pattern)]
             opening, close = close, close * (1 + move / 1_000) if 0.2 < close / base < 5 else base
             log.append(
                 Bar(
-                    symbol="A",
+                    symbol=symbol,
                     timespan="minute",
                     ts_ms=OPEN + minute * MINUTE_MS,
                     open=opening,
@@ -115,21 +124,25 @@ def changed(bar: Bar, volume: int) -> Bar:
 
 def watermark(bar: Bar) -> Watermark:
     as_of_ms = bar.close_ms + 20 * MINUTE_MS
-    return Watermark(symbol="A", timespan="minute", from_ms=bar.ts_ms, as_of_ms=as_of_ms, bars=2, rejected=1)
+    return Watermark(symbol=bar.symbol, timespan="minute", from_ms=bar.ts_ms, as_of_ms=as_of_ms, bars=2, rejected=1)
 
 
 def article(bar: Bar, minutes: int, name: str) -> NewsItem:
-    tickers = {"a": ("A",), "b": ("A", "B"), "c": ("A", "B", "C")}[name]
+    tickers = (bar.symbol, *{"a": "", "b": "B", "c": "BD"}[name])
     published_ms = bar.ts_ms + minutes * MINUTE_MS - 1_500
     return NewsItem(
-        symbol="A", company="Agilent Technologies Inc.", article_id=f"{name}{bar.ts_ms}", published_ms=published_ms,
+        symbol=bar.symbol, company="Agilent Technologies Inc.", article_id=f"{name}{bar.ts_ms}",
+        published_ms=published_ms,
         title=f"{name} day for Agilent" if name == "c" else f"Bad day {name}", tickers=tickers, sentiment="negative",
     )  # fmt: skip
 
 
 def detect(log, form: str, base: float) -> tuple[Engine, list[Alert]]:
     dividend = Dividend(symbol="A", ex_date="2019-02-15", cash_amount=0.0075 * base)
-    engine = Engine(ParameterBook(RULES), SESSIONS, CorporateActions(SPLITS, (dividend,)), PROFILES[form])
+    changed = any(record.symbol == "C" for record in log)
+    actions = CorporateActions(SPLITS, (dividend,), CHANGES if changed else ())
+    profiles = [replace(it, symbol="C") if changed and it.effective_ms > OPEN else it for it in PROFILES[form]]
+    engine = Engine(ParameterBook(RULES), SESSIONS, actions, profiles)
     return engine, detect_records(engine, State("sketch"), log).alerts
 
 
@@ -139,7 +152,7 @@ def cite(engine: Engine, alert: Alert, inputs: dict):
     return select_cited(alert, inputs, profiles, parameters, engine.actions, engine.calendar)
 
 
-SEEN: set[tuple[str, str]] = set()
+SEEN: set[tuple[str | None, str]] = set()
 
 
 @pytest.mark.parametrize("form", ["literal", "robust"])
@@ -155,7 +168,7 @@ def test_value_and_threshold_follow_from_what_an_alert_cites_and_the_sentence_fr
         check_evidence(cited)
         assert len(set(alert.event_ids)) == len(alert.event_ids)
         says(alert, cited)
-        SEEN.add((alert.rule, alert.form))
+        SEEN.update((what, alert.form) for what in (alert.rule, alert.hole_cause, alert.symbol, alert.session_phase))
 
 
 CLOCK, DATE = r"\d\d:\d\d(?::\d\d)?", r"\d{4}-\d\d-\d\d"
@@ -239,6 +252,8 @@ def changed_prices(bar: Bar) -> Bar:
 
 
 def test_every_rule_is_among_them():
-    """Runs after the property: a rule that never fired would prove nothing."""
+    """Runs after the property: a rule that never fired would prove nothing, nor would a market of one kind."""
     rules = {"abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact", "feed_freshness"}
     assert {(rule, form) for rule in rules for form in ("literal", "robust")} | {("data_quality", "literal")} <= SEEN
+    markets = {"halt", "LULD pause", "C", "pre", "regular", "closing_auction", "post"}
+    assert {(market, "literal") for market in markets} <= SEEN

@@ -1,0 +1,10 @@
+-- An article has no bar, and is never left out.
+select to_json(payload) as payload
+from raw.{table}
+where
+    payload:ts_ms is null
+    or (
+        (%(from_ms)s is null or payload:ts_ms::number >= %(from_ms)s)
+        and (%(to_ms)s is null or payload:ts_ms::number < %(to_ms)s)
+    )
+order by kafka_timestamp asc, kafka_partition asc, kafka_offset asc
