@@ -151,9 +151,9 @@ def test_a_recording_is_judged_as_every_file_of_bars_is(tmp_path):
     minutes = [(row["t"] - OPEN - SHIFT) // MINUTE for row in rows]
     assert [minute for minute in range(9) if minute not in minutes] == [5, 6]
     assert rows[5]["v"] == 77
-    (tmp_path / "flat.csv").write_text(
-        f"ticker,volume,open,close,high,low,window_start,transactions\nAMZN,1200,100,100.5,101,99,{OPEN}000000,17\n"
-    )
+    rows = [f"AMZN,1200,100,100.5,101,99,{OPEN + minute * MINUTE}000000,17\n" for minute in (0, 1)]
+    head = "ticker,volume,open,close,high,low,window_start,transactions\n"
+    (tmp_path / "flat.csv").write_text(head + "".join(rows))
     market = replay_market(1, tmp_path / "flat.csv", SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)
-    (row,) = read_page(market, Query("AMZN", 1, "minute", OPEN + SHIFT, OPEN + SHIFT + DAY)).rows
+    row, _ = read_page(market, Query("AMZN", 1, "minute", OPEN + SHIFT, OPEN + SHIFT + DAY)).rows
     assert (row["v"], row["n"], row["c"]) == (1200, 17, 100.5)

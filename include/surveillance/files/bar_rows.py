@@ -129,10 +129,11 @@ def read_rows(
         knows=count_known,
         headed=read_header,
     )
+    if _find_format(table) == "yfinance":
+        symbol = _find_one_symbol(table)
+        reading = replace(reading, symbol=reading.symbol or symbol)
     layout = Layout.find(file, table.names, _find_format(table) or reading.format)
     _refuse_decimal_commas(table, layout)
-    if layout.name == "yfinance" and reading.symbol is None:
-        reading = replace(reading, symbol=_find_one_symbol(table))
     interpreter = _Interpreter(file, layout, reading, only)
     columns = {key: there[0] for key, there in layout.columns.items()}
     fields = {"symbol": TEXT if "symbol" in columns else OPTIONAL_TEXT, "timespan": OPTIONAL_TEXT, "time": CELLS}

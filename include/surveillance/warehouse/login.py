@@ -28,7 +28,7 @@ def read_login(environment: Mapping[str, str]) -> dict[str, Any]:
             f"{', '.join(missing)} is not set; load the variables of .env first: set -a; . ./.env; set +a"
         )
     if key := environment.get("SNOWFLAKE_PRIVATE_KEY_PATH"):
-        return {**given, "private_key_file": key, "private_key_file_pwd": given.pop("password", None)}
+        return {"private_key_file": key, "private_key_file_pwd": given.pop("password", None), **given}
     return given
 
 

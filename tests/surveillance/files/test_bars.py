@@ -136,7 +136,7 @@ def test_typed_columns_of_parquet(tmp_path):
     assert reasons(read.rejects) == [
         "off the grid",
         "ts_ms is no time",
-        TIME_OUT_OF_RANGE,
+        "time in nanoseconds, not milliseconds",
         TIME_OUT_OF_RANGE,
         "symbol is no text",
         "close is no number",
