@@ -120,7 +120,7 @@ def test_an_unusable_recording_says_why(tmp_path, change, shift, said):
 
 
 def test_a_missing_file_says_what_to_give(tmp_path):
-    with pytest.raises(ConfigurationError, match="give a Parquet or CSV file"):
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         replay_market(1, tmp_path / "nothing.parquet", 0)
 
 
