@@ -177,8 +177,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "ee445017451cf48471c29371048e37ce72227d9e8ddee1d171b7295678c1f1c4"),
-            ("sketch", (profile(),), "7ea01d25b467a26dc8003c4e6c6a632b58399a450a64baad1d3dba54c8efbf9b"),
+            ("exact", (), "2961eb13df7ec56bf295fd007e73a3f896563953f530b47dca1179fa3fa82e15"),
+            ("sketch", (profile(),), "4ee6eaa2d369c108ea14dbed4e7fce61bb84fa59b71e41229bf4d9a7df9d9781"),
         ],
     )
 
