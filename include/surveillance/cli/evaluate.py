@@ -10,8 +10,10 @@ import pandas as pd
 import typer
 from rich.table import Table
 
+from include.surveillance.alerts import market_events
 from include.surveillance.cli import options
 from include.surveillance.cli.options import console, new_table, tell
+from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.files.side_files import read_alerts, read_labels
 from include.surveillance.sessions import Sessions
@@ -51,7 +53,10 @@ def evaluate(
     console.print(_table(evaluation.evaluate(raised, labelled, symbol_days)))
     tell(f"{symbol_days.days:,} symbol-days, from {symbol_days.source}.")
     for kind in sorted({*labelled["kind"]} - {*raised["rule"]}):
-        tell(f"No alert is of kind {kind!r}: it must be a rule's name.")
+        known = kind in (*RULES, market_events.RULE)
+        tell(
+            f"No alert of {kind} was raised." if known else f"No rule is called {kind!r}; rules are {', '.join(RULES)}."
+        )
 
 
 def _table(result: pd.DataFrame) -> Table:

@@ -18,7 +18,7 @@ def test_evaluate_finds_the_bursts(bars, replayed, tmp_path):
     assert [cell.strip() for cell in line.split("│")[2:5]] == ["2", "2", "100.0%"]
     assert "10 symbol-days, from the bars." in result.output
     assert "1 rows left out: start or end is no time" in result.output
-    assert "No alert is of kind 'burst'" in result.output
+    assert "No rule is called 'burst'; rules are abnormal_volume" in result.output
 
 
 @pytest.mark.parametrize(
