@@ -16,7 +16,6 @@ from include.surveillance.studies.recorded import RecordedFiles, remembered_by
 
 NAME = "replay.json"
 CALENDAR = "XNYS"
-_FILES = ("bars", "news", "splits", "dividends", "ticker_changes", "profiles")
 _READING = ("format", "zone", "symbol", "timespan", "stamps", "dates")
 
 
@@ -79,8 +78,10 @@ class ReplayOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         if self.bars is None:
             raise ConfigurationError(f"give --bars: there is no {NAME} beside the alerts that says on which they rest")
-        paths = {name: Path(path) for name in _FILES if (path := getattr(self, name)) is not None}
-        return RecordedFiles(**paths, reading=Reading(**{name: getattr(self, name) for name in _READING}))
+        beside = (self.news, self.splits, self.dividends, self.ticker_changes, self.profiles)
+        news, splits, dividends, ticker_changes, profiles = (Path(path) if path else None for path in beside)
+        reading = Reading(**{name: getattr(self, name) for name in _READING})
+        return RecordedFiles(Path(self.bars), news, splits, dividends, ticker_changes, profiles, reading)
 
     def write(self, folder: Path, book: ParameterBook) -> None:
         """Write what a replay with these options and this book has run with."""
