@@ -21,7 +21,7 @@ import numpy as np
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.parameters.values import Parameters
-from include.surveillance.detection.positions import TradingCalendar
+from include.surveillance.detection.positions import TradingCalendar, iso_date
 from include.surveillance.detection.rules.robust.abnormal_volume import LEAST_SCALE
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Record, Watermark
@@ -65,6 +65,11 @@ class Cited:
         """Return the latest cited bar."""
         return self.bars[0]
 
+    @property
+    def holder(self) -> str:
+        """Return the instrument that held the alert's ticker."""
+        return self.actions.tickers.holder(self.alert.symbol, iso_date(self.day(self.bar)))
+
     def usual(self) -> Profile:
         """Return the profile.
 
@@ -89,7 +94,7 @@ class Cited:
     def factors(self) -> list[float]:
         """Return for each bar how many shares of the latest bar's day one of its own has become."""
         days = np.array([self.day(bar) for bar in self.bars], dtype=np.int32)
-        factors = self.actions.share_factor(self.alert.symbol, days)
+        factors = self.actions.share_factor(self.holder, days)
         return [float(factors[0] / factor) for factor in factors]
 
     def volumes(self) -> list[float]:
@@ -187,7 +192,7 @@ def _rvol(cited: Cited, recent: float) -> float:
     """Return how many times the usual volume the shares are, counted in the profile's shares."""
     then = cited.calendar.locate(cited.usual().effective_ms).date
     days = np.array([then, cited.day(cited.bar)], dtype=np.int32)
-    of_profile, of_bar = cited.actions.share_factor(cited.alert.symbol, days).tolist()
+    of_profile, of_bar = cited.actions.share_factor(cited.holder, days).tolist()
     return exp(log1p(recent * of_profile / of_bar) - _in_slot(cited.usual().volume_level, cited.slots()[0]))
 
 
@@ -240,7 +245,7 @@ def _literal_gap(cited: Cited) -> tuple[float, float]:
 def _robust_gap(cited: Cited) -> tuple[float, float]:
     opening, previous = cited.bars
     sessions = (cited.calendar.locate(bar.ts_ms, bar.timespan).session for bar in (previous, opening))
-    before = cited.prices("close")[1] - cited.actions.dividend_between(cited.alert.symbol, *sessions)
+    before = cited.prices("close")[1] - cited.actions.dividend_between(cited.holder, *sessions)
     return abs(log(opening.open / before)) / cited.usual().range_percent, cited.parameters.robust.price_gap.limit
 
 

@@ -168,8 +168,11 @@ def _check_evidence(engine: Engine, alerts: list[Alert], inputs: Mapping[str, Re
         if alert.symbol == MARKET:  # It rests on alerts, each of which can be explained.
             continue
         parameters, _, _ = engine.in_force((alert.symbol, alert.timespan), alert.ts_ms)
-        series = alert.symbol, alert.timespan
-        profiles = {one.version: one for one in engine.profiles if (one.symbol, one.timespan) == series}
+        key = engine.succession.key
+        series = key(alert.symbol, alert.timespan, alert.ts_ms)
+        # A profile may be one of the ticker before.
+        own = (it for it in engine.profiles if key(it.symbol, it.timespan, it.effective_ms) == series)
+        profiles = {profile.version: profile for profile in own}
         try:
             check_evidence(select_cited(alert, inputs, profiles, parameters, engine.actions, engine.calendar))
         except EvidenceError as error:

@@ -52,7 +52,7 @@ def test_explain_of_an_unknown_symbol_and_of_nothing(bars):
     unknown = run("explain", "price_gap|MOON|minute|1|v1", bars=bars)
     assert (unknown.exit_code, "has no bar of MOON" in unknown.output) == (1, True)
     nothing = run("explain", "price_gap|KO|minute|1|v1")
-    assert (nothing.exit_code, "either --bars FILE or --kafka" in nothing.output) == (1, True)
+    assert (nothing.exit_code, "either --alerts FOLDER, --bars FILE" in nothing.output) == (1, True)
 
 
 def test_what_a_replay_ran_with_need_not_be_said_again(bars, tmp_path, monkeypatch):
@@ -74,7 +74,8 @@ def test_what_a_replay_ran_with_need_not_be_said_again(bars, tmp_path, monkeypat
 
 def test_an_option_that_is_given_holds_instead_of_the_replays(bars, tmp_path):
     assert run("replay", bars=bars, out=tmp_path, rules="literal").exit_code == 0
-    alert_id = pd.read_parquet(tmp_path / "alerts.parquet")["event_id"].iloc[0]
+    alerts = pd.read_parquet(tmp_path / "alerts.parquet")
+    alert_id = alerts.loc[alerts["rule"] == "abnormal_volume", "event_id"].iloc[0]
     result = run("explain", alert_id, alerts=tmp_path, params=stricter(tmp_path))
     assert (result.exit_code, "NOT REPRODUCED" in result.output) == (1, True), result.output
 
