@@ -82,6 +82,6 @@ class RobustPriceGap(RobustRule, frozen=True):
         cash = np.zeros(len(opening))
         session, previous = scan.positions.session, scan.measures["previous_session"]
         for at, i in enumerate(opening.tolist()):
-            paid = scan.actions.dividend_between(scan.bars.key(i)[0], int(previous[i]), int(session[i]))
+            paid = scan.actions.dividend_between(scan.bars.keys[scan.segment(i)][0], int(previous[i]), int(session[i]))
             cash[at] = paid if scan.share_factor is None else paid * scan.share_factor[i]
         return cash
