@@ -19,6 +19,7 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.holes import HALT_MINUTES
 from include.surveillance.detection.state import State
+from include.surveillance.detection.succession import EVER
 from include.surveillance.records import Watermark
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
@@ -27,7 +28,6 @@ Time = tuple[int, int]
 MOST = 64
 """Times that are remembered of a series; of more, the shortest counts as judged."""
 _LEAST_MS = HALT_MINUTES * MINUTE_MS
-_EVER = -(1 << 62)
 
 
 class _Event(NamedTuple):
@@ -50,17 +50,23 @@ class History:
 
     Args:
         state: its record state has the times that nothing has judged; they are changed by ``settle``.
-        watermarks: of the pass, each with its log index and the key of its series.
+        watermarks: of the pass, each with its log index.
+
+    Attributes:
+        polled: per series, what polls have asked for while it had the ticker that they named.
     """
 
-    def __init__(self, engine: Engine, state: State, watermarks: Iterable[tuple[int, SeriesKey, Watermark]]):
+    def __init__(self, engine: Engine, state: State, watermarks: Iterable[tuple[int, Watermark]]):
         self._engine, self._state, self._left = engine, state, state.record_state
         self._firsts, self._ends = engine.sessions.edges()
         self._events: dict[SeriesKey, list[_Event]] = {}
-        self._polled: dict[SeriesKey, list[_Event]] = {}
-        for log_index, key, it in watermarks:
-            event = _Event(log_index, "polled" if it.source == "live" else "backfilled", it.from_ms, it.as_of_ms)
-            self._polled.setdefault(key, []).append(event)
+        self.polled: dict[SeriesKey, list[_Event]] = {}
+        for log_index, it in watermarks:
+            what: Literal["polled", "backfilled"] = "polled" if it.source == "live" else "backfilled"
+            for key, start, end in engine.succession.spells(it.symbol, it.timespan):
+                if it.as_of_ms > start:
+                    event = _Event(log_index, what, min(max(it.from_ms, start), end), min(it.as_of_ms, end))
+                    self.polled.setdefault(key, []).append(event)
 
     def add_new(self, evaluation: Evaluation, log_index: np.ndarray) -> None:
         """Add where series began, and the silences before their new bars.
@@ -101,7 +107,7 @@ class History:
             ahead: whether behind its time one is left that nothing has judged. Both bool, by position.
         """
         judged, ahead = np.ones(count, bool), np.zeros(count, bool)
-        for key, polled in self._polled.items():
+        for key, polled in self.polled.items():
             # Of the others, a poll changes nothing.
             if key in self._events or "|".join(key) in self._left.unjudged or self._leaves_out(key, polled):
                 self._events.setdefault(key, []).extend(polled)
@@ -120,9 +126,14 @@ class History:
 
     def _asked_until(self, key: SeriesKey) -> int:
         """Return up to when live polls had asked for a series before the pass."""
-        holder, timespan = key
-        names = self._engine.succession.tickers.names(holder)
-        return max(self._left.watermarks.get(f"{name}|{timespan}", 0) for _, name in names)
+        (holder, timespan), until = key, 0
+        succession = self._engine.succession
+        for name in {name for _, name in succession.tickers.names(holder)}:
+            watermark = self._left.watermarks.get(f"{name}|{timespan}", 0)
+            for own, start, end in succession.spells(name, timespan) if watermark else ():
+                if own == key and watermark > start:
+                    until = max(until, min(watermark, end))
+        return until
 
     def _follow(
         self,
@@ -135,7 +146,7 @@ class History:
         row, name, least = self._state.rows.get(key), "|".join(key), max(SPAN_MS[key[1]], _LEAST_MS)
         if row is None or not self._state.bar_count[row]:
             return
-        first = [(_EVER, int(self._state.since[row]))]
+        first = [(-EVER, int(self._state.since[row]))]
         began = any(event.what == "began" for event in events)
         left: list[Time] = [] if began else self._left.unjudged.get(name, first)
         asked = self._asked_until(key)

@@ -76,10 +76,10 @@ class LogPass:
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         polled = [(i, self._series_of(watermark), watermark) for i, watermark in watermarks]
-        self.before = {key: self._latest_bar(key) for key in {key for _, key, _ in polled}}
+        self.history = History(self.engine, self.state, watermarks)
+        self.before = {key: self._latest_bar(key) for key in {*self.history.polled, *(key for _, key, _ in polled)}}
         self.arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in self.before}
         self.coverage = Coverage(self.state.record_state, watermarks)
-        self.history = History(self.engine, self.state, polled)
         self._detect_bars(bars)
         self.raised += self.coverage.settle()
         for log_index, key, watermark in polled:
@@ -164,7 +164,10 @@ class LogPass:
             bars, row: as ``classify`` takes them.
             arrivals: what it has found; changed.
         """
-        before, looked_back_on = bars.ts < self.state.since[row], bars.live & (arrivals == Arrival.LATE)
+        first = np.flatnonzero(np.diff(row, prepend=-1))
+        began = np.repeat(bars.ts[first], np.diff(first, append=len(row)))
+        before = bars.ts < np.where(self.state.bar_count[row], self.state.since[row], began)
+        looked_back_on = bars.live & (arrivals == Arrival.LATE)
         anew = (arrivals == Arrival.STALE) & (~bars.live | before) | looked_back_on & before
         arrivals[looked_back_on] = Arrival.STALE
         ended: list[int] = []

@@ -174,8 +174,11 @@ def list_touched(
             keys = [(record.symbol, timespan) for timespan in SPAN_MS]
             touched |= {key for key in [*keys, *map(past_key, keys)] if "|".join(key) in left}
         else:
-            time = record.ts_ms if isinstance(record, Bar) else record.as_of_ms
-            plain = {(record.symbol, record.timespan), succession.key(record.symbol, record.timespan, time)}
+            plain = {(record.symbol, record.timespan)}
+            if isinstance(record, Bar):
+                plain.add(succession.key(record.symbol, record.timespan, record.ts_ms))
+            else:
+                plain |= {key for key, *_ in succession.spells(record.symbol, record.timespan)}
             # Live bars are part of no walk over the past.
             walks = map(past_key, plain) if record.source == "backfill" else ()
             touched |= plain | {key for key in walks if key in after.rows or "|".join(key) in left}

@@ -6,12 +6,16 @@ A series is cut where its ticker changes hands, and goes on where its instrument
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.instruments import Tickers
+
+EVER = 1 << 62
+"""Later than any time, in UTC epoch ms; negative, earlier."""
 
 
 class Succession:
@@ -34,6 +38,15 @@ class Succession:
         names = self.tickers.names(holder)
         at = self._count_begun([date for date, _ in names[1:]], timespan, np.array([ts_ms]))[0]
         return names[at][1], timespan
+
+    def spells(self, symbol: str, timespan: str) -> list[tuple[SeriesKey, int, int]]:
+        """List the series that a ticker has named, oldest first, each with its time, [from, to) in UTC epoch ms."""
+        tenures = self.tickers.tenures(symbol)
+        if not tenures:
+            return [((symbol, timespan), -EVER, EVER)]
+        edges = [-EVER, *(self._calendar.begins(it.date, timespan) for it in tenures), EVER]
+        holders = [symbol, *(it.holder for it in tenures)]
+        return [((holder, timespan), *edge) for holder, edge in zip(holders, pairwise(edges), strict=True)]
 
     def join(self, bars: BarColumns) -> BarColumns:
         """Return the bars, in their order, with codes that stand for series; ``bars`` itself where no ticker moved."""

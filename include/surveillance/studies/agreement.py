@@ -32,7 +32,8 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
 
     The message that opened an alert, or confirmed it after a correction, counts. The newest message counts too for
     symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
-    corrected. Retracted alerts, events of the whole market and those of the platform are left out.
+    corrected, nor does a message open one that began where a backfill completed what live bars rest on. Retracted
+    alerts, events of the whole market and those of the platform are left out.
 
     Returns:
         How many alerts were compared, and one line per difference.
@@ -51,8 +52,12 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
         _newest([alert for alert in alerts if alert["status"] != "refired"]) for alerts in (published, replayed)
     )
     for alert_id in sorted({*live} & {*again}):
-        lines += _differences(alert_id, "opened", opened[alert_id], reopened[alert_id])
-        if (live[alert_id]["symbol"], live[alert_id]["timespan"]) not in revised:
+        was_revised = (live[alert_id]["symbol"], live[alert_id]["timespan"]) in revised
+        if alert_id in opened and alert_id in reopened:
+            lines += _differences(alert_id, "opened", opened[alert_id], reopened[alert_id])
+        elif not was_revised:
+            lines.append(f"{alert_id}: no message opens it {'live' if alert_id in reopened else 'in the replay'}")
+        if not was_revised:
             lines += _differences(alert_id, "newest", live[alert_id], again[alert_id])
     return len(live), lines
 

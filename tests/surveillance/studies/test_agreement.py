@@ -100,6 +100,20 @@ def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, part
     assert different.startswith(f"{grown.event_id}: newest value is 1.0 live")
 
 
+@pytest.mark.parametrize("corrected", [False, True])
+def test_an_alert_that_no_message_opens_is_told_where_nothing_was_corrected(kafka, partition, corrected):
+    broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
+    if corrected:
+        broker.publish(kafka, [bar(79, volume=1_100)])
+    detect(kafka, partition)
+    fired, grown = [
+        wire.decode(message.value) for message in broker.read(kafka, {(broker.ALERTS, partition): None}).messages
+    ]
+    assert (fired.status, grown.status) == ("fired", "refired")
+    broker.publish(kafka, [replace(fired, status="retracted"), grown])
+    assert compare(kafka) == (1, [] if corrected else [f"{grown.event_id}: no message opens it live"])
+
+
 def test_an_alert_that_only_one_has_and_a_field_that_differs_are_told(kafka, ran):
     changed, *_ = ran
     forged = replace(changed, event_id="", episode_start_ms=1)
