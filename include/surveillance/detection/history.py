@@ -146,13 +146,13 @@ class History:
         row, name, least = self._state.rows.get(key), "|".join(key), max(SPAN_MS[key[1]], _LEAST_MS)
         if row is None or not self._state.bar_count[row]:
             return
-        first = [(-EVER, int(self._state.since[row]))]
+        since = int(self._state.since[row])
         began = any(event.what == "began" for event in events)
-        left: list[Time] = [] if began else self._left.unjudged.get(name, first)
+        left: list[Time] = [] if began else self._left.unjudged.get(name, [(-EVER, since)])
         asked = self._asked_until(key)
         for log_index, what, from_ms, to_ms, position in events:
             if what == "began":
-                left, began = first, False
+                left, began = [(-EVER, from_ms)], False
             elif what == "silent":
                 left = self._with(left, (max(from_ms, asked), to_ms), least)
             elif what == "past":
@@ -162,10 +162,14 @@ class History:
                 if asked and not began and (last_ms := last_bar(key, log_index)) is not None:
                     left = self._with(left, (max(asked, last_ms + SPAN_MS[key[1]]), from_ms), least)
                 # What lies before the first bar is not what live polls ask for.
-                asked, from_ms = max(asked, to_ms), max(from_ms, first[0][1])
-            if what in ("polled", "backfilled", "late") or (what == "past" and not judged[position]):
+                asked, from_ms = max(asked, to_ms), max(from_ms, since)
+            if what == "late":
+                # The order in which live bars come changes nothing.
+                since, left = min(since, from_ms), self._without(left, (from_ms, to_ms), least, least)
+            elif what in ("polled", "backfilled") or (what == "past" and not judged[position]):
                 left = self._without(left, (from_ms, to_ms), least)
-        if left != first:
+        self._state.since[row] = since
+        if left != [(-EVER, since)]:
             self._left.unjudged[name] = left
         else:
             self._left.unjudged.pop(name, None)
@@ -178,9 +182,11 @@ class History:
             left.remove(min(left, key=lambda time: time[1] - time[0]))
         return left
 
-    def _without(self, left: list[Time], judged: Time, least: int) -> list[Time]:
-        """Take a time out, and what remains before it where that no longer counts. A walk may come to what remains
-        behind it."""
+    def _without(self, left: list[Time], judged: Time, least: int, least_behind: int = 1) -> list[Time]:
+        """Take a time out, and what remains before it where that no longer counts.
+
+        A walk may come to what remains behind it, however short that is.
+        """
         start, end = judged
         parts = []
         for it in left:
@@ -188,7 +194,7 @@ class History:
                 parts.append(it)
             else:
                 before, behind = (it[0], start), (end, it[1])
-                parts += [before] * self._counts(before, least) + [behind] * self._counts(behind, 1)
+                parts += [before] * self._counts(before, least) + [behind] * self._counts(behind, least_behind)
         return parts
 
     def _counts(self, time: Time, least: int) -> bool:

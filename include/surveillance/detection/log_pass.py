@@ -228,9 +228,13 @@ class LogPass:
             for alert in alert_records.build_revisions(self.engine, before, after, s, revision, outage):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
-            since_ms = int(after.scan.bars.ts[after.scan.segments.evaluate_from[s]])
-            ticker = self.engine.succession.name(key, revision.ts_ms)
-            self.news.add_revision(number, past_key(ticker) if past else ticker, since_ms, standing, revision)
+            evaluated, scanned = after.evaluated(s), after.scan.bars
+            for code in np.unique(scanned.code[evaluated]).tolist():
+                # Their instrument may have changed its ticker among them.
+                starts = scanned.ts[evaluated[scanned.code[evaluated] == code]].tolist()
+                ticker = past_key(scanned.keys[code]) if past else scanned.keys[code]
+                bars_of_it = [bar for bar in standing if bar.ts_ms in starts]
+                self.news.add_revision(number, ticker, (starts[0], starts[-1]), bars_of_it, revision)
 
     def _series_of(self, watermark: Watermark) -> SeriesKey:
         return self.engine.succession.key(watermark.symbol, watermark.timespan, watermark.as_of_ms)

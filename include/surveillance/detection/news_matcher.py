@@ -60,10 +60,10 @@ class NewsMatcher:
         self._queue.append((log_index, partial(self._match_bar, log_index, key, bar)))
 
     def add_revision(
-        self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar], revision: Revision
+        self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
     ) -> None:
-        """Queue a revision: from ``since_ms`` on these bars fire abnormal_volume now, and no others."""
-        self._queue.append((log_index, partial(self._revise, log_index, key, since_ms, bars, revision)))
+        """Queue a revision: of the bars from the one through the other start these fire abnormal_volume, no others."""
+        self._queue.append((log_index, partial(self._revise, log_index, key, time, bars, revision)))
 
     def match(self, articles: list[tuple[int, NewsItem]]) -> None:
         """Match what is queued and ``articles``, (log index, article) each, in the order in which they came."""
@@ -131,20 +131,26 @@ class NewsMatcher:
             return parameters.robust.news_impact.evaluate(view), profile
         return parameters.news_impact.evaluate(view), None
 
-    def _revise(self, log_index: int, key: SeriesKey, since_ms: int, bars: list[VolumeBar], revision: Revision) -> None:
+    def _revise(
+        self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
+    ) -> None:
+        first_ms, last_ms = time
+
         def is_left(bar: VolumeBar) -> bool:
             # The last bars that can be revised are fewer than those that a volume is compared with.
-            return revision.leaves(bar.source, since_ms, bar.ts_ms)
+            return revision.leaves(bar.source, first_ms, bar.ts_ms)
 
         name = "|".join(key)
         before = self.remembered.volume_bars.pop(name, [])
-        left = [bar for bar in before if bar.ts_ms >= since_ms and is_left(bar)]
+        # The ticker's other bars may be another instrument's.
+        others = [bar for bar in before if not first_ms <= bar.ts_ms <= last_ms]
+        left = [bar for bar in before if first_ms <= bar.ts_ms <= last_ms and is_left(bar)]
         bars = sorted([*left, *(bar for bar in bars if not is_left(bar))], key=attrgetter("ts_ms"))
         alerts = {bar.ts_ms: bar.news_alert for bar in before if bar.news_alert is not None}
         standing = {bar.ts_ms for bar in bars}
         # Volume that was not abnormal after all had nothing to do with news.
-        gone = [alert for ts_ms, alert in alerts.items() if ts_ms >= since_ms and ts_ms not in standing]
-        if remembered := [*(bar for bar in before if bar.ts_ms < since_ms), *bars]:
+        gone = [alert for ts_ms, alert in alerts.items() if first_ms <= ts_ms <= last_ms and ts_ms not in standing]
+        if remembered := sorted([*others, *bars], key=attrgetter("ts_ms")):
             self.remembered.volume_bars[name] = remembered[-REMEMBERED:]
         self._settle(log_index, key, bars, alerts, gone)
 

@@ -176,7 +176,9 @@ def list_touched(
         else:
             plain = {(record.symbol, record.timespan)}
             if isinstance(record, Bar):
-                plain.add(succession.key(record.symbol, record.timespan, record.ts_ms))
+                holder, timespan = key = succession.key(record.symbol, record.timespan, record.ts_ms)
+                # A revision may reach back to before its instrument changed its ticker.
+                plain |= {key, *((name, timespan) for _, name in succession.tickers.names(holder))}
             else:
                 plain |= {key for key, *_ in succession.spells(record.symbol, record.timespan)}
             # Live bars are part of no walk over the past.
