@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -90,7 +91,10 @@ def test_a_dbt_that_hangs_is_ended(group, monkeypatch, deaf):
     monkeypatch.setattr(render, "KILL_SECONDS", 0.5 if deaf else 30)
     producer = group.dag.get_task(PRODUCER)
     script = f"trap '{'' if deaf else 'exit 3'}' INT; echo up; while :; do sleep 0.05; done"
-    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as dbt:
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the tests run in the background
+    with subprocess.Popen(
+        ["sh", "-c", script], stdout=subprocess.PIPE, preexec_fn=hears, start_new_session=True
+    ) as dbt:
         assert dbt.stdout.readline() == b"up\n"
         monkeypatch.setattr(producer.subprocess_hook, "sub_process", dbt)
         producer.on_kill()

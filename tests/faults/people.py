@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from include.local_stack.clients import database_arguments
+from include.surveillance.alerts.notification import OVER
 from tests.faults.differences import Differences
 from tests.sinks import Answer, HttpSink, SmtpSink
 
@@ -75,10 +76,10 @@ class People:
         return texts
 
     def told(self) -> dict[str, list[tuple[str, bool]]]:
-        """Return what the webhook took of each alert, by id: severity, and whether it was withdrawn."""
+        """Return what the webhook took of each alert, by id: severity, and whether it was withdrawn or has ended."""
         told = defaultdict(list)
         for it in self._alerts():
-            told[it["event_id"]].append((it["severity"], it["status"] == "retracted"))
+            told[it["event_id"]].append((it["severity"], it["status"] in OVER))
         return dict(told)
 
     def _alerts(self) -> list[dict[str, Any]]:

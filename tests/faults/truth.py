@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from include.surveillance import wire
+from include.surveillance.alerts.incidents import FEED
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.alerts.market_events import RULE as MARKET_RULE
@@ -134,12 +135,21 @@ class Truth:
             }
 
     def _compare_database(self, differences: Differences) -> None:
-        """One row per alert, as its newest message has it; events of the whole market are made by the notifier."""
-        query = "select alert_id, record::text from alerts where rule <> %s"
-        rows = {alert_id: record.encode() for alert_id, record in self.stage.database(query, [MARKET_RULE])}
+        """One row per alert, as its newest message has it, and one per incident, of all its alerts; these and events
+        of the whole market are made by the notifier."""
+        query = "select alert_id, record::text from alerts where rule <> %s and symbol <> %s"
+        rows = {alert_id: record.encode() for alert_id, record in self.stage.database(query, [MARKET_RULE, FEED])}
         due = self.topics.newest_alert
         differences.lost |= {f"alert's row {it}" for it in due if rows.get(it) != due[it]}
         differences.doubled |= {f"alert's row {it}" for it in rows.keys() - due.keys()}
+        members = defaultdict(list)
+        query = "select incident, alert_id from alerts where incident is not null and inhibited_by is null"
+        for incident, alert_id in self.stage.database(query):
+            members[incident].append(alert_id)
+        query = "select alert_id, event_ids from alerts where symbol = %s"
+        incidents = {alert_id: sorted(event_ids) for alert_id, event_ids in self.stage.database(query, [FEED])}
+        differences.lost |= {f"incident {it}" for it in members if incidents.get(it) != sorted(members[it])}
+        differences.doubled |= {f"incident {it}" for it in incidents.keys() - members.keys()}
 
     def _compare_replay(self, differences: Differences, last: bool) -> None:
         """Replay the whole log from files; it raises what ran live."""

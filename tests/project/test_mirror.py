@@ -14,6 +14,7 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
     "include/surveillance/warehouse/copies.py": "tests/integration/test_backup.py",
+    "include/surveillance/detection/history.py": "tests/surveillance/detection/test_backfills.py",
     "include/surveillance/detection/record_state.py": "tests/surveillance/detection/test_shards.py",
     "include/surveillance/warehouse/landing.py": "tests/integration/test_land.py",
     "include/watchdog/memory.py": "tests/watchdog/test_people.py",

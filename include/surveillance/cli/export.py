@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from include.surveillance.broker import ALERTS, METRICS, Kafka
+from include.surveillance import broker
+from include.surveillance.broker import Kafka
 from include.surveillance.cli import options
 from include.surveillance.cli.options import read_kafka_client, tell
 from include.surveillance.errors import ConfigurationError
@@ -71,8 +72,8 @@ def _export_log(client: Kafka, out: Path, keep: Callable[[OfBar], bool]) -> None
     files, bars = export_log(client, out, keep=keep)
     if not bars:
         raise ConfigurationError("the log has no bar of what is asked for; it keeps 35 days")
-    alerts = export_alerts(read_topic(client, ALERTS, Alert), out / "alerts.parquet", keep=keep)
-    metrics = export_metrics(read_topic(client, METRICS, Metric), out / "metrics.parquet", keep=keep)
+    alerts = export_alerts(read_topic(client, broker.ALERTS, Alert), out / "alerts.parquet", keep=keep)
+    metrics = export_metrics(read_topic(client, broker.METRICS, Metric), out / "metrics.parquet", keep=keep)
     tell(f"{bars:,} bars, {alerts:,} messages of alerts, {metrics:,} metrics -> {out}")
     options_of_replay = f"--news {files.news} --splits {files.splits} --dividends {files.dividends}"
     tell(

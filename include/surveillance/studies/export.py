@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from msgspec import structs
 
 from include.surveillance import broker, wire
-from include.surveillance.broker import Kafka
+from include.surveillance.broker import Kafka, Received
 from include.surveillance.files.results import make_schema, write_alerts
 from include.surveillance.live.background import read_background
 from include.surveillance.live.intake import decode_messages
@@ -19,6 +20,7 @@ from include.surveillance.records import Alert, Bar, Metric, NewsItem, Record, W
 from include.surveillance.studies.recorded import RecordedFiles
 from include.surveillance.validity import objection
 
+LOG = logging.getLogger(__name__)
 BARS = pa.schema(
     [("symbol", pa.string()), ("timespan", pa.string()), ("ts_ms", pa.int64())]
     + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume", "vwap")]
@@ -140,13 +142,24 @@ def export_landed(
 def read_topic(kafka: Kafka, topic: str, kind: type[R]) -> Iterator[list[R]]:
     """Yield the records of one kind of a topic, batch by batch and partition by partition.
 
+    A message that nobody can read is left out, with a warning that says where it lies.
+
     Raises:
         BrokerError: Kafka cannot be reached.
     """
     for partition in broker.partitions_of(kafka, topic):
         for batch in broker.read_all(kafka, {(topic, partition): None}):
-            records = (wire.decode(message.value) for message in batch.messages)
+            records = map(_decode, batch.messages)
             yield [record for record in records if isinstance(record, kind)]
+
+
+def _decode(message: Received) -> Record | None:
+    try:
+        return wire.decode(message.value)
+    except wire.WireError as error:
+        place = f"{message.topic}, partition {message.partition}, offset {message.offset}"
+        LOG.warning("%s is left out: %s", place, error)
+        return None
 
 
 def _read_log(kafka: Kafka, topic: str) -> Iterator[list[Bar | Watermark | NewsItem]]:

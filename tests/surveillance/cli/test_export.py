@@ -7,6 +7,7 @@ import random
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Producer
 
 from include.surveillance import broker
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -50,6 +51,15 @@ def test_yesterdays_bars_raise_offline_what_they_raised_live(kafka, watched, tmp
     live = [metric for batch in read_topic(kafka, broker.METRICS, Metric) for metric in batch]
     written = pq.read_table(tmp_path / "log" / "metrics.parquet").to_pylist()
     assert [(row["event_id"], row["volume_z"]) for row in written] == [(it.event_id, it.volume_z) for it in live]
+
+
+def test_a_message_that_nobody_can_read_is_left_out_and_named(kafka, watched, tmp_path, caplog):
+    producer = Producer(kafka)
+    producer.produce(broker.ALERTS, b"\0")
+    producer.flush()
+    assert run("export", kafka=watched, out=tmp_path).exit_code == 0
+    (told,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert told.startswith(f"{broker.ALERTS}, partition 0, offset ")
 
 
 def test_only_what_was_asked_for_is_exported(watched, tmp_path):
