@@ -143,7 +143,8 @@ class Truth:
         differences.lost |= {f"alert's row {it}" for it in due if rows.get(it) != due[it]}
         differences.doubled |= {f"alert's row {it}" for it in rows.keys() - due.keys()}
         members = defaultdict(list)
-        query = "select incident, alert_id from alerts where incident is not null and inhibited_by is null"
+        # One that is covered by its incident is inhibited in its row, not in its message.
+        query = "select incident, alert_id from alerts where incident is not null and record ->> 'inhibited_by' is null"
         for incident, alert_id in self.stage.database(query):
             members[incident].append(alert_id)
         query = "select alert_id, event_ids from alerts where symbol = %s"
