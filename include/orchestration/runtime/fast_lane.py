@@ -67,9 +67,9 @@ TESTED_AIRFLOW = ("3.3.2",)
 LIMIT_SECONDS = float(Settings.from_env().lane_limit_seconds)
 # Longer than another thread may parse a DAG file.
 PARSE_SECONDS = 120.0
-# Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 60 s. A poll is over before its
+# Airflow takes a task for dead that is silent for TASK_INSTANCE_HEARTBEAT_TIMEOUT, 45 s. A poll is over before its
 # first heartbeat: one for each would be a third call to Airflow beside its first and last.
-SILENT_SECONDS, AGAIN_SECONDS = 28.0, 2.0
+SILENT_SECONDS, AGAIN_SECONDS = 20.0, 2.0
 # Modules of the standard library that take locks by calls, not by ``with``; how often, every 0.1 s, a thread is looked
 # at that is in one.
 WITH_LOCKS, INTERRUPTS = ("logging", "threading", "queue", "concurrent", "importlib"), 50
