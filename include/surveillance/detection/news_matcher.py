@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from include.surveillance.detection.alert_records import Revision
-from include.surveillance.detection.columns import SeriesKey, past_key, plain_key
+from include.surveillance.detection.columns import SeriesKey, past_key, plain_key, write_event_id
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
@@ -128,8 +128,17 @@ class NewsMatcher:
         parameters, profile, _ = self.engine.in_force(plain_key(key), bar.ts_ms)
         view = NewsView(*plain_key(key), article, bar)
         if bar.form == "robust":
-            return parameters.robust.news_impact.evaluate(view), profile
-        return parameters.news_impact.evaluate(view), None
+            return self._name_bars(parameters.robust.news_impact.evaluate(view), view), profile
+        return self._name_bars(parameters.news_impact.evaluate(view), view), None
+
+    def _name_bars(self, verdict: Verdict, view: NewsView) -> Verdict:
+        """Cite each bar under the ticker that its instrument had then."""
+        succession = self.engine.succession
+        if not isinstance(verdict, Finding) or not succession.tickers:
+            return verdict
+        series = succession.key(view.symbol, view.timespan, view.bar.ts_ms)
+        bars = (write_event_id(succession.name(series, stamp[0]), stamp) for stamp in view.bar.rests_on)
+        return replace(verdict, event_ids=(*bars, view.article.event_id))
 
     def _revise(
         self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
