@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from include.surveillance.cli import options
-from include.surveillance.cli.options import find_alerts, load_book, tell
+from include.surveillance.cli.options import find_alerts, load_book_of, tell
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
-from include.surveillance.sessions import Sessions
 from include.surveillance.studies.chart import chart_alert, chart_span
-from include.surveillance.studies.replay_options import CALENDAR, ReplayOptions
+from include.surveillance.studies.replay_options import ReplayOptions
 from include.surveillance.timespans import write_new_york
 
 
@@ -70,8 +69,7 @@ def chart(
         reading, rules=rules, history=None, session_reset=session_reset, calendar=calendar,
     )  # fmt: skip
     ran = given.completed(find_alerts(alerts) if alerts else None)
-    files, sessions = ran.files(), Sessions(ran.calendar or CALENDAR)
-    book = load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset)
+    files, sessions, book = ran.files(), ran.sessions(), load_book_of(ran)
     if alert_id is not None:
         view = chart_alert(files, alert_id, out, sessions=sessions, book=book)
     else:

@@ -14,7 +14,15 @@ from rich.table import Table
 from include.surveillance.alerts import wording
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.cli import options
-from include.surveillance.cli.options import console, find_alerts, load_book, new_table, read_kafka_client, tell
+from include.surveillance.cli.options import (
+    console,
+    find_alerts,
+    load_book,
+    load_book_of,
+    new_table,
+    read_kafka_client,
+    tell,
+)
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
 from include.surveillance.records import Bar, NewsItem, Record
@@ -85,8 +93,8 @@ def explain(
             ran.files(),
             alert_id,
             alerts=alerts,
-            sessions=Sessions(ran.calendar or CALENDAR),
-            book=load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset),
+            sessions=ran.sessions(),
+            book=load_book_of(ran),
             percentiles=ran.history,
         )
     else:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -29,6 +29,9 @@ from include.surveillance.files.stamps import STAMPS
 from include.surveillance.files.times import SLASHED_DATES
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import SPAN_MS, read_time
+
+if TYPE_CHECKING:
+    from include.surveillance.studies.replay_options import ReplayOptions
 
 # A pipe has no width; tables need some.
 # Titles and symbols are printed, and square brackets in them are no markup.
@@ -184,6 +187,11 @@ def read_moment(option: str, text: str | None, *, to_end: bool = False) -> int |
             "offset, or epoch milliseconds"
         ) from error
     return ts_ms
+
+
+def load_book_of(ran: ReplayOptions) -> ParameterBook:
+    """Load the parameters that a replay ran with."""
+    return load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset)
 
 
 def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:

@@ -216,9 +216,8 @@ class LogPass:
         self.state.write_rows(rows, part)
         for s, number in enumerate(log_index.tolist()):
             was = {metric.ts_ms: metric for metric in metric_records.build_metrics(before, before.evaluated(s))}
-            measured = after.evaluated(s)
-            if past:
-                measured = measured[~after.scan.bars.live[measured]]
+            evaluated, scanned = after.evaluated(s), after.scan.bars
+            measured = evaluated[~scanned.live[evaluated]] if past else evaluated
             for metric in metric_records.build_metrics(after, measured):
                 if was.get(metric.ts_ms) != metric:
                     self.metrics.append((number, metric))
@@ -228,7 +227,6 @@ class LogPass:
             for alert in alert_records.build_revisions(self.engine, before, after, s, revision, outage):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
-            evaluated, scanned = after.evaluated(s), after.scan.bars
             for code in np.unique(scanned.code[evaluated]).tolist():
                 # Their instrument may have changed its ticker among them.
                 starts = scanned.ts[evaluated[scanned.code[evaluated] == code]].tolist()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from include.surveillance.detection.alert_records import Revision
-from include.surveillance.detection.columns import SeriesKey, past_key, plain_key, write_event_id
+from include.surveillance.detection.columns import SeriesKey, past_key, plain_key
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
@@ -125,20 +125,12 @@ class NewsMatcher:
 
     def _judge(self, key: SeriesKey, article: Article, bar: VolumeBar) -> tuple[Verdict, Profile | None]:
         """Ask the rule in the form that the bar fired in; returns its verdict and the profile that it went by."""
-        parameters, profile, _ = self.engine.in_force(plain_key(key), bar.ts_ms)
-        view = NewsView(*plain_key(key), article, bar)
+        ticker, succession = plain_key(key), self.engine.succession
+        parameters, profile, _ = self.engine.in_force(ticker, bar.ts_ms)
+        view = NewsView(*ticker, article, bar, partial(succession.name, succession.key(*ticker, bar.ts_ms)))
         if bar.form == "robust":
-            return self._name_bars(parameters.robust.news_impact.evaluate(view), view), profile
-        return self._name_bars(parameters.news_impact.evaluate(view), view), None
-
-    def _name_bars(self, verdict: Verdict, view: NewsView) -> Verdict:
-        """Cite each bar under the ticker that its instrument had then."""
-        succession = self.engine.succession
-        if not isinstance(verdict, Finding) or not succession.tickers:
-            return verdict
-        series = succession.key(view.symbol, view.timespan, view.bar.ts_ms)
-        bars = (write_event_id(succession.name(series, stamp[0]), stamp) for stamp in view.bar.rests_on)
-        return replace(verdict, event_ids=(*bars, view.article.event_id))
+            return parameters.robust.news_impact.evaluate(view), profile
+        return parameters.news_impact.evaluate(view), None
 
     def _revise(
         self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
@@ -150,15 +142,16 @@ class NewsMatcher:
             return revision.leaves(bar.source, first_ms, bar.ts_ms)
 
         name = "|".join(key)
-        before = self.remembered.volume_bars.pop(name, [])
+        remembered = self.remembered.volume_bars.pop(name, [])
+        before = [bar for bar in remembered if first_ms <= bar.ts_ms <= last_ms]
         # The ticker's other bars may be another instrument's.
-        others = [bar for bar in before if not first_ms <= bar.ts_ms <= last_ms]
-        left = [bar for bar in before if first_ms <= bar.ts_ms <= last_ms and is_left(bar)]
+        others = [bar for bar in remembered if not first_ms <= bar.ts_ms <= last_ms]
+        left = [bar for bar in before if is_left(bar)]
         bars = sorted([*left, *(bar for bar in bars if not is_left(bar))], key=attrgetter("ts_ms"))
         alerts = {bar.ts_ms: bar.news_alert for bar in before if bar.news_alert is not None}
         standing = {bar.ts_ms for bar in bars}
         # Volume that was not abnormal after all had nothing to do with news.
-        gone = [alert for ts_ms, alert in alerts.items() if first_ms <= ts_ms <= last_ms and ts_ms not in standing]
+        gone = [alert for ts_ms, alert in alerts.items() if ts_ms not in standing]
         if remembered := sorted([*others, *bars], key=attrgetter("ts_ms")):
             self.remembered.volume_bars[name] = remembered[-REMEMBERED:]
         self._settle(log_index, key, bars, alerts, gone)

@@ -12,6 +12,7 @@ from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
+from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, remembered_by
 
 NAME = "replay.json"
@@ -82,6 +83,14 @@ class ReplayOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
         news, splits, dividends, ticker_changes, profiles = (Path(path) if path else None for path in beside)
         reading = Reading(**{name: getattr(self, name) for name in _READING})
         return RecordedFiles(Path(self.bars), news, splits, dividends, ticker_changes, profiles, reading)
+
+    def sessions(self) -> Sessions:
+        """Return the sessions of the calendar.
+
+        Raises:
+            ConfigurationError: there is no such calendar.
+        """
+        return Sessions(self.calendar or CALENDAR)
 
     def write(self, folder: Path, book: ParameterBook) -> None:
         """Write what a replay with these options and this book has run with."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from msgspec import Struct
 
 from include.surveillance.alerts import wording
-from include.surveillance.detection.columns import write_event_id
+from include.surveillance.detection.columns import SeriesKey, write_event_id
 from include.surveillance.detection.record_state import Article, VolumeBar
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
@@ -29,12 +30,16 @@ class NewsRule(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NewsView:
-    """One negative article and one bar of abnormal volume of the same symbol."""
+    """One negative article and one bar of abnormal volume of the same symbol.
+
+    ``ticker_at`` gives the ticker and timespan that the bar's instrument had at a time, UTC epoch ms.
+    """
 
     symbol: str
     timespan: str
     article: Article
     bar: VolumeBar
+    ticker_at: Callable[[int], SeriesKey]
 
     @property
     def apart_ms(self) -> int:
@@ -69,7 +74,7 @@ class NewsView:
             window_end_ms=max(article.published_ms, close_ms),
             exceedance=exceedance,
             event_ids=(
-                *(write_event_id((self.symbol, self.timespan), stamp) for stamp in bar.rests_on),
+                *(write_event_id(self.ticker_at(stamp[0]), stamp) for stamp in bar.rests_on),
                 article.event_id,
             ),
             article_id=article.article_id,

@@ -20,7 +20,7 @@ def view(published: float, *, polled: float = 0, timespan: str = "minute", **ove
         ts_ms=at(20), rests_on=((at(20), 1), (at(0), 2)), form="literal", value=9000.0, threshold=3000.0,
         baseline=1000.0, exceedance=3.0, polled_ms=at(21), source="live",
     )  # fmt: skip
-    return NewsView("NVDA", timespan, article, bar)
+    return NewsView("NVDA", timespan, article, bar, lambda ts_ms: ("NVDA", timespan))
 
 
 @pytest.mark.parametrize(("published", "apart"), [(18, 2), (20, 0), (25.5, -5.5)])
