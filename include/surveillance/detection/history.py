@@ -128,7 +128,11 @@ class History:
         """Return up to when live polls had asked for a series before the pass."""
         (holder, timespan), until = key, 0
         succession = self._engine.succession
-        for name in {name for _, name in succession.tickers.names(holder)}:
+        names = succession.tickers.names(holder)
+        if len(names) == 1 and not succession.tickers.tenures(holder):
+            # It has always had its ticker alone, as nearly all have.
+            return self._left.watermarks.get("|".join(key), 0)
+        for name in {name for _, name in names}:
             watermark = self._left.watermarks.get(f"{name}|{timespan}", 0)
             for own, start, end in succession.spells(name, timespan) if watermark else ():
                 if own == key and watermark > start:

@@ -248,7 +248,7 @@ class LogPass:
         if ts_ms is None:
             return None, ""
         symbol, _ = self.engine.succession.name(key, ts_ms)
-        return ts_ms, f"{symbol}{event_id[len(key[0]) :]}"
+        return ts_ms, event_id if symbol == key[0] else f"{symbol}{event_id[len(key[0]) :]}"
 
     def _detect_watermark(self, log_index: int, watermark: Watermark, last_ms: int | None, last_id: str) -> None:
         key = watermark.symbol, watermark.timespan

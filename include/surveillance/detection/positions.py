@@ -100,10 +100,12 @@ class TradingCalendar:
         """
         dtypes = (np.int32, np.uint8, np.bool_, np.int16, np.int32)
         positions = Positions(*(np.empty(len(ts), dtype) for dtype in dtypes))
-        span = np.array([SPAN_MS[timespan] for timespan in timespans], dtype=np.int64)
-        slots = np.array([self.slots(timespan) for timespan in timespans], dtype=np.int64).reshape(
-            -1, len(Slots._fields)
-        )
+        # A pass has thousands of series and five timespans.
+        kinds = {timespan: number for number, timespan in enumerate(dict.fromkeys(timespans))}
+        kind = np.array([kinds[timespan] for timespan in timespans], dtype=np.intp)
+        span = np.array([SPAN_MS[timespan] for timespan in kinds], dtype=np.int64)[kind]
+        layouts = np.array([self.slots(timespan) for timespan in kinds], dtype=np.int64)
+        slots = layouts.reshape(-1, len(Slots._fields))[kind]
         _locate(ts, start, end, span, slots, self._days, self.sessions.extended, positions)
         return positions
 

@@ -36,6 +36,8 @@ class Succession:
         """Return the ticker of a series at a time, and its timespan."""
         holder, timespan = key
         names = self.tickers.names(holder)
+        if len(names) == 1:
+            return names[0][1], timespan
         at = self._count_begun([date for date, _ in names[1:]], timespan, np.array([ts_ms]))[0]
         return names[at][1], timespan
 
