@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.export import export_log
+from include.surveillance.studies.export import OfBar, export_log
 from include.surveillance.studies.listing import read_log_alerts
 from include.surveillance.studies.replay import replay_files
+from include.surveillance.timespans import SPAN_MS
 
 FIELDS = (
     *("value", "threshold", "baseline", "score", "severity", "direction", "episode_start_ms", "form"),
@@ -27,24 +29,62 @@ FIELDS = (
 NEWS_FIELDS = ("direction", "episode_start_ms", "form", "profile_version", "parameters_version")
 
 
+class _Completed:
+    """Notes, bar by bar in the order of the log, which live bars a backfill brought earlier bars behind.
+
+    Live bars are judged by what was known when they came, and what a backfill adds is history. A replay reads files in
+    order of time, and so judges these bars by a past that nobody knew.
+    """
+
+    def __init__(self) -> None:
+        self._starts: dict[SeriesKey, set[int]] = {}
+        self._live: dict[SeriesKey, list[int]] = {}
+        self._judged: dict[SeriesKey, tuple[int, int]] = {}  # first and last start, UTC epoch ms
+
+    def note(self, bar: OfBar) -> bool:
+        """Note a bar; returns True, for the export to write it."""
+        key = bar.symbol, bar.timespan
+        starts, live = self._starts.setdefault(key, set()), self._live.setdefault(key, [])
+        if bar.source == "live":
+            live.append(bar.ts_ms)
+        elif bar.ts_ms not in starts and (later := [ts_ms for ts_ms in live if ts_ms > bar.ts_ms]):
+            first_ms, last_ms = self._judged.get(key, (min(later), max(later)))
+            self._judged[key] = min(first_ms, *later), max(last_ms, *later)
+        starts.add(bar.ts_ms)
+        return True
+
+    def covers(self, alert: dict[str, Any], cooldown_bars: int) -> bool:
+        """Say whether an alert's episode begins among such bars, or so soon behind them that it may continue one."""
+        judged = self._judged.get((alert["symbol"], alert["timespan"]))
+        if judged is None:
+            return False
+        until_ms = judged[1] + cooldown_bars * SPAN_MS[alert["timespan"]]
+        return bool(judged[0] <= alert["episode_start_ms"] <= until_ms)
+
+
 def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
     """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's alerts.
 
     The message that opened an alert, or confirmed it after a correction, counts. The newest message counts too for
     symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
-    corrected, nor does a message open one that began where a backfill completed what live bars rest on. Retracted
-    alerts, events of the whole market and those of the platform are left out.
+    corrected, nor does a message open one that began where a backfill completed what live bars rest on. Left out are
+    retracted alerts, events of the whole market, those of the platform, and what began at live bars whose past a
+    backfill has brought only behind them.
 
     Returns:
         How many alerts were compared, and one line per difference.
     """
     with TemporaryDirectory(prefix="agreement-") as name:
         folder = Path(name)
-        files, _ = export_log(kafka, folder)
+        completed = _Completed()
+        files, _ = export_log(kafka, folder, keep=completed.note)
         replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
-    published = read_log_alerts(kafka)
+    published, replayed = (
+        [alert for alert in alerts if not completed.covers(alert, book.base.cooldown_bars)]
+        for alerts in (read_log_alerts(kafka), replayed)
+    )
     live, again = _newest(published), _newest(replayed)
     lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]

@@ -88,6 +88,23 @@ def test_news_meet_bars_that_are_brought_days_after_other_bars_of_their_symbol(k
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
 
 
+@pytest.mark.parametrize("history_first", [True, False])
+def test_live_bars_stand_as_they_were_judged_where_a_backfill_brings_their_past_behind_them(
+    kafka, partition, history_first
+):
+    """As in a demo that begins just before the five minutes are over: the evening's re-poll comes behind that bar."""
+    history = [replace(bar(k), source="backfill") for k in range(1, 60)]
+    first, later = [bar(60, volume=9_000)], [bar(k, volume=9_000 if k == 90 else 1_000) for k in range(61, 100)]
+    for batch in (history, first, later) if history_first else (first, history, later):
+        broker.publish(kafka, batch)
+        detect(kafka, partition)
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    raised = {(it.rule, it.ts_ms) for it in (wire.decode(message.value) for message in batch.messages)}
+    assert (("abnormal_volume", first[0].ts_ms) in raised) == history_first
+    assert ("abnormal_volume", bar(90).ts_ms) in raised
+    assert compare(kafka) == (len(raised) if history_first else 1, [])
+
+
 def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, partition):
     broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
     detect(kafka, partition)
