@@ -33,6 +33,7 @@ class Coverage:
     def __init__(self, left: RecordState, watermarks: Iterable[tuple[int, Watermark]]):
         self._left = left
         self._polled: dict[str, list[tuple[int, Outage | None]]] = {}  # log index, and the outage that it tells of
+        self._telling: set[str] = set()  # those of an outage
         self._waiting: list[tuple[int, Alert]] = []
         asked = dict(left.watermarks)
         for log_index, watermark in watermarks:
@@ -42,6 +43,8 @@ class Coverage:
                 continue
             outage = (until_ms, watermark.from_ms) if 0 < until_ms < watermark.from_ms else None
             self._polled.setdefault(name, []).append((log_index, outage))
+            if outage is not None:
+                self._telling.add(name)
             asked[name] = watermark.as_of_ms
 
     def outage_before(self, key: SeriesKey, log_index: int) -> Outage | None:
@@ -61,7 +64,9 @@ class Coverage:
         by_name: dict[str, list[tuple[int, Alert]]] = {}
         for log_index, alert in sorted(self._waiting, key=lambda it: (it[0], it[1].rule)):
             by_name.setdefault(f"{alert.symbol}|{alert.timespan}", []).append((log_index, alert))
-        for name in dict.fromkeys(chain(self._polled, by_name)):
+        # Where nothing waits and no outage is told of, a poll changes nothing.
+        polled = (name for name in self._polled if name in self._left.waiting or name in self._telling)
+        for name in dict.fromkeys(chain(polled, by_name)):
             waiting = [(-1, alert) for alert in self._left.waiting.pop(name, ())] + by_name.get(name, [])
             for number, outage in self._polled.get(name, ()):
                 if outage is not None:

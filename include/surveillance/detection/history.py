@@ -61,8 +61,13 @@ class History:
         self._firsts, self._ends = engine.sessions.edges()
         self._events: dict[SeriesKey, list[_Event]] = {}
         self.polled: dict[SeriesKey, list[_Event]] = {}
+        tenures = engine.succession.tickers.tenures
         for log_index, it in watermarks:
             what: Literal["polled", "backfilled"] = "polled" if it.source == "live" else "backfilled"
+            if not tenures(it.symbol):
+                event = _Event(log_index, what, it.from_ms, it.as_of_ms)
+                self.polled.setdefault((it.symbol, it.timespan), []).append(event)
+                continue
             for key, start, end in engine.succession.spells(it.symbol, it.timespan):
                 if it.as_of_ms > start:
                     event = _Event(log_index, what, min(max(it.from_ms, start), end), min(it.as_of_ms, end))

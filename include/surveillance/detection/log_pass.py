@@ -18,7 +18,14 @@ import numpy as np
 
 from include.surveillance.detection import alert_records, metric_records
 from include.surveillance.detection.arrivals import Arrival, classify
-from include.surveillance.detection.columns import BarColumns, SeriesKey, past_key, plain_key
+from include.surveillance.detection.columns import (
+    BarColumns,
+    BarStamp,
+    SeriesKey,
+    past_key,
+    plain_key,
+    write_event_id,
+)
 from include.surveillance.detection.coverage import Coverage
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.history import History
@@ -77,7 +84,8 @@ class LogPass:
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         polled = [(i, self._series_of(watermark), watermark) for i, watermark in watermarks]
         self.history = History(self.engine, self.state, watermarks)
-        self.before = {key: self._latest_bar(key) for key in {*self.history.polled, *(key for _, key, _ in polled)}}
+        latest = self.state.latest_bars({*self.history.polled, *(key for _, key, _ in polled)})
+        self.before = {key: self._name_bar(key, stamp) for key, stamp in latest.items()}
         self.arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in self.before}
         self.coverage = Coverage(self.state.record_state, watermarks)
         self._detect_bars(bars)
@@ -242,13 +250,11 @@ class LogPass:
         earlier = bisect_left(self.arrived[key], log_index, key=itemgetter(0))
         return self.arrived[key][earlier - 1][1:] if earlier else self.before[key]
 
-    def _latest_bar(self, key: SeriesKey) -> tuple[int | None, str]:
-        """Start and event id of a series' latest bar, under the ticker that it had; None before the first."""
-        ts_ms, event_id = self.state.latest_bar(key)
-        if ts_ms is None:
+    def _name_bar(self, key: SeriesKey, stamp: BarStamp | None) -> tuple[int | None, str]:
+        """Start and event id of a series' bar, under the ticker that it had; None for none."""
+        if stamp is None:
             return None, ""
-        symbol, _ = self.engine.succession.name(key, ts_ms)
-        return ts_ms, event_id if symbol == key[0] else f"{symbol}{event_id[len(key[0]) :]}"
+        return stamp[0], write_event_id(self.engine.succession.name(key, stamp[0]), stamp)
 
     def _detect_watermark(self, log_index: int, watermark: Watermark, last_ms: int | None, last_id: str) -> None:
         key = watermark.symbol, watermark.timespan

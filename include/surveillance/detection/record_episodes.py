@@ -68,8 +68,9 @@ class RecordEpisodes:
         """Publish the end of the live episode of a rule that has not fired at ``at_ms``, once its cooldown is over."""
         episodes, name = self.state.record_state.episodes, _name(*key, rule, "live")
         episode = episodes.get(name)
-        cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
-        if episode is not None and episode.newest is not None and at_ms - episode.last_ms > cooldown_ms:
+        if episode is None or episode.newest is None:
+            return
+        if at_ms - episode.last_ms > self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]:
             del episodes[name]
             self._publish_end(log_index, order, episode.newest, at_ms)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from msgspec import Struct, field
 from numba import njit
 
-from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey, write_event_id
+from include.surveillance.detection.columns import COLUMNS, BarColumns, BarStamp, SeriesKey
 from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import KINDS, MEMORY, VERSIONS
@@ -88,14 +88,14 @@ class State:
             self._grow(max(len(self.keys), 2 * len(self.bar_count)))
         return np.array([self.rows[key] for key in keys], dtype=np.int64)
 
-    def latest_bar(self, key: SeriesKey) -> tuple[int | None, str]:
-        """Start and event id of the series' latest bar; None before the first."""
-        row = self.rows.get(key)
-        if row is None or not self.bar_count[row]:
-            return None, ""
+    def latest_bars(self, keys: Collection[SeriesKey]) -> dict[SeriesKey, BarStamp | None]:
+        """Look up the latest bar of each series; None before the first."""
+        known = [key for key in keys if key in self.rows]
+        row = np.array([self.rows[key] for key in known], dtype=np.int64)
         at = self.bar_count[row] - 1
-        stamp = int(self.bars["ts"][row, at]), int(self.bars["revision"][row, at])
-        return stamp[0], write_event_id(key, stamp)
+        stamps = zip(self.bars["ts"][row, at].tolist(), self.bars["revision"][row, at].tolist(), strict=True)
+        latest: dict[SeriesKey, BarStamp | None] = dict.fromkeys(keys)
+        return latest | {key: stamp for key, stamp, last in zip(known, stamps, at.tolist(), strict=True) if last >= 0}
 
     def copy(self) -> State:
         """Copy the state; neither changes with the other."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.surveillance.detection.columns import write_event_id
 from include.surveillance.detection.parameters.overrides import Override
 from include.surveillance.detection.state import REVISABLE, State
 from include.surveillance.records import Bar, NewsItem, Record, Split, Watermark
@@ -110,8 +111,9 @@ def test_the_state_given_is_left_and_the_one_returned_is_advanced(form):
     raw = before.to_bytes()
     after = run([bar(20, volume=9000), news(20), watermark(21)], before).state
     assert before.to_bytes() == raw
-    assert after.latest_bar(("NVDA", "minute")) == (at(20), bar(20, volume=9000).event_id)
-    assert before.latest_bar(("NVDA", "minute")) == (at(19), bar(19).event_id)
+    key = "NVDA", "minute"
+    assert write_event_id(key, after.latest_bars([key])[key]) == bar(20, volume=9000).event_id
+    assert write_event_id(key, before.latest_bars([key])[key]) == bar(19).event_id
 
 
 def test_a_watermark_knows_the_bars_before_it_in_the_log_and_those_of_batches_before():

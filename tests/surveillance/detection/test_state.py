@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from include.surveillance.detection import state as states
+from include.surveillance.detection.columns import write_event_id
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.state import FORMAT, ROW_BARS, State, StateError
 from include.surveillance.places import Place
@@ -35,8 +36,10 @@ def test_bytes_round_trip(form, profiles):
         form,
         [("AMD", "minute"), ("NVDA", "minute")],
     )
-    assert again.latest_bar(("NVDA", "minute")) == (bar(150).ts_ms, bar(150, volume=9000).event_id)
-    assert again.latest_bar(("KO", "minute")) == (None, "")
+    seen, unseen = ("NVDA", "minute"), ("KO", "minute")
+    latest = again.latest_bars([seen, unseen])
+    assert write_event_id(seen, latest[seen]) == bar(150, volume=9000).event_id
+    assert latest[unseen] is None
 
 
 def test_the_order_in_which_series_came_leaves_no_trace():
