@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,7 +39,7 @@ class _Completed:
 
     def __init__(self) -> None:
         self._starts: dict[SeriesKey, set[int]] = {}
-        self._live: dict[SeriesKey, list[int]] = {}
+        self._live: dict[SeriesKey, list[int]] = {}  # ascending
         self._judged: dict[SeriesKey, tuple[int, int]] = {}  # first and last start, UTC epoch ms
 
     def note(self, bar: OfBar) -> bool:
@@ -46,10 +47,11 @@ class _Completed:
         key = bar.symbol, bar.timespan
         starts, live = self._starts.setdefault(key, set()), self._live.setdefault(key, [])
         if bar.source == "live":
-            live.append(bar.ts_ms)
-        elif bar.ts_ms not in starts and (later := [ts_ms for ts_ms in live if ts_ms > bar.ts_ms]):
-            first_ms, last_ms = self._judged.get(key, (min(later), max(later)))
-            self._judged[key] = min(first_ms, *later), max(last_ms, *later)
+            insort(live, bar.ts_ms)
+        elif bar.ts_ms not in starts and live and bar.ts_ms < live[-1]:
+            behind_ms = live[bisect_right(live, bar.ts_ms)]
+            first_ms, _ = self._judged.get(key, (behind_ms, behind_ms))
+            self._judged[key] = min(first_ms, behind_ms), live[-1]
         starts.add(bar.ts_ms)
         return True
 
