@@ -24,7 +24,8 @@ from include.surveillance.alerts.transcript import Transcript
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.places import Place
 from include.surveillance.records import Alert
-from include.surveillance.timespans import MINUTE_MS, now_ms, to_ms, write_utc
+from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS, new_york_day_start, now_ms, to_ms, write_utc
 
 # A profile takes three full sessions, so that live minutes are held against what is usual.
 SESSIONS_TO_BACKFILL = 3
@@ -62,6 +63,16 @@ def run(stack: Stack, duration: float | None) -> int:
     return 1 if failures else 0
 
 
+def choose_start(sessions: Sessions, at_ms: int) -> int:
+    """Choose when the history of a demo that begins at ``at_ms`` starts, UTC epoch ms.
+
+    It is a midnight in New York, as what ``repoll_session`` asks for starts with one. Bars from before the history
+    would come behind it and be judged apart from it, and no replay of files could raise the same.
+    """
+    first, *_ = sessions.recent(SESSIONS_TO_BACKFILL + 1, at_ms)
+    return new_york_day_start(first.open_ms)
+
+
 class Demo(Clients):
     """One demo run; its steps are called in the order in which they stand here."""
 
@@ -94,9 +105,8 @@ class Demo(Clients):
             self._history_from_ms = to_ms(datetime.fromisoformat(done[-1]["conf"]["from"]))
             _step("history is there; ingestion goes on where it stopped")
             return
-        first, *_ = self.sessions.recent(SESSIONS_TO_BACKFILL + 1, now_ms())
-        self._history_from_ms = first.open_ms
-        span = {"from": write_utc(first.open_ms), "to": write_utc(now_ms() // MINUTE_MS * MINUTE_MS)}
+        self._history_from_ms = choose_start(self.sessions, now_ms())
+        span = {"from": write_utc(self._history_from_ms), "to": write_utc(now_ms() // MINUTE_MS * MINUTE_MS)}
         self._run("backfill_market_data", 600, {"timespan": "minute", "news": True, **span})
 
     def _baselines_once(self) -> None:

@@ -45,6 +45,11 @@ def new_york_midnight(date: str) -> int:
     return to_ms(datetime.fromisoformat(date).replace(tzinfo=NEW_YORK))
 
 
+def new_york_day_start(ts_ms: float) -> int:
+    """Return the midnight with which the New York date of a time begins, UTC epoch ms."""
+    return new_york_midnight(f"{to_utc(ts_ms).astimezone(NEW_YORK):%Y-%m-%d}")
+
+
 def write_utc(ts_ms: float) -> str:
     """Write a time to the second, e.g. ``2026-01-31T14:30:00Z``."""
     return f"{to_utc(ts_ms):%Y-%m-%dT%H:%M:%SZ}"

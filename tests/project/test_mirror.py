@@ -9,7 +9,6 @@ LONGEST_WITHOUT = 60
 TESTED_BY: dict[str, str] = {
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/access.py": "tests/project/test_access.py",
-    "include/local_stack/demo.py": "tests/e2e/test_demo.py",
     "include/orchestration/backup/__main__.py": "tests/integration/test_backup.py",
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.surveillance.timespans import (
+    NEW_YORK,
     POLLED,
     SPAN_MS,
+    new_york_day_start,
     now_ms,
     read_time,
     to_ms,
@@ -56,3 +58,9 @@ def test_now_is_now():
 def test_each_polled_timespan_is_a_known_one_and_divides_the_next():
     spans = [SPAN_MS[timespan] for timespan in POLLED]
     assert all(longer % shorter == 0 for shorter, longer in pairwise(spans))
+
+
+@given(times)
+def test_a_day_in_new_york_starts_at_its_midnight(ts_ms):
+    midnight, moment = (to_utc(at).astimezone(NEW_YORK) for at in (new_york_day_start(ts_ms), ts_ms))
+    assert (midnight.date(), midnight.hour, midnight.minute) == (moment.date(), 0, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from include.orchestration import connections
@@ -13,7 +12,7 @@ from include.orchestration.timetables import load_sessions
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import BARS, NEWS, Bar, NewsItem, Reject
 from include.surveillance.settings import Settings
-from include.surveillance.timespans import NEW_YORK, to_ms, write_utc
+from include.surveillance.timespans import new_york_day_start, to_ms, write_utc
 
 LOG = logging.getLogger(__name__)
 # With a plan of few calls a group is asked for in four of the five minutes that a patient client has.
@@ -56,9 +55,7 @@ def choose_range(context: Mapping[str, Any], settings: Settings) -> tuple[int, i
             f"calendar {sessions.calendar} has no session by {write_utc(now_ms)}; ask for a later one"
         )
     before = sessions.at_or_before(session.open_ms - 1) or session
-    first = datetime.fromtimestamp(before.open_ms / 1_000, NEW_YORK)
-    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    return to_ms(midnight), min(session.end_ms, now_ms)
+    return new_york_day_start(before.open_ms), min(session.end_ms, now_ms)
 
 
 def repoll(symbols: Sequence[str], from_ms: int, to_ms: int, settings: Settings) -> dict[str, int]:

@@ -11,7 +11,7 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.profiles.build import build_profiles
 from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import DAY_MS, NEW_YORK, to_ms, to_utc
+from include.surveillance.timespans import DAY_MS, new_york_day_start
 
 HISTORY_MS = 45 * DAY_MS
 """How far back the bars of a profile lie: 20 sessions, a long holiday included."""
@@ -55,5 +55,4 @@ def effective_from(open_ms: int, sessions: Sessions) -> int:
     """
     if not sessions.extended:
         return open_ms
-    opened = to_utc(open_ms - sessions.shift_ms).astimezone(NEW_YORK)
-    return to_ms(opened.replace(hour=0, minute=0)) + sessions.shift_ms
+    return new_york_day_start(open_ms - sessions.shift_ms) + sessions.shift_ms
