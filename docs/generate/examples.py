@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -41,7 +42,7 @@ def alerts() -> dict[tuple[str, str], Alert]:
     history = [bar for open_ms in earlier for bar in calm(open_ms, 100.0)]
     day = [*eventful(last, 102.6), *after(last)]
     profiles = build_profiles(BarColumns.from_records(history), sessions, effective_ms=last)
-    forms: list[tuple[RuleForm, list[Profile]]] = [("literal", []), ("robust", profiles)]
+    forms: list[tuple[RuleForm, Sequence[Profile]]] = [("literal", []), ("robust", profiles)]
     for form, known in forms:
         engine = Engine(ParameterBook().replaced(alerting_form=form), sessions, profiles=known)
         for alert in detect_records(engine, State("exact"), [*history, *day]).alerts:

@@ -5,7 +5,7 @@ Senders of their own take it from there: a channel that is down delays its messa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from include.orchestration.application.database import statement
 from include.orchestration.application.outbox import Version, add_alerts
 from include.orchestration.application.restores import TOLD_BEFORE, split_told
 from include.orchestration.application.watchlist import read_watched
+from include.orchestration.market_events import find_events, store_events
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.latency import LatencyStamps
@@ -24,13 +25,11 @@ from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.alerts.notification import OVER, LastNotified, Notification
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
-from include.surveillance.timespans import MINUTE_MS, now_ms, to_utc
+from include.surveillance.timespans import now_ms, to_utc
 
 GROUP = "notifier"
 # Why nobody is notified of a symbol's alerts that has no profile yet; DAG prepare_symbols brings it.
 NEW_SYMBOL = "the symbol is new"
-# A market event's minutes may begin in an earlier batch.
-LOOK_BACK_MS = 30 * MINUTE_MS
 # Of what stands in an index, with a channel and a version beside it: PostgreSQL refuses more than 2,704 there.
 LONGEST_KEY_BYTES = 2_000
 
@@ -38,7 +37,8 @@ LONGEST_KEY_BYTES = 2_000
 def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]]) -> dict[str, int]:
     """Notify of everything from the group's committed offsets to the end, then commit; return counts.
 
-    A crash before the commit repeats the read, which changes no row and notifies nobody twice.
+    A crash before the commit repeats the read, which changes no row and notifies nobody twice. Events of the market
+    are published with the commit, and so come back as alerts that have been told of.
     """
     from include.surveillance import broker  # Kafka's client is too heavy for whoever parses the DAG
 
@@ -58,19 +58,28 @@ def notify_backlog(kafka: dict[str, Any], partitions: Sequence[tuple[str, int]])
             stamps[record.event_id] = LatencyStamps.from_headers(message.headers, message.timestamp_ms)
         except wire.WireError as error:
             rejects.append(message.rejected("consume", "not an alert", str(error)))
-    # A backfill's thousands of alerts have no use for it.
-    watched, unready = read_watched() if any(alert.source == "live" for alert in alerts) else (None, set())
+    watched, unready = read_watched() if alerts else (None, set())
     alerts = [replace(it, inhibited_by=NEW_SYMBOL) if it.symbol in unready else it for it in alerts]
-    counts = notify(alerts, watched, stamps) if alerts else {}
+    events: list[Alert] = []
+    counts = notify(alerts, watched, stamps, events.extend) if alerts else {}
     if rejects:
         broker.publish(kafka, rejects)
     failpoints.reach("notify.queued")
-    broker.commit(kafka, GROUP, batch.places)
+    if events:
+        # Whoever reads the same alerts again, finds the same events: they and the offsets are stored together.
+        with broker.Transactions(kafka, GROUP, GROUP) as transactions, transactions.transaction() as transaction:
+            transaction.send_all(events)
+            transaction.add_places(batch.places)
+    else:
+        broker.commit(kafka, GROUP, batch.places)
     return counts | {"rejected": len(rejects)}
 
 
 def notify(
-    alerts: Sequence[Alert], watched: int | None = None, stamps: Mapping[str, LatencyStamps] | None = None
+    alerts: Sequence[Alert],
+    watched: int | None = None,
+    stamps: Mapping[str, LatencyStamps] | None = None,
+    publish: Callable[[Sequence[Alert]], object] = lambda events: None,
 ) -> dict[str, int]:
     """Store every alert, queue for each channel what is new in the live ones; return counts.
 
@@ -81,11 +90,12 @@ def notify(
     Args:
         watched: symbols on the watchlist; None does not look for market events.
         stamps: of the alerts' last messages, by alert id.
+        publish: takes the events of the market that the alerts' topic does not have as they are now.
     """
     stamps = stamps or {}
     with connections.application_database() as database, database.cursor() as cursor:
         stored = store_alerts(cursor, alerts, stamps)
-        events = store_alerts(cursor, _find_market_events(cursor, alerts, watched)) if watched else []
+        events, unpublished = store_events(cursor, find_events(cursor, alerts, watched)) if watched else ([], [])
         incidents = store_alerts(cursor, _fold_incidents(cursor, alerts))
         notification, settings = Notification.compose(stored, events, incidents), Settings.from_env()
         news, told_before = split_told(cursor, notification.alerts, timedelta(minutes=settings.poll_overlap_minutes))
@@ -96,6 +106,7 @@ def notify(
         for reason, covered in notification.covered.items():
             mark_alerts(cursor, covered, f"not sent: {reason}", "covered", reason)
     failpoints.reach("notify.recorded")
+    publish(unpublished)
     return {"alerts": len(alerts), "notified": len(news)}
 
 
@@ -111,25 +122,6 @@ def _name_versions(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps])
         own = name or f"{alert.status} {alert.severity} {alert.firings}"
         versions.append(Version(alert, str(own), to_utc(min(known_ms, now))))
     return versions
-
-
-def _find_market_events(cursor: Any, alerts: Sequence[Alert], watched: int) -> list[Alert]:
-    """Find the market events that the alerts are part of, together with what earlier batches brought."""
-    from include.surveillance.alerts.market_events import RULE, find_market_events
-    from include.surveillance.detection.parameters.book import ParameterBook
-
-    alerts = [alert for alert in alerts if kind_of(alert.rule) == "market"]
-    starts = [alert.episode_start_ms for alert in alerts if alert.source == "live"]
-    if not starts:
-        return []
-    window = {"since_ms": min(starts) - LOOK_BACK_MS, "until_ms": max(alert.ts_ms for alert in alerts)}
-    cursor.execute(statement("standing_alerts"), window | {"except_rule": RULE})
-    records = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
-    standing = [record for record in records if isinstance(record, Alert)]
-    book = ParameterBook.load(Settings.from_env().parameters_file).base
-    events = find_market_events(standing, watched, breadth=book.market_breadth, minimum=book.market_minimum)
-    ids = {alert.event_id for alert in alerts}
-    return [event for event in events if not ids.isdisjoint(event.event_ids)]
 
 
 def _fold_incidents(cursor: Any, alerts: Sequence[Alert]) -> list[Alert]:

@@ -31,7 +31,7 @@ class RecordedSource(Source):
     def __init__(self, path: Path, shift_ms: int):
         if shift_ms % MINUTE_MS:
             raise ConfigurationError(f"shift of {shift_ms} ms is not a whole number of minutes; round it to 60000")
-        read = read_recorded_minutes(path, with_optional=True)
+        read = read_recorded_minutes(path)
         for note in read.notes:
             LOG.info("%s", note)
         for reason, count in sorted(Counter(read.rejects["reason"].to_pylist()).items()):
@@ -44,8 +44,8 @@ class RecordedSource(Source):
             bars.low,
             bars.close,
             bars.volume,
-            read.optional["vwap"],
-            read.optional["trades"],
+            bars.vwap,
+            bars.trades,
         )
         self._bars = {}
         for code, (symbol, _) in enumerate(bars.keys):
@@ -57,13 +57,13 @@ class RecordedSource(Source):
         return self._bars[symbol].between(max(start_ms, session.open_ms), min(end_ms, session.close_ms))
 
 
-def read_recorded_minutes(path: Path, *, with_optional: bool = False) -> BarFile:
+def read_recorded_minutes(path: Path) -> BarFile:
     """Read files of minute bars.
 
     Raises:
         ConfigurationError: they cannot be read, have no bar, or bars of another timespan.
     """
-    read = read_bars(path, with_optional=with_optional)
+    read = read_bars(path)
     if wrong := sorted({timespan for _, timespan in read.bars.keys} - {"minute"}):
         raise ConfigurationError(f"{path} holds {', '.join(wrong)} bars; only minute bars can be replayed")
     if not len(read.bars):

@@ -23,10 +23,14 @@ from include.surveillance.timespans import SPAN_MS, Timespan
 Source = Literal["live", "backfill"]
 Sentiment = Literal["positive", "neutral", "negative"]
 SENTIMENTS: tuple[Sentiment, ...] = get_args(Sentiment)
-Status = Literal["fired", "refired", "confirmed", "retracted", "ended"]
+Status = Literal["fired", "refired", "confirmed", "retagged", "retracted", "ended"]
 """What has become of an alert, as its newest message says."""
 HoleCause = Literal["no trade", "halt", "LULD pause", "provider gap", "our outage", "missing sessions", "unknown"]
 """Why bars are missing."""
+
+Tag = Literal["scheduled", "news", "market", "halt", "corporate action", "unexplained"]
+"""What explains an alert, the first of these that does."""
+TAGS: tuple[Tag, ...] = get_args(Tag)
 
 BARS = Settings.kafka_name("polygon.bars.raw")
 NEWS = Settings.kafka_name("polygon.news.raw")
@@ -248,6 +252,19 @@ class Dividend(Record, frozen=True, kw_only=True, tag="dividend", tag_field="kin
         return f"dividend|{self.symbol}|{self.ex_date}"
 
 
+class ScheduledEvent(Record, frozen=True, kw_only=True, tag="scheduled_event", tag_field="kind"):
+    """Something that was to happen on ``date``, e.g. a company's results: alerts around it are expected."""
+
+    topic: ClassVar[str] = BASELINES
+    symbol: str  # * stands for every symbol
+    date: str  # YYYY-MM-DD, New York
+    event: str = "results"
+    time: str = ""  # HH:MM, New York; empty where only the day is known
+
+    def identity(self) -> str:
+        return f"scheduled_event|{self.symbol}|{self.date}|{self.event}"
+
+
 class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_field="kind"):
     """From ``date`` on the instrument that traded as ``symbol`` trades as ``new_symbol``.
 
@@ -262,6 +279,19 @@ class TickerChange(Record, frozen=True, kw_only=True, tag="ticker_change", tag_f
 
     def identity(self) -> str:
         return f"ticker_change|{self.symbol or f'>{self.new_symbol}'}|{self.date}"
+
+
+class Tail(Struct, frozen=True, kw_only=True, gc=False):
+    """How often the sessions of a symbol reach a rule's score, its own statistic that it holds against its threshold.
+
+    Of each session the greatest score counts, of all sessions since the first profile.
+    """
+
+    rule: str
+    part: Literal["regular", "around"]  # of the day: the session, or the hours around it
+    sessions: int
+    scores: list[tuple[int, int]]  # bin of ``detection/tails.py``, sessions in it
+    levels: list[float]  # scores exceeded once in 4, 8, ... 4096 sessions, like symbols counted in
 
 
 class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"):
@@ -286,10 +316,13 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
     presence: list[float]  # share of the slot's bars that exist, 0-1
     volatility_fire: float  # quantiles of the deseasonalised deviation of returns
     volatility_clear: float
-    range_percent: float  # average true range of a session / its close, as a fraction
+    range_percent: float  # average true range of a session / its close, as a fraction; that of long ago, if smaller
     turnover: float  # median value traded per session, in dollars
     liquidity: Literal["liquid", "mid", "thin"]
     asset_class: str = ""  # the vendor's type of the instrument, e.g. CS, ETF
+    range_long: float | None = None  # average true range over the sessions that it was carried through
+    carried: int = 0  # through how many sessions it was carried forward; 0: it knows no tails
+    tails: list[Tail] = []
     revision: str = ""
 
     def __post_init__(self) -> None:
@@ -297,7 +330,9 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
             lists = (self.volume_level, self.volume_scale, self.return_factor, self.presence)
             numbers = (self.volatility_fire, self.volatility_clear, self.range_percent, self.turnover)
             span = (self.first_date, self.last_date, self.sessions)
-            force_setattr(self, "revision", digest(*lists, *numbers, *span))
+            # Left out where nothing is known: profiles of before have the revision that they had.
+            carried = (self.range_long, self.carried, *self.tails) if self.carried else ()
+            force_setattr(self, "revision", digest(*lists, *numbers, *span, *carried))
         super().__post_init__()
 
     def identity(self) -> str:
@@ -350,6 +385,8 @@ class Metric(Record, frozen=True, kw_only=True, tag="metric", tag_field="kind"):
     volatility_ratio: float | None = None  # deseasonalised deviation of returns / its firing quantile
     breakout_atr: float | None = None  # distance of the close beyond the range, in average true ranges
     gap_range: float | None = None  # gap adjusted for dividends / usual range of a day
+    trade_size: float | None = None  # shares / trades, where the vendor gives the number of trades
+    vwap_distance: float | None = None  # close / volume-weighted average price - 1, where the vendor gives that
     profile_version: str | None = None
     session_phase: str = ""
     session_date: str = ""
@@ -390,14 +427,17 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
     baseline: float | None = None
     window_start_ms: int  # time of the earliest of event_ids
     window_end_ms: int
-    score: float  # 0-100, degree of exceedance
+    score: float  # 0-100, from the rarity; where that is not known, from the degree of exceedance
     severity: Severity
+    rarity_sessions: float | None = None  # once in so many sessions the symbol goes so far; 4096: that or rarer
     episode_start_ms: int
     session_phase: str
     session_date: str
     data_age_ms: int  # from the bar's close to the poll that brought it
     event_ids: tuple[str, ...]  # exactly the records that value and threshold rest on
     article_id: str | None = None
+    tag: Tag | None = None  # None: an alert of operations, or of before there were tags
+    tag_evidence: tuple[str, ...] = ()  # all that explains it, the tag's own first
     explanation: str  # one sentence in plain English, made from the fields above
     source: Source = "live"
 
@@ -406,6 +446,17 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
 
 
 AnyRecord = (
-    Bar | Watermark | NewsItem | Instrument | Split | Dividend | TickerChange | Profile | Reject | Metric | Alert
+    Bar
+    | Watermark
+    | NewsItem
+    | Instrument
+    | Split
+    | Dividend
+    | ScheduledEvent
+    | TickerChange
+    | Profile
+    | Reject
+    | Metric
+    | Alert
 )
 """Every kind of record, the one list of them: ``wire`` decodes these, and each names its topic."""

@@ -115,6 +115,12 @@ class Sessions:
         session = self.following(ts_ms) if self.phase(ts_ms) == "pre" else self.at_or_before(ts_ms)
         return session.date if session else ""
 
+    def on(self, date: str) -> Session | None:
+        """Return the session of a date YYYY-MM-DD; None where there is none."""
+        at = bisect_left(self._sessions, date, key=attrgetter("date"))
+        found = self._sessions[at] if at < len(self._sessions) else None
+        return self._shifted(found) if found and found.date == date else None
+
     def between(self, after: str, before: str) -> list[Session]:
         """Return the sessions that lie between two dates YYYY-MM-DD, neither included, oldest first."""
         first = bisect_right(self._sessions, after, key=attrgetter("date"))
@@ -136,15 +142,23 @@ class Sessions:
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each session's open and close (int64 UTC epoch ms, shift applied) and date (int32 days from 1970)."""
-        days = np.array([session.date for session in self._sessions], dtype="datetime64[D]")
-        return self._times("open_ms"), self._times("close_ms"), days.astype(np.int32)
+        return self._times("open_ms"), self._times("close_ms"), self._days.copy()
 
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
         """Return when the vendor's bars begin before each session and end after it, as ``arrays`` does."""
         return self._times("first_ms"), self._times("end_ms")
 
+    @cached_property
+    def _days(self) -> np.ndarray:
+        return np.array([session.date for session in self._sessions], dtype="datetime64[D]").astype(np.int32)
+
     def _times(self, name: str) -> np.ndarray:
-        return np.array([getattr(session, name) for session in self._sessions], dtype=np.int64) + self.shift_ms
+        return self._recorded_times[name] + self.shift_ms
+
+    @cached_property
+    def _recorded_times(self) -> dict[str, np.ndarray]:
+        names = ("first_ms", "open_ms", "close_ms", "end_ms")
+        return {name: np.array([getattr(it, name) for it in self._sessions], np.int64) for name in names}
 
     def _shifted(self, session: Session) -> Session:
         if not self.shift_ms:

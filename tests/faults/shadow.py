@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
+from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.broker import Kafka, Position, Received
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
@@ -28,7 +29,8 @@ class Shadow:
 
     Attributes:
         metrics, alerts: each message due, and how often. Alerts without those of ``news_impact``: an article and a
-            burst meet in the order in which they come, so which article an alert names depends on the batches.
+            burst meet in the order in which they come, so which article an alert names depends on the batches. Events
+            of the market are the notifier's.
     """
 
     def __init__(self, kafka: Kafka, sessions: Sessions, book: ParameterBook):
@@ -61,4 +63,4 @@ class Shadow:
 
 def is_due(alert: Alert) -> bool:
     """Whether the alert can be foretold from the log."""
-    return alert.rule not in ("news_impact", LOG_BREAK)
+    return alert.rule not in ("news_impact", MARKET_RULE, LOG_BREAK)

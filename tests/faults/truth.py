@@ -9,7 +9,6 @@ from include.surveillance import wire
 from include.surveillance.alerts.incidents import FEED
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.log_breaks import describe_breaks
-from include.surveillance.alerts.market_events import RULE as MARKET_RULE
 from include.surveillance.places import Cause
 from include.surveillance.studies import agreement
 from include.surveillance.timespans import now_ms
@@ -135,10 +134,10 @@ class Truth:
             }
 
     def _compare_database(self, differences: Differences) -> None:
-        """One row per alert, as its newest message has it, and one per incident, of all its alerts; these and events
-        of the whole market are made by the notifier."""
-        query = "select alert_id, record::text from alerts where rule <> %s and symbol <> %s"
-        rows = {alert_id: record.encode() for alert_id, record in self.stage.database(query, [MARKET_RULE, FEED])}
+        """One row per alert, as its newest message has it, and one per incident, of all its alerts; these are made by
+        the notifier and not published."""
+        query = "select alert_id, record::text from alerts where symbol <> %s"
+        rows = {alert_id: record.encode() for alert_id, record in self.stage.database(query, [FEED])}
         due = self.topics.newest_alert
         differences.lost |= {f"alert's row {it}" for it in due if rows.get(it) != due[it]}
         differences.doubled |= {f"alert's row {it}" for it in rows.keys() - due.keys()}

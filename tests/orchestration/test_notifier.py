@@ -9,7 +9,7 @@ import pytest
 
 from include.orchestration import notifier
 from include.orchestration.application import watchlist
-from include.surveillance import broker, wire
+from include.surveillance import broker, failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.messages import News, write_lines
 from include.surveillance.records import Reject
@@ -23,9 +23,9 @@ def sent(monkeypatch):
     """The lines of what is queued for Slack, which takes it at once; each call brings messages of its own."""
     lines, published, original = [], count(now_ms()), notifier.notify
 
-    def notify(alerts, watched=None, stamps=None):
+    def notify(alerts, watched=None, stamps=None, *publish):
         own = {alert.event_id: LatencyStamps(published_ms=next(published)) for alert in alerts}
-        counts = original(alerts, watched, own if stamps is None else stamps)
+        counts = original(alerts, watched, own if stamps is None else stamps, *publish)
         with transaction() as cursor:
             cursor.execute("select message::text from outbox where sent_at is null order by outbox_id")
             messages = [json.loads(text) for (text,) in cursor.fetchall()]
@@ -141,6 +141,31 @@ def test_a_move_of_the_whole_market_is_one_line(database, sent):
     assert len(sent) == 1
 
 
+def test_an_event_is_published_until_it_has_come_back_as_it_is(database, sent):
+    published = []
+    notifier.notify(crowd(40), 500, {}, published.extend)
+    (event,) = published
+    assert (event.symbol, len(event.event_ids), event.source) == ("MARKET", 40, "live")
+    # Whoever dies before it is published reads the same alerts again.
+    notifier.notify(crowd(40), 500, {}, published.extend)
+    assert published == [event, event]
+    stamps = {event.event_id: LatencyStamps(published_ms=1_700_000_200_000)}
+    assert notifier.notify([event], 500, stamps, published.extend)["notified"] == 0
+    notifier.notify(crowd(40, status="refired", firings=2), 500, {}, published.extend)
+    assert published == [event, event]
+    # One more name is another event.
+    notifier.notify([alert("LATE")], 500, {}, published.extend)
+    assert len(published[2].event_ids) == 41
+    assert len(sent) == 1
+
+
+def test_an_event_of_a_backfill_is_published_and_not_told(database, sent):
+    published = []
+    assert notifier.notify(crowd(40, source="backfill"), 500, {}, published.extend)["notified"] == 0
+    assert [(it.symbol, it.source) for it in published] == [("MARKET", "backfill")]
+    assert sent == []
+
+
 def test_an_event_is_seen_across_batches(database, sent):
     first, second = crowd(20), [alert(f"T{number}") for number in range(20)]
     assert notifier.notify(first, watched=500)["notified"] == 20
@@ -217,11 +242,22 @@ def test_backlog_is_notified_up_to_the_end_of_transactions(database, sent, backl
     assert notifier.notify_backlog(kafka, positions) == {"rejected": 0}
 
 
-def test_a_backfill_does_not_ask_for_the_watchlist(database, sent, backlog, monkeypatch):
+def test_an_event_of_the_market_is_published_once_whoever_dies_in_between(database, sent, backlog, monkeypatch):
     kafka, positions = backlog
-    monkeypatch.setattr(notifier, "read_watched", lambda: pytest.fail("asked"))
-    broker.publish(kafka, [alert(source="backfill")])
-    assert notifier.notify_backlog(kafka, positions) == {"alerts": 1, "notified": 0, "rejected": 0}
+    before = broker.read(kafka, dict.fromkeys(positions)).places
+    monkeypatch.setattr(notifier, "read_watched", lambda: (500, set()))
+    broker.publish(kafka, crowd(40))
+    with monkeypatch.context() as patch:
+        patch.setattr(failpoints, "reach", lambda name: 1 / 0 if name == "transaction.offsets_sent" else None)
+        with pytest.raises(ZeroDivisionError):
+            notifier.notify_backlog(kafka, positions)
+    assert [notifier.notify_backlog(kafka, positions)["alerts"] for _ in range(2)] == [40, 1]
+    assert notifier.notify_backlog(kafka, positions) == {"rejected": 0}
+    records = [wire.decode(message.value) for message in broker.read(kafka, before).messages]
+    (event,) = [record for record in records if record.symbol == "MARKET"]
+    assert set(event.event_ids) == {record.event_id for record in records if record is not event}
+    assert len(sent) == 1
+    assert ("MARKET", True) in rows("symbol, published_at is not null")
 
 
 def test_nobody_is_notified_of_a_new_symbol_until_it_is_ready(database, sent, backlog):

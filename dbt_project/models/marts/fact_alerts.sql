@@ -18,6 +18,7 @@ select
     alerts.timespan,
     alerts.article_id,
     alerts.event_ids,
+    alerts.tag_evidence,
 
     -- what fired
     alerts.rule,
@@ -31,6 +32,7 @@ select
     alerts.direction,
     alerts.severity,
     alerts.score,
+    alerts.rarity_sessions,
     alerts.value,
     alerts.threshold,
     alerts.baseline,
@@ -38,6 +40,7 @@ select
     alerts.before_threshold,
     alerts.inhibited_by,
     alerts.hole_cause,
+    alerts.tag,
     alerts.session_phase,
     alerts.explanation,
     alerts.is_live,

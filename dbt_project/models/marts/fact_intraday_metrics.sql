@@ -45,6 +45,8 @@ with joined as (
         metrics.volatility_ratio,
         metrics.breakout_atr,
         metrics.gap_range,
+        metrics.trade_size,
+        metrics.vwap_distance,
         metrics.profile_version,
         metrics.bar_id is not null as is_measured,
         metrics.bar_event_id = bars.event_id as is_measured_on_latest_bar,

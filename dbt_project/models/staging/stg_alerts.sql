@@ -13,6 +13,7 @@ renamed as (
         payload:timespan::varchar as timespan,
         payload:article_id::varchar as article_id,
         payload:event_ids::array as event_ids,
+        payload:tag_evidence::array as tag_evidence,
 
         -- strings
         payload:rule::varchar as rule,
@@ -23,6 +24,7 @@ renamed as (
         payload:status::varchar as status,
         payload:inhibited_by::varchar as inhibited_by,
         payload:hole_cause::varchar as hole_cause,
+        payload:tag::varchar as tag,
         nullif(payload:direction::varchar, '') as direction,
         payload:severity::varchar as severity,
         payload:session_phase::varchar as session_phase,
@@ -37,6 +39,7 @@ renamed as (
         payload:before_value::float as before_value,
         payload:before_threshold::float as before_threshold,
         payload:score::float as score,
+        payload:rarity_sessions::float as rarity_sessions,
         payload:data_age_ms::int as data_age_ms,
 
         -- booleans

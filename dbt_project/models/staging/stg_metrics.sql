@@ -30,6 +30,8 @@ renamed as (
         payload:volatility_ratio::float as volatility_ratio,
         payload:breakout_atr::float as breakout_atr,
         payload:gap_range::float as gap_range,
+        payload:trade_size::float as trade_size,
+        payload:vwap_distance::float as vwap_distance,
 
         -- booleans
         payload:source::varchar = 'live' as is_live,

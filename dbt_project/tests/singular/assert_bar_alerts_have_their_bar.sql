@@ -1,5 +1,5 @@
 -- A row: an alert of a rule that fires on a bar, without that bar. Landing lost the bar, or the alert's time is wrong.
--- Silence, bad data, news and broken logs fire without one.
+-- Silence, bad data, news, moves of the market and broken logs fire without one.
 select
     alerts.alert_id,
     alerts.bar_id,
@@ -8,5 +8,5 @@ from {{ ref('fact_alerts') }} as alerts
 left join {{ ref('fact_intraday_metrics') }} as bars on alerts.bar_id = bars.bar_id
 where
     bars.bar_id is null
-    and alerts.rule not in ('feed_freshness', 'data_quality', 'news_impact', 'log_break')
+    and alerts.rule not in ('feed_freshness', 'data_quality', 'news_impact', 'market_event', 'log_break')
     and alerts.landed_at < {{ newest_landed(ref('fact_intraday_metrics'), var('settle_minutes')) }}

@@ -40,14 +40,16 @@ def store_alerts(
 
 
 def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the newest alerts, and the counts per rule of the newest MOST_COUNTED.
+    """Return the newest alerts and the counts per rule, both of the newest MOST_COUNTED.
+
+    Those of the market come session by session, in each what nothing explains first.
 
     Args:
         filters: symbol, rule, severity, kind, source, since, until; None for all. What is folded into an incident
             counts only where its symbol is asked for.
     """
     with connections.application_reader() as database, database.cursor() as cursor:
-        cursor.execute(statement("newest_alerts"), {**filters, "limit": limit})
+        cursor.execute(statement("newest_alerts"), {**filters, "limit": limit, "counted": MOST_COUNTED})
         alerts = fetch_rows(cursor)
         cursor.execute(statement("count_alerts"), {**filters, "counted": MOST_COUNTED})
         return alerts, fetch_rows(cursor)

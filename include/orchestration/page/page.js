@@ -52,6 +52,7 @@ function alertRow(alert) {
     element("td", number(alert.value), "number"),
     element("td", number(alert.threshold), "number"),
     element("td", number(alert.baseline), "number"),
+    element("td", alert.tag || "", alert.tag === "unexplained" ? "tag" : "tag quiet"),
     element("td", alert.explanation),
     element("td", alert.notification, "quiet"),
   );
@@ -59,6 +60,7 @@ function alertRow(alert) {
   if (alert.bar_closed_at && alert.published_at) row.title += `\nbar's close: ${delay(alert)}`;
   if (alert.status === "retracted" || alert.status === "ended") row.className = alert.status;
   if (alert.before_value !== null) row.title += `\nbefore the correction: ${number(alert.before_value)} against ${number(alert.before_threshold)}`;
+  if (alert.tag_evidence?.length) row.title += `\nexplained by: ${alert.tag_evidence.join(", ")}`;
   if (alert.profile_version) row.title += `\nprofile ${alert.profile_version}`;
   if (alert.inhibited_by) row.title += `\nnot notified: ${alert.inhibited_by}`;
   return row;
@@ -123,7 +125,7 @@ async function load() {
     rows.replaceChildren(...answer.alerts.map(alertRow));
     if (!answer.alerts.length) {
       const cell = element("td", "No alert matches.", "empty");
-      cell.colSpan = 11;
+      cell.colSpan = 12;
       rows.insertRow().append(cell);
     }
     batches.replaceChildren(...runs.map(batchRow));

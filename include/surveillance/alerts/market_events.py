@@ -1,8 +1,8 @@
-"""Makes few messages of many alerts: one event of the whole market, or one group per symbol."""
+"""Makes few messages of many alerts: one event of a move of the whole market, or one group per symbol."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,10 +22,12 @@ T = TypeVar("T")
 
 MARKET = "MARKET"
 RULE = "market_event"
-VERSION = 1
+VERSION = 2
 TOGETHER_MS = 5 * MINUTE_MS
 """Alerts of one symbol belong together up to here, as do an event's minutes."""
 LEADERS = 3
+EXPLAINED = "the market: "
+"""How ``inhibited_by`` begins where the market's move explains an alert."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,20 @@ class Group:
     alerts: tuple[Alert, ...]
 
 
+def is_explained(alert: Alert) -> bool:
+    """Whether the alert fired with the market's move alone in its value."""
+    return alert.inhibited_by is not None and alert.inhibited_by.startswith(EXPLAINED)
+
+
 def find_market_events(
     alerts: Iterable[Alert], watched: int, *, breadth: float = 0.05, minimum: int = 5
 ) -> list[Alert]:
-    """Make one alert per rule and direction for the minutes in which too many symbols began to fire it at once.
+    """Make one alert of each move of the market: of the minutes in which too many symbols began to fire at once.
 
-    A minute counts when more than ``breadth`` of the watched symbols, and at least ``minimum``, began an episode at the
-    same bar. Minutes at most five apart are one event, identified by its first. An event's value is the number of
-    symbols in its widest minute, its threshold the number that is tolerated, its ``event_ids`` are the alerts' ids.
+    A minute counts when more than ``breadth`` of the watched symbols, and at least ``minimum``, began an episode of one
+    rule in one direction at the same bar. Minutes at most five apart are one event, whatever the rules, identified by
+    its first. An event's value is the number of symbols in its widest minute, its threshold the number that is
+    tolerated, its ``event_ids`` are the alerts' ids.
 
     Args:
         alerts: in any order, with any of an alert's messages. Retracted and inhibited ones do not count.
@@ -57,17 +65,20 @@ def find_market_events(
         breadth: share of them that is tolerated, as a fraction.
         minimum: symbols below which there is no event, however short the watchlist.
     """
-    bars: dict[tuple[str, str, str, int], dict[str, Alert]] = defaultdict(dict)
+    bars: dict[tuple[str, int, str, str], dict[str, Alert]] = defaultdict(dict)
     for alert in _newest_messages(alerts):
         if alert.status != "retracted" and not alert.inhibited_by and alert.symbol != MARKET:
-            bar = alert.timespan, alert.rule, alert.direction, alert.episode_start_ms
+            bar = alert.timespan, alert.episode_start_ms, alert.rule, alert.direction
             bars[bar][alert.symbol] = alert  # the last in order, should there be several
     tolerated = max(breadth * watched, minimum - 1)
-    wide = sorted(bar for bar, fired in bars.items() if len(fired) > tolerated)
+    wide: dict[tuple[str, int], list[list[Alert]]] = defaultdict(list)
+    for (timespan, start_ms, _, _), fired in sorted(bars.items(), key=lambda it: it[0]):
+        if len(fired) > tolerated:
+            wide[timespan, start_ms].append(list(fired.values()))
     return [
-        _describe_event([list(bars[bar].values()) for bar in minutes], watched, tolerated)
-        for _, same in groupby(wide, key=lambda bar: bar[:3])
-        for minutes in _cut_apart(list(same), lambda bar: bar[3], chained=True)
+        _describe_event([wide[minute] for minute in minutes], watched, tolerated)
+        for _, same in groupby(sorted(wide), key=lambda minute: minute[0])
+        for minutes in _cut_apart(list(same), lambda minute: minute[1], chained=True)
     ]
 
 
@@ -87,17 +98,19 @@ def group_alerts(alerts: Iterable[Alert], events: Sequence[Alert] = ()) -> list[
     return sorted(groups, key=lambda group: (group.symbol != MARKET, -group.lead.score, group.symbol, group.lead.ts_ms))
 
 
-def _describe_event(minutes: list[list[Alert]], watched: int, tolerated: float) -> Alert:
-    first, widest = minutes[0][0], max(minutes, key=len)
-    leaders = sorted(widest, key=lambda alert: (-alert.score, alert.symbol))
-    lead, start_ms = leaders[0], minutes[0][0].episode_start_ms
-    last_ms = minutes[-1][0].episode_start_ms
-    names = [alert.symbol for alert in leaders[:LEADERS]]
-    what = f"{first.rule} {first.direction}".rstrip()
-    points = score_exceedance(np.array(len(widest) / max(tolerated, 1)))
-    during = wording.during(first.timespan, lead.episode_start_ms, lead.session_date)
+def _describe_event(minutes: list[list[list[Alert]]], watched: int, tolerated: float) -> Alert:
+    """Describe the event of these minutes, each the alerts of each rule and direction."""
+    members = [alert for minute in minutes for group in minute for alert in group]
+    widest = [alert for group in max(minutes, key=_count_symbols) for alert in group]
+    leaders = sorted(widest, key=lambda alert: (-alert.score, alert.symbol, alert.rule, alert.direction))
+    lead, start_ms, last_ms = leaders[0], members[0].episode_start_ms, members[-1].episode_start_ms
+    count, names = len({alert.symbol for alert in widest}), list(dict.fromkeys(it.symbol for it in leaders))[:LEADERS]
+    ups, downs = (2 * sum(it.direction == side for it in members) > len(members) for side in ("up", "down"))
+    points = score_exceedance(np.array(count / max(tolerated, 1)))
+    during = wording.during(lead.timespan, lead.episode_start_ms, lead.session_date)
+    explanation = f"{count:,} of {watched:,} symbols fired {_name_rules(widest)} {during}, led by {_join_names(names)}"
     return Alert(
-        event_id=f"{RULE}|{MARKET}|{first.timespan}|{start_ms}|{what}|v{VERSION}",
+        event_id=f"{RULE}|{MARKET}|{lead.timespan}|{start_ms}|v{VERSION}",
         rule=RULE,
         rule_version=VERSION,
         parameters_version=lead.parameters_version,
@@ -105,23 +118,37 @@ def _describe_event(minutes: list[list[Alert]], watched: int, tolerated: float) 
         status="fired" if len(minutes) == 1 else "refired",
         firings=len(minutes),
         symbol=MARKET,
-        timespan=first.timespan,
+        timespan=lead.timespan,
         ts_ms=last_ms,
-        bar_close_ms=last_ms + SPAN_MS[first.timespan],
-        direction=first.direction,
-        value=float(len(widest)),
+        bar_close_ms=last_ms + SPAN_MS[lead.timespan],
+        direction="up" if ups else "down" if downs else "",
+        value=float(count),
         threshold=float(tolerated),
         window_start_ms=start_ms,
-        window_end_ms=last_ms + SPAN_MS[first.timespan],
+        window_end_ms=last_ms + SPAN_MS[lead.timespan],
         score=float(points),
         severity=SEVERITIES[int(grade_scores(points))],
         episode_start_ms=start_ms,
         session_phase=lead.session_phase,
         session_date=lead.session_date,
         data_age_ms=max(alert.data_age_ms for alert in widest),
-        event_ids=tuple(sorted(alert.event_id for members in minutes for alert in members)),
-        explanation=f"{len(widest):,} of {watched:,} symbols fired {what} {during}, led by {_join_names(names)}.",
+        event_ids=tuple(sorted({alert.event_id for alert in members})),
+        explanation=f"{explanation}.",
         source=lead.source,
+    )
+
+
+def _count_symbols(minute: list[list[Alert]]) -> int:
+    return len({alert.symbol for group in minute for alert in group})
+
+
+def _name_rules(alerts: Sequence[Alert]) -> str:
+    """Name what fired; of several rules or directions also how often."""
+    counts = Counter(f"{alert.rule} {alert.direction}".rstrip() for alert in alerts)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return _join_names(
+        [f"{what} ({count:,})" for what, count in sorted(counts.items(), key=lambda it: (-it[1], it[0]))]
     )
 
 

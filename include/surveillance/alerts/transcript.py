@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from include.surveillance.alerts.incidents import fold_incidents, incident_of
 from include.surveillance.alerts.notification import LastNotified, reason_not_to_notify
+from include.surveillance.alerts.ranking import rank
 from include.surveillance.alerts.severity import format_alert
 from include.surveillance.records import Alert
 
@@ -18,7 +19,7 @@ class Transcript:
         self._members: dict[str, dict[str, Alert]] = {}  # of each incident
 
     def tell(self, alerts: Iterable[Alert]) -> list[str]:
-        """Return a line for each alert that there is something to tell of, as people are notified of it."""
+        """Return a line for each alert that there is something to tell of, as people are notified of it, by rank."""
         newest: dict[str, Alert] = {}
         touched: dict[str, dict[str, Alert]] = {}
         for alert in alerts:
@@ -29,7 +30,7 @@ class Transcript:
                 newest[alert.event_id] = alert
         incidents = [incident for members in touched.values() for incident in fold_incidents(members.values())]
         lines = []
-        for alert in [*newest.values(), *incidents]:
+        for alert in sorted([*newest.values(), *incidents], key=rank):
             if reason_not_to_notify(alert, self._told.get(alert.event_id, LastNotified())) is None:
                 self._told[alert.event_id] = LastNotified.of(alert)
                 lines.append(format_alert(alert))

@@ -14,6 +14,8 @@ from math import floor, log10
 
 from include.surveillance.timespans import HOUR_MS, MINUTE_MS, NEW_YORK, to_utc
 
+RAREST = 4_096
+"""Sessions: nothing rarer can be told apart."""
 _SPANS = {"minute": "minute", "5minute": "5 minutes", "15minute": "15 minutes", "hour": "hour"}
 
 
@@ -59,6 +61,13 @@ def percents(*fractions: float) -> list[str]:
     """Write at least two decimals and three digits, e.g. ``2.12 %``, ``0.0314 %``."""
     # In decimals, because 100 times two neighbouring floats can be the same float.
     return [f"{text} %" for text in _write([Decimal(repr(one)).scaleb(2) for one in fractions], digits=3, least=2)]
+
+
+def rarity(sessions: float) -> str:
+    """Write how rare something is, e.g. ``once in 40 sessions``; whole numbers, two digits from a hundred on."""
+    if sessions >= RAREST:
+        return f"once in {RAREST:,} sessions or more rarely"
+    return f"once in {float(f'{sessions:.2g}'):,.0f} sessions"
 
 
 def _write(values: Sequence[float | Decimal], *, digits: int, least: int) -> list[str]:

@@ -45,7 +45,9 @@ def alerts(
         str | None, typer.Option(help="From then on: 2026-01-30, '2026-01-30 09:30' (New York), ISO 8601 or epoch ms.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Up to then, as --since; a date alone is meant to its end.")] = None,
-    sort: Annotated[Order, typer.Option(help="The highest score first, or the earliest.")] = "score",
+    sort: Annotated[
+        Order, typer.Option(help="What nothing explains and the highest score first, or the earliest.")
+    ] = "score",
     top: Annotated[int | None, typer.Option(min=1, help="At most so many; without, all.")] = None,
     written: Annotated[
         Literal["table", "csv", "json"], typer.Option("--as", help="How they are printed; JSON is one object a line.")
@@ -86,8 +88,8 @@ def alerts(
 def _print(found: pd.DataFrame) -> None:
     for row in found.itertuples():
         rule = f"{row.rule} {row.direction or ''}".rstrip()
+        tag = f"  [{row.tag}]" if isinstance(row.tag, str) else ""
         note = f" (nobody is notified: {row.inhibited_by})" if isinstance(row.inhibited_by, str) else ""
-        tell(
-            f"{row.new_york} NY  {row.severity:<8} {row.score:5.1f}  {row.symbol:<6} {rule}  {row.form}  {row.event_id}"
-        )
+        strength = f"{row.severity:<8} {row.score:5.1f}"
+        tell(f"{row.new_york} NY  {strength}  {row.symbol:<6} {rule}{tag}  {row.form}  {row.event_id}")
         tell(f"    {one_line(str(row.explanation), 2_000)}{note}")

@@ -38,11 +38,11 @@ def baselines(
     with show_progress() as progress:
         files = RecordedFiles(bars, splits=splits, reading=reading)
         recording = read_usable(files, sessions, with_profiles=False, tell=tell, progress=progress)
-        profiles = walk_forward(recording.bars, sessions, recording.actions, progress)
+        walked = walk_forward(recording.bars, sessions, recording.actions, progress)
         # Those of later sessions lack bars that are going to come before them.
         opens, _, _ = sessions.arrays()
         following = opens[np.searchsorted(opens, recording.bars.ts.max(), side="right") :][:1]
-        profiles = [it for it in profiles if (it.effective_ms <= following).all()]
+        profiles = [it for it in walked if (it.effective_ms <= following).all()]
     if not profiles:
         raise ConfigurationError(f"{bars} holds too few sessions: a profile takes three full ones of a symbol")
     out = out if out.suffix else out / "profiles.jsonl"

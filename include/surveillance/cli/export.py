@@ -50,10 +50,10 @@ def export(
 ) -> None:
     """Write bars, news, alerts, metrics, corporate actions and profiles of the Kafka log as files.
 
-    bars.parquet, news.parquet, splits.parquet, dividends.parquet, ticker_changes.parquet, profiles.jsonl,
-    alerts.parquet, metrics.parquet. The first six are what replay reads. News, actions and profiles are always all.
-    The log keeps bars for 35 days. The warehouse keeps them for years, and of each alert its newest message; corporate
-    actions and profiles it does not have.
+    bars.parquet, news.parquet, splits.parquet, dividends.parquet, ticker_changes.parquet, scheduled_events.parquet,
+    profiles.jsonl, alerts.parquet, metrics.parquet. The first seven are what replay reads. News, actions and profiles
+    are always all. The log keeps bars for 35 days. The warehouse keeps them for years, and of each alert its newest
+    message; corporate actions and profiles it does not have.
     """
     if timespan is not None and timespan not in SPAN_MS:
         raise ConfigurationError(f"--timespan {timespan} is none; timespans are {', '.join(SPAN_MS)}")
@@ -78,7 +78,8 @@ def _export_log(client: Kafka, out: Path, keep: Callable[[OfBar], bool]) -> None
     options_of_replay = f"--news {files.news} --splits {files.splits} --dividends {files.dividends}"
     tell(
         f"What detection has raised of them: replay --bars {files.bars} {options_of_replay} "
-        f"--ticker-changes {files.ticker_changes} --profiles {files.profiles} --out FOLDER"
+        f"--ticker-changes {files.ticker_changes} --scheduled-events {files.scheduled_events} "
+        f"--profiles {files.profiles} --out FOLDER"
     )
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from include.surveillance.detection.parameters.book import ParameterBook, read_parameters
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.profiles.build import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import Reading
@@ -57,6 +57,13 @@ Dividends = Annotated[
     typer.Option(help="Parquet or CSV of dividends: ticker, ex_dividend_date (YYYY-MM-DD), cash_amount (dollars)."),
 ]
 TickerChanges = Annotated[Path | None, typer.Option(help="Parquet or CSV of ticker, new_ticker, date (YYYY-MM-DD).")]
+ScheduledEvents = Annotated[
+    Path | None,
+    typer.Option(
+        help="Parquet or CSV of what was scheduled: symbol (* for all), date (YYYY-MM-DD) and, if any, kind (else "
+        "results), time (HH:MM, New York). Alerts around it are tagged scheduled."
+    ),
+]
 Profiles = Annotated[
     Path | None, typer.Option(help="Profiles as `baselines` writes them; without, they are built session by session.")
 ]

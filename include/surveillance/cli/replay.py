@@ -24,6 +24,7 @@ def replay(
     splits: options.Splits = None,
     dividends: options.Dividends = None,
     ticker_changes: options.TickerChanges = None,
+    scheduled_events: options.ScheduledEvents = None,
     profiles: options.Profiles = None,
     params: options.Params = None,
     rules: options.Rules = None,
@@ -40,11 +41,13 @@ def replay(
     given = ReplayOptions.given(
         {
             "bars": bars, "news": news, "splits": splits, "dividends": dividends, "ticker_changes": ticker_changes,
-            "profiles": profiles, "params": params,
+            "scheduled_events": scheduled_events, "profiles": profiles, "params": params,
         },
         reading, rules=rules, history=history, session_reset=session_reset or None, calendar=calendar,
     )  # fmt: skip
-    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles, reading)
+    files = RecordedFiles(
+        bars, news, splits, dividends, ticker_changes, profiles, reading, scheduled_events=scheduled_events
+    )
     book = load_book(params, rules, session_reset or None)
     with show_progress() as progress:
         result = replay_files(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from include.surveillance.alerts import wording
 from include.surveillance.detection.columns import SeriesKey, write_event_id
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.holes import Hole, Outage, find_hole
@@ -81,6 +82,7 @@ def build_alert(
         window_end_ms=close_ms,
         score=float(firings.score[f]),
         severity=SEVERITIES[firings.severity[f]],
+        rarity_sessions=None if firings.rarity[f] != firings.rarity[f] else float(firings.rarity[f]),
         episode_start_ms=int(firings.start[f]),
         session_phase=scan.phase(index),
         session_date=scan.session_date(index),
@@ -117,6 +119,8 @@ def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: 
     limits = engine.parameters.limits_at(rule, scan, index)
     firing = Firing(*scan.bars.key(index), direction, index, value, threshold, baseline, scan, limits)
     sentence = rule.sentence(firing)
+    if firings.rarity[f] == firings.rarity[f]:
+        sentence = f"{sentence.removesuffix('.')}; {wording.rarity(float(firings.rarity[f]))} for this symbol."
     return f"{sentence.removesuffix('.')}; {hole.describe()}." if hole else sentence
 
 

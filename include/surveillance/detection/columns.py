@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +33,10 @@ def plain_key(key: SeriesKey) -> SeriesKey:
     return key[0], key[1].removesuffix(PAST)
 
 
+OPTIONAL = ("vwap", "trades")
+UNKNOWN = np.full((), np.nan)
+
+
 @dataclass(frozen=True)
 class BarColumns:
     """Bars as columns, one array element each; in the order of the log unless said otherwise.
@@ -46,6 +50,8 @@ class BarColumns:
         revision: ``records.bar_revision``, uint32.
         polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
         live: whether a live poll brought it; in a walk over the past, whether it had been judged before; bool.
+        vwap: volume-weighted average price, dollars per share, float64; NaN where the vendor gave none.
+        trades: how many trades, float64; NaN where the vendor gave none.
     """
 
     keys: list[SeriesKey]
@@ -59,6 +65,13 @@ class BarColumns:
     revision: np.ndarray
     polled: np.ndarray
     live: np.ndarray
+    vwap: np.ndarray = field(default_factory=lambda: UNKNOWN)
+    trades: np.ndarray = field(default_factory=lambda: UNKNOWN)
+
+    def __post_init__(self) -> None:
+        for name in OPTIONAL:
+            if getattr(self, name) is UNKNOWN:
+                object.__setattr__(self, name, np.full(len(self.ts), np.nan))
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -108,7 +121,9 @@ class BarColumns:
             revision=np.array([int(bar.revision, 16) for bar in bars], dtype=np.uint32),
             polled=np.array([bar.polled_ms for bar in bars], dtype=np.int64),
             live=np.array([bar.source == "live" for bar in bars], dtype=bool),
+            vwap=np.array([bar.vwap for bar in bars], dtype=float),
+            trades=np.array([bar.trades for bar in bars], dtype=float),
         )
 
 
-COLUMNS = tuple(field.name for field in fields(BarColumns))[1:]
+COLUMNS = tuple(it.name for it in fields(BarColumns))[1:]

@@ -1,4 +1,4 @@
-"""Corporate actions as they stood at each date: who held a ticker, splits, dividends."""
+"""Corporate actions as they stood at each date: who held a ticker, splits, dividends, what was scheduled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from include.surveillance.detection.positions import date_ordinal, iso_date
 from include.surveillance.instruments import Tickers, settle_dividends, settle_splits
-from include.surveillance.records import Dividend, Split, TickerChange
+from include.surveillance.records import Dividend, ScheduledEvent, Split, TickerChange
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class CorporateActions:
     splits: tuple[Split, ...] = ()
     dividends: tuple[Dividend, ...] = ()
     ticker_changes: tuple[TickerChange, ...] = ()
+    scheduled: tuple[ScheduledEvent, ...] = ()
 
     @cached_property
     def tickers(self) -> Tickers:
@@ -74,6 +75,42 @@ class CorporateActions:
     def is_given_up(self, symbol: str, ordinal: int) -> bool:
         """Whether the instrument has given up this ticker at or before that date, and no other has taken it since."""
         return self.tickers.is_given_up(symbol, iso_date(ordinal))
+
+    def executed_on(self, symbol: str, date: str) -> tuple[str, ...]:
+        """List the ids of the splits and changes of a ticker on a date YYYY-MM-DD."""
+        return tuple(self._executed.get((symbol, date), ()))
+
+    def dividends_on(self, symbol: str, date: str) -> tuple[str, ...]:
+        """List the ids of the dividends of a ticker with this ex-date YYYY-MM-DD."""
+        return tuple(self._paid.get((symbol, date), ()))
+
+    def events_of(self, symbol: str) -> list[ScheduledEvent]:
+        """List what is scheduled for a ticker or for all, in order of dates."""
+        return [*self._events.get(symbol, ()), *self._events.get("*", ())]
+
+    @cached_property
+    def _executed(self) -> dict[tuple[str, str], list[str]]:
+        executed: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for split in settle_splits(self.splits, self.tickers)[0]:
+            executed[split.symbol, split.execution_date].append(split.event_id)
+        for change in self.ticker_changes:
+            for symbol in {change.symbol, change.new_symbol} - {""}:
+                executed[symbol, change.date].append(change.event_id)
+        return dict(executed)
+
+    @cached_property
+    def _paid(self) -> dict[tuple[str, str], list[str]]:
+        paid: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for dividend in settle_dividends(self.dividends, self.tickers)[0]:
+            paid[dividend.symbol, dividend.ex_date].append(dividend.event_id)
+        return dict(paid)
+
+    @cached_property
+    def _events(self) -> dict[str, list[ScheduledEvent]]:
+        events: dict[str, list[ScheduledEvent]] = defaultdict(list)
+        for event in sorted(self.scheduled, key=lambda it: (it.date, it.time, it.event)):
+            events[event.symbol].append(event)
+        return dict(events)
 
     @cached_property
     def _factors(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -22,12 +22,14 @@ from include.surveillance.detection.parameters.in_force import ParametersInForce
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.percentiles import EarlierValues
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, Fired
-from include.surveillance.detection.rules.registry import KINDS, bar_rules
+from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, Fired, RobustRule
+from include.surveillance.detection.rules.registry import KINDS, PRIORS, TAILED, bar_rules
 from include.surveillance.detection.scan import ProfileTable, Scan
 from include.surveillance.detection.segments import Segments
 from include.surveillance.detection.state import CONTEXT, REVISABLE, State
 from include.surveillance.detection.succession import Succession
+from include.surveillance.detection.tails import find_periods, tail_numbers
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
@@ -63,17 +65,18 @@ class Engine:
         self.book, self.sessions, self.actions = book, sessions, actions
         self.calendar = TradingCalendar(sessions)
         self.succession = Succession(actions.tickers, self.calendar)
-        self.profiles = sorted(profiles, key=lambda it: (*self._series_of(it), it.effective_ms))
-        self.parameters = ParametersInForce(book, self.profiles)
+        if not isinstance(profiles, ProfileColumns):
+            profiles = ProfileColumns.from_records(profiles, TAILED, PRIORS)
+        self.profiles, series = self._sort_profiles(profiles)
+        self.parameters = ParametersInForce(book, self.profiles, TAILED)
         self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
-        factors = [self._share_factor_from(it) for it in self.profiles]
         slots = max(self.calendar.slots(timespan).total for timespan in SPAN_MS)
-        self._table = ProfileTable.from_profiles(self.profiles, factors, slots)
-        self._effective = np.array([it.effective_ms for it in self.profiles], dtype=np.int64)
-        self._profiles_of: dict[SeriesKey, tuple[int, int]] = {}
-        for number, it in enumerate(self.profiles):
-            first, _ = self._profiles_of.get(self._series_of(it), (number, number))
-            self._profiles_of[self._series_of(it)] = first, number + 1
+        self._table = ProfileTable.from_profiles(self.profiles, self._share_factors(series), slots)
+        self._effective = self.profiles.effective_ms
+        edges = [0, *(k for k in range(1, len(series)) if series[k] != series[k - 1])]
+        self.profile_series = np.repeat(np.arange(len(edges)), np.diff([*edges, len(series)]))
+        ranges = zip(edges, [*edges[1:], len(series)], strict=True)
+        self._profiles_of = {series[first]: (first, last) for first, last in ranges if last}
 
     def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray, *, past: bool = False) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
@@ -88,6 +91,20 @@ class Engine:
         present = np.flatnonzero(np.diff(first))
         present = present[np.argsort(rows[present], kind="stable")]
         return self._pass(state, rows[present], first[present], first[present + 1], bars, order, past)
+
+    def score(self, bars: BarColumns) -> tuple[Scan, dict[str, np.ndarray]]:
+        """Measure bars, from an empty state, and return what each robust rule holds against its threshold at each.
+
+        Args:
+            bars: as ``evaluate`` takes them.
+        """
+        state = State("sketch")
+        order, first = _by_series(bars.code, len(bars.keys))
+        scan = self._scan(state, state.rows_for(bars.keys), first[:-1], first[1:], bars, order)
+        self._measure(scan)
+        limits = {name: self.parameters.limits(rule, scan) for name, rule in self.rules["robust"].items()}
+        robust = {name: rule for name, rule in self.rules["robust"].items() if isinstance(rule, RobustRule)}
+        return scan, {name: rule.score(scan, limits[name]) for name, rule in robust.items()}
 
     def reconsider(self, state: State, *, past: bool = False) -> Evaluation:
         """Evaluate once more what can still be revised; ``state`` is changed in place."""
@@ -106,17 +123,20 @@ class Engine:
         self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints, past: bool
     ) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
-        for form in FORMS if self.profiles else FORMS[:1]:
-            for rule in self.rules[form].values():
-                rule.measure(scan)
-        if self.profiles:
-            mark_reopenings(scan, self.calendar, self.profiles)
+        self._measure(scan)
         judged = list(self._judge(scan))
         if past:
             judged = [(rule, fired.take(~scan.bars.live[fired.index])) for rule, fired in judged]
         firings = self._collect(state, scan, judged)
         _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
+
+    def _measure(self, scan: Scan) -> None:
+        for form in FORMS if self.profiles else FORMS[:1]:
+            for rule in self.rules[form].values():
+                rule.measure(scan)
+        if self.profiles:
+            mark_reopenings(scan, self.calendar, self.profiles)
 
     def _scan(self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints) -> Scan:
         """Line up what the state still holds of each series and, behind it, its new bars: ``order[first:last]``."""
@@ -158,16 +178,25 @@ class Engine:
             session_reset=self.book.base.session_reset,
         )
 
-    def _share_factor_from(self, profile: Profile) -> float:
-        """Return adjusted price / price on the day from which a profile holds."""
-        holder, _ = self._series_of(profile)
-        if not self.actions.has_splits(holder):
-            return 1.0
-        date = self.calendar.locate(profile.effective_ms).date
-        return float(self.actions.share_factor(holder, np.array([date]))[0])
+    def _share_factors(self, series: list[SeriesKey]) -> np.ndarray:
+        """Return adjusted price / price on the day from which each profile holds."""
+        factors = np.ones(len(series))
+        for number, (holder, _) in enumerate(series) if self.actions.splits else ():
+            if self.actions.has_splits(holder):
+                date = self.calendar.locate(int(self.profiles.effective_ms[number])).date
+                factors[number] = self.actions.share_factor(holder, np.array([date]))[0]
+        return factors
 
-    def _series_of(self, profile: Profile) -> SeriesKey:
-        return self.succession.key(profile.symbol, profile.timespan, profile.effective_ms)
+    def _sort_profiles(self, profiles: ProfileColumns) -> tuple[ProfileColumns, list[SeriesKey]]:
+        """Sort profiles by series and time; return the series of each."""
+        keys = [profiles.keys[code] for code in profiles.code.tolist()]
+        if self.succession.tickers:
+            times = profiles.effective_ms.tolist()
+            named = zip(keys, times, strict=True)
+            keys = [self.succession.key(symbol, timespan, at) for (symbol, timespan), at in named]
+        places = {key: place for place, key in enumerate(sorted(set(keys)))}
+        order = np.lexsort((profiles.effective_ms, np.array([places[key] for key in keys], np.int64)))
+        return profiles.take(order), [keys[k] for k in order.tolist()]
 
     def _share_factor(self, keys: list[SeriesKey], start: Ints, end: Ints, date: Ints) -> np.ndarray | None:
         split = [(s, holder) for s, (holder, _) in enumerate(keys) if self.actions.has_splits(holder)]
@@ -190,6 +219,13 @@ class Engine:
                 for fired in robust.judge(scan, self.parameters.limits(robust, scan)):
                     yield robust, fired
 
+    def _rarity(self, scan: Scan, rule: BarRule, fired: Fired) -> np.ndarray:
+        """Return once in how many sessions the series goes as far as each firing; NaN where that is not known."""
+        if fired.statistic is None or not scan.profiles.levels.shape[1]:
+            return np.full(len(fired.index), np.nan)
+        tail = tail_numbers(TAILED.index(rule.name), scan.positions.regular[fired.index])
+        return find_periods(scan.profiles.levels, scan.profile[fired.index], tail, fired.statistic)
+
     def _collect(self, state: State, scan: Scan, judged: list[tuple[BarRule, Fired]]) -> Firings:
         """Sort what fired by bar and kind, score it and assign it to episodes."""
         kinds = [KINDS.index((rule.name, fired.direction)) for rule, fired in judged]
@@ -203,13 +239,14 @@ class Engine:
             for name in ("value", "threshold", "baseline", "exceedance")
         }
         index, kind, form = index[order], kind[order], form[order]
-        score = alerting.score_exceedance(numbers["exceedance"])
+        rarity = np.concatenate([self._rarity(scan, rule, fired) for rule, fired in judged])[order]
+        score = alerting.score_firings(numbers["exceedance"], rarity)
         severity = alerting.grade_scores(score)
         start, count, effect = assign_episodes(
             scan.segments, self.book.base.cooldown_bars * scan.span, index, kind, severity, scan.bars.ts, state.episodes
         )
         return Firings(
-            index=index, kind=kind, form=form, **numbers, score=score, severity=severity,
+            index=index, kind=kind, form=form, **numbers, rarity=rarity, score=score, severity=severity,
             start=start, count=count, effect=effect,
         )  # fmt: skip
 

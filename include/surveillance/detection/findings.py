@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import Profile
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Firings:
         kind: index into ``registry.KINDS``, int8.
         form: index into ``bar_rule.FORMS``, int8.
         value, threshold, baseline, exceedance: as in ``bar_rule.Fired``, float64.
+        rarity: once in how many sessions the series goes so far, float64; NaN where that is not known.
         score, severity: as ``alerts.severity`` gives them.
         start: start of the first bar of the episode, UTC epoch ms, int64.
         count: firings of the episode so far, int64.
@@ -36,6 +36,7 @@ class Firings:
     threshold: np.ndarray
     baseline: np.ndarray
     exceedance: np.ndarray
+    rarity: np.ndarray
     score: np.ndarray
     severity: np.ndarray
     start: np.ndarray
@@ -62,7 +63,7 @@ class Evaluation:
 
     scan: Scan
     firings: Firings
-    profiles: Sequence[Profile]
+    profiles: ProfileColumns
 
     def evaluated(self, s: int) -> np.ndarray:
         """Indices in the scan of the evaluated bars of one series, int64."""
@@ -70,7 +71,7 @@ class Evaluation:
 
     def profile_version(self, number: int) -> str | None:
         """Version of a profile as alerts and metrics cite it; None for -1."""
-        return self.profiles[number].version if number >= 0 else None
+        return self.profiles.version(number) if number >= 0 else None
 
     @cached_property
     def fresh(self) -> np.ndarray:

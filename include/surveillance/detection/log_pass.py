@@ -92,6 +92,11 @@ class LogPass:
         self.raised += self.coverage.settle()
         for log_index, key, watermark in polled:
             self._detect_watermark(log_index, watermark, *self._last_bar(key, log_index))
+        for raised in sorted(self.raised, key=itemgetter(0, 1)):
+            self.news.add_alert(*raised)
+        for log_index, _, watermark in polled:
+            self.news.add_watermark(log_index, watermark)
+        self.raised.clear()
         self.news.match(articles)
         self.counts["duplicate"] += self.news.duplicates
         self.metrics.sort(key=itemgetter(0))

@@ -15,17 +15,25 @@ if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation
 
 
+OF_BARS = ("volume_ratio", "trade_size", "vwap_distance")
+"""The measures that no rule makes, but the bar itself."""
+
+
 def report_measures(evaluation: Evaluation, index: np.ndarray) -> dict[str, np.ndarray]:
     """Return the measures that metrics report, one float64 for each bar at ``index``; NaN is not applicable."""
     scan = evaluation.scan
     measures = {name: scan.measured(name, index) for name in MEASURES if name in scan.measures}
-    measures["volume_ratio"] = volume_ratio(scan.bars.volume[index], measures["volume_mean"])
+    bars, volume = scan.bars, scan.bars.volume[index]
+    measures["volume_ratio"] = divide(volume, measures["volume_mean"])
+    measures["trade_size"] = divide(volume, bars.trades[index])
+    measures["vwap_distance"] = divide(bars.close[index], bars.vwap[index]) - 1
     return measures
 
 
-def volume_ratio(volume: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def divide(value: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Divide where there is something to divide by; NaN elsewhere."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(mean > 0, volume / mean, np.nan)
+        return np.where(by > 0, value / by, np.nan)
 
 
 def build_metrics(evaluation: Evaluation, index: np.ndarray) -> list[Metric]:
@@ -39,7 +47,7 @@ def build_metrics(evaluation: Evaluation, index: np.ndarray) -> list[Metric]:
     versions = {number: evaluation.profile_version(number) for number in np.unique(scan.profile[index]).tolist()}
     columns = zip(
         keys, starts, bars.event_ids(index), bars.close[index].tolist(), bars.volume[index].tolist(),
-        *(_plain(measures.get(name, absent)) for name in (*MEASURES, "volume_ratio")),
+        *(_plain(measures.get(name, absent)) for name in (*MEASURES, *OF_BARS)),
         [versions[number] for number in scan.profile[index].tolist()],
         [PHASES[phase] for phase in scan.positions.phase[index].tolist()],
         [dates[day] for day in session.tolist()],
@@ -68,6 +76,8 @@ def build_metrics(evaluation: Evaluation, index: np.ndarray) -> list[Metric]:
             volatility_ratio=volatility_ratio,
             breakout_atr=breakout_atr,
             gap_range=gap_range,
+            trade_size=trade_size,
+            vwap_distance=vwap_distance,
             profile_version=version,
             session_phase=phase,
             session_date=date,
@@ -75,7 +85,7 @@ def build_metrics(evaluation: Evaluation, index: np.ndarray) -> list[Metric]:
         )
         for (symbol, timespan), ts, bar, close, volume, volume_mean, log_return, return_std, return_std_p95,
             highest_high, lowest_low, gap, rvol, volume_z, volatility_ratio, breakout_atr, gap_range,
-            volume_ratio, version, phase, date, source in columns
+            volume_ratio, trade_size, vwap_distance, version, phase, date, source in columns
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from include.surveillance.detection.record_state import Article, VolumeBar
 from include.surveillance.detection.rules.news_view import NewsView
 from include.surveillance.detection.rules.record_rule import Finding, Verdict
 from include.surveillance.detection.state import State
-from include.surveillance.records import Alert, NewsItem, Profile
+from include.surveillance.records import Alert, NewsItem, Profile, Watermark
 from include.surveillance.texts import LONGEST_TITLE, one_line
 from include.surveillance.timespans import DAY_MS, SPAN_MS
 
@@ -33,11 +33,13 @@ WAITS_MS = 7 * DAY_MS
 """How long an article waits for bars of its time: a backfill brings news before their bars, with live bars between, and
 an evening's re-poll those of the session before, from before a long weekend."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
-ORDER = 20  # among what one record raises, alerts of news come last
+ORDER, RETAGGED = 20, 30  # among what one record raises, alerts of news come last, and behind them other tags
 
 
 class NewsMatcher:
     """Matches the articles of one pass with its bars of abnormal volume; each bar with the first article that fits.
+
+    Alerts are tagged here, too, because here articles and alerts go by in the order of the log.
 
     Bars and revisions are queued while they are evaluated, column by column; ``match`` then goes through them and the
     articles in the order of the log. An article that comes again with other values keeps its place among the others,
@@ -65,6 +67,14 @@ class NewsMatcher:
         """Queue a revision: of the bars from the one through the other start these fire abnormal_volume, no others."""
         self._queue.append((log_index, partial(self._revise, log_index, key, time, bars, revision)))
 
+    def add_alert(self, log_index: int, order: int, alert: Alert) -> None:
+        """Queue an alert that is to be published, so that it is tagged by the articles that came before it."""
+        self._queue.append((log_index, partial(self.episodes.publish, log_index, order, alert)))
+
+    def add_watermark(self, log_index: int, watermark: Watermark) -> None:
+        """Queue a watermark, by which what was remembered of its series may be long past."""
+        self._queue.append((log_index, partial(self.episodes.tagging.forget, watermark)))
+
     def match(self, articles: list[tuple[int, NewsItem]]) -> None:
         """Match what is queued and ``articles``, (log index, article) each, in the order in which they came."""
         self._queue += [(log_index, partial(self._match_article, log_index, item)) for log_index, item in articles]
@@ -76,7 +86,7 @@ class NewsMatcher:
         at = next((at for at, article in enumerate(known) if article.article_id == item.article_id), None)
         article = Article(
             item.article_id, item.event_id, item.published_ms, item.polled_ms, one_line(item.title, LONGEST_TITLE),
-            None if item.withdrawn else item.sentiment, measure_relevance(item), novel=True,
+            None if item.withdrawn else item.sentiment, measure_relevance(item), novel=True, withdrawn=item.withdrawn,
         )  # fmt: skip
         if at is None:
             known.append(_judge_novelty(article, known))
@@ -91,6 +101,7 @@ class NewsMatcher:
             if item.polled_ms >= known[at].polled_ms + DAY_MS:
                 # No overlap of polls: whoever asks for it so much later brings bars of its time, too.
                 known[at] = replace(known[at], polled_ms=item.polled_ms)
+            return
         else:
             before, known[at] = known[at], _judge_novelty(article, known[:at])
             for later in range(at + 1, len(known)):
@@ -98,6 +109,8 @@ class NewsMatcher:
                     known[later] = _judge_novelty(known[later], known[:later])
             for key, bars in self._volume_bars(item.symbol):
                 self._settle(log_index, key, bars, {bar.ts_ms: bar.news_alert for bar in bars if bar.news_alert}, [])
+        for alert in self.episodes.tagging.retag(item.symbol):
+            self.episodes.raised.append((log_index, RETAGGED, alert))
 
     def _volume_bars(self, symbol: str) -> Iterator[tuple[SeriesKey, list[VolumeBar]]]:
         for timespan in SPAN_MS:

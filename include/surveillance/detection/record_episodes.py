@@ -15,6 +15,7 @@ from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import Episode
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.state import State
+from include.surveillance.detection.tagging import Tagging
 from include.surveillance.records import Alert, Profile, Source
 from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import SPAN_MS
@@ -36,6 +37,11 @@ class RecordEpisodes:
 
     def __init__(self, engine: Engine, state: State, raised: list[RaisedAlert]):
         self.engine, self.state, self.raised = engine, state, raised
+        self.tagging = Tagging(engine, state)
+
+    def publish(self, log_index: int, order: int, alert: Alert) -> None:
+        """Publish an alert, tagged by what is known at its place in the log."""
+        self.raised.append((log_index, order, self.tagging.tag(alert)))
 
     def add_finding(
         self, log_index: int, order: int, key: SeriesKey, finding: Finding, profile: Profile | None
@@ -61,7 +67,7 @@ class RecordEpisodes:
         if finding.source == "live" and kind_of(finding.rule) == "operations":
             episode.newest = alert
         if publish:
-            self.raised.append((log_index, order, alert))
+            self.publish(log_index, order, alert)
         return alert
 
     def end_quiet(self, log_index: int, order: int, key: SeriesKey, rule: str, at_ms: int) -> None:
@@ -88,7 +94,7 @@ class RecordEpisodes:
             status="confirmed", before_value=alert.value, before_threshold=alert.threshold,
         )  # fmt: skip
         if alert.episode_start_ms == alert.ts_ms:
-            self.raised.append((log_index, order, confirmed))
+            self.publish(log_index, order, confirmed)
         return confirmed
 
     def retract(self, log_index: int, order: int, alert: Alert) -> bool:
@@ -99,7 +105,7 @@ class RecordEpisodes:
         if (episode := episodes.get(name)) is not None and episode.start_ms == alert.ts_ms:
             del episodes[name]
         then = {"before_value": alert.value, "before_threshold": alert.threshold}
-        self.raised.append((log_index, order, replace(alert, status="retracted", **then)))
+        self.publish(log_index, order, replace(alert, status="retracted", **then))
         return True
 
 

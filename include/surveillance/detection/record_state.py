@@ -47,6 +47,7 @@ class Article(Struct, frozen=True):
     sentiment: Sentiment | None  # None where it is unknown, or the article withdrawn
     relevance: float
     novel: bool  # no negative one before it in the log tells the same story
+    withdrawn: bool = False
 
 
 class RecordState(Struct, kw_only=True):
@@ -59,6 +60,7 @@ class RecordState(Struct, kw_only=True):
     outages: dict[str, tuple[int, int]] = field(default_factory=dict)  # per symbol|timespan, the latest that is known
     unjudged: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # per symbol|timespan, see ``history``
     waiting: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``coverage``
+    tagged: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``tagging``
 
     def copy(self) -> RecordState:
         return _decoder.decode(_encoder.encode(self))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,8 +13,8 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.percentiles import EarlierValues
 from include.surveillance.detection.positions import REGULAR, Positions, iso_date
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.detection.segments import Segments
-from include.surveillance.records import Profile
 from include.surveillance.sessions import PHASES
 
 Unit = Literal["price", "shares", ""]
@@ -25,7 +25,8 @@ Unit = Literal["price", "shares", ""]
 class ProfileTable:
     """Holds profiles as arrays; axis 0 is the profile, axis 1 the slot.
 
-    ``share_factor`` is adjusted price / price on the day from which the profile holds.
+    ``share_factor`` is adjusted price / price on the day from which the profile holds; ``levels`` are [profile, tail,
+    period].
     """
 
     volume_level: np.ndarray
@@ -35,25 +36,16 @@ class ProfileTable:
     volatility_clear: np.ndarray
     range_percent: np.ndarray
     share_factor: np.ndarray
+    levels: np.ndarray
 
     @classmethod
-    def from_profiles(cls, profiles: Sequence[Profile], share_factor: Sequence[float], slots: int) -> ProfileTable:
-        """Put profiles into arrays of so many slots; NaN is what one does not know, be it shorter or not applicable."""
-
-        def table(name: str) -> np.ndarray:
-            rows = np.full((len(profiles), slots), np.nan)
-            for row, it in zip(rows, profiles, strict=True):
-                values = getattr(it, name)[:slots]
-                row[: len(values)] = values
-            return rows
-
-        def column(name: str) -> np.ndarray:
-            return np.array([getattr(it, name) for it in profiles], dtype=float)
-
+    def from_profiles(cls, profiles: ProfileColumns, share_factor: np.ndarray, slots: int) -> ProfileTable:
+        """Take the arrays of profiles, those of slots widened to so many; NaN is what one does not know."""
         return cls(
-            **{name: table(name) for name in ("volume_level", "volume_scale", "return_factor")},
-            **{name: column(name) for name in ("volatility_fire", "volatility_clear", "range_percent")},
-            share_factor=np.array(share_factor, dtype=float),
+            **{name: profiles.widened(name, slots) for name in ("volume_level", "volume_scale", "return_factor")},
+            **{name: getattr(profiles, name) for name in ("volatility_fire", "volatility_clear", "range_percent")},
+            share_factor=share_factor,
+            levels=profiles.levels,
         )
 
 

@@ -166,7 +166,9 @@ def list_touched(
     before: State, after: State, records: Iterable[Bar | Watermark | NewsItem], succession: Succession
 ) -> set[SeriesKey]:
     """List what one pass over records may have changed: series, and (symbol, NEWS) for a symbol's articles."""
-    articles, left = before.record_state.articles, after.record_state.volume_bars
+    articles = before.record_state.articles
+    tagged = {*before.record_state.tagged, *after.record_state.tagged}
+    left = {*after.record_state.volume_bars, *tagged}
     touched: set[SeriesKey] = set()
     for record in records:
         if isinstance(record, NewsItem):
@@ -181,9 +183,11 @@ def list_touched(
                 plain |= {key, *((name, timespan) for _, name in succession.tickers.names(holder))}
             else:
                 plain |= {key for key, *_ in succession.spells(record.symbol, record.timespan)}
+            walks = {key: "|".join(key) for key in map(past_key, plain)}
+            touched |= plain | {key for key, name in walks.items() if name in tagged}
             # Live bars are part of no walk over the past.
-            walks = map(past_key, plain) if record.source == "backfill" else ()
-            touched |= plain | {key for key in walks if key in after.rows or "|".join(key) in left}
+            if record.source == "backfill":
+                touched |= {key for key, name in walks.items() if key in after.rows or name in left}
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched
@@ -192,7 +196,8 @@ def list_touched(
 def _list_members(state: State) -> list[SeriesKey]:
     """List the series of a state, those included of which only single records have come, and the symbols with news."""
     left = state.record_state
-    named = (name.split("|") for names in (left.volume_bars, left.episodes, left.watermarks) for name in names)
+    of_series = (left.volume_bars, left.episodes, left.watermarks, left.tagged)
+    named = (name.split("|") for names in of_series for name in names)
     members = dict.fromkeys([*state.keys, *((symbol, timespan) for symbol, timespan, *_ in named)])
     return [*members, *((symbol, NEWS) for symbol in left.articles)]
 
@@ -220,6 +225,7 @@ def _write(state: State, members: list[SeriesKey]) -> bytes:
         outages=_among(whole.outages, names),
         unjudged=_among(whole.unjudged, names),
         waiting=_among(whole.waiting, names),
+        tagged=_among(whole.tagged, names),
         episodes=_among(whole.episodes, episodes),
     )
     return state.part_to_bytes((state.rows[key] for key in members if key in state.rows), own)

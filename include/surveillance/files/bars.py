@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
-from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.columns import OPTIONAL, BarColumns, SeriesKey
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading, Rows, read_rows
 from include.surveillance.files.formats import PRICES
@@ -37,14 +37,12 @@ class BarFile(NamedTuple):
         counts: ``rows`` that were asked for, ``duplicate`` rows that repeat a bar, ``corrected`` rows that replace an
             earlier row's values: ``rows = len(bars) + rejects + duplicate + corrected``.
         notes: one sentence for each thing that was found rather than said, e.g. the unit of the times.
-        optional: ``vwap`` and ``trades`` of each bar, float64, NaN where left out; empty unless they were asked for.
     """
 
     bars: BarColumns
     rejects: pa.Table
     counts: Counter[str]
     notes: list[str]
-    optional: Values
 
 
 def read_bars(
@@ -52,7 +50,6 @@ def read_bars(
     reading: Reading = AS_FILES_SAY,
     *,
     only: str | None = None,
-    with_optional: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BarFile:
     """Read the bars of a file, of a folder or of all files that a pattern fits, in any order.
@@ -61,7 +58,6 @@ def read_bars(
 
     Args:
         only: the symbol whose rows are read; None: all.
-        with_optional: keep what detection does not compute with, too.
         progress: is called with how many megabytes are read, of how many.
 
     Raises:
@@ -88,17 +84,16 @@ def read_bars(
     values = _join([part.values for part in parts])
     keys, code = _encode_series(values.pop("symbol"), values.pop("timespan"))
     prices = {name: values[name] for name in (*PRICES, "volume")}
-    optional = {name: values.pop(name) for name in ("vwap", "trades")}
+    optional = {name: values.pop(name) for name in OPTIONAL}
     revision = compute_revisions(*prices.values(), *optional.values())
     ts = values["ts_ms"]
     polled, live = np.zeros(len(ts), dtype=np.int64), np.zeros(len(ts), dtype=bool)
-    bars = BarColumns(keys=keys, code=code, ts=ts, **prices, revision=revision, polled=polled, live=live)
+    bars = BarColumns(keys=keys, code=code, ts=ts, **prices, **optional, revision=revision, polled=polled, live=live)
     kept, duplicate, corrected = _find_latest(bars)
     bars = bars.take(kept)
     rejects = pa.concat_tables([REJECTS.empty_table(), *(part.rejects for part in parts)])
     counts = Counter(rows=sum(part.total for part in parts), duplicate=duplicate, corrected=corrected)
-    optional = {name: column[kept] for name, column in optional.items()} if with_optional else {}
-    return BarFile(bars, rejects, counts, _write_notes(path, files, parts, others), optional)
+    return BarFile(bars, rejects, counts, _write_notes(path, files, parts, others))
 
 
 def _write_notes(path: Path, files: list[Path], parts: list[Rows], others: list[Path]) -> list[str]:

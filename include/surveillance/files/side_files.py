@@ -6,6 +6,7 @@ rows that it could not use as a table of ``tables.REJECTS``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from math import isnan
@@ -40,7 +41,16 @@ from include.surveillance.instruments import (
     settle_dividends,
     settle_splits,
 )
-from include.surveillance.records import SENTIMENTS, Dividend, NewsItem, Payment, Record, Split, TickerChange
+from include.surveillance.records import (
+    SENTIMENTS,
+    Dividend,
+    NewsItem,
+    Payment,
+    Record,
+    ScheduledEvent,
+    Split,
+    TickerChange,
+)
 from include.surveillance.texts import LONGEST_TITLE, one_line, web_address
 from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
 from include.surveillance.validity import TIME_OUT_OF_RANGE, is_timely
@@ -50,12 +60,14 @@ Settle = Callable[[list[Any]], tuple[list[Any], dict[int, Objection]]]
 """Says which of several statements hold, and what there is against the others, by their index."""
 NEWS = {"symbol": TEXT, "article_id": TEXT, "published_ms": WHOLE, "title": TEXT, "sentiment": OPTIONAL_TEXT}
 NEWS |= dict.fromkeys(("url", "publisher", "tickers", "company", "withdrawn"), OPTIONAL_TEXT)
+LONGEST_EVENT = 40
 WITHDRAWN = {None: False, "": False, "false": False, "true": True}
 SPLITS = {"ticker": TEXT, "execution_date": TEXT, "split_from": NUMBER, "split_to": NUMBER}
 DIVIDENDS = {"ticker": TEXT, "ex_dividend_date": TEXT, "cash_amount": NUMBER, "currency": OPTIONAL_TEXT}
 DIVIDENDS |= {"dividend_type": OPTIONAL_TEXT, "distribution_type": OPTIONAL_TEXT, "pay_date": OPTIONAL_TEXT}
 EITHER = Field("text", optional=True, present=True)
 TICKER_CHANGES = {"ticker": EITHER, "new_ticker": EITHER, "date": TEXT, "composite_figi": OPTIONAL_TEXT}
+SCHEDULED = {"symbol": TEXT, "date": TEXT, "kind": OPTIONAL_TEXT, "time": OPTIONAL_TEXT}
 LABELS = {"symbol": TEXT, "start_ms": CELLS, "end_ms": CELLS, "kind": TEXT}
 LABEL_COLUMNS = {"start_ms": ("start_ms", "start"), "end_ms": ("end_ms", "end")}
 ALERTS = {"symbol": TEXT, "rule": TEXT, "ts_ms": WHOLE, "episode_start_ms": WHOLE}
@@ -121,6 +133,17 @@ def read_actions(splits: Path | None, dividends: Path | None, ticker_changes: Pa
         objected,
         rejects,
     )
+
+
+def read_scheduled_events(path: Path) -> tuple[list[ScheduledEvent], pa.Table]:
+    """Read events of ``symbol`` (*: all symbols) and ``date`` and, where there are any, ``kind`` (else results) and
+    ``time`` (HH:MM, New York). A row that is there twice is one event."""
+
+    def event(*, kind: str | None, time: str | None, **row: Any) -> ScheduledEvent:
+        return ScheduledEvent(**row, event=one_line(kind or "results", LONGEST_EVENT), time=time or "")
+
+    events, rejects = _records(path, SCHEDULED, event, _check_scheduled)
+    return list({it.event_id: it for it in events}.values()), rejects
 
 
 def read_labels(path: Path) -> tuple[pd.DataFrame, pa.Table]:
@@ -192,6 +215,15 @@ def _dated(day: str, positive: tuple[str, ...], why: str) -> Check:
 
 _check_split = _dated("execution_date", ("split_from", "split_to"), "split ratio not positive")
 _check_dividend = _dated("ex_dividend_date", ("cash_amount",), "amount not positive")
+
+
+def _check_scheduled(values: Values) -> tuple[np.ndarray, tuple[str, ...]]:
+    dated, timed = check_cells(values["date"], _is_date), check_cells(values["time"], _is_time_of_day)
+    return np.where(dated, np.where(timed, 0, 2), 1), ("date is no date", "time is not HH:MM")
+
+
+def _is_time_of_day(text: str | None) -> bool:
+    return not text or re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, flags=re.ASCII) is not None
 
 
 def _is_date(text: str | None) -> bool:

@@ -11,7 +11,7 @@ from include.surveillance.broker import Bounds, Kafka, Position
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.instruments import Tickers
 from include.surveillance.places import Place
-from include.surveillance.records import Dividend, Instrument, Profile, Record, Split, TickerChange
+from include.surveillance.records import Dividend, Instrument, Profile, Record, ScheduledEvent, Split, TickerChange
 
 R = TypeVar("R", bound=Record)
 
@@ -56,7 +56,7 @@ class Background:
     @property
     def actions(self) -> CorporateActions:
         splits, dividends, changes = self._select(Split), self._select(Dividend), self._select(TickerChange)
-        return CorporateActions(tuple(splits), tuple(dividends), tuple(changes))
+        return CorporateActions(tuple(splits), tuple(dividends), tuple(changes), tuple(self._select(ScheduledEvent)))
 
     @property
     def profiles(self) -> list[Profile]:

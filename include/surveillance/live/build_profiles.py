@@ -10,15 +10,15 @@ import numpy as np
 from include.surveillance import broker
 from include.surveillance.broker import Kafka, Received
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
-from include.surveillance.detection.profiles.build import build_profiles
-from include.surveillance.detection.profiles.schedule import HISTORY_MS
+from include.surveillance.detection.profiles.build import HISTORY_MS
+from include.surveillance.detection.profiles.schedule import continue_profiles
 from include.surveillance.instruments import Tickers
 from include.surveillance.live.background import read_background, read_instruments
 from include.surveillance.live.intake import decode_messages
 from include.surveillance.live.predecessors import read_symbols
 from include.surveillance.records import Bar, Profile
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
 KEPT_VERSIONS = 5
 """How many profiles of a series stay on the topic, the newest: detection reads all of them when it starts."""
@@ -60,14 +60,15 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
         BrokerError: Kafka refused, or another run builds the same partition; nothing was published.
     """
     actions, known = read_background(kafka)
-    bars = read_bars(kafka, partition, effective_ms - HISTORY_MS, actions.tickers)
+    # A session that opens within the history began the day before, where its pre-market or its day bar did.
+    bars = read_bars(kafka, partition, effective_ms - HISTORY_MS - DAY_MS, actions.tickers)
     if len(bars) and (newest_ms := int(bars.ts.max())) >= effective_ms:
         effective_ms = newest_ms + LEAD_MS
     classes = {instrument.symbol: instrument.type for instrument in read_instruments(kafka) if instrument.type}
-    profiles = build_profiles(bars, sessions, effective_ms=effective_ms, classes=classes, actions=actions)
+    built = continue_profiles(known, bars, sessions, effective_ms=effective_ms, classes=classes, actions=actions)
     # An instrument that has moved to another partition has its profile from there.
     count = len(broker.partitions_of(kafka, broker.BARS))
-    profiles = [it for it in profiles if broker.choose_partition(it.symbol, count) == partition]
+    profiles = [it for it in built if broker.choose_partition(it.symbol, count) == partition]
     dropped = _superseded(known, profiles)
     with broker.transaction(kafka, f"baselines-{partition}", "baselines") as transaction:
         transaction.send_all(profiles)

@@ -91,7 +91,8 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
     lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
     opened, reopened = (
-        _newest([alert for alert in alerts if alert["status"] != "refired"]) for alerts in (published, replayed)
+        _newest([alert for alert in alerts if alert["status"] not in ("refired", "retagged")])
+        for alerts in (published, replayed)
     )
     for alert_id in sorted({*live} & {*again}):
         was_revised = (live[alert_id]["symbol"], live[alert_id]["timespan"]) in revised
@@ -101,6 +102,8 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
             lines.append(f"{alert_id}: no message opens it {'live' if alert_id in reopened else 'in the replay'}")
         if not was_revised:
             lines += _differences(alert_id, "newest", live[alert_id], again[alert_id])
+        if live[alert_id]["tag"] != again[alert_id]["tag"]:
+            lines.append(f"{alert_id}: tag is {live[alert_id]['tag']} live, {again[alert_id]['tag']} in the replay")
     return len(live), lines
 
 

@@ -12,8 +12,9 @@ from typing import Literal
 import yaml
 
 from include.surveillance.detection.parameters.book import ParameterBook, read_parameters
+from include.surveillance.detection.parameters.values import NO_BUDGET
 from include.surveillance.detection.positions import iso_date
-from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.profiles.build import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.errors import ConfigurationError
@@ -82,7 +83,8 @@ def calibrate_bars(
     """
     if not 0 < budget < inf:
         raise ConfigurationError(f"the budget is {budget}; give alerts {PER[per]}, above 0, e.g. 0.1")
-    book = ParameterBook.load(parameters).replaced(alerting_form=form)
+    # Thresholds in the rules' own units are looked for, and a budget in force would raise them.
+    book = ParameterBook.load(parameters).replaced(alerting_form=form, budget=NO_BUDGET)
     robust = form == "robust"
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
@@ -166,6 +168,8 @@ def write_proposal(
 ) -> None:
     """Write the parameters of ``current`` with the chosen thresholds in place of the overrides that they replace.
 
+    They hold without a budget: they are what keeps within one on these bars.
+
     Args:
         effective: YYYY-MM-DD, New York, from which the proposal counts.
     """
@@ -178,6 +182,8 @@ def write_proposal(
         because = f"{rationale} {it.current:g} raised {it.current_alerts / it.symbol_days:.3g} per symbol and day."
         proposed.append(override_entry(it.cell, form, effective, choice.chosen, because))
     overrides = replace_entries(read_entries(current), proposed)
+    if form == "robust":
+        given |= {"base": (given.get("base") or {}) | {"budget": {"alerts_per_symbol_session": 0}}}
     text = yaml.safe_dump(given | {"overrides": overrides}, sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"# Proposed by calibrate; nothing uses it before it takes the place of {current.name}.\n{text}")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.positions import iso_date
-from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.profiles.build import Progress
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table

@@ -13,16 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, expm1, fsum, isclose, log, log1p
+from math import exp, expm1, fsum, isclose, isnan, log, log1p
 from statistics import stdev
 
 import numpy as np
 
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.news_relevance import measure_relevance
+from include.surveillance.detection.parameters.in_force import raise_floor
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import TradingCalendar, iso_date
+from include.surveillance.detection.profile_columns import prior_levels
+from include.surveillance.detection.rules.bar_rule import RobustRule
 from include.surveillance.detection.rules.robust.abnormal_volume import LEAST_SCALE
+from include.surveillance.detection.tails import level_at
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Record, Watermark
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
@@ -79,6 +83,19 @@ class Cited:
         if self.profile is None:
             raise EvidenceError(f"the profile {self.alert.profile_version} is not among the inputs")
         return self.profile
+
+    def limit(self, rule: RobustRule) -> float:
+        """Return the threshold of a robust rule, in its own unit, that its profile and the budget give."""
+        value = float(getattr(rule, rule.threshold))
+        part = "regular" if self.alert.session_phase in ("regular", "opening_auction") else "around"
+        profile = self.usual()
+        period = self.parameters.budget.period(rule.name)
+        if not profile.carried or isnan(period):
+            return value
+        prior = prior_levels(np.array([rule.prior[int(profile.timespan == "day")]]))[0].tolist()
+        levels = next((it.levels for it in profile.tails if it.rule == rule.name and it.part == part), prior)
+        level = level_at(np.array(levels), period)
+        return float(raise_floor(value, level, getattr(type(rule)(), rule.threshold)))
 
     def slots(self) -> list[int]:
         """Return each bar's slot in the profile."""
@@ -177,7 +194,7 @@ def _literal_volume(cited: Cited) -> tuple[float, float]:
 def _robust_volume(cited: Cited) -> tuple[float, float]:
     rule, profile, slot = cited.parameters.robust.abnormal_volume, cited.usual(), cited.slots()[0]
     recent, scale = fsum(cited.volumes()), max(_in_slot(profile.volume_scale, slot), LEAST_SCALE)
-    allowed = expm1(log1p(cited.alert.baseline or 0.0) + rule.z * scale)
+    allowed = expm1(log1p(cited.alert.baseline or 0.0) + cited.limit(rule) * scale)
     return recent, max(allowed, rule.rvol * (1.0 + recent) / _rvol(cited, recent) - 1.0)
 
 
@@ -207,7 +224,7 @@ def _robust_volatility(cited: Cited) -> tuple[float, float]:
         one / _in_slot(profile.return_factor, slot)
         for one, slot in zip(_log_returns(cited.prices("close")), slots, strict=False)
     ]
-    return stdev(scaled), cited.parameters.robust.volatility_spike.multiple * profile.volatility_fire
+    return stdev(scaled), cited.limit(cited.parameters.robust.volatility_spike) * profile.volatility_fire
 
 
 def _log_returns(closes: Sequence[float]) -> list[float]:
@@ -226,7 +243,7 @@ def _robust_breakout(cited: Cited) -> tuple[float, float]:
     ranges = [
         max(highs[back], closes[back + 1]) - min(lows[back], closes[back + 1]) for back in range(1, rule.window + 1)
     ]
-    return close, level + sign * rule.buffer * max(fsum(ranges) / rule.window, LEAST_RANGE * close)
+    return close, level + sign * cited.limit(rule) * max(fsum(ranges) / rule.window, LEAST_RANGE * close)
 
 
 def _range(cited: Cited) -> tuple[float, float, float, float]:
@@ -246,7 +263,7 @@ def _robust_gap(cited: Cited) -> tuple[float, float]:
     opening, previous = cited.bars
     sessions = (cited.calendar.locate(bar.ts_ms, bar.timespan).session for bar in (previous, opening))
     before = cited.prices("close")[1] - cited.actions.dividend_between(cited.holder, *sessions)
-    return abs(log(opening.open / before)) / cited.usual().range_percent, cited.parameters.robust.price_gap.limit
+    return abs(log(opening.open / before)) / cited.usual().range_percent, cited.limit(cited.parameters.robust.price_gap)
 
 
 def _robust_news(cited: Cited) -> tuple[float, float]:
@@ -257,7 +274,8 @@ def _robust_news(cited: Cited) -> tuple[float, float]:
     z = (log1p(fsum(cited.volumes())) - log1p(cited.alert.baseline or 0.0)) / scale
     apart = abs(cited.bar.ts_ms - article.published_ms) / MINUTE_MS
     near = exp(-apart / rule.decay_minutes) if rule.decay_minutes else float(apart == 0)
-    return near * measure_relevance(article) * min(z / cited.parameters.robust.abnormal_volume.z, 5.0), rule.minimum
+    allowed = cited.limit(cited.parameters.robust.abnormal_volume)
+    return near * measure_relevance(article) * min(z / allowed, 5.0), rule.minimum
 
 
 def _freshness(cited: Cited) -> tuple[float, float]:

@@ -56,7 +56,7 @@ def export_log(
     Raises:
         BrokerError: Kafka cannot be reached.
     """
-    names = ("bars", "news", "splits", "dividends", "ticker_changes")
+    names = ("bars", "news", "splits", "dividends", "ticker_changes", "scheduled_events")
     paths = {name: folder / f"{name}.parquet" for name in names}
     profiles_path = folder / "profiles.jsonl"
     bars_written = _write_bars(paths["bars"], _read_log(kafka, broker.BARS), keep, shift_ms)
@@ -77,9 +77,15 @@ def export_log(
         [(change.symbol, change.new_symbol, change.date) for change in actions.ticker_changes],
         {"ticker": pa.string(), "new_ticker": pa.string(), "date": pa.string()},
     )
+    _write(
+        paths["scheduled_events"],
+        [(event.symbol, event.date, event.event, event.time) for event in actions.scheduled],
+        {"symbol": pa.string(), "date": pa.string(), "kind": pa.string(), "time": pa.string()},
+    )
     profiles_path.write_bytes(b"".join(wire.encode(profile) + b"\n" for profile in profiles))
-    bars, news, splits, dividends, ticker_changes = (paths[name] for name in names)
-    return RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles_path), bars_written
+    bars, news, splits, dividends, ticker_changes, scheduled = paths.values()
+    files = RecordedFiles(bars, news, splits, dividends, ticker_changes, profiles_path, scheduled_events=scheduled)
+    return files, bars_written
 
 
 def select_bars(

@@ -74,9 +74,9 @@ def explain_fallback(engine: Engine, evaluation: Evaluation) -> list[str]:
     scan = evaluation.scan
     without = (scan.profile < 0) & evaluation.fresh
     first_ms: dict[tuple[str, str], int] = {}
-    for profile in engine.profiles:
-        key = profile.symbol, profile.timespan
-        first_ms[key] = min(profile.effective_ms, first_ms.get(key, profile.effective_ms))
+    for code, effective_ms in zip(engine.profiles.code.tolist(), engine.profiles.effective_ms.tolist(), strict=True):
+        key = engine.profiles.keys[code]
+        first_ms[key] = min(effective_ms, first_ms.get(key, effective_ms))
     known = np.array([key in first_ms for key in scan.bars.keys], dtype=bool)[scan.bars.code]
     total, lines = int(evaluation.fresh.sum()), []
     if early := int((without & known).sum()):

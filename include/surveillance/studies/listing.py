@@ -14,6 +14,7 @@ from msgspec import structs
 from include.surveillance import broker
 from include.surveillance.alerts import market_events
 from include.surveillance.alerts.kinds import Kind, kind_of
+from include.surveillance.alerts.ranking import UNEXPLAINED
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.errors import ConfigurationError
@@ -27,7 +28,7 @@ Order = Literal["score", "time"]
 
 COLUMNS = (
     *("new_york", "severity", "score", "symbol", "timespan", "rule", "direction", "form", "kind", "value", "threshold"),
-    *("firings", "session_phase", "inhibited_by", "explanation", "ts_ms", "first_ms", "last_ms"),
+    *("firings", "session_phase", "tag", "tag_evidence", "inhibited_by", "explanation", "ts_ms", "first_ms", "last_ms"),
     "event_id",
 )
 """What is shown of an alert; ``new_york`` and ``ts_ms`` are the start of the bar that is shown, ``first_ms`` and
@@ -76,6 +77,9 @@ def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:
     strongest = standing.loc[groups["score"].idxmax()].set_index("event_id")
     strongest["first_ms"], strongest["last_ms"] = groups["ts_ms"].min(), groups["ts_ms"].max()
     strongest["firings"] = groups["firings"].max()
+    # News that came later explains the alert as it was at its strongest, too.
+    for name in ("tag", "tag_evidence"):
+        strongest[name] = last.set_index("event_id")[name]
     listed = strongest.reset_index()
     moments = [write_new_york(ts_ms) for ts_ms in listed["ts_ms"].tolist()]
     listed = listed.assign(new_york=moments, kind=[kind_of(rule) for rule in listed["rule"].tolist()])
@@ -94,7 +98,7 @@ def select_alerts(
     order: Order = "score",
     top: int | None = None,
 ) -> pd.DataFrame:
-    """Return the alerts that were asked for: the highest scores first, or the earliest.
+    """Return the alerts that were asked for: what nothing explains and the highest scores first, or the earliest.
 
     Args:
         alerts: as ``list_alerts`` gives them.
@@ -128,5 +132,6 @@ def select_alerts(
         chosen &= (alerts["first_ms"] <= until_ms).to_numpy()
     found = alerts[chosen]
     if order == "score":
-        found = found.sort_values("score", ascending=False, kind="stable")
+        ranks = pd.DataFrame({"explained": found["tag"] != UNEXPLAINED, "score": -found["score"]})
+        found = found.loc[ranks.sort_values(["explained", "score"], kind="stable").index]
     return found.head(top).reset_index(drop=True) if top is not None else found.reset_index(drop=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,16 +20,19 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
-from include.surveillance.detection.profiles.schedule import Progress, walk_forward
+from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.profiles.build import Progress
+from include.surveillance.detection.profiles.schedule import walk_forward
+from include.surveillance.detection.rules.registry import PRIORS, TAILED
 from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.bar_rows import AS_FILES_SAY, Reading
 from include.surveillance.files.bars import read_bars
-from include.surveillance.files.side_files import read_actions, read_news
+from include.surveillance.files.side_files import read_actions, read_news, read_scheduled_events
 from include.surveillance.files.stamps import align_day_bars
 from include.surveillance.files.tables import REJECTS
 from include.surveillance.instruments import CONFLICTS
-from include.surveillance.records import Alert, NewsItem, Profile
+from include.surveillance.records import Alert, NewsItem, Profile, ScheduledEvent
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import new_york_midnight
 from include.surveillance.validity import HINTS
@@ -45,7 +48,7 @@ class RecordedFiles:
 
     Attributes:
         bars: a file, a folder or a pattern, see ``files.bars.read_bars``.
-        news, splits, dividends, ticker_changes: Parquet or CSV.
+        news, splits, dividends, ticker_changes, scheduled_events: Parquet or CSV.
         profiles: one JSON object a line, as the command ``baselines`` writes them.
         reading: what somebody says about the bars' files.
         only: the one symbol whose bars are read; None: all.
@@ -59,6 +62,7 @@ class RecordedFiles:
     profiles: Path | None = None
     reading: Reading = AS_FILES_SAY
     only: str | None = None
+    scheduled_events: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Recording:
     news: tuple[NewsItem, ...]
     actions: CorporateActions
     contradictions: list[Alert]
-    profiles: list[Profile]
+    profiles: ProfileColumns
     sessions: Sessions
     counts: Counter[str]
     rejects: list[tuple[Path, pa.Table]]
@@ -121,7 +125,10 @@ def read_recording(
         ConfigurationError: a file cannot be read or lacks a column.
     """
     progress("read", 0, 1)
-    bar_file = read_bars(files.bars, files.reading, only=files.only, progress=partial(progress, "read MB"))
+    builds = with_profiles and files.profiles is None
+    # Profiles know the tails of all symbols together.
+    only = None if builds else files.only
+    bar_file = read_bars(files.bars, files.reading, only=only, progress=partial(progress, "read MB"))
     bars, outside = _within_calendar(files.bars, bar_file.bars, sessions)
     bars, stamps = align_day_bars(bars, sessions, files.reading.stamps)
     rejects = [(files.bars, pa.concat_tables([bar_file.rejects, outside]))]
@@ -133,12 +140,17 @@ def read_recording(
         rejects.append((files.news, unusable))
     read = read_actions(files.splits, files.dividends, files.ticker_changes)
     rejects += read.rejects
-    actions = CorporateActions(read.splits, read.dividends, read.ticker_changes)
-    profiles: list[Profile] = []
-    if with_profiles and files.profiles:
-        profiles = read_profiles(files.profiles)
-    elif with_profiles:
+    scheduled: list[ScheduledEvent] = []
+    if files.scheduled_events is not None:
+        scheduled, unusable = read_scheduled_events(files.scheduled_events)
+        rejects.append((files.scheduled_events, unusable))
+    actions = CorporateActions(read.splits, read.dividends, read.ticker_changes, tuple(scheduled))
+    profiles = ProfileColumns.from_records([], TAILED, PRIORS)
+    if builds:
         profiles = walk_forward(bars, sessions, actions, progress)
+        bars = bars if files.only is None else _of_symbol(bars, files.only)
+    elif with_profiles and files.profiles:
+        profiles = ProfileColumns.from_records(read_profiles(files.profiles), TAILED, PRIORS)
     watched = {name for symbol, _ in bars.keys for name in actions.tickers.related(symbol)}
     contradictions = {
         objection.detail: describe_contradiction(action.symbol, objection, new_york_midnight(action.date), "backfill")
@@ -149,6 +161,14 @@ def read_recording(
         bars, tuple(news), actions, list(contradictions.values()), profiles, sessions, bar_file.counts,
         rejects, notes,
     )  # fmt: skip
+
+
+def _of_symbol(bars: BarColumns, symbol: str) -> BarColumns:
+    """Return the bars of one symbol alone."""
+    own = [code for code, (name, _) in enumerate(bars.keys) if name == symbol]
+    bars = bars.take(np.isin(bars.code, own))
+    places = np.searchsorted(own, bars.code).astype(np.int32)
+    return replace(bars, keys=[bars.keys[code] for code in own], code=places)
 
 
 def _within_calendar(path: Path, bars: BarColumns, sessions: Sessions) -> tuple[BarColumns, pa.Table]:

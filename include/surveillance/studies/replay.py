@@ -18,7 +18,7 @@ from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.percentiles import Percentiles
 from include.surveillance.detection.positions import iso_date
-from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.profiles.build import Progress
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
 from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
@@ -105,7 +105,7 @@ def replay_files(
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     events = 0
     if robust:
-        alerts = [*recording.contradictions, *_publish(engine, evaluation, published)]
+        alerts = [*recording.contradictions, *_add_market_events(engine, evaluation, published)]
         events = sum(alert.symbol == market_events.MARKET for alert in alerts)
         results.write_alerts(out / "alerts.parquet", alerts)
     else:
@@ -139,10 +139,11 @@ def replay_alert(
     evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
     if book.base.alerting_form == "robust":
-        return [alert for alert in _publish(engine, evaluation, published) if alert.event_id == alert_id]
+        alerts = _add_market_events(engine, evaluation, published)
+        return [alert for alert in alerts if alert.event_id == alert_id]
     fired = evaluation.fresh_firings
-    alerts = (alert_records.build_alert(engine, evaluation, fired, f) for f in range(len(fired)))
-    return [alert for alert in (*alerts, *on_bars) if alert.event_id == alert_id]
+    firing = (alert_records.build_alert(engine, evaluation, fired, f) for f in range(len(fired)))
+    return [alert for alert in (*firing, *on_bars) if alert.event_id == alert_id]
 
 
 def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
@@ -169,11 +170,9 @@ def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:
     }
 
 
-def _publish(engine: Engine, evaluation: Evaluation, news_alerts: list[Alert]) -> list[Alert]:
-    """Return what would have been published live, those of ``news_alerts`` and events of the market among it."""
-    fired, base = evaluation.fresh_firings, engine.book.base
-    raised = np.flatnonzero(fired.effect).tolist()
-    alerts = [*(alert_records.build_alert(engine, evaluation, fired, f) for f in raised), *news_alerts]
+def _add_market_events(engine: Engine, evaluation: Evaluation, alerts: list[Alert]) -> list[Alert]:
+    """Return what would have been published live with the events of the market, in order of time."""
+    base = engine.book.base
     watched = len({symbol for symbol, _ in evaluation.scan.bars.keys[: len(evaluation.scan.segments.end)]})
     market = market_events.find_market_events(
         alerts, watched, breadth=base.market_breadth, minimum=base.market_minimum
@@ -184,7 +183,12 @@ def _publish(engine: Engine, evaluation: Evaluation, news_alerts: list[Alert]) -
 def _match_news(
     engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...]
 ) -> tuple[list[Alert], list[Alert]]:
-    """Return the alerts of news_impact: the newest of each bar that matched an article, and all published ones."""
+    """Match bars with articles, and tag alerts by both.
+
+    Returns:
+        Of each bar that matched an article its newest alert, and where robust rules alert, all that would have been
+        published live but for events of the market, in its order.
+    """
     raised: list[RaisedAlert] = []
     matcher = NewsMatcher(engine, state, RecordEpisodes(engine, state, raised))
     fresh = evaluation.fresh_firings
@@ -195,6 +199,9 @@ def _match_news(
         bars.append(bar)
         # A bar is known at its close. Even numbers order articles of the same moment behind it.
         matcher.add_bar(2 * (bar.ts_ms + SPAN_MS[key[1]]), key, bar)
+    for f in np.flatnonzero(fresh.effect).tolist() if engine.book.base.alerting_form == "robust" else ():
+        alert = alert_records.build_alert(engine, evaluation, fresh, f)
+        matcher.add_alert(2 * alert.bar_close_ms, int(fresh.kind[f]), alert)
     matcher.match([(2 * item.published_ms + 1, item) for item in news])
     on_bars = [bar.news_alert for bar in bars if bar.news_alert is not None]
     return on_bars, [alert for *_, alert in raised]

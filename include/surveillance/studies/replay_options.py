@@ -32,6 +32,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     splits: str | None = None
     dividends: str | None = None
     ticker_changes: str | None = None
+    scheduled_events: str | None = None
     profiles: str | None = None
     format: str | None = None
     zone: str | None = None
@@ -82,7 +83,10 @@ class ReplayOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
         beside = (self.news, self.splits, self.dividends, self.ticker_changes, self.profiles)
         news, splits, dividends, ticker_changes, profiles = (Path(path) if path else None for path in beside)
         reading = Reading(**{name: getattr(self, name) for name in _READING})
-        return RecordedFiles(Path(self.bars), news, splits, dividends, ticker_changes, profiles, reading)
+        scheduled = Path(self.scheduled_events) if self.scheduled_events else None
+        return RecordedFiles(
+            Path(self.bars), news, splits, dividends, ticker_changes, profiles, reading, scheduled_events=scheduled
+        )
 
     def sessions(self) -> Sessions:
         """Return the sessions of the calendar.

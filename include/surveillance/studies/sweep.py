@@ -12,7 +12,8 @@ import numpy as np
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.parameters.overrides import LIQUIDITY, parse
+from include.surveillance.detection.parameters.overrides import parse
+from include.surveillance.detection.profile_columns import LIQUIDITY
 from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
 from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
@@ -106,8 +107,7 @@ def bucket_numbers(evaluation: Evaluation, form: RuleForm) -> np.ndarray:
     """Return per bar of the scan the index of its bucket in ``BUCKETS``, int8; -1 for none."""
     if form == "literal":
         return np.zeros(len(evaluation.scan), dtype=np.int8)
-    numbers = [LIQUIDITY.index(profile.liquidity) for profile in evaluation.profiles]
-    return np.array([*numbers, -1], dtype=np.int8)[evaluation.scan.profile]
+    return np.append(evaluation.profiles.liquidity, np.int8(-1))[evaluation.scan.profile]
 
 
 def override_entry(cell: Cell, form: RuleForm, effective: str, threshold: float, rationale: str) -> Entry:

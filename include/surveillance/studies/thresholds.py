@@ -9,7 +9,7 @@ from math import ceil, floor, inf, isnan, log10, nan
 import numpy as np
 import pandas as pd
 
-from include.surveillance.detection.profiles.schedule import Progress
+from include.surveillance.detection.profiles.build import Progress
 
 POINTS = 16
 """Thresholds on the way down, beside the greatest value and 0."""

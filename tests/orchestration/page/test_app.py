@@ -90,6 +90,16 @@ def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
     assert (first["value"], first["threshold"], first["baseline"]) == (0.031, 0.02, None)
 
 
+def test_what_nothing_explains_comes_first_in_its_session(client, viewer, stored):
+    evidence = ("news|a1|-5 min|negative",)
+    today = [alert("NEWS", ts_ms=1_700_000_060_000, tag="news", tag_evidence=evidence), alert("WHY", tag="unexplained")]
+    before = alert("OLD", ts_ms=1_699_900_000_000, session_date="2023-11-13", tag="unexplained")
+    stored([*today, before])
+    shown = client.get("/surveillance/api/alerts", params={"kind": "market"}, headers=viewer).json()["alerts"]
+    assert [one["symbol"] for one in shown] == ["WHY", "NEWS", "OLD"]
+    assert (shown[1]["tag"], shown[1]["tag_evidence"]) == ("news", list(evidence))
+
+
 def test_an_alert_says_its_form_its_status_and_what_stood_before(client, viewer, stored):
     stored([alert(form="robust", profile_version="2023-11-13|abc", status="refired", firings=4)])
     stored([alert("ZVZZT", status="retracted", before_value=0.04, before_threshold=0.02)])

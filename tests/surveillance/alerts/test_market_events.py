@@ -48,7 +48,7 @@ def test_many_symbols_at_one_minute_are_one_event_that_says_how_many_and_who():
         "42 of 500 symbols fired abnormal_volume in the minute from 09:31 New York (14:31 UTC), led by AAPL, MSFT and "
         "TSLA."
     )
-    assert event.event_id == f"market_event|MARKET|minute|{OPEN_MS}|abnormal_volume|v1"
+    assert event.event_id == f"market_event|MARKET|minute|{OPEN_MS}|v2"
     assert set(event.event_ids) == {one.event_id for one in alerts}
     assert (event.status, event.session_phase, event.parameters_version) == ("fired", "regular", "test")
 
@@ -69,6 +69,18 @@ def test_rules_directions_timespans_and_minutes_are_counted_apart():
         *crowd(4, minute=2),
     ]
     assert find_market_events(apart, 10) == []
+
+
+def test_what_several_rules_say_of_one_move_is_one_event():
+    gaps = crowd(6, rule="price_gap", direction="down", score=80.0)
+    breakouts = crowd(8, rule="price_breakout", direction="down", minute=2)
+    (event,) = find_market_events([*gaps, *breakouts, *crowd(7, minute=2)], 20)
+    assert (event.value, event.direction, event.firings) == (8.0, "down", 2)
+    assert event.explanation == (
+        "8 of 20 symbols fired price_breakout down (8) and abnormal_volume (7) in the minute from 09:33 New York "
+        "(14:33 UTC), led by S0, S1 and S2."
+    )
+    assert len(event.event_ids) == 21
 
 
 def test_an_episode_that_goes_on_counts_where_it_began_and_once():

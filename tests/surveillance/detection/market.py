@@ -26,6 +26,7 @@ from include.surveillance.records import (
     NewsItem,
     Profile,
     Record,
+    ScheduledEvent,
     Split,
     TickerChange,
     Watermark,
@@ -106,10 +107,11 @@ def engine(
     splits: Sequence[Split] = (),
     dividends: Sequence[Dividend] = (),
     ticker_changes: Sequence[TickerChange] = (),
+    scheduled: Sequence[ScheduledEvent] = (),
     overrides: Sequence[Override] = (),
     **parameters,
 ) -> Engine:
-    actions = CorporateActions(tuple(splits), tuple(dividends), tuple(ticker_changes))
+    actions = CorporateActions(tuple(splits), tuple(dividends), tuple(ticker_changes), tuple(scheduled))
     return Engine(ParameterBook(Parameters(**parameters), overrides), SESSIONS, actions, profiles)
 
 

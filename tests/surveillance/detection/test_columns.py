@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.columns import COLUMNS, BarColumns
+from include.surveillance.detection.columns import COLUMNS, OPTIONAL, BarColumns
 from include.surveillance.records import Bar
 from tests.surveillance.detection.market import bar
 
@@ -17,6 +19,8 @@ bars = st.builds(
     symbol=st.sampled_from(["NVDA", "BRK.B"]),
     timespan=st.sampled_from(["minute", "day"]),
     source=st.sampled_from(["live", "backfill"]),
+    vwap=st.sampled_from([None, 99.5]),
+    trades=st.sampled_from([None, 0, 17]),
 )
 
 
@@ -34,10 +38,11 @@ def test_columns_hold_what_the_records_hold_and_so_does_any_part_of_them(log: li
             assert part.key(i) == (it.symbol, it.timespan)
             assert part.event_id(i) == it.event_id
             values = {name: getattr(part, name)[i] for name in COLUMNS if name != "code"}
+            values |= {name: None if isnan(values[name]) else values[name] for name in OPTIONAL}
             assert values == {
                 "ts": it.ts_ms, "open": it.open, "high": it.high, "low": it.low, "close": it.close,
                 "volume": float(it.volume), "revision": int(it.revision, 16), "polled": it.polled_ms,
-                "live": it.source == "live",
+                "live": it.source == "live", "vwap": it.vwap, "trades": it.trades,
             }  # fmt: skip
     assert columns.event_ids(index) == asked
 

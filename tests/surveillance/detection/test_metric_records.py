@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.metric_records import MEASURES, build_metrics, volume_ratio
+from include.surveillance.detection.metric_records import MEASURES, build_metrics, divide
 from include.surveillance.detection.state import State
-from tests.surveillance.detection.market import OPEN, SESSIONS, bar, calm, engine, evaluate, profile
+from tests.surveillance.detection.market import OPEN, SESSIONS, bar, calm, engine, evaluate, profile, run
 
 prices = st.sampled_from([100.0, 100.5, 99.25, 101.0])
 
@@ -61,7 +61,20 @@ def test_metrics_come_in_the_order_that_is_asked_for():
     assert {name for name in MEASURES if getattr(whole[29], name) is not None} >= {"rvol", "volume_z", "volume_mean"}
 
 
+def test_trades_and_the_average_price_are_measured_where_the_vendor_gives_them():
+    bars = [bar(0, volume=1000, trades=8, vwap=99.0), bar(1, volume=1000), bar(2, trades=0, vwap=100.0)]
+    evaluation = evaluate(engine(), State("exact"), bars)
+    metrics = build_metrics(evaluation, np.arange(3))
+    assert [metric.trade_size for metric in metrics] == [125.0, None, None]
+    assert [metric.vwap_distance for metric in metrics] == [pytest.approx(1 / 99), None, 0.0]
+
+
+def test_a_corrected_number_of_trades_is_measured_again():
+    first, *_, corrected = run([bar(0, trades=8), *calm(5, 1), bar(0, trades=4)]).metrics
+    assert (first.trade_size, corrected.trade_size, corrected.ts_ms) == (125.0, 250.0, first.ts_ms)
+
+
 def test_a_mean_of_nothing_has_no_ratio():
-    ratio = volume_ratio(np.array([1.0, 5.0, 0.0, 7.0]), np.array([0.0, 2.0, 0.0, nan]))
+    ratio = divide(np.array([1.0, 5.0, 0.0, 7.0]), np.array([0.0, 2.0, 0.0, nan]))
     assert np.array_equal(ratio, [nan, 2.5, nan, nan], equal_nan=True)
     assert not np.isin(inf, ratio)

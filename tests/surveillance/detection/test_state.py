@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "2961eb13df7ec56bf295fd007e73a3f896563953f530b47dca1179fa3fa82e15"),
-            ("sketch", (profile(),), "4ee6eaa2d369c108ea14dbed4e7fce61bb84fa59b71e41229bf4d9a7df9d9781"),
+            ("exact", (), "795b0855060a50f5678a27e940b5d185a465b6c68fbbb0e7bfb2e3c90cd89d48"),
+            ("sketch", (profile(),), "bf81306850a7c9d3c0ade9ef68e0d8ec6d56eb85022452c5d34a66329e9daef8"),
         ],
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.metric_records import volume_ratio
+from include.surveillance.detection.metric_records import divide
 from include.surveillance.files.results import make_schema, write_alerts, write_metrics, write_rejects
 from include.surveillance.files.side_files import read_alerts
 from include.surveillance.records import Alert, Bar, Metric
@@ -25,7 +25,7 @@ def test_metrics_are_written_as_records_would_be(tmp_path):
     write_metrics(
         tmp_path / "metrics.parquet",
         columns,
-        {"volume_mean": mean, "volume_ratio": volume_ratio(columns.volume, mean)},
+        {"volume_mean": mean, "volume_ratio": divide(columns.volume, mean)},
         phase=np.array([0, 1, 1], dtype=np.uint8),
         session=np.array([17941, 17941, 17942], dtype=np.int32),
         profile=np.array([-1, 0, 0]),

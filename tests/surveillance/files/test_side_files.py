@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from include.surveillance.detection.corporate_actions import CorporateActions
-from include.surveillance.files.side_files import read_actions, read_alerts, read_labels, read_news
+from include.surveillance.files.side_files import (
+    read_actions,
+    read_alerts,
+    read_labels,
+    read_news,
+    read_scheduled_events,
+)
 from include.surveillance.validity import TIME_OUT_OF_RANGE
 from tests.surveillance.files.rows import OPEN, reasons
 
@@ -39,6 +45,19 @@ def test_news(tmp_path):
     assert items[0].title == "Two lines, one"
     unknown = "sentiment is none of positive, neutral, negative"
     assert reasons(rejects) == ["published_ms is no number", unknown, TIME_OUT_OF_RANGE]
+
+
+def test_scheduled_events(tmp_path):
+    path = written(
+        tmp_path / "events.csv",
+        "symbol,date,kind,time\nA,2023-11-14,,\nA,2023-11-14,,\n*,2023-12-13,FOMC,14:00\n"
+        "A,soon,,\nA,2023-11-14,call,4 pm\nA,2023-11-14,call,24:00\n,2023-11-14,,\n",
+    )
+    events, rejects = read_scheduled_events(path)
+    assert [(it.symbol, it.event, it.time) for it in events] == [("A", "results", ""), ("*", "FOMC", "14:00")]
+    assert reasons(rejects) == ["date is no date", "time is not HH:MM", "time is not HH:MM", "symbol is no text"]
+    days, _ = read_scheduled_events(written(tmp_path / "days.csv", "symbol,date\nADBE,2009-09-15\n"))
+    assert [it.event_id for it in days] == ["scheduled_event|ADBE|2009-09-15|results"]
 
 
 def written(path, text):

@@ -193,9 +193,9 @@ def says(alert: Alert, cited: Cited) -> None:
     """Each number and each clock of a sentence is one of the alert's, of what it cites, or of its parameters."""
     text = re.sub('".*"', "", alert.explanation)  # a title says what it likes
     if alert.status == "ended":
-        text = text.rpartition("; not again up to ")[0]  # how long it has been quiet is no part of what was measured
+        text = text.rpartition("; not again up to")[0]  # nor is when it was over
     if alert.hole_cause is not None:
-        text = text.rpartition("; ")[0]  # nor is a hole
+        text = text.rpartition("; ")[0]  # a hole is no part of what was measured
     moments = {alert.ts_ms, alert.bar_close_ms, alert.window_start_ms, alert.window_end_ms}
     moments |= {bar.ts_ms for bar in cited.bars}
     moments |= {moment for moment in (alert.hole_start_ms, alert.hole_end_ms) if moment is not None}

@@ -48,5 +48,14 @@ def test_of_equal_scores_the_earliest_is_first_and_top_cuts():
         select_alerts(alerts, rules=["volume"])
 
 
+def test_what_nothing_explains_comes_first_as_its_last_message_says():
+    late, why = alert("S1", score=90.0, tag="unexplained"), alert("S2", score=60.0, tag="unexplained")
+    told = replace(late, status="retagged", score=50.0, tag="news", tag_evidence=("news|a1",))
+    alerts = select_alerts(listed(late, why, told))
+    assert list(zip(alerts["symbol"], alerts["tag"], alerts["score"], strict=True)) == [
+        ("S2", "unexplained", 60.0), ("S1", "news", 90.0),
+    ]  # fmt: skip
+
+
 def test_nothing_is_listed_of_nothing():
     assert listed().empty

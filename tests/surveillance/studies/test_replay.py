@@ -117,6 +117,25 @@ def test_an_article_beside_a_burst_is_an_alert_of_its_own(bars, tmp_path):
     assert result.counts["news"] == 2
 
 
+def test_alerts_are_tagged_by_news_and_by_what_was_scheduled(bars, replayed, tmp_path):
+    untagged = {alert["event_id"]: alert for alert in rows(replayed["robust"][0], "alerts")}
+    day = untagged[next(iter(untagged))]["session_date"]
+    (tmp_path / "events.csv").write_text(f"symbol,date\nNVDA,{day}\n")
+    news = [f"KO,{n},{alert['bar_close_ms'] + 3_600_000},Title,positive" for n, alert in enumerate(untagged.values())]
+    (tmp_path / "news.csv").write_text("\n".join(["symbol,article_id,published_ms,title,sentiment", *news]))
+    replay(bars, tmp_path, "robust", news=tmp_path / "news.csv", scheduled_events=tmp_path / "events.csv")
+    tags: dict[str, list[str]] = {}
+    for alert in rows(tmp_path, "alerts"):
+        tags.setdefault(alert["event_id"], []).append(alert["tag"])
+    of_ko = [found for name, found in tags.items() if untagged[name]["symbol"] == "KO"]
+    assert of_ko
+    assert all(found[-1] == "news" for found in of_ko)
+    assert any(found[0] == "unexplained" for found in of_ko), "an hour before the article"
+    on_day = [tags[name] for name, it in untagged.items() if (it["symbol"], it["session_date"]) == ("NVDA", day)]
+    assert on_day
+    assert all(set(found) == {"scheduled"} for found in on_day)
+
+
 def test_a_folder_that_cannot_be_made_ends_the_replay_before_the_files_are_read(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be a folder to write to"):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import parse
+from include.surveillance.detection.parameters.values import NO_BUDGET
 from include.surveillance.detection.rules.bar_rule import FORMS
 from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.records import Bar
@@ -82,7 +83,7 @@ def calibrated(request, tmp_path_factory):
     if not path.exists():
         pytest.skip(f"no {path}; set SHARED_DATA to the folder of sample bars")
     recording = read_recording(RecordedFiles(path), Sessions(), with_profiles=form == "robust")
-    book = ParameterBook.default().replaced(alerting_form=form)
+    book = ParameterBook.default().replaced(alerting_form=form, budget=NO_BUDGET)
     evaluation = recording.evaluate(book)
     entries = yaml.safe_load(Settings.parameters_file.read_text())["overrides"]
     count = partial(count_alerts, recording, book, entries, "2019-01-01")

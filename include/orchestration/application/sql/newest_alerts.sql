@@ -1,7 +1,7 @@
 select
     alert_id, kind, rule, symbol, timespan, bar_at, severity, score, direction, value, threshold, baseline,
     session_phase, data_age_ms, source, explanation, first_seen_at,
-    form,
+    form, tag, tag_evidence,
     status, firings, before_value, before_threshold, inhibited_by, profile_version, bar_closed_at,
     polled_at, appended_at, detected_at, published_at, last_seen_at, case
         when notification = 'outbox'
@@ -28,15 +28,25 @@ select
             )
         else notification
     end as notification
-from alerts
-where
-    (%(symbol)s::text is null or symbol = %(symbol)s)
-    and (%(rule)s::text is null or rule = %(rule)s)
-    and (%(severity)s::text is null or severity = %(severity)s)
-    and (%(kind)s::text is null or kind = %(kind)s)
-    and (%(source)s::text is null or source = %(source)s)
-    and (incident is null or symbol = %(symbol)s)
-    and (%(since)s::timestamptz is null or bar_at >= %(since)s)
-    and (%(until)s::timestamptz is null or bar_at < %(until)s)
-order by bar_at desc, score desc
+from (
+    -- The newest that match, so that a table of years costs no more than one of days.
+    select *
+    from alerts
+    where
+        (%(symbol)s::text is null or symbol = %(symbol)s)
+        and (%(rule)s::text is null or rule = %(rule)s)
+        and (%(severity)s::text is null or severity = %(severity)s)
+        and (%(kind)s::text is null or kind = %(kind)s)
+        and (%(source)s::text is null or source = %(source)s)
+        and (incident is null or symbol = %(symbol)s)
+        and (%(since)s::timestamptz is null or bar_at >= %(since)s)
+        and (%(until)s::timestamptz is null or bar_at < %(until)s)
+    order by bar_at desc
+    limit %(counted)s
+) as alerts
+-- Session by session; in each, what nothing explains comes first.
+order by
+    case kind when 'market' then session_date end desc nulls last,
+    (tag is not distinct from 'unexplained') desc,
+    bar_at desc, score desc
 limit %(limit)s

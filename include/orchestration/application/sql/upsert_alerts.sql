@@ -3,7 +3,7 @@ insert into alerts (
     session_phase, session_date, data_age_ms, source, explanation, event_ids,
     form, status, firings, before_value, before_threshold, inhibited_by, profile_version, record,
     bar_closed_at, polled_at, appended_at, detected_at, published_at, kind, incident,
-    notification, notified_at
+    tag, tag_evidence, notification, notified_at
 )
 select
     message.record ->> 'event_id', alert.rule, alert.symbol, alert.timespan,
@@ -15,6 +15,7 @@ select
     to_timestamp((message.record ->> 'bar_close_ms')::bigint / 1000.0), to_timestamp(message.polled_ms / 1000.0),
     to_timestamp(message.appended_ms / 1000.0), to_timestamp(message.detected_ms / 1000.0),
     to_timestamp(message.published_ms / 1000.0), message.alert_kind, message.incident,
+    alert.tag, alert.tag_evidence,
     coalesce('not sent: ' || message.reason_not_to_notify, 'pending'),
     case when message.reason_not_to_notify is not null then now() end
 from
@@ -29,14 +30,15 @@ on conflict (alert_id) do update
         (
             bar_at, severity, score, direction, value, threshold, baseline, session_phase, session_date, data_age_ms,
             explanation, event_ids, form, status, firings, before_value, before_threshold, profile_version,
-            record, bar_closed_at, polled_at, appended_at, detected_at, published_at
+            tag, tag_evidence, record, bar_closed_at, polled_at, appended_at, detected_at, published_at
         ) = (
             excluded.bar_at, excluded.severity, excluded.score, excluded.direction, excluded.value,
             excluded.threshold, excluded.baseline, excluded.session_phase, excluded.session_date,
             excluded.data_age_ms, excluded.explanation, excluded.event_ids, excluded.form,
             excluded.status, excluded.firings, excluded.before_value, excluded.before_threshold,
-            excluded.profile_version, excluded.record, excluded.bar_closed_at, excluded.polled_at,
-            excluded.appended_at, excluded.detected_at, excluded.published_at
+            excluded.profile_version, excluded.tag, excluded.tag_evidence, excluded.record,
+            excluded.bar_closed_at, excluded.polled_at, excluded.appended_at, excluded.detected_at,
+            excluded.published_at
         ),
         -- What was told live is no history, whatever a backfill brings again.
         source = case when alerts.source = 'live' then 'live' else excluded.source end,

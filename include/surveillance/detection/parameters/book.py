@@ -11,7 +11,7 @@ import yaml
 from msgspec.structs import replace
 
 from include.surveillance.detection.parameters.overrides import SCOPES, Override, changed, known, parse
-from include.surveillance.detection.parameters.values import Parameters, encode_value
+from include.surveillance.detection.parameters.values import Budget, Parameters, encode_value
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import digest
@@ -75,9 +75,15 @@ class ParameterBook:
         except ConfigurationError as error:
             raise ConfigurationError(f"parameters {path}: {error}") from None
 
-    def replaced(self, *, session_reset: bool | None = None, alerting_form: RuleForm | None = None) -> ParameterBook:
+    def replaced(
+        self,
+        *,
+        session_reset: bool | None = None,
+        alerting_form: RuleForm | None = None,
+        budget: Budget | None = None,
+    ) -> ParameterBook:
         """Return a book with another base; None keeps what is."""
-        given = {"session_reset": session_reset, "alerting_form": alerting_form}
+        given = {"session_reset": session_reset, "alerting_form": alerting_form, "budget": budget}
         return ParameterBook(
             replace(self.base, **{name: value for name, value in given.items() if value is not None}), self.overrides
         )

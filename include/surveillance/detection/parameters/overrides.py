@@ -12,13 +12,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.profile_columns import LIQUIDITY
 from include.surveillance.detection.rules.bar_rule import RuleForm, structural_fields
 from include.surveillance.detection.rules.registry import RULES, RobustRules
 from include.surveillance.errors import ConfigurationError
 
 # From the widest to the narrowest: the narrower holds.
 SCOPES = ("global", "asset_class", "liquidity", "symbol")
-LIQUIDITY = ("liquid", "mid", "thin")
 
 S = TypeVar("S", bound=Struct)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf, nan
 
 import msgspec
 
@@ -10,12 +11,40 @@ from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.registry import LiteralRules, RobustRules, bar_rules
 from include.surveillance.records import digest
 
+SHARES = {"abnormal_volume": 0.3, "volatility_spike": 0.15, "price_breakout": 0.2, "price_gap": 0.15}
+"""What is left is for rules to come."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alerts are worth reading; the robust rules' thresholds follow from it.
+
+    Attributes:
+        alerts_per_symbol_session: of all rules together, per symbol, session and timespan; 0 for no budget: then the
+            thresholds in the rules' own units count.
+        shares: of it that each rule has.
+    """
+
+    alerts_per_symbol_session: float = 0.1
+    shares: dict[str, float] = msgspec.field(default_factory=lambda: dict(SHARES))
+
+    def period(self, rule: str) -> float:
+        """Return once in how many sessions a rule may alert; infinite for never, NaN for no budget."""
+        if not self.alerts_per_symbol_session:
+            return nan
+        alerts = self.alerts_per_symbol_session * self.shares.get(rule, 0.0)
+        return 1.0 / alerts if alerts > 0 else inf
+
+
+NO_BUDGET = Budget(alerts_per_symbol_session=0.0)
+
 
 class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
     """The rules with their parameters, and what all rules share.
 
     Attributes:
-        robust: the rules that have a robust form, in that form.
+        robust: the rules that have a robust form, in that form. A threshold that is set is a floor: the budget may
+            raise it. One that is not set counts where a profile of an earlier version knows no tail.
+        budget: of alerts.
         alerting_form: which form raises alerts; ``rules`` in a parameters file.
         cooldown_bars: a firing at most so many bars' time after the last one continues its episode.
         session_reset: restart windows (not the percentile's history) each New York date.
@@ -24,6 +53,7 @@ class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
     """
 
     robust: RobustRules = RobustRules()
+    budget: Budget = Budget()
     alerting_form: RuleForm = msgspec.field(default="robust", name="rules")
     cooldown_bars: int = 15
     session_reset: bool = False

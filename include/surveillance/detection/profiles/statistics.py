@@ -1,22 +1,16 @@
-"""The statistics of a profile, for one series: bars of full sessions and of the hours around them, sorted by time."""
+"""The statistics of a profile: kernels over the bars of one series in the sessions that it is built from.
+
+Bars are sorted by time; those of the regular session and those around it come apart. A kernel allocates little: a year
+of day bars has a profile for each of its bars.
+"""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from include.surveillance.detection.logarithms import log, log1p
-from include.surveillance.detection.positions import CLOSING, POST, PRE, REGULAR
-from include.surveillance.detection.rules.robust.abnormal_volume import (
-    RobustAbnormalVolume,
-    VolumeBars,
-    VolumeMemory,
-    measure_volume,
-)
-from include.surveillance.detection.segments import Segments
-from include.surveillance.detection.slots import Slots
+from include.surveillance.detection.positions import CLOSING, POST, PRE
+from include.surveillance.detection.rules.robust.abnormal_volume import measure_residuals
 from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
@@ -27,9 +21,24 @@ LEAST_FACTOR = 0.1  # a slot without any move must not make the first move infin
 AROUND = 1.5  # times its quantile that volatility is allowed around the session, where days differ much more
 LEAST_SCALED = 1e-3  # of a scaled factor: a profile has four decimals
 LEAST_SESSIONS, LEAST_SHARE = 3, 0.5  # with a trade in a slot around the session; with fewer nothing is usual there
+FEW = 64  # values that are sorted faster by comparing them
+VANISHING = 1e-9  # a rolling variance below this share of what it was made of is rounding
 
 
-def estimate_volume(ts, session, slot, shares, span, widths):
+def pool_slots(widths: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first slot of the hour before each slot, and the one behind the hour after it.
+
+    Args:
+        widths: spans per slot of the regular session.
+        span: of the bars, in ms.
+    """
+    ends, reach = np.cumsum(widths), POOL_MS // span
+    first = np.searchsorted(ends, ends - widths - reach, side="right")
+    return first, np.searchsorted(ends - widths, ends - 1 + reach, side="right")
+
+
+@njit(cache=True)
+def estimate_volume(ts, session, slot, x, span, widths, first, last):
     """Estimate the usual level and dispersion of ln(1 + shares of the last five minutes), per slot.
 
     The level is the median over the slot's bars of all sessions, each taken less its session's median: with few
@@ -38,152 +47,244 @@ def estimate_volume(ts, session, slot, shares, span, widths):
     for how uncertain a median of so few sessions is (its variance is pi / 2n of theirs).
 
     Args:
-        ts, session, slot, shares: one per bar; shares of one basis.
+        ts, session, slot, x: one per bar of the regular session.
         span: of the bars, in ms.
         widths: spans per slot.
+        first, last: as ``pool_slots`` gives them.
 
     Returns:
         Two arrays of ``len(widths)``; the dispersion is 0 where all bars are as usual.
     """
-    phase = np.full(len(ts), REGULAR, np.uint8)
-    x, _ = _measured(ts, session, phase, slot, shares, span, np.zeros(len(widths)))
-    days, day = np.unique(session, return_inverse=True)
-    medians = np.array([np.median(x[day == d]) for d in range(len(days))])
-    level = _filled(_slot_medians(x - medians[day], slot, len(widths))) + np.median(medians)
-    _, residual = _measured(ts, session, phase, slot, shares, span, level)
-    order = np.argsort(slot, kind="stable")
-    starts = np.searchsorted(slot[order], np.arange(len(widths) + 1))
-    ends = np.cumsum(widths)
-    reach = POOL_MS // span
-    first = np.searchsorted(ends, ends - widths - reach, side="right")
-    last = np.searchsorted(ends - widths, ends - 1 + reach, side="right")
-    typical = _filled(_pooled_medians(np.abs(residual[order]), starts, first, last))
-    return level, 1.4826 * typical * np.sqrt(1.0 + np.pi / (2.0 * len(days)))
+    n, slots = len(ts), len(widths)
+    starts, order = group_by_slot(slot, 0, slots)
+    relative, medians, days, begin = np.empty(n), np.empty(n), 0, 0
+    for i in range(1, n + 1):
+        if i == n or session[i] != session[begin]:
+            medians[days] = _median(x[begin:i])
+            for k in range(begin, i):
+                relative[k] = x[k] - medians[days]
+            days, begin = days + 1, i
+    level, grouped = np.empty(slots), relative[order]
+    for k in range(slots):
+        level[k] = _median(grouped[starts[k] : starts[k + 1]]) if starts[k + 1] > starts[k] else np.nan
+    fill_gaps(level)
+    level += _median(medians[:days])
+    above, residual = np.empty(n), np.empty(n)
+    for i in range(n):
+        above[i] = x[i] - level[slot[i]]
+    measure_residuals(ts, session, above, span, residual)
+    typical = pooled_medians(np.abs(residual[order]), starts, first, last)
+    fill_gaps(typical)
+    return level, 1.4826 * typical * np.sqrt(1.0 + np.pi / (2.0 * days))
 
 
-def _measured(ts, session, phase, slot, shares, span, level):
-    """(x, residual less the day's level) of every bar, by the rule's own kernel."""
-    n = len(ts)
-    recent, rvol, z = np.empty(n), np.empty(n), np.empty(n)
-    zero, end, one = np.zeros(1, np.int64), np.full(1, n), np.ones((1, len(level)))
-    measure_volume(
-        VolumeBars(ts, session, phase, phase == REGULAR, slot, shares, np.zeros(n, np.int32)),
-        level[None],
-        one,
-        Segments(zero, zero, zero, zero, end, end),
-        np.full(1, span),
-        VolumeMemory(*(np.zeros(1, dtype) for dtype in RobustAbnormalVolume.memory.values())),
-        recent,
-        rvol,
-        z,
-    )
-    return log1p(recent), z
-
-
-class Edges(NamedTuple):
-    """What is usual in each slot around the session, in the order of the slots; NaN where not applicable.
-
-    ``level`` and ``scale`` are as ``estimate_volume`` has them. ``factor`` is the usual size of a return, in such a
-    unit that the firing quantile of the deviation of returns is 1.
-    """
-
-    level: np.ndarray
-    scale: np.ndarray
-    factor: np.ndarray
-
-
-def estimate_edges(ts, session, slot, shares, close, span, layout: Slots, sessions: int) -> Edges:
-    """Estimate what is usual before and after the session.
+@njit(cache=True)
+def estimate_edges(  # noqa: C901 - one kernel over the slots, whose parts share what they know of them
+    session, slot, x, close, layout, sessions, fire_regular, level, scale, scaled
+):  # fmt: skip
+    """Write what is usual in each slot around the session, in the order of the slots.
 
     Many days have no trade there. A slot in which fewer than three sessions, or fewer than half of them, have a bar is
-    not applicable: nothing is usual in it. In the others the level is the median over the sessions of each one's median
-    x, so that a day of news, which has the most bars, counts once. The day has no level of its own here: how much days
-    differ is part of the dispersion.
+    not applicable: nothing is usual in it, and its values stay NaN. In the others the level is the median over the
+    sessions of each one's median x, so that a day of news, which has the most bars, counts once. The day has no level
+    of its own here: how much days differ is part of the dispersion.
 
     Args:
-        ts, session, slot, shares, close: one per bar that is not of the session.
+        session, slot, x, close: one per bar that is not of the session.
+        layout: ``Slots``.
         sessions: how many the profile is built from.
+        fire_regular: the firing quantile of the session's deviations.
+        level, scale: written: as ``estimate_volume`` has them.
+        scaled: written: the usual size of a return, such that the session's limit is 1.5 times the firing quantile of
+            the part of the day; NaN where prices never moved, there or in the session.
     """
-    count = layout.total - layout.regular
-    level, scale, factor = (np.full(count, np.nan) for _ in range(3))
-    if not len(ts):
-        return Edges(level, scale, factor)
-    at, phase = slot - layout.regular, np.where(slot < layout.closing, PRE, np.where(slot < layout.post, CLOSING, POST))
-    x, _ = _measured(ts, session, phase.astype(np.uint8), slot, shares, span, np.zeros(layout.total))
+    regular, group_ms = layout.regular, layout.group_ms
+    count, n = layout.total - regular, len(slot)
+    starts, order = group_by_slot(slot, regular, count)
+    seen, medians = np.zeros(count), np.empty(max(1, n))
     for k in range(count):
-        within = at == k
-        days = np.unique(session[within])
-        if len(days) >= max(LEAST_SESSIONS, LEAST_SHARE * sessions):
-            level[k] = np.median([np.median(x[within & (session == day)]) for day in days])
-    residual = np.abs(x - level[at])
-    returns = np.full(len(ts), np.nan)
-    together = (session[1:] == session[:-1]) & (phase[1:] == phase[:-1])
-    returns[1:] = np.where(together, log(close[1:] / close[:-1]), np.nan)
-    reach = max(1, POOL_MS // layout.group_ms)
-    for first, last in ((layout.pre, layout.closing), (layout.closing, layout.post), (layout.post, layout.total)):
-        within = (slot >= first) & (slot < last)
-        part = slice(first - layout.regular, last - layout.regular)
-        for k in (part.start + np.flatnonzero(~np.isnan(level[part]))).tolist():
-            near = within & (np.abs(at - k) <= reach) & ~np.isnan(residual)
-            seen = len(np.unique(session[within & (at == k)]))
-            scale[k] = 1.4826 * np.median(residual[near]) * np.sqrt(1.0 + np.pi / (2.0 * seen))
-            sizes = np.abs(returns[within & (np.abs(at - k) <= 1)])
-            sizes = sizes[~np.isnan(sizes)]
-            factor[k] = np.mean(sizes) if len(sizes) else np.nan
-        factor[factor == 0] = np.nan
-        fire, _ = volatility_quantiles((returns / factor[at])[within])
-        factor[part] *= fire if fire > 0 else np.nan
-    return Edges(level, scale, factor)
+        days, begin = 0, starts[k]
+        for i in range(starts[k] + 1, starts[k + 1] + 1):
+            if i == starts[k + 1] or session[order[i]] != session[order[begin]]:
+                medians[days] = _median(x[order[begin:i]])
+                days, begin = days + 1, i
+        seen[k] = days
+        if days >= max(LEAST_SESSIONS, LEAST_SHARE * sessions):
+            level[k] = _median(medians[:days])
+    returns = np.full(n, np.nan)
+    for i in range(1, n):
+        if session[i] == session[i - 1] and _part(slot[i], layout) == _part(slot[i - 1], layout):
+            returns[i] = np.log(close[i] / close[i - 1])
+    # Residuals grouped by slot, without those of slots that are not applicable.
+    known, kept = np.zeros(count + 1, np.int64), np.empty(n)
+    for k in range(count):
+        known[k + 1] = known[k]
+        if level[k] == level[k]:
+            for i in order[starts[k] : starts[k + 1]]:
+                kept[known[k + 1]] = abs(x[i] - level[k])
+                known[k + 1] += 1
+    reach = max(1, POOL_MS // group_ms)
+    edges = (layout.pre - regular, layout.closing - regular, layout.post - regular, count)
+    first, last = np.empty(count, np.int64), np.empty(count, np.int64)
+    for part in range(3):
+        for k in range(edges[part], edges[part + 1]):
+            first[k], last[k] = max(edges[part], k - reach), min(edges[part + 1], k + reach + 1)
+    typical = pooled_medians(kept[: known[count]], known, first, last)
+    for part in range(3):
+        for k in range(edges[part], edges[part + 1]):
+            if level[k] != level[k]:
+                continue
+            scale[k] = 1.4826 * typical[k] * np.sqrt(1.0 + np.pi / (2.0 * seen[k]))
+            total, sizes = 0.0, 0
+            for i in order[starts[max(edges[part], k - 1)] : starts[min(edges[part + 1], k + 2)]]:
+                if returns[i] == returns[i]:
+                    total, sizes = total + abs(returns[i]), sizes + 1
+            scaled[k] = total / sizes if total > 0 else np.nan
+        within, m = np.empty(n), 0
+        for i in range(n):
+            k = slot[i] - regular
+            if edges[part] <= k < edges[part + 1]:
+                within[m] = returns[i] / scaled[k]
+                m += 1
+        fire, _ = volatility_quantiles(within[:m])
+        for k in range(edges[part], edges[part + 1]):
+            # In the session's unit: its limit is the session's quantile.
+            usual = AROUND * scaled[k] * fire / fire_regular if fire > 0 and fire_regular > 0 else np.nan
+            scaled[k] = usual if usual >= LEAST_SCALED else np.nan
 
 
-def scale_factors(factor, fire):
-    """Scale the usual sizes of returns around the session so that the session's limit is 1.5 times their own quantile.
+@njit(cache=True)
+def _part(slot, layout):
+    return PRE if slot < layout.closing else CLOSING if slot < layout.post else POST
 
-    NaN where prices never moved, there or in the session.
+
+@njit(cache=True)
+def fill_gaps(values):
+    """Replace NaN from the neighbours on both sides, in place; there must be one other value."""
+    n, before = len(values), -1
+    for i in range(n):
+        if values[i] != values[i]:
+            continue
+        if before < 0:
+            values[:i] = values[i]
+        else:
+            slope = (values[i] - values[before]) / (i - before)
+            for k in range(before + 1, i):
+                values[k] = values[before] + slope * (k - before)
+        before = i
+    values[before + 1 :] = values[before]
+
+
+@njit(cache=True)
+def group_by_slot(slot, first, count):
+    """Return where each of ``count`` slots from ``first`` on begins in the order that brings its bars together."""
+    starts, order = np.zeros(count + 1, np.int64), np.empty(len(slot), np.int64)
+    for k in slot:
+        starts[k - first + 1] += 1
+    for k in range(count):
+        starts[k + 1] += starts[k]
+    at = starts[:count].copy()
+    for i in range(len(slot)):
+        k = slot[i] - first
+        order[at[k]] = i
+        at[k] += 1
+    return starts, order
+
+
+@njit(cache=True)
+def _median(values):
+    """Median of at least one value; ``values`` is left as it is."""
+    n = len(values)
+    if n == 1:
+        return values[0]
+    if n <= FEW:
+        ordered = values.copy()
+        for i in range(1, n):
+            value, k = ordered[i], i
+            while k > 0 and ordered[k - 1] > value:
+                ordered[k] = ordered[k - 1]
+                k -= 1
+            ordered[k] = value
+        return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0
+    return np.median(values)
+
+
+@njit(cache=True)
+def sort_sizes(values):
+    """Return the order that sorts values of 0 and more, to single precision."""
+    n = len(values)
+    if n <= FEW:
+        return np.argsort(values)
+    keys = values.astype(np.float32).view(np.uint32)
+    order, other = np.arange(n), np.empty(n, np.int64)
+    for shift in (0, 11, 22):
+        at = np.zeros(2049, np.int64)
+        for key in keys:
+            at[((key >> np.uint32(shift)) & np.uint32(2047)) + 1] += 1
+        for k in range(2048):
+            at[k + 1] += at[k]
+        for i in order:
+            digit = (keys[i] >> np.uint32(shift)) & np.uint32(2047)
+            other[at[digit]] = i
+            at[digit] += 1
+        order, other = other, order
+    return order
+
+
+@njit(cache=True)
+def pooled_medians(values, starts, first, last):
+    """Median of the values, 0 and more, of slots [first, last) around each slot; NaN where they have none.
+
+    Args:
+        values: grouped by slot.
+        starts: where each slot's values begin.
+        first, last: neither falls from one slot to the next.
     """
-    scaled = AROUND * factor / fire if fire > 0 else np.full(len(factor), np.nan)
-    return np.where(scaled >= LEAST_SCALED, scaled, np.nan)
-
-
-def _filled(values):
-    """NaN replaced from the neighbours on both sides."""
-    known = np.flatnonzero(~np.isnan(values))
-    return np.interp(np.arange(len(values)), known, values[known])
-
-
-@njit(cache=True)
-def _slot_medians(values, slot, count):
-    """Median per slot; NaN where it has no bar."""
-    order = np.argsort(slot, kind="mergesort")
-    out, start = np.full(count, np.nan), 0
-    for s in range(count):
-        end = start
-        while end < len(order) and slot[order[end]] == s:
-            end += 1
-        if end > start:
-            out[s] = np.median(values[order[start:end]])
-        start = end
-    return out
-
-
-@njit(cache=True)
-def _pooled_medians(values, starts, first, last):
-    """Median of the values of slots [first, last) around each slot; NaN where they have none."""
-    out = np.full(len(first), np.nan)
+    n, out = len(values), np.full(len(first), np.nan)
+    order = sort_sizes(values)
+    rank = np.empty(n, np.int64)
+    for r in range(n):
+        rank[order[r]] = r
+    held, below, at = np.zeros(n + 1, np.bool_), 0, 0  # held values with a rank below ``at``
+    lo = hi = np.int64(0)
     for s in range(len(first)):
-        lo, hi = starts[first[s]], starts[last[s]]
-        if hi > lo:
-            out[s] = np.median(values[lo:hi])
+        for i in range(hi, starts[last[s]]):
+            held[rank[i]] = True
+            below += rank[i] < at
+        hi = max(hi, starts[last[s]])
+        for i in range(lo, starts[first[s]]):
+            held[rank[i]] = False
+            below -= rank[i] < at
+        lo = max(lo, starts[first[s]])
+        if hi <= lo:
+            continue
+        middle = (hi - lo - 1) // 2
+        while below > middle:
+            at -= 1
+            below -= held[at]
+        while below < middle or not held[at]:
+            below += held[at]
+            at += 1
+        upper = at
+        if (hi - lo) % 2 == 0:
+            upper += 1
+            while not held[upper]:
+                upper += 1
+        out[s] = (values[order[at]] + values[order[upper]]) / 2.0
     return out
 
 
+@njit(cache=True)
 def log_returns(session, close):
     """Compute ln(close / previous close) of each bar; NaN on a session's first."""
     out = np.full(len(close), np.nan)
-    out[1:] = np.where(session[1:] == session[:-1], log(close[1:] / close[:-1]), np.nan)
+    for i in range(1, len(close)):
+        if session[i] == session[i - 1]:
+            out[i] = np.log(close[i] / close[i - 1])
     return out
 
 
+@njit(cache=True)
 def return_factors(values, session, slot, widths):
     """Estimate the usual absolute return per slot as a multiple of the day's, mean 1 over a session.
 
@@ -191,42 +292,96 @@ def return_factors(values, session, slot, widths):
 
     A slot is smoothed with its two neighbours, and one return counts at most five times its day's mean.
     """
-    known = ~np.isnan(values)
-    size, day = np.abs(values[known]), np.unique(session[known], return_inverse=True)[1]
-    mean = np.bincount(day, weights=size) / np.maximum(np.bincount(day), 1) if len(size) else np.zeros(0)
-    moved = mean[day] > 0
-    if not moved.any():
-        return np.ones(len(widths))
-    relative = np.minimum(size[moved] / mean[day][moved], LARGEST)
-    slots, ones, three = slot[known][moved], np.ones(int(moved.sum())), np.ones(min(3, len(widths)))
-    sums = (np.bincount(slots, weights=weights, minlength=len(widths)) for weights in (relative, ones))
-    total, count = (np.convolve(one, three, "same") for one in sums)
-    factor = _filled(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    factor = np.maximum(factor / np.average(factor, weights=widths), LEAST_FACTOR)
-    return factor / np.average(factor, weights=widths)
+    n, slots = len(values), len(widths)
+    total, count, begin, moved = np.zeros(slots), np.zeros(slots), 0, False
+    for i in range(1, n + 1):
+        if i < n and session[i] == session[begin]:
+            continue
+        size, known = 0.0, 0
+        for k in range(begin, i):
+            if values[k] == values[k]:
+                size, known = size + abs(values[k]), known + 1
+        if size > 0:
+            mean, moved = size / known, True
+            for k in range(begin, i):
+                if values[k] == values[k]:
+                    total[slot[k]] += min(abs(values[k]) / mean, LARGEST)
+                    count[slot[k]] += 1
+        begin = i
+    if not moved:
+        return np.ones(slots)
+    factor = np.full(slots, np.nan)
+    for k in range(slots):
+        sums, counts = 0.0, 0.0
+        for near in range(max(0, k - 1), min(slots, k + 2)):
+            sums, counts = sums + total[near], counts + count[near]
+        if counts > 0:
+            factor[k] = sums / counts
+    fill_gaps(factor)
+    weight = widths.sum()
+    factor = np.maximum(factor / ((factor * widths).sum() / weight), LEAST_FACTOR)
+    return factor / ((factor * widths).sum() / weight)
 
 
+@njit(cache=True)
 def volatility_quantiles(deseasonalised):
     """Compute the firing and the clearing quantile of the deviation (ddof 1) of 20 consecutive returns of one session.
 
     A session's first return is NaN, so no deviation reaches into another session. Both 0 when no session has 20
     returns: not applicable.
     """
-    if len(deseasonalised) <= RETURNS:
+    n, found, run, total, squares, peak = len(deseasonalised), 0, 0, 0.0, 0.0, 0.0
+    variances = np.empty(n)
+    for i in range(n):
+        value = deseasonalised[i]
+        if value != value:
+            run, total, squares, peak = 0, 0.0, 0.0, 0.0
+            continue
+        run, total, squares = run + 1, total + value, squares + value * value
+        peak = max(peak, squares)
+        if run > RETURNS:
+            gone = deseasonalised[i - RETURNS]
+            total, squares = total - gone, squares - gone * gone
+        if run >= RETURNS:
+            variance = squares - total * total / RETURNS
+            if variance < VANISHING * peak:
+                mean, variance = total / RETURNS, 0.0
+                for k in range(i - RETURNS + 1, i + 1):
+                    variance += (deseasonalised[k] - mean) ** 2
+            variances[found] = variance / (RETURNS - 1)
+            found += 1
+    if not found:
         return 0.0, 0.0
-    windows = np.lib.stride_tricks.sliding_window_view(deseasonalised, RETURNS)
-    deviations = np.std(windows, axis=1, ddof=1)
-    deviations = deviations[~np.isnan(deviations)]
-    if not len(deviations):
-        return 0.0, 0.0
-    fire, clear = np.quantile(deviations, (FIRE, CLEAR))
-    return float(fire), float(clear)
+    variances = variances[:found]
+    order = sort_sizes(variances)
+    return _quantile(variances, order, FIRE), _quantile(variances, order, CLEAR)
 
 
+@njit(cache=True)
+def _quantile(variances, order, share):
+    """Quantile of the deviations, with linear interpolation between neighbours."""
+    place = share * (len(order) - 1)
+    at = int(place)
+    low, high = np.sqrt(variances[order[at]]), np.sqrt(variances[order[min(at + 1, len(order) - 1)]])
+    return low + (high - low) * (place - at)
+
+
+@njit(cache=True)
 def mean_range(session, high, low, close, count):
     """Average over the latest ``count`` sessions of (true range / close), as a fraction; prices of one basis."""
-    starts = np.flatnonzero(np.diff(session, prepend=session[0] - 1))
-    top, bottom = np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts)
-    closes = close[np.append(starts[1:], len(close)) - 1]
-    top[1:], bottom[1:] = np.maximum(top[1:], closes[:-1]), np.minimum(bottom[1:], closes[:-1])
-    return float(np.mean(((top - bottom) / closes)[-count:]))
+    n, total, begin, days = len(close), 0.0, 0, 1
+    for i in range(1, n):
+        days += session[i] != session[i - 1]
+    left = days
+    for i in range(1, n + 1):
+        if i < n and session[i] == session[begin]:
+            continue
+        if left <= count:
+            top, bottom = high[begin], low[begin]
+            for k in range(begin + 1, i):
+                top, bottom = max(top, high[k]), min(bottom, low[k])
+            if begin:
+                top, bottom = max(top, close[begin - 1]), min(bottom, close[begin - 1])
+            total += (top - bottom) / close[i - 1]
+        begin, left = i, left - 1
+    return total / min(count, days)

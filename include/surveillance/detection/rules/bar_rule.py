@@ -44,6 +44,7 @@ class Fired:
         value, threshold, baseline: see ``records.Alert``.
         exceedance: how far beyond the limit, in a measure common to all rules: 1 at the limit, 2 at twice the limit,
             and so on; each rule says how it counts.
+        statistic: what a robust rule held against its ``threshold``, in that one's unit.
     """
 
     index: np.ndarray
@@ -52,10 +53,11 @@ class Fired:
     baseline: np.ndarray
     exceedance: np.ndarray
     direction: Direction = ""
+    statistic: np.ndarray | None = None
 
     def take(self, which: np.ndarray) -> Fired:
         """Keep the bars that ``which`` selects."""
-        columns = {name: array[which] for name, array in vars(self).items() if name != "direction"}
+        columns = {name: array[which] for name, array in vars(self).items() if isinstance(array, np.ndarray)}
         return Fired(**columns, direction=self.direction)
 
 
@@ -162,9 +164,25 @@ class LiteralRule(BarRule, frozen=True):
 
 
 class RobustRule(BarRule, frozen=True):
-    """A rule of bars that is held against a profile of the symbol."""
+    """A rule of bars that is held against a profile of the symbol.
+
+    The profile knows the tail of its score, so that ``limits`` of its ``threshold`` follow from the budget of alerts
+    (``ParametersInForce``).
+
+    Attributes:
+        prior: the score that is exceeded once in 32 sessions as long as nothing is known of a symbol and those like it,
+            of bars within the day and of day bars; of profiles of few sessions, which know little.
+    """
 
     form = "robust"
+    prior: ClassVar[tuple[float, float]]
+
+    def score(self, scan: Scan, limits: Limits) -> np.ndarray:
+        """Return per bar what is held against ``threshold``, where all else that the rule asks for holds.
+
+        0 where it does not hold, NaN where nothing can be judged.
+        """
+        raise NotImplementedError
 
 
 def times_limit(value: np.ndarray, limit: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ kinds, the memory and the reported measures from here.
 
 from __future__ import annotations
 
+import numpy as np
 from msgspec import Struct
 
-from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, RuleForm
+from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, RobustRule, RuleForm
 from include.surveillance.detection.rules.data_quality import DataQuality
 from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 from include.surveillance.detection.rules.literal.abnormal_volume import LiteralAbnormalVolume
@@ -61,6 +62,10 @@ BAR_RULES: dict[RuleForm, dict[str, BarRule]] = {
     "robust": bar_rules(RobustRules()),
 }
 """The rules of bars with the parameters that they have by default."""
+TAILED = tuple(BAR_RULES["robust"])
+"""The rules whose scores profiles know the tails of, in the order of these."""
+PRIORS = np.array([rule.prior for rule in BAR_RULES["robust"].values() if isinstance(rule, RobustRule)]).T
+"""What each of them holds for rare while nothing is known, [within the day or of day bars, rule]."""
 _BAR_RULES = [rule for form in FORMS for rule in BAR_RULES[form].values()]
 KINDS = tuple((name, direction) for name, rule in BAR_RULES["literal"].items() for direction in rule.directions)
 """Rule and direction of what can fire at a bar; a kind is an index here."""

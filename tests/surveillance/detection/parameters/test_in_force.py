@@ -8,18 +8,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.in_force import ParametersInForce
 from include.surveillance.detection.parameters.overrides import Override
+from include.surveillance.detection.parameters.values import Budget, Parameters
 from include.surveillance.detection.positions import date_ordinal, iso_date
-from include.surveillance.detection.rules.registry import BAR_RULES
+from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.rules.registry import BAR_RULES, PRIORS, TAILED
 from include.surveillance.detection.segments import Segments
+from include.surveillance.records import Tail
 from tests.surveillance.detection.market import profile
 
 DAYS = ("2026-01-05", "2026-02-02", "2026-03-02")
 FIRST, LAST = date_ordinal("2025-12-30"), date_ordinal("2026-03-05")
 PROFILES = [profile(symbol="A"), profile(symbol="A", liquidity="thin"), profile(symbol="B", asset_class="ETF")]
+COLUMNS = ProfileColumns.from_records(PROFILES, TAILED, PRIORS)
+TAIL = Tail(
+    rule="abnormal_volume", part="regular", sessions=40, scores=[(30, 40)],
+    levels=[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0],
+)  # fmt: skip
 OF = {"A": (-1, 0, 1), "B": (-1, 2), "C": (-1,)}
 SCOPES = {"global": ("",), "symbol": ("A", "C"), "liquidity": ("thin", "liquid"), "asset_class": ("ETF",)}
 
@@ -55,7 +64,7 @@ def scans(draw) -> Scan:
     return Scan(
         bars=SimpleNamespace(keys=keys, code=code, key=lambda index: keys[code[index]]),
         segments=Segments(np.arange(3), start, start, start, end, end),
-        positions=SimpleNamespace(date=np.array(date, np.int32)),
+        positions=SimpleNamespace(date=np.array(date, np.int32), regular=np.ones(len(date), bool)),
         profile=np.array(number, np.int32),
     )
 
@@ -63,7 +72,7 @@ def scans(draw) -> Scan:
 @given(scans(), st.lists(overrides, max_size=6, unique_by=lambda one: (one.target, one.effective)))
 def test_every_bar_has_what_the_book_resolves_for_it(scan, chosen):
     book = ParameterBook(overrides=chosen)
-    in_force = ParametersInForce(book, PROFILES)
+    in_force = ParametersInForce(book, COLUMNS, TAILED)
     for form, field in (("literal", "multiple"), ("robust", "z")):
         rule = BAR_RULES[form]["abnormal_volume"]
         limits = in_force.limits(rule, scan)(field)
@@ -81,4 +90,39 @@ def test_every_bar_has_what_the_book_resolves_for_it(scan, chosen):
 def test_a_field_that_no_rule_has_is_an_error():
     scan = Scan(profile=np.zeros(2, np.int32))
     with pytest.raises(AttributeError, match="multipel"):
-        ParametersInForce(ParameterBook(), []).limits(BAR_RULES["literal"]["abnormal_volume"], scan)("multipel")
+        ParametersInForce(ParameterBook(), COLUMNS, TAILED).limits(BAR_RULES["literal"]["abnormal_volume"], scan)(
+            "multipel"
+        )
+
+
+@pytest.mark.parametrize(
+    ("tails", "floor", "expected"),
+    [
+        ([], None, 4.0),
+        ([], 5.0, 5.0),
+        ([TAIL], None, 2.0),
+        ([TAIL], 1.5, 2.0),
+        ([TAIL], 3.0, 3.0),
+        ([replace(TAIL, part="around")], None, 6.5),
+        ([replace(TAIL, part="around")], 7.0, 7.0),
+    ],
+)
+def test_the_budget_sets_the_threshold_and_what_is_set_is_a_floor(tails, floor, expected):
+    """Once in 32 sessions is the fourth of the levels; 6.5 is what the rule holds for it while nothing is known."""
+    known = profile(symbol="A", carried=40 if tails else 0, range_long=0.02 if tails else None, tails=tails)
+    columns = ProfileColumns.from_records([known], TAILED, PRIORS)
+    set_z = [] if floor is None else [
+        Override(rule="abnormal_volume", form="robust", effective="2026-01-01", rationale="why", set={"z": floor})
+    ]  # fmt: skip
+    budget = Budget(alerts_per_symbol_session=1 / 32, shares={"abnormal_volume": 1.0})
+    in_force = ParametersInForce(ParameterBook(Parameters(budget=budget), set_z), columns, TAILED)
+    scan = Scan(
+        bars=SimpleNamespace(keys=[("A", "minute")], code=np.zeros(2, np.int32), key=lambda index: ("A", "minute")),
+        positions=SimpleNamespace(date=np.full(2, date_ordinal("2026-01-05"), np.int32), regular=np.ones(2, bool)),
+        profile=np.array([-1, 0], np.int32),
+    )
+    rule = BAR_RULES["robust"]["abnormal_volume"]
+    alone, held = in_force.limits(rule, scan)("z").tolist()
+    assert alone == (floor or 4.0), "without a profile there is no tail"
+    assert held == pytest.approx(expected)
+    assert in_force.limits_at(rule, scan, 1)("z") == held

@@ -84,5 +84,7 @@ def test_an_entry_is_read_by_the_names_of_the_file():
 
 def test_the_alerting_form_is_called_rules_in_a_file():
     assert changed(Parameters(), {"rules": "literal"}, "base") == Parameters(alerting_form="literal")
-    with pytest.raises(ConfigurationError, match=r"base: there is no 'alerting_form'; allowed are .*robust, rules,"):
+    with pytest.raises(
+        ConfigurationError, match=r"base: there is no 'alerting_form'; allowed are .*robust, budget, rules,"
+    ):
         changed(Parameters(), {"alerting_form": "literal"}, "base")

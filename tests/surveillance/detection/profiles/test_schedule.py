@@ -6,10 +6,15 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from include.surveillance.detection.columns import BarColumns
-from include.surveillance.detection.profiles.build import build_profiles
-from include.surveillance.detection.profiles.schedule import HISTORY_MS, effective_from, walk_forward
+from include.surveillance.detection.columns import COLUMNS, BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
+from include.surveillance.detection.profiles.build import HISTORY_MS, build_profiles
+from include.surveillance.detection.profiles.schedule import continue_profiles, effective_from, walk_forward
+from include.surveillance.records import Profile, Split
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, to_ms
 from tests.surveillance.detection.profiles.test_build import OPENS, XNYS, history, ordinal
@@ -17,6 +22,11 @@ from tests.surveillance.detection.profiles.test_build import OPENS, XNYS, histor
 
 def midnight(day: str) -> int:
     return to_ms(datetime.fromisoformat(day).replace(tzinfo=NEW_YORK))
+
+
+def latest(profile: Profile) -> Profile:
+    """What the latest sessions say, without what was carried."""
+    return replace(profile, range_percent=0.0, range_long=None, carried=0, tails=[], revision="")
 
 
 @pytest.mark.parametrize("day", ["2019-03-08", "2019-03-11", "2019-11-01", "2019-11-04", "2019-11-29"])
@@ -43,10 +53,31 @@ def test_each_profile_is_built_from_the_bars_before_it():
     assert [profile.effective_ms for profile in profiles] == effective
     for profile, effective_ms in zip(profiles, effective, strict=True):
         earlier = bars.take(bars.ts < effective_ms)
-        assert [profile] == build_profiles(earlier, XNYS, effective_ms=effective_ms)
-    assert done == [("profiles", n + 1, 9) for n in range(9)]
+        (rebuilt,) = build_profiles(earlier, XNYS, effective_ms=effective_ms)
+        assert latest(profile) == latest(rebuilt)
+    assert done == [("profiles", 1, 1)], "after each series"
     shuffled = np.random.default_rng(1).permutation(len(bars))
     assert walk_forward(bars.take(shuffled), XNYS) == profiles
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 99),
+    timespan=st.sampled_from(["minute", "15minute", "day"]),
+    share=st.sampled_from([1.0, 0.9, 0.05]),
+    split=st.none() | st.sampled_from(["2018-11-19", "2018-12-04"]),
+)
+def test_a_carried_profile_is_the_rebuilt_one(seed, timespan, share, split):
+    """Half-days, sessions without a bar and splits lie in between."""
+    whole = history("2018-11-12", 26, timespan, seed)
+    bars = whole.take(np.flatnonzero(np.random.default_rng(seed).random(len(whole)) < share))
+    splits = () if split is None else (Split(symbol="AAPL", execution_date=split, split_from=1, split_to=4),)
+    actions = CorporateActions(splits=splits)
+    for profile in walk_forward(bars, XNYS, actions):
+        at = profile.effective_ms
+        used = bars.take((bars.ts < at) & (bars.ts >= at - HISTORY_MS - DAY_MS))
+        (rebuilt,) = build_profiles(used, XNYS, effective_ms=at, actions=actions)
+        assert latest(profile) == latest(rebuilt)
 
 
 def test_bars_of_long_ago_are_forgotten():
@@ -63,3 +94,32 @@ def test_bars_of_long_ago_are_forgotten():
     effective = {profile.effective_ms for profile in walk_forward(joined, XNYS)}
     assert max(effective) <= int(bars.ts[-1]) + HISTORY_MS + MINUTE_MS
     assert walk_forward(bars.take(slice(0)), XNYS) == []
+
+
+def test_published_profiles_are_carried_on_as_a_file_carries_them():
+    """Each night builds from the log and from what was published before; both symbols are in each other's pool."""
+    parts = [history("2023-01-03", 16, "15minute", seed, symbol) for seed, symbol in ((1, "AAPL"), (2, "MSFT"))]
+    bars = BarColumns(
+        [part.keys[0] for part in parts],
+        np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in parts]),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS[1:]),
+    )
+    carried = walk_forward(bars, XNYS)
+    times = np.unique(carried.effective_ms).tolist()
+    published = []
+    for at in times[:2] + times[4:]:  # two nights were missed
+        built = continue_profiles(published, bars.take(bars.ts < at), XNYS, effective_ms=at)
+        assert list(built) == [one for one in carried if one.effective_ms == at]
+        published += built
+    assert max(one.carried for one in published) == len(times)
+    assert {tail.sessions for tail in published[-1].tails if tail.rule == "abnormal_volume"} == {len(times) - 2}
+
+
+def test_the_wild_weeks_of_a_crisis_do_not_make_a_wild_day_usual():
+    bars = history("2023-01-03", 40, "day", 5)
+    wild = bars.ts >= OPENS[ordinal("2023-01-03") + 30] - 34_200_000
+    bars.high[wild] *= 1.05
+    profiles = walk_forward(bars, XNYS)
+    assert profiles[-1].range_percent == profiles[-1].range_long < 0.033
+    (alone,) = build_profiles(bars, XNYS, effective_ms=profiles[-1].effective_ms)
+    assert alone.range_percent > 0.036

@@ -99,7 +99,32 @@ def test_the_usual_volume_is_that_of_its_time_of_day(busy):
     _, session, slot = grid([True] * 3 * BARS)
     ts = (session.astype(np.int64) * 1440 + slot) * MINUTE_MS
     shares = np.where(slot < 15, 1000.0, 3000.0) * np.where(session == 2, busy, 1.0)
-    level, scale = statistics.estimate_volume(ts, session, slot, shares, MINUTE_MS, np.ones(BARS, np.int64))
+    days = [shares[day * BARS : (day + 1) * BARS] for day in range(3)]
+    recent = np.concatenate([[sum(day[max(0, k - 4) : k + 1]) for k in range(BARS)] for day in days])
+    widths = np.ones(BARS, np.int64)
+    pool = statistics.pool_slots(widths, MINUTE_MS)
+    level, scale = statistics.estimate_volume(ts, session, slot, np.log1p(recent), MINUTE_MS, widths, *pool)
     five = [sum(1000.0 if s < 15 else 3000.0 for s in range(k - 4, k + 1)) for k in range(4, BARS)]
     assert level[4:] == pytest.approx(np.log1p(five), abs=1e-3)
     assert scale.max() < 1e-9, "two of three sessions are exactly as usual"
+
+
+@settings(max_examples=100)
+@given(
+    groups=st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5, 1e-9, 7.0]), max_size=12), min_size=1, max_size=30),
+    reach=st.integers(0, 4),
+)
+def test_pooled_medians_are_those_of_the_slots_around(groups, reach):
+    values = np.array([value for group in groups for value in group])
+    starts = np.cumsum([0, *(len(group) for group in groups)])
+    slots = np.arange(len(groups))
+    first, last = np.maximum(slots - reach, 0), np.minimum(slots + reach + 1, len(groups))
+    near = [values[starts[a] : starts[b]] for a, b in zip(first, last, strict=True)]
+    expected = [np.median(one) if len(one) else np.nan for one in near]
+    np.testing.assert_array_equal(statistics.pooled_medians(values, starts, first, last), expected)
+
+
+@given(values=st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=300))
+def test_sizes_are_sorted_as_numbers(values):
+    sizes = np.array(values)
+    assert sizes[statistics.sort_sizes(sizes)].tolist() == sorted(values)

@@ -10,6 +10,7 @@ import yaml
 from include.polygon_simulator import anomalies
 from include.surveillance.alerts import log_breaks, market_events
 from include.surveillance.alerts.kinds import OPERATIONS, kind_of
+from include.surveillance.detection.metric_records import OF_BARS
 from include.surveillance.detection.rules.bar_rule import FORMS, structural_fields
 from include.surveillance.detection.rules.record_rule import FeedRule
 from include.surveillance.detection.rules.registry import (
@@ -64,7 +65,7 @@ def test_no_two_rules_write_the_same_memory_or_measure():
 
 def test_a_metric_has_a_field_for_every_measure_that_is_reported():
     numbers = {name for name, kind in Metric.__annotations__.items() if kind == "float | None"}
-    assert set(MEASURES) == numbers - {"volume_ratio"}
+    assert set(MEASURES) == numbers - set(OF_BARS)
 
 
 class TestWhoeverListsRules:
@@ -81,7 +82,7 @@ class TestWhoeverListsRules:
         (columns,) = [one["columns"] for one in models if one["name"] == model]
         (tests,) = [column["data_tests"] for column in columns if column["name"] == "rule"]
         (values,) = [one["accepted_values"] for one in tests if "accepted_values" in one]
-        assert tuple(values.get("arguments", values)["values"]) == (*RULES, log_breaks.RULE)
+        assert tuple(values.get("arguments", values)["values"]) == (*RULES, market_events.RULE, log_breaks.RULE)
 
     def test_the_kinds_of_alerts(self):
         of_feed = {name for name, rule in vars_of(LiteralRules()).items() if isinstance(rule, FeedRule)}

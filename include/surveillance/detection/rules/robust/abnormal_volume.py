@@ -70,7 +70,8 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
 
         z = (x - usual x - a) / S          RVOL = e^(x - usual x)
 
-    The rule fires when z is greater than 4, RVOL is greater than 3, and the five minutes traded more than $10,000.
+    The rule fires when z is greater than what the budget of alerts asks for in this symbol (4 where its profile knows
+    no tail yet), RVOL is greater than 1.5, and the five minutes traded more than $10,000.
 
     Example: at 11:00 some symbol trades 20,000 shares in five minutes on most days, S is 0.4, and today is half as
     busy again (a = 0.41). Now it traded 160,000: RVOL 8, z = (ln 160,001 - ln 20,001 - 0.41) / 0.4 = 4.17 > 4, so it
@@ -91,6 +92,7 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     name = "abnormal_volume"
     version = 1
     threshold = "z"
+    prior = (6.5, 3.0)
     reported = ("rvol", "volume_z")
     memory: ClassVar[dict[str, str]] = {
         "volume_sum": "f8",
@@ -101,7 +103,7 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     }
 
     z: float = 4.0
-    rvol: float = 3.0
+    rvol: float = 1.5
     turnover_floor: float = 10_000.0
 
     @property
@@ -134,15 +136,20 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
         if shares is not None:
             recent /= shares
 
-    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
-        limit, least_rvol, floor = (limits(name) for name in ("z", "rvol", "turnover_floor"))
+    def score(self, scan: Scan, limits: Limits) -> np.ndarray:
         z, rvol, recent = (scan.measures[name] for name in ("volume_z", "rvol", "recent_volume"))
-        index = np.flatnonzero((z > limit) & (rvol > least_rvol) & (recent * scan.bars.close > floor))
-        z, rvol, recent, limit = z[index], rvol[index], recent[index], limit[index]
+        counts = (rvol > limits("rvol")) & (recent * scan.bars.close > limits("turnover_floor"))
+        return np.where(counts, z, np.where(np.isnan(z), np.nan, 0.0))
+
+    def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
+        limit, least_rvol, score = limits("z"), limits("rvol"), self.score(scan, limits)
+        index = np.flatnonzero(score > limit)
+        z, limit = score[index], limit[index]
+        rvol, recent = (scan.measures[name][index] for name in ("rvol", "recent_volume"))
         scale = np.maximum(scan.profiles.volume_scale[scan.profile[index], scan.positions.slot[index]], LEAST_SCALE)
         expected = log1p(recent) - z * scale
         threshold = np.maximum(expm1(expected + limit * scale), least_rvol[index] * (1.0 + recent) / rvol - 1.0)
-        yield Fired(index, recent, threshold, expm1(expected), times_limit(z, limit))
+        yield Fired(index, recent, threshold, expm1(expected), times_limit(z, limit), statistic=z)
 
     def sentence(self, firing: Firing) -> str:
         traded, expected, allowed = wording.numbers(firing.value, firing.baseline, firing.threshold)
@@ -181,6 +188,39 @@ def recent_volume(ts, session, phase, regular, volume, start, i):
 
 
 @njit(cache=True)
+def fade_level(total, weight, start, last_ts, day, ts, session, span, usual_fade):
+    """Return the day's level (sum, weight and the level that it started with) as it counts at the next bar."""
+    if session != day:
+        # Zeros, before the first session: no level, long ago.
+        before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
+        return 0.0, 0.0, CARRY * before if session - day <= CARRY_DAYS else 0.0
+    since = ts - last_ts
+    fade = usual_fade if since == span else 0.5 ** (since / HALF_LIFE_MS)
+    return total * fade, weight * fade, start
+
+
+@njit(cache=True)
+def measure_residuals(ts, session, above, span, out):
+    """Write how far each bar of the regular session is above the usual and above its day's level.
+
+    Args:
+        ts, session: of one series' bars, sorted by time.
+        above: x less the usual x of each.
+        span: of the bars, in ms.
+        out: written, one per bar.
+    """
+    usual_fade = 0.5 ** (span / HALF_LIFE_MS)
+    total, weight, start, last_ts, day = 0.0, 0.0, 0.0, ts[0], np.int32(0)
+    for i in range(len(ts)):
+        total, weight, start = fade_level(total, weight, start, last_ts, day, ts[i], session[i], span, usual_fade)
+        today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
+        last_ts, day = ts[i], session[i]
+        out[i] = above[i] - today
+        total += span * min(max(above[i], today - CLIP), today + CLIP)
+        weight += span
+
+
+@njit(cache=True)
 def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
     """Measure recent shares, RVOL and z of the bars that are evaluated.
 
@@ -211,19 +251,13 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
                 above = np.log1p(recent[i]) - level[p, slot]
                 rvol[i], z[i] = np.exp(above), above / max(scale[p, slot], LEAST_SCALE)
                 continue
-            if session[i] != day:
-                # Zeros, before the first session: no level, long ago.
-                before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-                start = CARRY * before if session[i] - day <= CARRY_DAYS else 0.0
-                total, weight, day = 0.0, 0.0, session[i]
-            else:
-                since = ts[i] - last_ts
-                fade = usual_fade if since == span[s] else 0.5 ** (since / HALF_LIFE_MS)
-                total, weight = total * fade, weight * fade
-            last_ts = ts[i]
             shares = recent_volume(ts, session, phase, regular, bars.volume, segments.start[s], i)
             above = np.log1p(shares) - level[p, slot]
+            total, weight, start = fade_level(
+                total, weight, start, last_ts, day, ts[i], session[i], span[s], usual_fade
+            )  # fmt: skip
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
+            last_ts, day = ts[i], session[i]
             recent[i] = shares
             rvol[i] = np.exp(above)
             z[i] = (above - today) / max(scale[p, slot], LEAST_SCALE)

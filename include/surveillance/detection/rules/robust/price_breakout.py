@@ -56,6 +56,7 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     version = 1
     directions = ("up", "down")
     threshold = "buffer"
+    prior = (7.0, 1.5)
     reported = ("breakout_atr",)
     rests_on = ("highest_high", "lowest_low", "atr")
     memory: ClassVar[dict[str, str]] = {
@@ -82,15 +83,15 @@ class RobustPriceBreakout(RobustRule, frozen=True):
         above, below = (scan.close - highest) / atr, (scan.close - lowest) / atr
         distance[:] = np.where(above > 0, above, np.where(below < 0, below, 0.0 * above))
 
+    def score(self, scan: Scan, limits: Limits) -> np.ndarray:
+        distance = np.abs(scan.measures["breakout_atr"])
+        judged = ~np.isnan(distance) & ~np.isnan(scan.measures["rvol"])
+        return np.where(self._is_lively(scan, limits), distance, np.where(judged, 0.0, np.nan))
+
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         distance, atr = scan.measures["breakout_atr"], scan.measures["atr"]
         highest, lowest = scan.measures["highest_high"], scan.measures["lowest_low"]
-        buffer, lively = limits("buffer"), scan.measures["rvol"] >= limits("minimum_rvol")
-        lively &= scan.positions.regular | (scan.measures["volume_z"] >= limits("minimum_z"))
-        lively |= scan.measures["reopened"] == 1.0
-        # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
-        opening = np.diff(scan.positions.session, prepend=-1) != 0
-        lively &= ~opening | np.repeat(scan.span == DAY_MS, scan.segments.end - scan.segments.start)
+        buffer, lively = limits("buffer"), self._is_lively(scan, limits)
         fired = np.zeros(len(scan), np.int8)
         _mark_breakouts(
             scan.segments, scan.parts_of_day(), scan.close, distance, lively, buffer,
@@ -103,7 +104,17 @@ class RobustPriceBreakout(RobustRule, frozen=True):
             room, apart = buffer[index], np.abs(distance[index])
             with np.errstate(divide="ignore", invalid="ignore"):
                 exceedance = np.where(room > 0, np.minimum(apart / room, 4.0), 1.0 + apart)
-            yield Fired(index, close, base + sign * room * range_, base, exceedance, direction)
+            yield Fired(index, close, base + sign * room * range_, base, exceedance, direction, apart)
+
+    @staticmethod
+    def _is_lively(scan: Scan, limits: Limits) -> np.ndarray:
+        """Say per bar whether its volume, or a halt before it, lets it break out."""
+        lively = scan.measures["rvol"] >= limits("minimum_rvol")
+        lively &= scan.positions.regular | (scan.measures["volume_z"] >= limits("minimum_z"))
+        lively |= scan.measures["reopened"] == 1.0
+        # The first bar of a day is held against yesterday's range: that is a gap, not a breakout.
+        opening = np.diff(scan.positions.session, prepend=-1) != 0
+        return lively & (~opening | np.repeat(scan.span == DAY_MS, scan.segments.end - scan.segments.start))
 
     def sentence(self, firing: Firing) -> str:
         side, level = ("above", "highest high") if firing.direction == "up" else ("below", "lowest low")

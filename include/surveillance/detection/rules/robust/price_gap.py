@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class RobustPriceGap(RobustRule, frozen=True):
     version = 1
     directions = ("up", "down")
     threshold = "limit"
+    prior = (1.2, 1.5)
     reported = ("gap_range",)
 
     limit: float = 1.0
@@ -58,10 +60,14 @@ class RobustPriceGap(RobustRule, frozen=True):
     def earlier_bars(self, scan: Scan, index: int) -> list[BarStamp]:
         return previous_bar(scan, index)
 
+    def score(self, scan: Scan, limits: Limits) -> np.ndarray:
+        gap = np.abs(scan.measures["gap_range"])
+        return np.where(self._is_far(scan, limits) | np.isnan(gap), gap, 0.0)
+
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
-        previous = scan.measures["session_close"]
-        far = np.abs(log(scan.open / previous)) >= limits("minimum")
-        return fire_gaps(scan, np.where(far, scan.measures["gap_range"], np.nan), limits("limit"), previous)
+        gap = np.where(self._is_far(scan, limits), scan.measures["gap_range"], np.nan)
+        for fired in fire_gaps(scan, gap, limits("limit"), scan.measures["session_close"]):
+            yield replace(fired, statistic=fired.value)
 
     def sentence(self, firing: Firing) -> str:
         open_ = float(firing.scan.bars.open[firing.index])
@@ -75,6 +81,10 @@ class RobustPriceGap(RobustRule, frozen=True):
             f"{iso_date(int(firing.measured('previous_session')))}, after splits and dividends): {ranges} of its usual "
             f"daily ranges; the limit is {limit}."
         )
+
+    @staticmethod
+    def _is_far(scan: Scan, limits: Limits) -> np.ndarray:
+        return np.abs(log(scan.open / scan.measures["session_close"])) >= limits("minimum")
 
     @staticmethod
     def _dividends(scan: Scan, opening: np.ndarray) -> np.ndarray:

@@ -51,6 +51,7 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
     name = "volatility_spike"
     version = 1
     threshold = "multiple"
+    prior = (2.5, 2.5)
     reported = ("volatility_ratio",)
     rests_on = ("volatility",)
     memory: ClassVar[dict[str, str]] = {"spike_part": "int32", "spike_above": "int32", "spike_on": "bool"}
@@ -75,6 +76,9 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         with np.errstate(divide="ignore", invalid="ignore"):
             scan.measures["volatility_ratio"] = deviation / self._quantile(scan, "volatility_fire")
 
+    def score(self, scan: Scan, limits: Limits) -> np.ndarray:
+        return scan.measures["volatility_ratio"]
+
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         deviation = scan.measures["volatility"]
         limit = limits("multiple") * self._quantile(scan, "volatility_fire")
@@ -83,7 +87,8 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         _mark_spells(scan.segments, scan.parts_of_day(), deviation, limit, clear, self.persistence, memory, on)
         index = np.flatnonzero(on)
         value, tolerated = deviation[index], limit[index]
-        yield Fired(index, value, tolerated, tolerated, np.maximum(times_limit(value, tolerated), 1.0))
+        exceedance = np.maximum(times_limit(value, tolerated), 1.0)
+        yield Fired(index, value, tolerated, tolerated, exceedance, statistic=scan.measures["volatility_ratio"][index])
 
     def sentence(self, firing: Firing) -> str:
         moved, limit = wording.percents(firing.value, firing.threshold)

@@ -213,7 +213,7 @@ def test_value_threshold_and_baseline_are_shares_and_agree_with_the_verdict(z):
     burst = (BARS.ts[fired.index] - OPENS[START + 4]) // MINUTE
     assert set(burst[burst >= 0]) & set(range(100, 115))
     # Whatever limit decides, a bar at its threshold would be at a limit of the rule: of z or of RVOL.
-    rvol_limit = 3 * (1 + fired.value) / scan.measures["rvol"][fired.index] - 1
+    rvol_limit = scan.rule.rvol * (1 + fired.value) / scan.measures["rvol"][fired.index] - 1
     scale = np.maximum(scan.profiles.volume_scale[0, POSITIONS.slot[fired.index]], LEAST_SCALE)
     z_limit = (1 + fired.baseline) * np.exp(z * scale) - 1
     assert fired.threshold == pytest.approx(np.maximum(rvol_limit, z_limit))
