@@ -37,7 +37,7 @@ from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Metric, NewsItem, Watermark
 
 LatestBar = tuple[int, int, str]
-"""(log index, start, event id) of a bar that carried its series on."""
+"""(log index, start, event id) of a bar that became the latest of its series."""
 
 
 @dataclass
@@ -92,12 +92,10 @@ class LogPass:
         self.raised += self.coverage.settle()
         for log_index, key, watermark in polled:
             self._detect_watermark(log_index, watermark, *self._last_bar(key, log_index))
-        for raised in sorted(self.raised, key=itemgetter(0, 1)):
+        for raised in self.raised:
             self.news.add_alert(*raised)
-        for log_index, _, watermark in polled:
-            self.news.add_watermark(log_index, watermark)
         self.raised.clear()
-        self.news.match(articles)
+        self.news.match(articles, watermarks)
         self.counts["duplicate"] += self.news.duplicates
         self.metrics.sort(key=itemgetter(0))
         self.raised.sort(key=itemgetter(0, 1))
@@ -110,14 +108,18 @@ class LogPass:
         )
 
     def _detect_bars(self, bars: list[tuple[int, Bar]]) -> None:
-        """Evaluate all bars; of those that carry a series with watermarks on, note which they were."""
+        """Evaluate all bars; of a series with watermarks, note each that carries it on or corrects its latest."""
         log_index = np.array([log_index for log_index, _ in bars], np.int64)
         columns = self.engine.succession.join(BarColumns.from_records([bar for _, bar in bars]))
         watched = np.array([key in self.arrived for key in columns.keys], bool)
-        for new, stale in self._advance(columns, log_index):
+        for new, corrected, stale in self._advance(columns, log_index):
             for at in new[watched[columns.code[new]]].tolist():
                 number, bar = bars[at]
                 self.arrived[columns.key(at)].append((number, bar.ts_ms, bar.event_id))
+            for at in corrected[watched[columns.code[corrected]]].tolist():
+                (number, bar), key = bars[at], columns.key(at)
+                if bar.ts_ms == self._last_bar(key, number)[0]:
+                    self.arrived[key].append((number, bar.ts_ms, bar.event_id))
             self.counts["stale"] += len(stale)
             self.history.add_past(columns, stale[~columns.live[stale]], log_index)
         judged, ahead = self.history.settle(len(columns), lambda key, number: self._last_bar(key, number)[0])
@@ -141,8 +143,10 @@ class LogPass:
 
     def _advance(
         self, columns: BarColumns, log_index: np.ndarray, *, past: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Advance series by bars, in the order of the log; yield step by step which carry them on and which are stale.
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Advance series by bars, in the order of the log.
+
+        Step by step it yields which of them carry a series on, behind these which are corrected, and which are stale.
 
         Args:
             past: the series are walks over the past. One begins anew at a bar that nothing has judged and that is too
@@ -158,7 +162,7 @@ class LogPass:
             new, stale = waiting[arrivals == Arrival.NEW], waiting[arrivals == Arrival.STALE]
             if len(new):
                 self._evaluate(columns.take(new), rows, log_index[new], past=past)
-            yield new, stale
+            yield new, waiting[arrivals == Arrival.CORRECTED], stale
             for name, arrival in (("late", Arrival.LATE), ("corrected", Arrival.CORRECTED)):
                 which = arrivals == arrival
                 self.counts[name] += int(np.sum(which))

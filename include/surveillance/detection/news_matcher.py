@@ -33,7 +33,7 @@ WAITS_MS = 7 * DAY_MS
 """How long an article waits for bars of its time: a backfill brings news before their bars, with live bars between, and
 an evening's re-poll those of the session before, from before a long weekend."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
-ORDER, RETAGGED = 20, 30  # among what one record raises, alerts of news come last, and behind them other tags
+ORDER, AFTER_ALL = 20, 30  # among what one record raises, alerts of news come last, and behind them other tags
 
 
 class NewsMatcher:
@@ -41,9 +41,9 @@ class NewsMatcher:
 
     Alerts are tagged here, too, because here articles and alerts go by in the order of the log.
 
-    Bars and revisions are queued while they are evaluated, column by column; ``match`` then goes through them and the
-    articles in the order of the log. An article that comes again with other values keeps its place among the others,
-    and what rested on it is judged once more.
+    Bars, revisions and alerts are queued while they are evaluated, column by column; ``match`` then goes through them
+    and the articles in the order of the log. An article that comes again with other values keeps its place among the
+    others, and what rested on it is judged once more.
 
     Args:
         state: its articles and bars of abnormal volume are read and changed.
@@ -55,31 +55,42 @@ class NewsMatcher:
     def __init__(self, engine: Engine, state: State, episodes: RecordEpisodes):
         self.engine, self.remembered, self.episodes = engine, state.record_state, episodes
         self.duplicates = 0
-        self._queue: list[tuple[int, Callable[[], None]]] = []
+        self._queue: list[tuple[int, int, Callable[[], None]]] = []
+        self._symbols: set[str] = set()  # of what is queued
 
     def add_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
         """Queue a new bar that fired abnormal_volume; those of a walk over the past are remembered apart."""
-        self._queue.append((log_index, partial(self._match_bar, log_index, key, bar)))
+        self._enqueue(log_index, ORDER, key[0], partial(self._match_bar, log_index, key, bar))
 
     def add_revision(
         self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
     ) -> None:
         """Queue a revision: of the bars from the one through the other start these fire abnormal_volume, no others."""
-        self._queue.append((log_index, partial(self._revise, log_index, key, time, bars, revision)))
+        self._enqueue(log_index, ORDER, key[0], partial(self._revise, log_index, key, time, bars, revision))
 
     def add_alert(self, log_index: int, order: int, alert: Alert) -> None:
         """Queue an alert that is to be published, so that it is tagged by the articles that came before it."""
-        self._queue.append((log_index, partial(self.episodes.publish, log_index, order, alert)))
+        self._enqueue(log_index, order, alert.symbol, partial(self.episodes.publish, log_index, order, alert))
 
-    def add_watermark(self, log_index: int, watermark: Watermark) -> None:
-        """Queue a watermark, by which what was remembered of its series may be long past."""
-        self._queue.append((log_index, partial(self.episodes.tagging.forget, watermark)))
+    def match(self, articles: list[tuple[int, NewsItem]], watermarks: list[tuple[int, Watermark]]) -> None:
+        """Match what is queued and ``articles`` in the order of the log, and forget by ``watermarks`` what is past.
 
-    def match(self, articles: list[tuple[int, NewsItem]]) -> None:
-        """Match what is queued and ``articles``, (log index, article) each, in the order in which they came."""
-        self._queue += [(log_index, partial(self._match_article, log_index, item)) for log_index, item in articles]
-        for _, handle in sorted(self._queue, key=itemgetter(0)):
+        Args:
+            articles, watermarks: of the pass, each with its log index.
+        """
+        for log_index, item in articles:
+            self._enqueue(log_index, ORDER, item.symbol, partial(self._match_article, log_index, item))
+        # Of the others there is nothing to forget, and a minute of the whole market has thousands.
+        remembered = self._symbols | {name.partition("|")[0] for name in self.remembered.tagged}
+        for log_index, it in watermarks:
+            if it.symbol in remembered and it.source == "live":
+                self._enqueue(log_index, AFTER_ALL, it.symbol, partial(self.episodes.tagging.forget, it))
+        for *_, handle in sorted(self._queue, key=itemgetter(0, 1)):
             handle()
+
+    def _enqueue(self, log_index: int, order: int, symbol: str, handle: Callable[[], None]) -> None:
+        self._symbols.add(symbol)
+        self._queue.append((log_index, order, handle))
 
     def _match_article(self, log_index: int, item: NewsItem) -> None:
         known = self.remembered.articles.setdefault(item.symbol, [])
@@ -110,7 +121,7 @@ class NewsMatcher:
             for key, bars in self._volume_bars(item.symbol):
                 self._settle(log_index, key, bars, {bar.ts_ms: bar.news_alert for bar in bars if bar.news_alert}, [])
         for alert in self.episodes.tagging.retag(item.symbol):
-            self.episodes.raised.append((log_index, RETAGGED, alert))
+            self.episodes.raised.append((log_index, AFTER_ALL, alert))
 
     def _volume_bars(self, symbol: str) -> Iterator[tuple[SeriesKey, list[VolumeBar]]]:
         for timespan in SPAN_MS:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct, field, msgpack
+from msgspec.structs import replace
 
-from include.surveillance.detection.columns import BarStamp
+from include.surveillance.detection.columns import BarStamp, write_event_id
 from include.surveillance.records import Alert, Sentiment, Source
 
 
@@ -50,6 +51,34 @@ class Article(Struct, frozen=True):
     withdrawn: bool = False
 
 
+class TaggedAlert(Struct, frozen=True):
+    """An alert as it was published last, which news may tag again.
+
+    Where its ``event_ids`` are bars of its series, which are most of its bytes, it has none of them but how long before
+    the alert's bar each started, in ms, and the revision of each.
+    """
+
+    alert: Alert
+    starts: tuple[int, ...] = ()
+    revisions: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, alert: Alert) -> TaggedAlert:
+        series = f"{alert.symbol}|{alert.timespan}|"
+        if not all(event_id.startswith(series) for event_id in alert.event_ids):
+            return cls(alert)
+        stamps = [event_id.removeprefix(series).split("|") for event_id in alert.event_ids]
+        starts = tuple(alert.ts_ms - int(ts_ms) for ts_ms, _ in stamps)
+        return cls(replace(alert, event_ids=()), starts, tuple(int(revision, 16) for _, revision in stamps))
+
+    def whole(self) -> Alert:
+        """Return the alert with its ``event_ids``."""
+        alert, stamps = self.alert, zip(self.starts, self.revisions, strict=True)
+        series = alert.symbol, alert.timespan
+        bars = tuple(write_event_id(series, (alert.ts_ms - start, revision)) for start, revision in stamps)
+        return replace(alert, event_ids=bars) if bars else alert
+
+
 class RecordState(Struct, kw_only=True):
     """What single records leave behind, for the records that follow them."""
 
@@ -60,7 +89,7 @@ class RecordState(Struct, kw_only=True):
     outages: dict[str, tuple[int, int]] = field(default_factory=dict)  # per symbol|timespan, the latest that is known
     unjudged: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # per symbol|timespan, see ``history``
     waiting: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``coverage``
-    tagged: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``tagging``
+    tagged: dict[str, list[TaggedAlert]] = field(default_factory=dict)  # per symbol|timespan, see ``tagging``
 
     def copy(self) -> RecordState:
         return _decoder.decode(_encoder.encode(self))

@@ -167,8 +167,7 @@ def list_touched(
 ) -> set[SeriesKey]:
     """List what one pass over records may have changed: series, and (symbol, NEWS) for a symbol's articles."""
     articles = before.record_state.articles
-    tagged = {*before.record_state.tagged, *after.record_state.tagged}
-    left = {*after.record_state.volume_bars, *tagged}
+    left = {*after.record_state.volume_bars, *before.record_state.tagged, *after.record_state.tagged}
     touched: set[SeriesKey] = set()
     for record in records:
         if isinstance(record, NewsItem):
@@ -183,11 +182,9 @@ def list_touched(
                 plain |= {key, *((name, timespan) for _, name in succession.tickers.names(holder))}
             else:
                 plain |= {key for key, *_ in succession.spells(record.symbol, record.timespan)}
-            walks = {key: "|".join(key) for key in map(past_key, plain)}
-            touched |= plain | {key for key, name in walks.items() if name in tagged}
             # Live bars are part of no walk over the past.
-            if record.source == "backfill":
-                touched |= {key for key, name in walks.items() if key in after.rows or name in left}
+            walks = map(past_key, plain) if record.source == "backfill" else ()
+            touched |= plain | {key for key in walks if key in after.rows or "|".join(key) in left}
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched

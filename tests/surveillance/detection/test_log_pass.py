@@ -124,6 +124,14 @@ def test_a_watermark_knows_the_bars_before_it_in_the_log_and_those_of_batches_be
     assert alert.event_ids[1] == bar(0).event_id
 
 
+def test_a_watermark_names_the_latest_bar_as_it_was_corrected_before_it():
+    bars = [bar(0), bar(1), right := bar(1, volume=1_001), bar(0, volume=1_002), bar(2), bar(2, volume=1_003)]
+    (alert,) = alerts(run([*bars[:4], watermark(18), *bars[4:]]), "feed_freshness")
+    assert alert.event_ids[1] == right.event_id
+    (apart,) = alerts(run([watermark(18)], run(bars[:4]).state), "feed_freshness")
+    assert apart == alert
+
+
 def test_a_series_whose_first_profile_is_yet_to_come_has_none_not_that_of_the_series_before_it():
     profiles = [profile(symbol="AMD", presence=[1.0] * 94), profile(effective_ms=OPEN + DAY)]
     assert not alerts(run([bar(0), watermark(10)], profiles=profiles), "feed_freshness")

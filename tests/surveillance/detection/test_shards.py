@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection import shards as shards_module
+from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.shards import HEAD, NEWS, Shards, list_touched, read_shards
 from include.surveillance.detection.state import ROW_BARS, State, StateError
 from include.surveillance.places import Place
@@ -121,6 +122,35 @@ def test_an_article_is_written_with_the_bars_that_it_meets(small):
     written = topic.detect([news(30, symbol="T01")])
     assert {name.partition("-")[0] for name in written} == {HEAD, "minute", NEWS}
     topic.detect([bar(60 * 24 * 3, symbol="T01", volume=90_000)])
+    assert_same(topic.read(), topic.state)
+
+
+def test_an_article_is_written_with_the_alerts_that_it_tags_again(small):
+    topic = Topic()
+    topic.detect([*calm(30, symbol="T01"), bar(30, symbol="T01", volume=9000), bar(0, symbol="T02")])
+    # Of its bars of abnormal volume there is nothing left to say.
+    topic.state.record_state.volume_bars.clear()
+    topic.shards.update(topic.state, [("T01", "minute")])
+    topic.detect([news(30, symbol="T01", sentiment="positive")])
+    ((alert,),) = topic.state.record_state.tagged.values()
+    assert alert.alert.tag == "news"
+    assert_same(topic.read(), topic.state)
+    topic.detect([watermark(3 * 24 * 60, symbol="T01")])
+    assert not topic.state.record_state.tagged
+    assert_same(topic.read(), topic.state)
+
+
+def test_all_that_records_leave_behind_is_in_the_shards(small):
+    topic = Topic()
+    topic.detect([bar(0, symbol="T02")])
+    minutes = [*range(30), *range(50, 80)]  # nobody has asked for the minutes between
+    told = [watermark(minute + 1, symbol="T01", rejected=1) for minute in minutes]
+    bars = [bar(minute, symbol="T01", volume=1000 + 9000 * (minute == 79)) for minute in minutes]
+    polls = [record for poll in zip(bars, told, strict=True) for record in poll]
+    # After a hole, and yet without the watermark that says whether it was asked for.
+    topic.detect([news(0, symbol="T01"), *polls, bar(90, symbol="T01", close=110, volume=90_000)])
+    left = topic.state.record_state
+    assert [name for name in RecordState.__struct_fields__ if not getattr(left, name)] == []
     assert_same(topic.read(), topic.state)
 
 

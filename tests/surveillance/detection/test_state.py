@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "795b0855060a50f5678a27e940b5d185a465b6c68fbbb0e7bfb2e3c90cd89d48"),
-            ("sketch", (profile(),), "bf81306850a7c9d3c0ade9ef68e0d8ec6d56eb85022452c5d34a66329e9daef8"),
+            ("exact", (), "2598b3dc015982fde19cf2bc75dc4319a76e2a4cb10df9e12fcb98b1e170d895"),
+            ("sketch", (profile(),), "7ca02421010724dec3539e8b8cd00dfd02330a60fc8f41c01a01acf060227d67"),
         ],
     )
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from include.surveillance.alerts.market_events import EXPLAINED
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.state import State
-from include.surveillance.detection.tagging import Tagging
+from include.surveillance.detection.tagging import REMEMBERED, Tagging
 from include.surveillance.records import Alert, ScheduledEvent, Split
 from tests.surveillance.detection.market import alerts, bar, calm, engine, news, run, watermark
 
@@ -106,6 +106,50 @@ def test_however_the_log_is_cut_the_messages_are_the_same(cuts):
     assert found == whole.alerts
     assert state.to_bytes() == whole.state.to_bytes()
     assert {"retagged", "ended"} <= {alert.status for alert in found}
+
+
+BURSTS = [bar(minute, volume=50_000 + minute) for minute in (BURST, BURST + 4, BURST + 40, BURST + 80, BURST + 120)]
+ANYTHING = st.one_of(
+    st.sampled_from(BURSTS),
+    st.sampled_from(BURSTS).map(lambda it: replace(it, source="backfill")),
+    st.builds(bar, st.sampled_from([BURST, BURST + 40, BURST + 121]), volume=st.sampled_from([1_000, 70_000])),
+    st.builds(bar, st.integers(-2_000, -1_900), volume=st.sampled_from([1_000, 70_000]), source=st.just("backfill")),
+    st.builds(
+        news, st.sampled_from([BURST, BURST + 50]), st.sampled_from(["a1", "a2"]),
+        st.sampled_from(["negative", "neutral"]), withdrawn=st.booleans(),
+    ),
+    st.builds(watermark, st.sampled_from([BURST + 1, 2_900, 2_950, 9_000]), rejected=st.integers(0, 1)),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=100)
+@given(log=st.lists(ANYTHING, max_size=12), cuts=st.sets(st.integers(0, 12), max_size=6))
+def test_whatever_comes_it_is_tagged_and_remembered_by_the_log_alone(log, cuts):
+    machine = engine()
+    calm_before = detect_records(machine, State("exact"), calm(BURST)).state
+    state, found = calm_before, []
+    for first, last in pairwise([0, *sorted(cuts), len(log)]):
+        detection = detect_records(machine, State.from_bytes(state.to_bytes()), log[first:last])
+        state, found = detection.state, [*found, *detection.alerts]
+    whole = detect_records(machine, calm_before, log)
+    assert found == whole.alerts
+    assert state.to_bytes() == whole.state.to_bytes()
+    told = {alert.event_id: alert for alert in found}
+    for it in (it.whole() for remembered in state.record_state.tagged.values() for it in remembered):
+        newest = told[it.event_id]
+        assert replace(it, status=newest.status) == newest
+        assert newest.status != "retracted"
+
+
+def test_only_the_newest_alerts_of_a_series_are_tagged_again():
+    found = run([*MARKET, *calm(60, BURST + 5), bar(BURST + 70, volume=60_000), bar(BURST + 71, close=150),
+                 news(BURST + 10, sentiment="neutral")]).alerts  # fmt: skip
+    told = {alert.event_id: alert for alert in found if alert.status != "retagged"}
+    again = [alert for alert in found if alert.status == "retagged"]
+    newest = sorted(told.values(), key=lambda alert: (alert.bar_close_ms, alert.event_id))[-REMEMBERED:]
+    assert len(told) > REMEMBERED
+    assert [alert.event_id for alert in again] == [alert.event_id for alert in newest]
+    assert all(alert.event_ids == told[alert.event_id].event_ids for alert in again)
 
 
 @pytest.mark.parametrize("place", [0, BURST + 3, len(MARKET)])
