@@ -13,7 +13,7 @@ import pyarrow as pa
 from msgspec import Struct, field
 from numba import njit
 
-from include.surveillance.detection.columns import COLUMNS, BarColumns, BarStamp, SeriesKey
+from include.surveillance.detection.columns import COLUMNS, OPTIONAL, BarColumns, BarStamp, SeriesKey
 from include.surveillance.detection.percentiles import BINS, Percentiles
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.rules.registry import KINDS, MEMORY, VERSIONS
@@ -27,7 +27,9 @@ CONTEXT = 20
 REVISABLE = 20
 """The latest bars of a series, which a late or corrected bar can still change."""
 ROW_BARS = CONTEXT + REVISABLE + 1  # one that comes late
-_BAR_TYPES = {"ts": "int64", "revision": "uint32", "polled": "int64", "live": "bool"}
+_BAR_TYPES = {"ts": "int64", "revision": "uint32", "polled": "int64", "live": "bool"} | dict.fromkeys(
+    OPTIONAL, "float32"
+)
 _BARS = tuple(name for name in COLUMNS if name != "code")
 _CODEC = pa.Codec("lz4")  # a third larger than zstd, in a third of the time
 
