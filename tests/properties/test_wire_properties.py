@@ -35,6 +35,8 @@ def drawn(hint: object) -> st.SearchStrategy:
         return built(hint)
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
+    if get_origin(hint) is tuple and get_args(hint)[-1] is not Ellipsis:
+        return st.tuples(*map(drawn, get_args(hint)))
     if (sequence := get_origin(hint)) in (tuple, list):
         return st.lists(drawn(get_args(hint)[0]), max_size=3).map(sequence)
     return st.one_of(*map(drawn, get_args(hint)))

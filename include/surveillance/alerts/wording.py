@@ -64,10 +64,12 @@ def percents(*fractions: float) -> list[str]:
 
 
 def rarity(sessions: float) -> str:
-    """Write how rare something is, e.g. ``once in 40 sessions``; whole numbers, two digits from a hundred on."""
+    """Write how rare something is, e.g. ``once in 40 sessions``, in two digits."""
+    if sessions < 2:
+        return "in most sessions"
     if sessions >= RAREST:
-        return f"once in {RAREST:,} sessions or more rarely"
-    return f"once in {float(f'{sessions:.2g}'):,.0f} sessions"
+        return f"once in {RAREST:,} sessions or more"
+    return f"once in {min(float(f'{sessions:.2g}'), RAREST):,.0f} sessions"
 
 
 def _write(values: Sequence[float | Decimal], *, digits: int, least: int) -> list[str]:

@@ -7,6 +7,7 @@ whatever batches they come.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -67,16 +68,15 @@ class Engine:
         self.succession = Succession(actions.tickers, self.calendar)
         if not isinstance(profiles, ProfileColumns):
             profiles = ProfileColumns.from_records(profiles, TAILED, PRIORS)
-        self.profiles, series = self._sort_profiles(profiles)
+        self.profiles, keys, series = self.succession.sort_profiles(profiles)
         self.parameters = ParametersInForce(book, self.profiles, TAILED)
         self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
         slots = max(self.calendar.slots(timespan).total for timespan in SPAN_MS)
-        self._table = ProfileTable.from_profiles(self.profiles, self._share_factors(series), slots)
+        factors = self._share_factors([keys[number] for number in series.tolist()])
+        self._table = ProfileTable.from_profiles(self.profiles, factors, slots)
         self._effective = self.profiles.effective_ms
-        edges = [0, *(k for k in range(1, len(series)) if series[k] != series[k - 1])]
-        self.profile_series = np.repeat(np.arange(len(edges)), np.diff([*edges, len(series)]))
-        ranges = zip(edges, [*edges[1:], len(series)], strict=True)
-        self._profiles_of = {series[first]: (first, last) for first, last in ranges if last}
+        edges = np.searchsorted(series, np.arange(len(keys) + 1)).tolist()
+        self._profiles_of = dict(zip(keys, pairwise(edges), strict=True))
 
     def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray, *, past: bool = False) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
@@ -186,17 +186,6 @@ class Engine:
                 date = self.calendar.locate(int(self.profiles.effective_ms[number])).date
                 factors[number] = self.actions.share_factor(holder, np.array([date]))[0]
         return factors
-
-    def _sort_profiles(self, profiles: ProfileColumns) -> tuple[ProfileColumns, list[SeriesKey]]:
-        """Sort profiles by series and time; return the series of each."""
-        keys = [profiles.keys[code] for code in profiles.code.tolist()]
-        if self.succession.tickers:
-            times = profiles.effective_ms.tolist()
-            named = zip(keys, times, strict=True)
-            keys = [self.succession.key(symbol, timespan, at) for (symbol, timespan), at in named]
-        places = {key: place for place, key in enumerate(sorted(set(keys)))}
-        order = np.lexsort((profiles.effective_ms, np.array([places[key] for key in keys], np.int64)))
-        return profiles.take(order), [keys[k] for k in order.tolist()]
 
     def _share_factor(self, keys: list[SeriesKey], start: Ints, end: Ints, date: Ints) -> np.ndarray | None:
         split = [(s, holder) for s, (holder, _) in enumerate(keys) if self.actions.has_splits(holder)]

@@ -28,7 +28,7 @@ class TailHistory:
         rules: two tails each, as in ``PARTS``.
         priors: what each rule holds for rare while nothing is known, within the day and of day bars, [2, rule].
         maxima: [session, tail], sorted by series and time; NaN where nothing was judged.
-        earlier: sessions per bin that the first profile of each code began with, [code, tail, bin].
+        earlier: sessions per bin that the first profile of each series began with, [series, tail, bin].
     """
 
     rules: tuple[str, ...]
@@ -57,7 +57,8 @@ class ProfileColumns(Sequence[Profile]):
         liquidity: index into ``LIQUIDITY``, int8.
         range_long, carried: float64, int32.
         levels: [profile, tail, period], NaN where a profile knows no tails, infinite where nothing can be said yet.
-        tail_rows: of each profile, the rows of ``history.maxima`` that its tails have counted, [profile, 2], int64.
+        tail_rows: of each profile, what its tails have counted: the row of ``history.earlier``, and from which row of
+            ``history.maxima`` to which, [profile, 3], int64.
         history: what the tails have counted, once for all profiles.
     """
 
@@ -159,8 +160,8 @@ class ProfileColumns(Sequence[Profile]):
         """Return the fields of a record that its profile was carried forward with."""
         if not self.carried[index]:
             return {}
-        first, last = self.tail_rows[index].tolist()
-        counts = count_scores(self.history.earlier[self.code[index]], self.history.maxima[first:last])
+        begun, first, last = self.tail_rows[index].tolist()
+        counts = count_scores(self.history.earlier[begun], self.history.maxima[first:last])
         tails = []
         unknown = prior_levels(self.priors(self.history.priors)[index])
         for number in np.flatnonzero(counts.any(axis=1) | (self.levels[index] != unknown).any(axis=1)).tolist():
@@ -206,7 +207,7 @@ class ProfileColumns(Sequence[Profile]):
             range_long=np.array([it.range_long for it in profiles], float),
             carried=np.array([it.carried for it in profiles], np.int32),
             levels=_read_levels(profiles, rules, priors),
-            tail_rows=np.zeros((len(profiles), 2), np.int64),
+            tail_rows=np.zeros((len(profiles), 3), np.int64),
             **columns,
             _records=dict(enumerate(profiles)),
         )

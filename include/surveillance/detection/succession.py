@@ -12,6 +12,7 @@ import numpy as np
 
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.positions import TradingCalendar
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.instruments import Tickers
 
 EVER = 1 << 62
@@ -68,6 +69,18 @@ class Succession:
         keys = list(codes)
         columns = (getattr(bars, name) for name in COLUMNS[1:])
         return BarColumns([keys[code] for code in used.tolist()], joined.astype(np.int32), *columns)
+
+    def sort_profiles(self, profiles: ProfileColumns) -> tuple[ProfileColumns, list[SeriesKey], np.ndarray]:
+        """Sort profiles by series and time; return also the series, sorted, and the number of each profile's."""
+        named = [profiles.keys[code] for code in profiles.code.tolist()]
+        if self.tickers:
+            times = profiles.effective_ms.tolist()
+            named = [self.key(symbol, timespan, at) for (symbol, timespan), at in zip(named, times, strict=True)]
+        keys = sorted(set(named))
+        numbers = {key: number for number, key in enumerate(keys)}
+        number = np.array([numbers[key] for key in named], np.int64)
+        order = np.lexsort((profiles.effective_ms, number))
+        return profiles.take(order), keys, number[order]
 
     def name_bars(
         self, keys: Sequence[SeriesKey], ts: np.ndarray, start: np.ndarray, end: np.ndarray

@@ -100,6 +100,8 @@ def level_at(levels, period):
         return np.nan
     if period <= 1.0:
         return 0.0
+    if period == np.inf:
+        return np.inf
     place = np.log2(period) - 2.0
     k = min(max(int(place), 0), len(levels) - 2)
     low, high = np.log(levels[k]), np.log(levels[k + 1])

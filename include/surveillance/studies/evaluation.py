@@ -97,7 +97,7 @@ def check_comparable(alerts: pd.DataFrame, labels: pd.DataFrame, bars: BarColumn
         of_labels, of_source = (" to ".join(write_new_york(ms) for ms in span) for span in spans)
         raise ConfigurationError(
             f"no label lies in the time of the {source}: labels {of_labels}, {source} {of_source} (New York); look at "
-            "the labels' unit and zone"
+            "the labels' unit and zone" + ("" if bars is not None else ", or give the bars: then their time counts")
         )
 
 

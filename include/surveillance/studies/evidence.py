@@ -1,4 +1,4 @@
-"""Recomputes an alert's value and threshold from what the alert cites, and from nothing else.
+"""Recomputes an alert's value, threshold and rarity from what the alert cites, and from nothing else.
 
 That is: the records of its ``event_ids``, its profile, its parameters, and the splits and dividends between the cited
 bars. Two rules go by far more bars than an alert can cite: the level of the day (robust ``abnormal_volume``, and so
@@ -13,26 +13,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, expm1, fsum, isclose, isnan, log, log1p
+from math import exp, expm1, floor, fsum, isclose, isnan, log, log1p, log2
 from statistics import stdev
 
 import numpy as np
 
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.news_relevance import measure_relevance
-from include.surveillance.detection.parameters.in_force import raise_floor
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import TradingCalendar, iso_date
-from include.surveillance.detection.profile_columns import prior_levels
 from include.surveillance.detection.rules.bar_rule import RobustRule
 from include.surveillance.detection.rules.robust.abnormal_volume import LEAST_SCALE
-from include.surveillance.detection.tails import level_at
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Record, Watermark
 from include.surveillance.timespans import MINUTE_MS, SPAN_MS
 
 ROUNDING = 1e-9
 """How far two ways of reckoning may lie apart, relatively."""
+RARITY_ROUNDING = 1e-6
+"""The same of rarities: where return levels lie close together, a score's last digit counts a thousandfold."""
 LEAST_RANGE = 1e-4  # of the price, below which an average range counts as that much
 
 
@@ -84,18 +83,26 @@ class Cited:
             raise EvidenceError(f"the profile {self.alert.profile_version} is not among the inputs")
         return self.profile
 
+    def levels(self, rule: RobustRule) -> list[float]:
+        """Return the scores that the profile exceeds once in 4, 8, ... 4,096 sessions; none where it knows no tails."""
+        profile = self.usual()
+        if not profile.carried:
+            return []
+        part = "regular" if self.alert.session_phase in ("regular", "opening_auction") else "around"
+        rare = rule.prior[int(profile.timespan == "day")]  # once in 32 sessions
+        unknown = [rare * (sessions / 32) ** 0.2 for sessions in (2**power for power in range(2, 13))]
+        return next((it.levels for it in profile.tails if it.rule == rule.name and it.part == part), unknown)
+
     def limit(self, rule: RobustRule) -> float:
         """Return the threshold of a robust rule, in its own unit, that its profile and the budget give."""
-        value = float(getattr(rule, rule.threshold))
-        part = "regular" if self.alert.session_phase in ("regular", "opening_auction") else "around"
-        profile = self.usual()
-        period = self.parameters.budget.period(rule.name)
-        if not profile.carried or isnan(period):
+        value, default = (float(getattr(one, rule.threshold)) for one in (rule, type(rule)()))
+        levels, period = self.levels(rule), self.parameters.budget.period(rule.name)
+        if not levels or isnan(period):
             return value
-        prior = prior_levels(np.array([rule.prior[int(profile.timespan == "day")]]))[0].tolist()
-        levels = next((it.levels for it in profile.tails if it.rule == rule.name and it.part == part), prior)
-        level = level_at(np.array(levels), period)
-        return float(raise_floor(value, level, getattr(type(rule)(), rule.threshold)))
+        steps = log2(period) - 2
+        k = min(max(floor(steps), 0), len(levels) - 2)
+        level = levels[k] * (levels[k + 1] / levels[k]) ** (steps - k) if period > 1 else 0.0
+        return level if value == default else max(level, value)
 
     def slots(self) -> list[int]:
         """Return each bar's slot in the profile."""
@@ -122,15 +129,21 @@ class Cited:
 
 
 def check_evidence(cited: Cited) -> None:
-    """Check that value and threshold follow from what the alert cites.
+    """Check that value, threshold and rarity follow from what the alert cites.
 
     Raises:
         EvidenceError: they do not.
     """
     alert = cited.alert
     value, threshold = recompute(cited)
-    for name, found, stated in (("value", value, alert.value), ("threshold", threshold, alert.threshold)):
-        if not isclose(found, stated, rel_tol=ROUNDING, abs_tol=1e-12):
+    # 0 is none: nothing is as frequent.
+    rarities = recompute_rarity(cited) or 0.0, alert.rarity_sessions or 0.0
+    for name, found, stated, rounding in (
+        ("value", value, alert.value, ROUNDING),
+        ("threshold", threshold, alert.threshold, ROUNDING),
+        ("rarity", *rarities, RARITY_ROUNDING),
+    ):
+        if not isclose(found, stated, rel_tol=rounding, abs_tol=1e-12):
             raise EvidenceError(
                 f"{alert.event_id}: the {name} is {stated!r}, and what it cites gives {found!r}; the alert was made "
                 "by another version, or its inputs are not those that it was made from"
@@ -186,6 +199,24 @@ def recompute(cited: Cited) -> tuple[float, float]:
         ) from error
 
 
+def recompute_rarity(cited: Cited) -> float | None:
+    """Return once in how many sessions the symbol goes as far as the alert; None where nothing says so.
+
+    Raises:
+        EvidenceError: the profile is missing.
+    """
+    score = _SCORES.get(cited.alert.rule) if cited.alert.form == "robust" else None
+    if score is None or not (levels := cited.levels(getattr(cited.parameters.robust, cited.alert.rule))):
+        return None
+    reached = score(cited)
+    if reached <= 0:
+        return 1.0
+    for k, (low, high) in enumerate(pairwise(levels)):
+        if reached <= high:
+            return max(1.0, 4.0 * 2 ** (k + (log(reached / low) / log(high / low) if high > low else 0)))
+    return 4096.0
+
+
 def _literal_volume(cited: Cited) -> tuple[float, float]:
     now, *before = cited.volumes()
     return now, cited.parameters.abnormal_volume.multiple * fsum(before) / len(before)
@@ -239,11 +270,15 @@ def _literal_breakout(cited: Cited) -> tuple[float, float]:
 
 def _robust_breakout(cited: Cited) -> tuple[float, float]:
     rule, (close, level, sign, _) = cited.parameters.robust.price_breakout, _range(cited)
+    return close, level + sign * cited.limit(rule) * _average_range(cited)
+
+
+def _average_range(cited: Cited) -> float:
+    """Return the average true range of the bars before."""
     highs, lows, closes = (cited.prices(name) for name in ("high", "low", "close"))
-    ranges = [
-        max(highs[back], closes[back + 1]) - min(lows[back], closes[back + 1]) for back in range(1, rule.window + 1)
-    ]
-    return close, level + sign * cited.limit(rule) * max(fsum(ranges) / rule.window, LEAST_RANGE * close)
+    window = cited.parameters.robust.price_breakout.window
+    ranges = [max(highs[back], closes[back + 1]) - min(lows[back], closes[back + 1]) for back in range(1, window + 1)]
+    return max(fsum(ranges) / window, LEAST_RANGE * closes[0])
 
 
 def _range(cited: Cited) -> tuple[float, float, float, float]:
@@ -270,12 +305,20 @@ def _robust_news(cited: Cited) -> tuple[float, float]:
     article, rule = cited.article, cited.parameters.robust.news_impact
     if article is None:
         raise EvidenceError(f"{cited.alert.event_id} cites no article")
-    scale = max(_in_slot(cited.usual().volume_scale, cited.slots()[0]), LEAST_SCALE)
-    z = (log1p(fsum(cited.volumes())) - log1p(cited.alert.baseline or 0.0)) / scale
     apart = abs(cited.bar.ts_ms - article.published_ms) / MINUTE_MS
     near = exp(-apart / rule.decay_minutes) if rule.decay_minutes else float(apart == 0)
     allowed = cited.limit(cited.parameters.robust.abnormal_volume)
-    return near * measure_relevance(article) * min(z / allowed, 5.0), rule.minimum
+    return near * measure_relevance(article) * min(_volume_score(cited) / allowed, 5.0), rule.minimum
+
+
+def _volume_score(cited: Cited) -> float:
+    scale = max(_in_slot(cited.usual().volume_scale, cited.slots()[0]), LEAST_SCALE)
+    return (log1p(fsum(cited.volumes())) - log1p(cited.alert.baseline or 0.0)) / scale
+
+
+def _breakout_score(cited: Cited) -> float:
+    close, level, _, _ = _range(cited)
+    return abs(close - level) / _average_range(cited)
 
 
 def _freshness(cited: Cited) -> tuple[float, float]:
@@ -313,3 +356,10 @@ _FORMULAS: dict[tuple[str, str], Callable[[Cited], tuple[float, float]]] = {
     ("feed_freshness", "robust"): _freshness,
     ("data_quality", "literal"): _quality,
 }
+_SCORES: dict[str, Callable[[Cited], float]] = {
+    "abnormal_volume": _volume_score,
+    "volatility_spike": lambda cited: _robust_volatility(cited)[0] / cited.usual().volatility_fire,
+    "price_breakout": _breakout_score,
+    "price_gap": lambda cited: _robust_gap(cited)[0],
+}
+"""What each robust rule holds against its threshold, by which its tails count."""

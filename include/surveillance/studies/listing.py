@@ -78,12 +78,17 @@ def list_alerts(rows: pd.DataFrame) -> pd.DataFrame:
     strongest["first_ms"], strongest["last_ms"] = groups["ts_ms"].min(), groups["ts_ms"].max()
     strongest["firings"] = groups["firings"].max()
     # News that came later explains the alert as it was at its strongest, too.
-    for name in ("tag", "tag_evidence"):
-        strongest[name] = last.set_index("event_id")[name]
+    newest = last.set_index("event_id")
+    strongest["tag"], strongest["tag_evidence"] = newest["tag"], newest["tag_evidence"].map(_join_evidence)
     listed = strongest.reset_index()
     moments = [write_new_york(ts_ms) for ts_ms in listed["ts_ms"].tolist()]
     listed = listed.assign(new_york=moments, kind=[kind_of(rule) for rule in listed["rule"].tolist()])
     return listed.sort_values(["ts_ms", "symbol", "rule"], ignore_index=True).loc[:, list(COLUMNS)]
+
+
+def _join_evidence(evidence: object) -> str:
+    """Write evidence as text, however it came: from a file of before there were tags there is none."""
+    return ", ".join(evidence) if isinstance(evidence, (tuple, list, np.ndarray)) else ""
 
 
 def select_alerts(

@@ -92,3 +92,15 @@ def test_two_different_numbers_never_read_the_same_and_each_reads_as_it_is(write
 def test_equal_numbers_read_the_same():
     assert wording.prices(101.5, 101.5) == ["101.50", "101.50"]
     assert wording.numbers(0.0, -0.0)[0] == "0"
+
+
+@pytest.mark.parametrize(
+    ("sessions", "text"),
+    [
+        (1.0, "in most sessions"), (1.4, "in most sessions"), (2.0, "once in 2 sessions"), (9.6, "once in 10 sessions"),
+        (40.4, "once in 40 sessions"), (1_234.0, "once in 1,200 sessions"), (4_095.0, "once in 4,096 sessions"),
+        (4_096.0, "once in 4,096 sessions or more"),
+    ],
+)  # fmt: skip
+def test_rarity_is_said_in_two_digits_up_to_where_nothing_can_be_told_apart(sessions, text):
+    assert wording.rarity(sessions) == text

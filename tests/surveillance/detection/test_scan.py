@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from include.surveillance.detection.findings import Evaluation
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.detection.scan import ProfileTable
 from include.surveillance.detection.state import State
 from include.surveillance.records import Split
@@ -66,10 +67,12 @@ def test_a_measure_that_is_not_written_is_not_applicable():
 
 def test_profiles_as_arrays():
     short = profile(volume_level=[2.0], volume_scale=[0.1], return_factor=[3.0], volatility_fire=0.5)
-    table = ProfileTable.from_profiles([profile(), short], [1.0, 4.0], SLOTS)
+    profiles = ProfileColumns.from_records([profile(), short])
+    table = ProfileTable.from_profiles(profiles, np.array([1.0, 4.0]), SLOTS)
     assert table.volume_level.shape == (2, SLOTS)
     assert table.volume_level[1, 0] == 2.0
     assert np.isnan(table.volume_level[1, 1:]).all()
     assert table.volatility_fire.tolist() == [0.002, 0.5]
     assert table.share_factor.tolist() == [1.0, 4.0]
-    assert ProfileTable.from_profiles([], [], 3).volume_level.shape == (0, 3)
+    none = ProfileTable.from_profiles(ProfileColumns.from_records([]), np.empty(0), 3)
+    assert none.volume_level.shape == (0, 3)

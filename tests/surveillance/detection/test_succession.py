@@ -51,7 +51,10 @@ def test_the_series_goes_on_under_the_next_ticker_as_if_nothing_had_been_renamed
     own = [it for it in renamed.metrics if it.symbol == "FB" or it.ts_ms >= NEXT]
     assert facts(own) == facts(same.metrics)
     fired = [it for it in renamed.alerts if it.symbol == "FB" or it.ts_ms >= NEXT]
-    assert facts(fired) == facts(same.alerts)
+    # The change itself is what explains an alert of its day.
+    assert {(it.tag, it.tag_evidence) for it in fired} == {("corporate action", ("ticker_change|FB|2019-02-15",))}
+    plain = [msgspec.structs.replace(it, tag="unexplained", tag_evidence=()) for it in fired]
+    assert facts(plain) == facts(same.alerts)
     assert {(it.symbol, it.rule) for it in fired if it.ts_ms >= NEXT} >= {("META", "abnormal_volume")}
 
 

@@ -20,9 +20,10 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.rules.literal.price_breakout import LiteralPriceBreakout
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
+from include.surveillance.detection.rules.registry import TAILED
 from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
-from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, TickerChange, Watermark
+from include.surveillance.records import Alert, Bar, Dividend, NewsItem, Profile, Split, Tail, TickerChange, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.evidence import Cited, EvidenceError, check_evidence, recompute, select_cited
 from include.surveillance.timespans import MINUTE_MS
@@ -46,7 +47,7 @@ PAUSE, PAUSED_AT = (60, 6), 52
 CHANGES = (TickerChange(symbol="A", new_symbol="C", date="2019-02-15"),)
 
 
-def profile(scale: float, date: str, minute: int, symbol: str = "A") -> Profile:
+def profile(scale: float, date: str, minute: int, symbol: str = "A", **carried) -> Profile:
     """Held against the generated bars it finds bursts, spells, breakouts and gaps."""
     return Profile(
         symbol=symbol,
@@ -64,12 +65,22 @@ def profile(scale: float, date: str, minute: int, symbol: str = "A") -> Profile:
         range_percent=0.01,
         turnover=1e6 * scale,
         liquidity="mid",
+        **carried,
     )
 
 
+def tail(rule: str, least: float) -> Tail:
+    return Tail(rule=rule, part="regular", sessions=40, scores=[], levels=[least * 1.3**k for k in range(11)])
+
+
+# The second knows tails, and of gaps and of the hours around the session what the rules hold for rare.
+TAILS = [tail("abnormal_volume", 1.0), tail("volatility_spike", 0.4), tail("price_breakout", 0.3)]
 PROFILES = {
     "literal": [],
-    "robust": [profile(1, "2019-02-13", -DAY), profile(2, "2019-02-14", DAY - 330)],
+    "robust": [
+        profile(1, "2019-02-13", -DAY),
+        profile(2, "2019-02-14", DAY - 330, carried=40, range_long=0.01, tails=TAILS),
+    ],
 }
 steps = st.tuples(
     st.sampled_from([0, 0, 0, 1, -1, 4, -4, 15, -20]),  # thousandths of the price, from close to close
@@ -184,6 +195,8 @@ def follow(form: str, data: st.DataObject) -> None:
         assert len(set(alert.event_ids)) == len(alert.event_ids)
         says(alert, cited)
         SEEN.update((what, alert.form) for what in (alert.rule, alert.hole_cause, alert.symbol, alert.session_phase))
+        if alert.rarity_sessions is not None:
+            SEEN.add((f"rarity of {alert.rule}", alert.form))
 
 
 CLOCK, DATE = r"\d\d:\d\d(?::\d\d)?", r"\d{4}-\d\d-\d\d"
@@ -196,6 +209,10 @@ def says(alert: Alert, cited: Cited) -> None:
         text = text.rpartition("; not again up to")[0]  # nor is when it was over
     if alert.hole_cause is not None:
         text = text.rpartition("; ")[0]  # a hole is no part of what was measured
+    if alert.rarity_sessions is not None:
+        text, rare, _ = text.rpartition(f"; {wording.rarity(alert.rarity_sessions)} for this symbol")
+        assert rare, alert.explanation
+    assert "this symbol" not in text
     moments = {alert.ts_ms, alert.bar_close_ms, alert.window_start_ms, alert.window_end_ms}
     moments |= {bar.ts_ms for bar in cited.bars}
     moments |= {moment for moment in (alert.hole_start_ms, alert.hole_end_ms) if moment is not None}
@@ -220,6 +237,8 @@ def numbers_of(alert: Alert, cited: Cited) -> list[float]:
     for rules in (cited.parameters, cited.parameters.robust):
         if rule := getattr(rules, alert.rule, None):
             numbers += [value for name in rule.__struct_fields__ if type(value := getattr(rule, name)) in (int, float)]
+    if alert.form == "robust" and alert.rule in TAILED:
+        numbers.append(cited.limit(getattr(cited.parameters.robust, alert.rule)))
     if alert.baseline is not None:
         numbers += [alert.baseline, 100 * alert.baseline, alert.value / (alert.baseline or 1.0)]
     if cited.article:
@@ -288,6 +307,7 @@ def test_every_rule_is_among_them():
     markets = {"halt", "LULD pause", "C", "pre", "regular", "closing_auction", "post"}
     wanted = {(rule, form) for rule in rules for form in ("literal", "robust")} | {("data_quality", "literal")}
     wanted |= {(market, "literal") for market in markets}
+    wanted |= {(f"rarity of {rule}", "robust") for rule in TAILED}
 
     go_on = settings(deadline=None, max_examples=100)(given(st.sampled_from(["literal", "robust"]), st.data())(follow))
     for _ in range(12):

@@ -55,6 +55,7 @@ def test_what_nothing_explains_comes_first_as_its_last_message_says():
     assert list(zip(alerts["symbol"], alerts["tag"], alerts["score"], strict=True)) == [
         ("S2", "unexplained", 60.0), ("S1", "news", 90.0),
     ]  # fmt: skip
+    assert alerts["tag_evidence"].tolist() == ["", "news|a1"]
 
 
 def test_nothing_is_listed_of_nothing():

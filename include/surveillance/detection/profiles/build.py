@@ -338,7 +338,7 @@ def _join(
         range_long=np.full(len(code), np.nan),
         carried=np.zeros(len(code), np.int32),
         levels=np.empty((len(code), 0, len(PERIODS))),
-        tail_rows=np.zeros((len(code), 2), np.int64),
+        tail_rows=np.zeros((len(code), 3), np.int64),
     )
     place = np.argsort(np.argsort(np.array([f"{symbol}\0{timespan}" for symbol, timespan in keys], object)))
     order = np.lexsort((effective_ms, place[named])) if len(keys) else holds

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 from numba import njit
 
-from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.profile_columns import ARRAYS, LIQUIDITY, PARTS, ProfileColumns, TailHistory
 from include.surveillance.detection.profiles.build import sort_bars
 from include.surveillance.detection.rules.registry import PRIORS, TAILED
+from include.surveillance.detection.succession import Succession
 from include.surveillance.detection.tails import BINS, PERIODS, carry_levels, session_maxima
 from include.surveillance.records import Profile
 from include.surveillance.sessions import Sessions
@@ -37,38 +39,42 @@ def carry_forward(
     - The usual range of a day is the smaller of that of its sessions and of the long average: that the last weeks were
       wild does not make a wild day usual.
 
+    A series goes on where its instrument changes its ticker, see ``Succession``.
+
     Args:
-        profiles: of all series, sorted by series and time; those of one time are built together.
+        profiles: of all series, in any order; those of one time are built together.
         bars: that they were built from, in any order.
         previous: profiles to carry on, of any series; those of a series from the newest one's time on continue it, and
             earlier ones of that series are left out.
     """
-    newest: dict[tuple[str, str], Profile] = {}
-    for one in previous:
-        key = one.symbol, one.timespan
-        if one.carried and (key not in newest or newest[key].effective_ms < one.effective_ms):
-            newest[key] = one
-    seeds = [newest.get(key) for key in profiles.keys]
-    since = np.array([-1 if seed is None else seed.effective_ms for seed in seeds], np.int64)
     if not len(profiles):
         return profiles
-    long = np.array([np.nan if seed is None else seed.range_long for seed in seeds], float)[profiles.code]
-    count = np.array([0 if seed is None else seed.carried for seed in seeds], np.int32)[profiles.code]
-    _carry_ranges(profiles.code, profiles.effective_ms - since[profiles.code], profiles.range_percent, long, count)
+    succession = Succession(actions.tickers, TradingCalendar(sessions))
+    newest: dict[SeriesKey, Profile] = {}
+    for one in previous:
+        key = succession.key(one.symbol, one.timespan, one.effective_ms)
+        if one.carried and (key not in newest or newest[key].effective_ms < one.effective_ms):
+            newest[key] = one
+    profiles, keys, series = succession.sort_profiles(profiles)
+    seeds = [newest.get(key) for key in keys]
+    since = np.array([-1 if seed is None else seed.effective_ms for seed in seeds], np.int64)
+    long = np.array([np.nan if seed is None else seed.range_long for seed in seeds], float)[series]
+    count = np.array([0 if seed is None else seed.carried for seed in seeds], np.int32)[series]
+    _carry_ranges(series, profiles.effective_ms - since[series], profiles.range_percent, long, count)
     columns = {name: getattr(profiles, name) for name in ARRAYS}
     columns |= {"range_long": long, "carried": count, "range_percent": np.minimum(profiles.range_percent, long)}
     profiles = ProfileColumns(profiles.keys, profiles.asset_class, **columns)
-    earlier = np.zeros((len(profiles.keys), TAILS, BINS), np.int64)
-    for code, seed in enumerate(seeds):
+    earlier = np.zeros((len(keys), TAILS, BINS), np.int64)
+    for counts, seed in zip(earlier, seeds, strict=True):
         if seed is not None:
-            _add_scores(earlier[code], seed)
+            _add_scores(counts, seed)
     pool = np.zeros((len(LIQUIDITY) + 1, TAILS, BINS), np.int64)
     for seed in newest.values():
         _add_scores(pool[LIQUIDITY.index(seed.liquidity)], seed)
     pool[-1] = pool[:-1].sum(axis=0)
-    carried = _carry_tails(profiles, bars, sessions, actions, since, earlier, pool)
+    carried = _carry_tails(profiles, series, bars, sessions, actions, since, earlier, pool)
     # Those before are there to measure with: what a rule remembers reaches back into earlier sessions.
-    return carried.take(np.flatnonzero(carried.effective_ms >= since[carried.code])) if newest else carried
+    return carried.take(np.flatnonzero(carried.effective_ms >= since[series])) if newest else carried
 
 
 def _add_scores(counts: np.ndarray, profile: Profile) -> None:
@@ -80,12 +86,11 @@ def _add_scores(counts: np.ndarray, profile: Profile) -> None:
 
 
 def _carry_tails(
-    profiles: ProfileColumns, bars: BarColumns, sessions: Sessions, actions: CorporateActions, since: np.ndarray,
-    earlier: np.ndarray, pool: np.ndarray,
+    profiles: ProfileColumns, series: np.ndarray, bars: BarColumns, sessions: Sessions, actions: CorporateActions,
+    since: np.ndarray, earlier: np.ndarray, pool: np.ndarray,
 ) -> ProfileColumns:  # fmt: skip
     engine = Engine(ParameterBook(), sessions, actions, profiles)
-    own, series = engine.profiles, engine.profile_series
-    bars = sort_bars(engine.succession.join(bars), int(own.effective_ms.max()))
+    bars = sort_bars(engine.succession.join(bars), int(profiles.effective_ms.max()))
     scan, scores = engine.score(bars)
     segments, session = scan.segments, scan.positions.session
     # A row for each session of a series; bars of one are neighbours.
@@ -98,30 +103,30 @@ def _carry_tails(
         part = maxima[:, number * len(PARTS) : (number + 1) * len(PARTS)]
         session_maxima(segments.start, segments.end, session, scan.positions.regular, scores[name], row, part)
     # The moment from which on a session is known, and whether what is carried on does not know it yet.
-    moments, moment = np.unique(own.effective_ms, return_inverse=True)
+    moments, moment = np.unique(profiles.effective_ms, return_inverse=True)
     _, closes, days = sessions.arrays()
     closed = closes[np.searchsorted(days, session[first])]
     known_at = np.searchsorted(moments, closed)
     in_force = scan.profile[np.append(first[1:], len(scan)) - 1]
-    counted = (in_force >= 0) & (closed > since[own.code][in_force])
+    counted = np.flatnonzero((in_force >= 0) & (closed > since[series][in_force]))
+    counted = counted[np.lexsort((known_at[counted], series[in_force[counted]]))]
     maxima, in_force, known_at = maxima[counted], in_force[counted], known_at[counted]
-    begun = np.zeros((int(series.max()) + 1, TAILS, BINS), np.int64)
-    begun[series] = earlier[own.code]
     by_time, by_moment = np.argsort(known_at, kind="stable"), np.argsort(moment, kind="stable")
-    levels, sorted_levels = (np.empty((len(own), TAILS, len(PERIODS))) for _ in range(2))
+    levels, sorted_levels = (np.empty((len(profiles), TAILS, len(PERIODS))) for _ in range(2))
     carry_levels(
-        series[by_moment], moment[by_moment], own.liquidity[by_moment], own.priors(PRIORS)[by_moment],
-        series[in_force][by_time], known_at[by_time], own.liquidity[in_force][by_time], maxima[by_time], begun, pool,
-        len(moments), sorted_levels,
+        series[by_moment], moment[by_moment], profiles.liquidity[by_moment], profiles.priors(PRIORS)[by_moment],
+        series[in_force][by_time], known_at[by_time], profiles.liquidity[in_force][by_time], maxima[by_time],
+        earlier.copy(), pool, len(moments), sorted_levels,
     )  # fmt: skip
     levels[by_moment] = sorted_levels
     # The rows of a series that each of its profiles has counted.
     place, of_profile = (numbers.astype(np.int64) * (len(moments) + 1) for numbers in (series[in_force], series))
     place += known_at
-    rows = [np.searchsorted(place, of_profile), np.searchsorted(place, of_profile + moment, side="right")]
-    columns = {name: getattr(own, name) for name in ARRAYS} | {"levels": levels, "tail_rows": np.stack(rows, axis=1)}
+    rows = [series, np.searchsorted(place, of_profile), np.searchsorted(place, of_profile + moment, side="right")]
+    columns = {name: getattr(profiles, name) for name in ARRAYS}
+    columns |= {"levels": levels, "tail_rows": np.stack(rows, axis=1)}
     history = TailHistory(TAILED, PRIORS, maxima, earlier)
-    return ProfileColumns(own.keys, own.asset_class, **columns, history=history)
+    return ProfileColumns(profiles.keys, profiles.asset_class, **columns, history=history)
 
 
 @njit(cache=True)
@@ -129,7 +134,7 @@ def _carry_ranges(code, after, percent, long, count):
     """Carry the long average of each profile's daily range, and through how many sessions it was carried.
 
     Args:
-        code: the series of each profile; sorted by series and time.
+        code: the series of each profile; they are sorted by series and time.
         after: how long each holds after what its series begins with: less than 0 is before it.
         percent: the range of each profile's latest sessions.
         long, count: what its series begins with, NaN and 0 for nothing; written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 
 import numpy as np
@@ -14,7 +15,7 @@ from include.surveillance.detection.columns import COLUMNS, BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.profiles.build import HISTORY_MS, build_profiles
 from include.surveillance.detection.profiles.schedule import continue_profiles, effective_from, walk_forward
-from include.surveillance.records import Profile, Split
+from include.surveillance.records import Profile, Split, TickerChange
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS, NEW_YORK, to_ms
 from tests.surveillance.detection.profiles.test_build import OPENS, XNYS, history, ordinal
@@ -96,14 +97,20 @@ def test_bars_of_long_ago_are_forgotten():
     assert walk_forward(bars.take(slice(0)), XNYS) == []
 
 
+def two_symbols(renamed: str = "2024-01-01") -> BarColumns:
+    """Sixteen sessions of AAPL, which is called MSFT from a date on, and of MSFT, which nobody trades from then on."""
+    aapl, msft = (history("2023-01-03", 16, "15minute", seed, symbol) for seed, symbol in ((1, "AAPL"), (2, "MSFT")))
+    msft = msft.take(msft.ts < midnight(renamed))
+    return BarColumns(
+        [*aapl.keys, *msft.keys],
+        np.concatenate([aapl.ts >= midnight(renamed), np.ones(len(msft))]).astype(np.int32),
+        *(np.concatenate([getattr(part, name) for part in (aapl, msft)]) for name in COLUMNS[1:]),
+    )
+
+
 def test_published_profiles_are_carried_on_as_a_file_carries_them():
     """Each night builds from the log and from what was published before; both symbols are in each other's pool."""
-    parts = [history("2023-01-03", 16, "15minute", seed, symbol) for seed, symbol in ((1, "AAPL"), (2, "MSFT"))]
-    bars = BarColumns(
-        [part.keys[0] for part in parts],
-        np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in parts]),
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS[1:]),
-    )
+    bars = two_symbols()
     carried = walk_forward(bars, XNYS)
     times = np.unique(carried.effective_ms).tolist()
     published = []
@@ -113,6 +120,30 @@ def test_published_profiles_are_carried_on_as_a_file_carries_them():
         published += built
     assert max(one.carried for one in published) == len(times)
     assert {tail.sessions for tail in published[-1].tails if tail.rule == "abnormal_volume"} == {len(times) - 2}
+
+
+def test_a_series_carries_its_tails_on_under_its_next_ticker():
+    """The one that had the ticker before leaves nothing to it."""
+    day = "2023-01-17"
+    change = TickerChange(symbol="AAPL", new_symbol="MSFT", date=day)
+    bars, actions = two_symbols(day), CorporateActions(ticker_changes=(change,))
+    carried = walk_forward(bars, XNYS, actions)
+    # The same market in which nothing is renamed.
+    plain = walk_forward(
+        dataclasses.replace(bars, code=np.where(bars.ts < midnight(day), bars.code, 0).astype(np.int32)), XNYS
+    )
+    times = np.unique(carried.effective_ms).tolist()
+    assert sum(at < midnight(day) for at in times) > 3
+    published = []
+    for at in times:
+        built = continue_profiles(published, bars.take(bars.ts < at), XNYS, effective_ms=at, actions=actions)
+        assert list(built) == [one for one in carried if one.effective_ms == at]
+        named = [replace(one, symbol="AAPL", event_id="") if at >= midnight(day) else one for one in built]
+        holding = ("AAPL", "MSFT") if at < midnight(day) else ("AAPL",)
+        assert named == [one for one in plain if one.effective_ms == at and one.symbol in holding]
+        published += built
+    assert published[-1].symbol == "MSFT"
+    assert published[-1].carried == len(times)
 
 
 def test_the_wild_weeks_of_a_crisis_do_not_make_a_wild_day_usual():
