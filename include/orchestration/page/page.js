@@ -22,8 +22,19 @@ function number(value) {
   return value.toLocaleString("en-US", { maximumFractionDigits: digits });
 }
 
-function utc(moment) {
-  return new Date(moment).toISOString().slice(0, 16).replace("T", " ");
+// The language is the one that writes a date as 2026-03-09.
+const clocks = Object.fromEntries([...form.elements.zone.options].map(({ value }) => [value,
+  new Intl.DateTimeFormat("sv-SE", { timeZone: value, dateStyle: "short", timeStyle: "short" })]));
+
+function time(moment, zone = form.elements.zone.value) {
+  return clocks[zone].format(new Date(moment));
+}
+
+// The other clock's time shows on hover.
+function timeCell(moment) {
+  const cell = element("td", time(moment), "time");
+  cell.title = [...form.elements.zone.options].map(({ value, text }) => `${time(moment, value)} ${text}`).join("\n");
+  return cell;
 }
 
 // What the time from the bar's close to the row in the database was spent on; what a message did not say is left out.
@@ -43,17 +54,17 @@ function alertRow(alert) {
   const severity = ["low", "medium", "high", "critical"].includes(alert.severity) ? alert.severity : "low";
   const direction = { up: " ▲", down: " ▼" }[alert.direction] || "";
   row.append(
-    element("td", utc(alert.bar_at), "time"),
+    timeCell(alert.bar_at),
     element("td", `${severity} ${Math.round(alert.score)}`, `severity ${severity}`),
     element("td", alert.symbol, "symbol"),
-    element("td", `${alert.rule}${direction}`),
+    element("td", `${alert.rule}${direction}`, "rule"),
     element("td", alert.form, "quiet"),
     element("td", alert.firings > 1 ? `${alert.status} ×${alert.firings}` : alert.status, "quiet"),
     element("td", number(alert.value), "number"),
     element("td", number(alert.threshold), "number"),
     element("td", number(alert.baseline), "number"),
     element("td", alert.tag || "", alert.tag === "unexplained" ? "tag" : "tag quiet"),
-    element("td", alert.explanation),
+    element("td", alert.explanation, "what"),
     element("td", alert.notification, "quiet"),
   );
   row.title = `${alert.alert_id}\n${alert.timespan}, ${alert.session_phase}, data ${alert.data_age_ms} ms old, ${alert.source}`;
@@ -69,7 +80,7 @@ function alertRow(alert) {
 function batchRow(batch) {
   const row = document.createElement("tr");
   const seconds = (Date.parse(batch.ended_at) - Date.parse(batch.started_at)) / 1000;
-  row.append(element("td", batch.stage), element("td", batch.dag_id, "quiet"), element("td", utc(batch.ended_at), "time"));
+  row.append(element("td", batch.stage), element("td", batch.dag_id, "quiet"), timeCell(batch.ended_at));
   for (const value of [seconds, batch.tasks, batch.failed, batch.records, batch.alerts, batch.rows]) {
     row.append(element("td", number(value), "number"));
   }
@@ -131,7 +142,7 @@ async function load() {
     batches.replaceChildren(...runs.map(batchRow));
     counts.replaceChildren(...answer.counts.map(countCard));
     const total = answer.counts.reduce((sum, count) => sum + count.alerts, 0);
-    statusLine.textContent = `${total < answer.counted ? total : `the newest ${total}`} alerts, newest ${answer.alerts.length} shown, as of ${utc(Date.now())} UTC`;
+    statusLine.textContent = `${total < answer.counted ? total : `the newest ${total}`} alerts, newest ${answer.alerts.length} shown, as of ${time(Date.now())} ${form.elements.zone.selectedOptions[0].text}`;
     statusLine.className = "";
   } catch (error) {
     if (mine !== newest) return;
