@@ -139,8 +139,9 @@ class Sessions:
         days = np.array([session.date for session in self._sessions], dtype="datetime64[D]")
         return self._times("open_ms"), self._times("close_ms"), days.astype(np.int32)
 
+    @cached_property
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return when the vendor's bars begin before each session and end after it, as ``arrays`` does."""
+        """When the vendor's bars begin before each session and end after it, as ``arrays`` does."""
         return self._times("first_ms"), self._times("end_ms")
 
     def _times(self, name: str) -> np.ndarray:

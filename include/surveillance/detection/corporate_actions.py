@@ -73,7 +73,7 @@ class CorporateActions:
 
     def is_given_up(self, symbol: str, ordinal: int) -> bool:
         """Whether the instrument has given up this ticker at or before that date, and no other has taken it since."""
-        return self.tickers.is_given_up(symbol, iso_date(ordinal))
+        return bool(self.tickers) and self.tickers.is_given_up(symbol, iso_date(ordinal))
 
     @cached_property
     def _factors(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

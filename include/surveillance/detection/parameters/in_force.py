@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,7 +21,7 @@ class ParametersInForce:
 
     def __init__(self, book: ParameterBook, profiles: Sequence[Profile]):
         self.book, self.profiles = book, profiles
-        self._regimes = np.array([date_ordinal(date) for date in book.regimes[1:]], dtype=np.int64)
+        self._regimes = [date_ordinal(date) for date in book.regimes[1:]]
         self._varied = {(*override.target[2:], field) for override in book.overrides for field in override.set}
         self._known: dict[tuple[int, str, int], Parameters] = {}
         self._versions = [book.version(date) for date in book.regimes]
@@ -59,7 +60,7 @@ class ParametersInForce:
         return np.repeat(np.array(values, dtype=float), np.diff(first, append=len(scan)))
 
     def _regime(self, date: int) -> int:
-        return int(np.searchsorted(self._regimes, date, side="right"))
+        return bisect_right(self._regimes, date)
 
     def _resolve(self, regime: int, symbol: str, profile: int) -> Parameters:
         key = (regime, symbol, profile)
