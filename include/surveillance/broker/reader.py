@@ -209,10 +209,11 @@ class Reader(Closing):
         if first is None:
             return
         arrived = [first, *self._consumer.consume(min(limit, CHUNK) - 1, 0)]
-        for error in [message.error() for message in arrived if message.error()]:
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        for message in arrived:
+            if (error := message.error()) is None:
+                into.append(self._received(message))
+            elif error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-        into += [self._received(message) for message in arrived if not message.error()]
         ends: dict[Position, int] = {}
         epochs: dict[Position, int | None] = {}
         for message in reversed(arrived):

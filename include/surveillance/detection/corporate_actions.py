@@ -74,7 +74,7 @@ class CorporateActions:
 
     def is_given_up(self, symbol: str, ordinal: int) -> bool:
         """Whether the instrument has given up this ticker at or before that date, and no other has taken it since."""
-        return self.tickers.is_given_up(symbol, iso_date(ordinal))
+        return bool(self.tickers) and self.tickers.is_given_up(symbol, iso_date(ordinal))
 
     def executed_on(self, symbol: str, date: str) -> tuple[str, ...]:
         """List the ids of the splits and changes of a ticker on a date YYYY-MM-DD."""

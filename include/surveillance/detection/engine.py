@@ -115,7 +115,7 @@ class Engine:
     def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
         """Return what holds for a ticker's bars at a time, and its New York date in days from 1970-01-01."""
         first, last = self._profiles_of.get(self.succession.key(*key, ts_ms), (0, 0))
-        in_force = int(self._effective[first:last].searchsorted(ts_ms, side="right"))
+        in_force = int(self._effective[first:last].searchsorted(ts_ms, side="right")) if first < last else 0
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
         return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 

@@ -6,7 +6,7 @@ places, and the digest of each shard that belongs to it. So a head fits its shar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil
 from typing import TypeVar
 from zlib import crc32
@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from include.surveillance.detection.columns import SeriesKey, past_key
 from include.surveillance.detection.record_state import RecordState
-from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.detection.state import State, StateError
 from include.surveillance.detection.succession import Succession
 from include.surveillance.places import Place
@@ -26,8 +25,8 @@ from include.surveillance.timespans import SPAN_MS
 # What a series takes after ten sessions or more, rounded up; tests/benchmarks/state_size.py measures it.
 SERIES_BYTES = 8_600
 ARTICLE_BYTES = 300
-SHARD_BYTES = 1024 * 1024
-"""What a shard is made to hold at most; a message of Kafka may hold 16 times as much."""
+SHARD_BYTES = 2 * 1024 * 1024
+"""What a shard is made to hold at most; a message of Kafka may hold 8 times as much."""
 MOST_SHARDS = 2**14
 HEAD = ""
 T = TypeVar("T")
@@ -54,7 +53,7 @@ class Shards:
     def __init__(self, written: Mapping[str, int] | None = None, stale: Iterable[str] = ()):
         self.sizes: dict[str, int] = {}
         self._written, self._stale = dict(written or {}), set(stale)
-        self._members: dict[str, dict[SeriesKey, None]] = {}  # group -> its series, (symbol, NEWS) in that of the news
+        self._members: dict[str, dict[SeriesKey, str]] = {}  # group -> shards of its series, (symbol, NEWS) in the news
         self._count = {_group_of(name): int(name.rpartition("-")[2]) for name in written or ()}  # of shards, by group
         self._in_shard: dict[str, list[SeriesKey]] = {}  # shard -> its members
         self._complete = False
@@ -70,26 +69,29 @@ class Shards:
         self._enrol(state, touched if self._complete else [*_list_members(state), *touched])
         self._complete = True
         messages: dict[str, bytes | None] = {}
+        digests: dict[str, int] = {}
+        episodes = _group_by_series(state.record_state.episodes)
         # After a division they have other names.
-        changed = {self._name(key) for key in touched} | (self._in_shard.keys() - self._written.keys())
+        changed = {self._members[key[1]][key] for key in touched} | (self._in_shard.keys() - self._written.keys())
         while changed:
             name = changed.pop()
-            raw = _write(state, self._in_shard[name])
+            raw = _write(state, self._in_shard[name], episodes)
             divisible = len(self._in_shard[name]) > 1 and self._count[_group_of(name)] < MOST_SHARDS
             if len(raw) > 2 * SHARD_BYTES and divisible:
                 # More than was expected of so many series: the group takes twice as many shards.
                 group = _group_of(name)
                 changed = {it for it in changed if _group_of(it) != group} | self._divide(group, 2 * self._count[group])
                 messages = {it: value for it, value in messages.items() if _group_of(it) != group}
+                digests = {it: value for it, value in digests.items() if it in messages}
                 continue
             self.sizes[name] = len(raw)
-            if crc32(raw) != self._written.get(name):
-                messages[name] = raw
+            if (digest := crc32(raw)) != self._written.get(name):
+                messages[name], digests[name] = raw, digest
         for name in (self._written.keys() | self._stale) - self._in_shard.keys():
             messages[name] = None
             self._written.pop(name, None)
         self._stale = set()
-        self._written |= {name: crc32(raw) for name, raw in messages.items() if raw is not None}
+        self._written |= digests
         self.sizes = {name: size for name, size in self.sizes.items() if name in self._written}
         messages[HEAD] = _encoder.encode(_Head(_without_series(state).to_bytes(), self._written))
         return messages
@@ -100,7 +102,7 @@ class Shards:
         for key in touched:
             members = self._members.setdefault(key[1], {})
             if key not in members:
-                members[key] = None
+                members[key] = ""
                 new.setdefault(key[1], []).append(key)
         for group in {group for _, group in touched}:
             count = max(self._count.get(group, 1), _count_shards(state, group, self._members[group]))
@@ -108,19 +110,21 @@ class Shards:
                 self._divide(group, count)
             else:
                 for key in new.get(group, ()):
-                    self._in_shard.setdefault(self._name(key), []).append(key)
+                    self._place(key)
 
     def _divide(self, group: str, count: int) -> set[str]:
         """Divide the members of a group anew; return its shards."""
         self._in_shard = {name: keys for name, keys in self._in_shard.items() if _group_of(name) != group}
         self._count[group] = count
         for key in self._members[group]:
-            self._in_shard.setdefault(self._name(key), []).append(key)
+            self._place(key)
         return {name for name in self._in_shard if _group_of(name) == group}
 
-    def _name(self, key: SeriesKey) -> str:
+    def _place(self, key: SeriesKey) -> None:
         symbol, group = key
-        return f"{group}-{crc32(symbol.encode()) % self._count[group]}-of-{self._count[group]}"
+        name = f"{group}-{crc32(symbol.encode()) % self._count[group]}-of-{self._count[group]}"
+        self._members[group][key] = name
+        self._in_shard.setdefault(name, []).append(key)
 
 
 def read_shards(head: bytes, shards: Mapping[str, bytes]) -> tuple[State, Shards]:
@@ -175,19 +179,24 @@ def list_touched(
             keys = [(record.symbol, timespan) for timespan in SPAN_MS]
             touched |= {key for key in [*keys, *map(past_key, keys)] if "|".join(key) in left}
         else:
-            plain = {(record.symbol, record.timespan)}
-            if isinstance(record, Bar):
-                holder, timespan = key = succession.key(record.symbol, record.timespan, record.ts_ms)
-                # A revision may reach back to before its instrument changed its ticker.
-                plain |= {key, *((name, timespan) for _, name in succession.tickers.names(holder))}
-            else:
-                plain |= {key for key, *_ in succession.spells(record.symbol, record.timespan)}
+            key = record.symbol, record.timespan
+            plain = {key, *_list_names(record, succession)} if succession.tickers else (key,)
+            touched.update(plain)
             # Live bars are part of no walk over the past.
-            walks = map(past_key, plain) if record.source == "backfill" else ()
-            touched |= plain | {key for key in walks if key in after.rows or "|".join(key) in left}
+            if record.source == "backfill":
+                touched.update(key for key in map(past_key, plain) if key in after.rows or "|".join(key) in left)
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched
+
+
+def _list_names(record: Bar | Watermark, succession: Succession) -> set[SeriesKey]:
+    """List under what keys a record's series is known, its instrument's tickers included."""
+    if isinstance(record, Watermark):
+        return {key for key, *_ in succession.spells(record.symbol, record.timespan)}
+    holder, timespan = key = succession.key(record.symbol, record.timespan, record.ts_ms)
+    # A revision may reach back to before its instrument changed its ticker.
+    return {key, *((name, timespan) for _, name in succession.tickers.names(holder))}
 
 
 def _list_members(state: State) -> list[SeriesKey]:
@@ -199,7 +208,7 @@ def _list_members(state: State) -> list[SeriesKey]:
     return [*members, *((symbol, NEWS) for symbol in left.articles)]
 
 
-def _count_shards(state: State, group: str, members: Mapping[SeriesKey, None]) -> int:
+def _count_shards(state: State, group: str, members: Collection[SeriesKey]) -> int:
     """Return how many shards a group needs: a power of two, so that it seldom changes."""
     if group == NEWS:
         articles = state.record_state.articles
@@ -211,10 +220,18 @@ def _count_shards(state: State, group: str, members: Mapping[SeriesKey, None]) -
     return 1 << max(0, ceil(size / SHARD_BYTES) - 1).bit_length()
 
 
-def _write(state: State, members: list[SeriesKey]) -> bytes:
-    """Write the part of a state that belongs to these."""
+def _group_by_series(episodes: Iterable[str]) -> dict[str, list[str]]:
+    """Group the names of episodes by those of their series."""
+    groups: dict[str, list[str]] = {}
+    for name in episodes:
+        symbol, timespan, _ = name.split("|", 2)
+        groups.setdefault(f"{symbol}|{timespan}", []).append(name)
+    return groups
+
+
+def _write(state: State, members: list[SeriesKey], episodes: Mapping[str, list[str]]) -> bytes:
+    """Write the part of a state that belongs to these; ``episodes`` has the names of all, by series."""
     whole, names = state.record_state, ["|".join(key) for key in members]
-    episodes = (f"{name}|{rule}{by}" for name in names for rule in RULES for by in ("", "|backfill"))
     own = RecordState(
         articles=_among(whole.articles, (symbol for symbol, group in members if group == NEWS)),
         volume_bars=_among(whole.volume_bars, names),
@@ -223,7 +240,7 @@ def _write(state: State, members: list[SeriesKey]) -> bytes:
         unjudged=_among(whole.unjudged, names),
         waiting=_among(whole.waiting, names),
         tagged=_among(whole.tagged, names),
-        episodes=_among(whole.episodes, episodes),
+        episodes=_among(whole.episodes, (it for name in names for it in episodes.get(name, ()))) if episodes else {},
     )
     return state.part_to_bytes((state.rows[key] for key in members if key in state.rows), own)
 
@@ -239,7 +256,7 @@ def _without_series(state: State) -> State:
 
 
 def _among(values: Mapping[str, T], names: Iterable[str]) -> dict[str, T]:
-    return {name: values[name] for name in names if name in values}
+    return {name: values[name] for name in names if name in values} if values else {}
 
 
 _encoder, _decoder = msgspec.msgpack.Encoder(order="deterministic"), msgspec.msgpack.Decoder(_Head)

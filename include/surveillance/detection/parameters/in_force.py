@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import isnan
@@ -22,7 +23,7 @@ class ParametersInForce:
 
     def __init__(self, book: ParameterBook, profiles: ProfileColumns, tailed: Sequence[str]):
         self.book, self.profiles, self._tailed = book, profiles, list(tailed)
-        self._regimes = np.array([date_ordinal(date) for date in book.regimes[1:]], dtype=np.int64)
+        self._regimes = [date_ordinal(date) for date in book.regimes[1:]]
         self._varied = {(*override.target[2:], field) for override in book.overrides for field in override.set}
         self._known_levels: dict[tuple[str, bool], np.ndarray] = {}
         self._known: dict[tuple[int, str, int], Parameters] = {}
@@ -92,7 +93,7 @@ class ParametersInForce:
         return np.repeat(np.array(values, dtype=float), np.diff(first, append=len(scan)))
 
     def _regime(self, date: int) -> int:
-        return int(np.searchsorted(self._regimes, date, side="right"))
+        return bisect_right(self._regimes, date)
 
     def _resolve(self, regime: int, symbol: str, profile: int) -> Parameters:
         key = (regime, symbol, profile)

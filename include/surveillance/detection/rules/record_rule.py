@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -48,8 +47,7 @@ NOT_APPLICABLE: Final = _Silence.NOT_APPLICABLE
 Verdict = Finding | None | Literal[_Silence.NOT_APPLICABLE]
 
 
-@dataclass(frozen=True, slots=True)
-class WatermarkView:
+class WatermarkView(NamedTuple):
     """One watermark and what was known of its series before it.
 
     Attributes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from include.surveillance.detection.rules.data_quality import DataQuality
 from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 from include.surveillance.detection.rules.record_rule import NOT_APPLICABLE, Finding, WatermarkView
@@ -30,8 +28,8 @@ def test_a_finding_names_the_records_that_it_rests_on():
 def test_looked_at_and_silent_is_not_too_little_to_go_on():
     fresh = FeedFreshness(allowed_minutes={"minute": 60.0})
     assert fresh.evaluate(VIEW) is None
-    assert fresh.evaluate(replace(VIEW, last_ms=None)) is NOT_APPLICABLE
-    assert fresh.evaluate(replace(VIEW, renamed=True)) is NOT_APPLICABLE
+    assert fresh.evaluate(VIEW._replace(last_ms=None)) is NOT_APPLICABLE
+    assert fresh.evaluate(VIEW._replace(renamed=True)) is NOT_APPLICABLE
     assert FeedFreshness(allowed_minutes={}).evaluate(VIEW) is NOT_APPLICABLE
 
 
@@ -41,6 +39,6 @@ def test_a_limit_of_zero_is_exceeded_infinitely_and_a_chance_of_zero_never():
 
 
 def test_rejects_are_counted_against_what_is_allowed():
-    view = replace(VIEW, watermark=watermark(40, bars=3, rejected=2))
+    view = VIEW._replace(watermark=watermark(40, bars=3, rejected=2))
     assert DataQuality(allowed=1).evaluate(view).exceedance == 1 + 2 / 5
     assert DataQuality(allowed=2).evaluate(view) is None
