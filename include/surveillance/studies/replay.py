@@ -202,7 +202,7 @@ def _match_news(
     for f in np.flatnonzero(fresh.effect).tolist() if engine.book.base.alerting_form == "robust" else ():
         alert = alert_records.build_alert(engine, evaluation, fresh, f)
         matcher.add_alert(2 * alert.bar_close_ms, int(fresh.kind[f]), alert)
-    matcher.match([(2 * item.published_ms + 1, item) for item in news])
+    matcher.match([(2 * item.published_ms + 1, item) for item in news], [])
     on_bars = [bar.news_alert for bar in bars if bar.news_alert is not None]
     return on_bars, [alert for *_, alert in raised]
 

@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "2598b3dc015982fde19cf2bc75dc4319a76e2a4cb10df9e12fcb98b1e170d895"),
-            ("sketch", (profile(),), "7ca02421010724dec3539e8b8cd00dfd02330a60fc8f41c01a01acf060227d67"),
+            ("exact", (), "3c1487e163e09510bfebb4c3d6ba01a22fa5b4a8831af724e88ad3615a3644c4"),
+            ("sketch", (profile(),), "193799eff83dc1ecf9f276ed0739ae6898cd1209724908b3f46781704d38d704"),
         ],
     )
 
