@@ -63,9 +63,11 @@ Intervals hold 95 %. Those of medians and means come from {resamples:,} resample
 Wilson's, which take alerts as independent. Few: below {small} known outcomes or {sessions} sessions, grey: read nothing
 into them. Nothing is corrected for the many comparisons of these tables: one in twenty is beyond its interval by
 chance.
-
-Rows: outcomes.parquet (one per alert and horizon), matched.parquet (one per matched bar and horizon).
 """
+FILES = (
+    '<p>Rows: <a href="outcomes.parquet">outcomes.parquet</a>, one per alert and horizon, and '
+    '<a href="matched.parquet">matched.parquet</a>, one per matched bar and horizon.</p>'
+)
 
 
 def write_report(path: Path, backtest: Backtest) -> None:
@@ -210,7 +212,7 @@ def _explain(backtest: Backtest) -> list[str]:
         benchmark=SPY, usual=USUAL_SESSIONS, fewest=FEWEST_SESSIONS, matches=backtest.matches, seed=backtest.seed,
         resamples=RESAMPLES, small=SMALL_SAMPLE, sessions=FEW_SESSIONS,
     )  # fmt: skip
-    return [f"<p>{escape(paragraph)}</p>" for paragraph in text.strip().split("\n\n")]
+    return [*(f"<p>{escape(paragraph)}</p>" for paragraph in text.strip().split("\n\n")), FILES]
 
 
 def _draw(backtest: Backtest, timespan: str) -> bytes:
