@@ -2,8 +2,8 @@
 # backtest_rules
 
 What came after the alerts that one or two sets of parameters would have raised over the bars of the log: abnormal
-returns and volume up to the next close, by rule, tag and rarity, against calm bars of the same symbols and times of day.
-Started by hand with the form. The task's button *Report* opens the report. The same in a shell, on files:
+returns and volume up to the next close, by rule, tag and rarity, against calm bars of the same symbols and times of
+day. Started by hand with the form. The task's button *Report* opens the report. The same in a shell, on files:
 `.venv/bin/python -m include.surveillance backtest`.
 
 **In**: `polygon.bars.raw`, splits and dividends of `market.baselines`. **Out**: a folder of `REPORTS_FOLDER`.

@@ -57,7 +57,7 @@ Volume is that from the alert to the horizon as a multiple of the usual one at t
 Matched are up to {matches} bars for each alert: the same symbol and timespan, the same time of day give or take 15
 minutes, in sessions without any alert of the symbol within a session of them, before or after it; seed {seed}. Beyond
 95 % is the share of alerts whose absolute abnormal return exceeds the 95th percentile of the matched: 5 % would be
-chance.
+chance. Calm sessions may be of calmer weeks than the alerts, so not all of a difference is the alerts' doing.
 
 Intervals hold 95 %. Those of medians and means come from {resamples:,} resamples of whole sessions; those of shares are
 Wilson's, which take alerts as independent. Few: below {small} known outcomes or {sessions} sessions, grey: read nothing
@@ -243,6 +243,7 @@ def _draw(backtest: Backtest, timespan: str) -> bytes:
             _draw_points(axes, at_main, "group", name, shift, other, style)
     sizes.set(title="Median absolute abnormal return, by horizon", ylabel="%")
     spread.set(title=f"Share of absolute abnormal returns above x, {main}", xlabel="%", yscale="log", xscale="symlog")
+    spread.set_xlim(left=0)
     rules.set(title=f"Share beyond the matched bars' 95th percentile, {main}", ylabel="%")
     rules.axhline(5, color=CALM, linestyle="--", label="chance")
     rarity.set(title=f"Median absolute abnormal return by rarity in sessions, {main}", ylabel="%")
