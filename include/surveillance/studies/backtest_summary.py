@@ -165,8 +165,10 @@ def _of(statistic: Callable[[np.ndarray], np.floating], values: np.ndarray) -> f
 
 def _draw_weights(sessions: int, seed: int) -> np.ndarray:
     """Return how often each session is drawn, one row per resample of as many sessions as there are."""
+    if not sessions:
+        return np.empty((RESAMPLES, 0), dtype=np.int64)
     random = np.random.default_rng(seed)
-    return random.multinomial(sessions, np.full(sessions, 1 / max(sessions, 1)), size=RESAMPLES)
+    return random.multinomial(sessions, np.full(sessions, 1 / sessions), size=RESAMPLES)
 
 
 def _find_interval(

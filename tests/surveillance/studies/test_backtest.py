@@ -191,6 +191,10 @@ def test_few_outcomes_are_said_to_be_few_and_one_session_has_no_interval():
     (row,) = summarise(outcomes, outcomes.iloc[:0], groups, 1).to_dict("records")
     assert (row["median"], row["signed"], row["retracted"], row["few"]) == (pytest.approx(0.2), 1, 1, True)
     assert np.isnan([row["median_low"], row["mean_high"], row["beyond"], row["limit"]]).all()
+    unknown = outcomes.assign(abnormal=np.nan, signed=np.nan)
+    (row,) = summarise(unknown, unknown, groups, 1).to_dict("records")
+    assert (row["alerts"], row["outcomes"], row["matched"], row["few"]) == (2, 0, 0, True)
+    assert np.isnan([row["median"], row["mean_low"], row["beyond"], row["beyond_low"], row["signed_mean"]]).all()
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 9).map(float)), min_size=1, max_size=60))
