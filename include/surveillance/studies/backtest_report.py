@@ -16,7 +16,15 @@ import pandas as pd
 
 from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.rules.registry import BAR_RULES
-from include.surveillance.studies.backtest_summary import FEW_SESSIONS, RESAMPLES, SMALL_SAMPLE, Backtest, Tried
+from include.surveillance.studies.backtest_summary import (
+    DECILES,
+    FEW_SESSIONS,
+    RESAMPLES,
+    SMALL_SAMPLE,
+    UNKNOWN,
+    Backtest,
+    Tried,
+)
 from include.surveillance.studies.outcomes import FEWEST_SESSIONS, SPY, USUAL_SESSIONS, list_horizons
 
 if TYPE_CHECKING:
@@ -224,29 +232,33 @@ def _draw(backtest: Backtest, timespan: str) -> bytes:
     sizes, spread, rules, rarity = figure.subplots(2, 2).flat
     horizons = [it.name for it in list_horizons(timespan)]
     main = "30 min" if "30 min" in horizons else horizons[0]
+    # Both sets share the places of an axis, whichever of them a set has.
+    names = sorted({str(rule) for one in backtest.tried for rule in one.alerts["rule"]})
+    tenths = [*(str(number) for number in range(1, DECILES + 1)), UNKNOWN]
     for number, one in enumerate(backtest.tried):
-        shift = 0.2 * (number - (len(backtest.tried) - 1) / 2)
-        own = one.summary[one.summary["timespan"] == timespan] if not one.summary.empty else one.summary
-        parts = {by: own[own["by"] == by] if not own.empty else own for by in BY}
-        style = {"color": COLOURS[number], "label": "AB"[number]}
-        _draw_points(sizes, parts["all"], "horizon", "median", shift, "matched_median", style)
+        if one.summary.empty:
+            continue
+        own = one.summary[one.summary["timespan"] == timespan]
+        at_main = own[own["horizon"] == main]
+        parts = {by: at_main[at_main["by"] == by] for by in BY}
+        every = own[own["by"] == "all"]
+        _draw_points(sizes, every, every["horizon"].tolist(), horizons, "median", number)
+        _draw_points(rules, parts["rule"], parts["rule"]["group"].tolist(), names, "beyond", number)
+        groups = parts["rarity"]["group"].tolist()
+        places = [UNKNOWN if group == UNKNOWN else str(at) for at, group in enumerate(groups, start=1)]
+        _draw_points(rarity, parts["rarity"], places, tenths, "median", number)
         for which, line in ((one.outcomes, "-"), (one.matched, ":")):
             chosen = which[(which["timespan"] == timespan) & (which["horizon"] == main)]["abnormal"].abs().dropna()
             if len(chosen):
                 label = f"{'AB'[number]}{'' if line == '-' else ', matched'}"
                 x = np.sort(chosen.to_numpy(dtype=float))
                 spread.step(100 * x, 1 - np.arange(len(x)) / len(x), line, color=COLOURS[number], label=label)
-        for axes, by, name, other in (
-            (rules, "rule", "beyond", None), (rarity, "rarity", "median", "matched_median")
-        ):  # fmt: skip
-            at_main = parts[by][parts[by]["horizon"] == main] if not own.empty else own
-            _draw_points(axes, at_main, "group", name, shift, other, style)
     sizes.set(title="Median absolute abnormal return, by horizon", ylabel="%")
     spread.set(title=f"Share of absolute abnormal returns above x, {main}", xlabel="%", yscale="log", xscale="symlog")
     spread.set_xlim(left=0)
     rules.set(title=f"Share beyond the matched bars' 95th percentile, {main}", ylabel="%")
     rules.axhline(5, color=CALM, linestyle="--", label="chance")
-    rarity.set(title=f"Median absolute abnormal return by rarity in sessions, {main}", ylabel="%")
+    rarity.set(title=f"Median absolute abnormal return by tenth of rarity, the rarest last, {main}", ylabel="%")
     for axes in (sizes, spread, rules, rarity):
         if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=8)
@@ -255,20 +267,19 @@ def _draw(backtest: Backtest, timespan: str) -> bytes:
     return picture.getvalue()
 
 
-def _draw_points(
-    axes: Axes, rows: pd.DataFrame, over: str, name: str, shift: float, other: str | None, style: dict[str, str]
-) -> None:
-    """Draw values of a summary with their intervals in percent, and beside each that of its matched bars, if any."""
-    if rows.empty:
-        return
-    places = [str(one) for one in rows[over]]
-    at = np.arange(len(places)) + shift
+def _draw_points(axes: Axes, rows: pd.DataFrame, groups: list[str], places: list[str], name: str, number: int) -> None:
+    """Draw values of a summary with their intervals in percent, and beside medians those of the matched bars.
+
+    Args:
+        groups: of each row, the one of ``places`` along the axis that it belongs to.
+        number: of the set of parameters.
+    """
+    at = np.array([places.index(group) for group in groups]) + 0.2 * number
     value, low, high = (100 * rows[part].to_numpy(dtype=float) for part in (name, f"{name}_low", f"{name}_high"))
     reach = np.nan_to_num(np.maximum([value - low, high - value], 0))
-    axes.errorbar(at, value, reach, fmt="o", capsize=3, **style)
-    if other:
-        label = f"{style['label']}, matched"
-        axes.plot(at, 100 * rows[other].to_numpy(dtype=float), "x", color=style["color"], alpha=0.6, label=label)
-    if over == "group" and len(places) > 6:
-        axes.tick_params(axis="x", labelrotation=40)
+    letter, colour = "AB"[number], COLOURS[number]
+    axes.errorbar(at, value, reach, fmt="o", capsize=3, color=colour, label=letter)
+    if name == "median":
+        matched = 100 * rows["matched_median"].to_numpy(dtype=float)
+        axes.plot(at, matched, "x", color=colour, alpha=0.6, label=f"{letter}, matched")
     axes.set_xticks(np.arange(len(places)), places, fontsize=8)

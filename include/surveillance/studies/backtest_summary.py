@@ -18,6 +18,7 @@ RESAMPLES = 1_000
 SMALL_SAMPLE, FEW_SESSIONS = 30, 5
 """Fewer outcomes, or outcomes of fewer sessions, are said to be few."""
 DECILES = 10
+UNKNOWN = "unknown"
 
 
 class Tried(NamedTuple):
@@ -112,14 +113,14 @@ def _cut_deciles(rarity: np.ndarray) -> pd.Categorical:
     known = rarity[~np.isnan(rarity)]
     edges = np.unique(np.quantile(known, np.arange(1, DECILES) / DECILES)) if len(known) else np.empty(0)
     place = np.searchsorted(edges, rarity, side="left")
-    names, labels = np.full(len(rarity), "unknown", dtype=object), []
+    names, labels = np.full(len(rarity), UNKNOWN, dtype=object), []
     for number in range(len(edges) + 1):
         own = (place == number) & ~np.isnan(rarity)
         if own.any():
             low, high = rarity[own].min(), rarity[own].max()
             labels.append(f"{low:,.4g}" if low == high else f"{low:,.4g} to {high:,.4g}")
             names[own] = labels[-1]
-    return pd.Categorical(names, categories=[*dict.fromkeys(labels), "unknown"])
+    return pd.Categorical(names, categories=[*dict.fromkeys(labels), UNKNOWN])
 
 
 def _summarise_group(own: pd.DataFrame, other: pd.DataFrame, seed: int) -> dict[str, Any]:

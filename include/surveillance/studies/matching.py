@@ -48,7 +48,7 @@ def draw_matched(
         for row, alert in enumerate(own.tolist()):
             total = int(before[row, -1]) if len(days) else 0
             random = np.random.default_rng([seed, crc32(ids[alert].encode())])
-            drawn = np.sort(random.choice(total, min(matches, total), replace=False))
+            drawn: np.ndarray = np.sort(random.choice(total, min(matches, total), replace=False))
             day = np.searchsorted(before[row], drawn, side="right")
             bars.append(first[row, day] + drawn - (before[row, day] - count[row, day]))
             alerts.append(np.full(len(drawn), alert))
@@ -67,7 +67,7 @@ def _find_calm_days(market: Market, code: np.ndarray, known_ms: np.ndarray) -> n
 
 
 def _find_candidates(
-    market: Market, series: int, known_ms: np.ndarray, session: np.ndarray, days: np.ndarray
+    market: Market, series: np.int64, known_ms: np.ndarray, session: np.ndarray, days: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return for each alert of a series and each day the first bar that could be drawn, and how many can."""
     around_ms = DAY_MS if market.keys[series][1] == "day" else AROUND_MS
@@ -77,6 +77,6 @@ def _find_candidates(
     # The part of the day (after, until] that the alert is in.
     after = np.where(before[:, None], market.firsts[days], np.where(behind[:, None], closes, opens))
     until = np.where(before[:, None], opens, np.where(behind[:, None], market.lasts[days], closes))
-    first = market.find_last(np.int64(series), np.maximum(at_ms - around_ms - 1, after)) + 1
-    end = market.find_last(np.int64(series), np.minimum(at_ms + around_ms, until)) + 1
+    first = market.find_last(series, np.maximum(at_ms - around_ms - 1, after)) + 1
+    end = market.find_last(series, np.minimum(at_ms + around_ms, until)) + 1
     return first, np.maximum(end - first, 0)

@@ -95,7 +95,7 @@ class Market:
         traded = np.concatenate([[0.0], np.cumsum(scan.volume)])
         return cls(keys, code, ends, np.log(scan.close), traded, session, firsts, opens, closes, lasts)
 
-    def find_last(self, code: np.ndarray, at_ms: np.ndarray) -> np.ndarray:
+    def find_last(self, code: np.ndarray | np.int64, at_ms: np.ndarray) -> np.ndarray:
         """Return the index of the last bar of each series that is known at each time.
 
         Where there is none, it is the one before the series' first, so that volumes can still be subtracted.
