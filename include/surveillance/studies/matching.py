@@ -48,13 +48,13 @@ def draw_matched(
         for row, alert in enumerate(own.tolist()):
             total = int(before[row, -1]) if len(days) else 0
             random = np.random.default_rng([seed, crc32(ids[alert].encode())])
-            drawn: np.ndarray = np.sort(random.choice(total, min(matches, total), replace=False))
+            drawn = np.sort(random.choice(total, min(matches, total), replace=False))
             day = np.searchsorted(before[row], drawn, side="right")
             bars.append(first[row, day] + drawn - (before[row, day] - count[row, day]))
             alerts.append(np.full(len(drawn), alert))
-    alert, bar = np.concatenate(alerts), np.concatenate(bars)
-    order = np.argsort(alert, kind="stable")
-    return Matched(alert[order], bar[order])
+    owner, bar = np.concatenate(alerts), np.concatenate(bars)
+    order = np.argsort(owner, kind="stable")
+    return Matched(owner[order], bar[order])
 
 
 def _find_calm_days(market: Market, code: np.ndarray, known_ms: np.ndarray) -> np.ndarray:
