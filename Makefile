@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
-.PHONY: replay calibrate whatif evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal rehearse soak fuzz docs
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal rehearse soak fuzz docs
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -121,6 +121,9 @@ calibrate: setup ## thresholds for a budget of alerts: make calibrate BARS=bars.
 
 whatif: setup ## two sets of parameters on the same bars: make whatif BARS=bars.parquet PARAMS_B=mine.yaml [OUT=out]
 	@$(SURVEILLANCE) whatif --bars '$(BARS)' --params $(PARAMS_A) --params $(PARAMS_B) --out $(OUT) $(ARGS)
+
+backtest: setup ## what came after each alert, against calm bars: make backtest BARS=bars.parquet [PARAMS_B=mine.yaml] [OUT=out]
+	@$(SURVEILLANCE) backtest --bars '$(BARS)' --out $(OUT) --params $(PARAMS_A) $(if $(PARAMS_B),--params $(PARAMS_B)) $(ARGS)
 
 evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
 	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars '$(BARS)') $(ARGS)

@@ -19,7 +19,7 @@ from include.orchestration import forms
 from include.orchestration.dag_defaults import Tag, dag_defaults
 from include.orchestration.studies import BARS_OF_THE_LOG, CompareOperator
 
-YAML = "YAML as in include/surveillance/parameters.yaml; empty: the parameters in force"
+YAML = f"{forms.PARAMETERS}; empty: the parameters in force"
 
 with DAG(
     "compare_parameters",

@@ -8,7 +8,7 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | what people did, in Airflow's table `log` | first copied to table `audit_log`, kept `AUDIT_YEARS` |
 | runs, tasks, XComs, events, callbacks in Airflow's metadata, and their logs | deleted after `RUN_DAYS` |
 | the same of DAGs that run every minute, but for the runs | deleted after `MINUTELY_HOURS`; large tables written anew |
-| reports of `calibrate_rules` and `compare_parameters` | deleted after `REPORT_DAYS` |
+| reports of `calibrate_rules`, `compare_parameters` and `backtest_rules` | deleted after `REPORT_DAYS` |
 | alerts and batches of the page, in the application database | deleted `ALERT_DAYS` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
 | bars, metrics, news and rejects in `RAW` | deleted `RAW_DAYS` after landing; marts, alerts, instruments stay |

@@ -28,6 +28,7 @@ _EMPTY_TO = "The date itself is included. Empty: now"
 _YAML = r"((?!\{[{%#])[\t\n\r\x20-\x7e\u00a1-\u00ac\u00ae-\u024f])*"
 # What an empty From asks for: the newest session and the one before.
 LATEST_SESSIONS = 2
+PARAMETERS = "YAML as in include/surveillance/parameters.yaml"
 MOMENT = "A date (that whole trading date in New York) or an instant such as 2026-01-31T14:30:00Z"
 
 

@@ -1,4 +1,4 @@
-"""The reports of calibrate_rules and compare_parameters: made from bars of the log, linked from the run."""
+"""The reports of studies by hand: made from bars of the log, linked from the run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ReportOperator(BaseOperator):
     operator_extra_links = (ReportLink(),)
 
     def write_report(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
-        """Write the report, one Markdown file and its companions, into ``out``."""
+        """Write the report, one Markdown or HTML file and its companions, into ``out``."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> str:
@@ -98,13 +98,31 @@ class CompareOperator(ReportOperator):
         from include.surveillance.detection.parameters.book import ParameterBook
         from include.surveillance.studies.comparison import compare_books
 
-        out.mkdir()
-        paths = (out / "a.yaml", out / "b.yaml")
-        for path in paths:
-            path.write_text(params[path.stem].strip() or settings.parameters_file.read_text())
-        a, b = paths
+        a, b = (_write_parameters(params[name], out / f"{name}.yaml", settings) for name in "ab")
         books = (ParameterBook.load(a), ParameterBook.load(b))
         compare_books(files, books, out, names=(a.name, b.name), calendar=settings.market_calendar)
+
+
+class BacktestOperator(ReportOperator):
+    """Measures what came after the alerts of one or two sets of parameters."""
+
+    def write_report(self, files: RecordedFiles, params: dict[str, Any], settings: Settings, out: Path) -> None:
+        from include.surveillance.detection.parameters.book import ParameterBook
+        from include.surveillance.sessions import Sessions
+        from include.surveillance.studies.backtest import backtest_books
+
+        given = ["a", "b"] if params["b"].strip() else ["a"]
+        paths = [_write_parameters(params[name], out / f"{name}.yaml", settings) for name in given]
+        books = [(path.name, ParameterBook.load(path)) for path in paths]
+        sessions = Sessions(settings.market_calendar)
+        backtest_books(files, books, out, sessions=sessions, matches=params["matches"])
+
+
+def _write_parameters(text: str, path: Path, settings: Settings) -> Path:
+    """Write the parameters of a form into the report's folder, those in force where it has none."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.strip() or settings.parameters_file.read_text())
+    return path
 
 
 def _export_bars(folder: Path, params: dict[str, Any], settings: Settings, now: datetime) -> RecordedFiles:

@@ -21,6 +21,7 @@ from tests.paths import ROOT
 FILES = sorted((ROOT / "dags").glob("*.py"))
 DAG_IDS = {
     "backfill_market_data",
+    "backtest_rules",
     "bootstrap_platform",
     "build_baselines",
     "build_marts",
@@ -43,6 +44,7 @@ STRUCTURE = {
         "poll": {"account"},
         "account": set(),
     },
+    "backtest_rules": {"backtest": set()},
     "bootstrap_platform": {"topics": set(), "raw_tables": set(), "application_tables": set(), "polygon": set()},
     "build_baselines": {"effective": {"build"}, "partitions": {"build"}, "build": set()},
     "calibrate_rules": {"calibrate": set()},
@@ -79,6 +81,7 @@ STRUCTURE = {
 }
 SCHEDULES = {
     "backfill_market_data": "None",
+    "backtest_rules": "None",
     "bootstrap_platform": "None",
     "build_baselines": "0 7 * * *",
     "build_marts": "XNYS, all hours + 3600 s, every 900 s",
@@ -244,6 +247,10 @@ def test_mapped_tasks_have_a_name_in_the_grid(bag, dag_id, task_id, template):
 @pytest.mark.parametrize(
     ("dag_id", "given", "accepted"),
     [
+        ("backtest_rules", {}, True),
+        ("backtest_rules", {"a": "base: {rules: literal}", "matches": 10}, True),
+        ("backtest_rules", {"matches": 0}, False),
+        ("backtest_rules", {"b": "{{ var.value.secret }}"}, False),
         ("build_baselines", {}, True),
         ("build_baselines", {"effective": "now"}, True),
         ("build_baselines", {"effective": "yesterday"}, False),
@@ -270,7 +277,7 @@ def test_forms_take_what_can_be_used(bag, dag_id, given, accepted):
         params.validate()
 
 
-@pytest.mark.parametrize("dag_id", ["calibrate_rules", "compare_parameters"])
+@pytest.mark.parametrize("dag_id", ["backtest_rules", "calibrate_rules", "compare_parameters"])
 def test_reports_are_linked_from_their_task(bag, dag_id):
     (task,) = bag.dags[dag_id].tasks
     assert [link.name for link in task.operator_extra_links] == ["Report"]

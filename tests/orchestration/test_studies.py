@@ -1,4 +1,4 @@
-"""Calibration and comparison from a real log: what the form asks for, as one folder that the page serves."""
+"""Calibration, comparison and backtest from a real log: what the form asks for, as one folder that the page serves."""
 
 import json
 import re
@@ -83,6 +83,16 @@ def test_empty_parameters_are_those_in_force(destination):
     studies.CompareOperator(task_id="compare").execute(context("compare_parameters", a=" ", b="base: {rules: literal}"))
     made = destination / studies.report_path("compare_parameters", RUN)
     assert (made / "a.yaml").read_text() == Settings().parameters_file.read_text()
+
+
+def test_a_backtest_is_one_page_with_the_parameters_beside_it(destination):
+    form = {"a": "base: {rules: literal}\n", "b": "", "matches": 3}
+    studies.BacktestOperator(task_id="backtest").execute(context("backtest_rules", **form))
+    made = destination / studies.report_path("backtest_rules", RUN)
+    assert {path.name for path in made.iterdir()} == {"backtest.html", "outcomes.parquet", "matched.parquet", "a.yaml"}
+    assert "A is a.yaml, literal" in (made / "backtest.html").read_text()
+    studies.BacktestOperator(task_id="backtest").execute(context("backtest_rules", **form | {"b": form["a"]}))
+    assert "B is b.yaml, literal" in (made / "backtest.html").read_text()
 
 
 def test_a_wrong_entry_fails_with_its_reason_and_leaves_no_report(destination):

@@ -16,7 +16,7 @@ Permission = tuple[str, str]
 
 ADMIN = "Admin"
 # What a lead may start: they read bars and write reports, and change nothing that detects.
-STUDIES = ("calibrate_rules", "compare_parameters")
+STUDIES = ("calibrate_rules", "compare_parameters", "backtest_rules")
 
 
 def _grant(actions: Iterable[str], *resources: str) -> set[Permission]:

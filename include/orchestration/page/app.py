@@ -102,5 +102,6 @@ app.include_router(reports)
 async def own_host_only(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Let every answer load from its own host only, and never be kept."""
     response = await call_next(request)
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     return response

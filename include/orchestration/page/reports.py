@@ -1,4 +1,4 @@
-"""Reports of calibrations and comparisons as pages. Names in addresses are words: none can leave the folder."""
+"""Reports of studies as pages. Names in addresses are words: none can leave the folder."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ Word = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
 Attachment = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,100}\.(png|yaml|parquet)$")]
 
 reports = APIRouter(prefix="/reports")
+# A report that is a page of its own has its style and pictures in it, and no script.
+_OWN_PAGE = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
 # HTML in a report would be shown as text.
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -25,7 +30,7 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 @reports.get("/")
 def every_report() -> Response:
     """All reports, the newest first."""
-    made = sorted(((path.stat().st_mtime, path.parts) for path in _folder().glob("*/*/*.md")), reverse=True)
+    made = sorted(((path.stat().st_mtime, path.parts) for path in _find("*/*/*")), reverse=True)
     lines = [
         f"- [{dag} {run}]({dag}/{run}/), {datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
         for made_at, (*_, dag, run, _) in made
@@ -36,11 +41,13 @@ def every_report() -> Response:
 @reports.get("/{dag}/{run}/")
 def report(dag: Word, run: Word) -> Response:
     """A run's report."""
-    texts = sorted((_folder() / dag / run).glob("*.md"))
-    if not texts:
+    found = _find(f"{dag}/{run}/*")
+    if not found:
         raise HTTPException(404, f"{dag} has made no report in run {run}, or it has been deleted")
-    text = texts[0].read_text()
-    others = [path.name for path in sorted(texts[0].parent.iterdir()) if path.suffix in TYPES]
+    text = found[0].read_text()
+    if found[0].suffix == ".html":
+        return Response(text, media_type="text/html", headers={"Content-Security-Policy": _OWN_PAGE})
+    others = [path.name for path in sorted(found[0].parent.iterdir()) if path.suffix in TYPES]
     files = ", ".join(f"[{name}]({name})" for name in others)
     return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../page.css")
 
@@ -52,6 +59,11 @@ def attachment(dag: Word, run: Word, name: Attachment) -> Response:
     if not path.is_file():
         raise HTTPException(404, f"{name} is no file of this report")
     return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+
+
+def _find(pattern: str) -> list[Path]:
+    """Return the reports, Markdown and HTML, among the files of the folder that match a pattern without its suffix."""
+    return [path for suffix in (".html", ".md") for path in sorted(_folder().glob(pattern + suffix))]
 
 
 def _folder() -> Path:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from include.surveillance.cli.alerts import alerts
+from include.surveillance.cli.backtest import backtest
 from include.surveillance.cli.baselines import baselines
 from include.surveillance.cli.calibrate import calibrate
 from include.surveillance.cli.capacity import capacity
@@ -36,6 +37,19 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands, help="Market surveillance from the shell.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (replay, alerts, chart, calibrate, whatif, evaluate, explain, baselines, export, tail, capacity):
+for command in (
+    replay,
+    alerts,
+    chart,
+    calibrate,
+    whatif,
+    backtest,
+    evaluate,
+    explain,
+    baselines,
+    export,
+    tail,
+    capacity,
+):
     app.command()(command)
 app.add_typer(offsets, name="offsets")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +72,28 @@ class Replay:
     fallback: list[str]
 
 
+class Run(NamedTuple):
+    """What the rules of a book raise over a recording.
+
+    Attributes:
+        on_bars: of each bar that matched an article its newest alert.
+        published: where robust rules alert, all that would have been published live, events of the market included.
+    """
+
+    engine: Engine
+    evaluation: Evaluation
+    on_bars: list[Alert]
+    published: list[Alert]
+
+    def alerts(self) -> Iterable[Alert]:
+        """Return the alerts as whole records in either form: what was published, or one for each firing."""
+        if self.engine.book.base.alerting_form == "robust":
+            return self.published
+        fired = self.evaluation.fresh_firings
+        build = partial(alert_records.build_alert, self.engine, self.evaluation, fired)
+        return chain(map(build, range(len(fired))), self.on_bars)
+
+
 def replay_files(
     files: RecordedFiles,
     out: Path,
@@ -97,17 +122,12 @@ def replay_files(
     rejects = [unusable for _, unusable in recording.rejects]
     results.write_rejects(out / "rejected.parquet", rejects)
     check_usable(files, recording)
-    engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     progress("detect", 0, 1)
-    bars = recording.series(engine)
-    evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
+    engine, evaluation, on_bars, published = run_rules(recording, book, percentiles)
     progress("write", 0, 3)
-    on_bars, published = _match_news(engine, state, evaluation, recording.news)
-    events = 0
+    events = sum(alert.symbol == market_events.MARKET for alert in published)
     if robust:
-        alerts = [*recording.contradictions, *_add_market_events(engine, evaluation, published)]
-        events = sum(alert.symbol == market_events.MARKET for alert in alerts)
-        results.write_alerts(out / "alerts.parquet", alerts)
+        results.write_alerts(out / "alerts.parquet", [*recording.contradictions, *published])
     else:
         rows = _literal_rows(engine, evaluation)
         results.write_rows(out / "alerts.parquet", rows, [*on_bars, *recording.contradictions])
@@ -134,16 +154,16 @@ def replay_alert(
     recording: Recording, alert_id: str, *, book: ParameterBook, percentiles: Percentiles | None = None
 ) -> list[Alert]:
     """Return what ``replay_files`` has of one alert, as whole alerts in either form, oldest first."""
+    return [alert for alert in run_rules(recording, book, percentiles).alerts() if alert.event_id == alert_id]
+
+
+def run_rules(recording: Recording, book: ParameterBook, percentiles: Percentiles | None = None) -> Run:
+    """Run the rules of a book over a recording in one pass."""
     engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     bars = recording.series(engine)
     evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
     on_bars, published = _match_news(engine, state, evaluation, recording.news)
-    if book.base.alerting_form == "robust":
-        alerts = _add_market_events(engine, evaluation, published)
-        return [alert for alert in alerts if alert.event_id == alert_id]
-    fired = evaluation.fresh_firings
-    firing = (alert_records.build_alert(engine, evaluation, fired, f) for f in range(len(fired)))
-    return [alert for alert in (*firing, *on_bars) if alert.event_id == alert_id]
+    return Run(engine, evaluation, on_bars, _add_market_events(engine, evaluation, published))
 
 
 def firing_columns(evaluation: Evaluation) -> dict[str, np.ndarray]:

@@ -44,6 +44,18 @@ def test_markup_in_a_report_is_text(client, viewer, report):
     assert 'href="javascript' not in text
 
 
+def test_a_report_that_is_a_page_is_shown_as_it_is_and_runs_no_script(client, viewer, report):
+    folder = report.parent.parent / "backtest_rules" / "run"
+    folder.mkdir(parents=True)
+    (folder / "backtest.html").write_text("<!doctype html><h1>Backtest</h1><script>alert(1)</script>")
+    answer = client.get(f"{ROOT}/backtest_rules/run/", headers=viewer)
+    assert (answer.status_code, answer.text[:15]) == (200, "<!doctype html>")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in policy
+    assert "script-src" not in policy
+    assert 'href="backtest_rules/run/"' in client.get(f"{ROOT}/", headers=viewer).text
+
+
 def test_pictures_and_files_come_with_it(client, viewer, report):
     picture = client.get(f"{RUN}/curves.png", headers=viewer)
     assert (picture.content, picture.headers["Content-Type"]) == (PNG, "image/png")

@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": ["--bars", "FILE", "--out", "OUT"],
     "calibrate": ["--bars", "FILE", "--out", "OUT", "--budget", "1"],
     "whatif": ["--bars", "FILE", "--params", "PARAMS", "--params", "PARAMS", "--out", "OUT"],
+    "backtest": ["--bars", "FILE", "--out", "OUT"],
     "evaluate": ["--alerts", "FILE", "--labels", "FILE"],
     "explain": ["price_gap|KO|minute|1|v1", "--bars", "FILE"],
     "baselines": ["--bars", "FILE", "--out", "OUT"],
@@ -42,7 +43,7 @@ def test_an_unusable_file_is_one_line(command, name, tmp_path):
     assert not (tmp_path / "out").is_file()
 
 
-@pytest.mark.parametrize("command", ["calibrate", "whatif", "baselines"])
+@pytest.mark.parametrize("command", ["calibrate", "whatif", "backtest", "baselines"])
 def test_a_header_alone_is_no_bars(command, tmp_path):
     (tmp_path / "bars.csv").write_text(",".join(COLUMNS) + "\n")
     given = {"FILE": tmp_path / "bars.csv", "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
@@ -58,10 +59,10 @@ def test_replay_of_a_header_alone_says_that_there_is_no_row(rules, tmp_path):
     assert len(pd.read_parquet(tmp_path / "out" / "rejected.parquet")) == 0
 
 
-@pytest.mark.parametrize("command", ["calibrate", "whatif", "baselines", "explain"])
+@pytest.mark.parametrize("command", ["calibrate", "whatif", "backtest", "baselines", "explain"])
 def test_bad_rows_never_stop_a_run(command, hostile_bars, tmp_path):
     given = {"FILE": hostile_bars, "OUT": tmp_path / "out", "PARAMS": stricter(tmp_path)}
-    rules = ["--rules", "literal"] if command in ("calibrate", "whatif") else []
+    rules = ["--rules", "literal"] if command in ("calibrate", "whatif", "backtest") else []
     result = run(command, *(given.get(part, part) for part in COMMANDS[command]), *rules)
     expected = {"baselines": "too few sessions", "explain": "is not raised by these inputs"}
     assert result.exit_code == (command in expected), result.output

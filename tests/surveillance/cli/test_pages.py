@@ -16,7 +16,7 @@ from include.surveillance.studies.listing import list_alerts, read_alert_rows
 from tests.paths import ROOT, SHARED_DATA
 from tests.surveillance.cli.recordings import run
 
-COMMANDS = ("replay", "alerts", "chart", "explain", "calibrate", "whatif", "evaluate", "baselines")
+COMMANDS = ("replay", "alerts", "chart", "explain", "calibrate", "whatif", "backtest", "evaluate", "baselines")
 # Asks a broker; test_export.py runs it.
 ASKS_KAFKA = "make export"
 RECORDED = SHARED_DATA / "minute_2023jan.parquet"
