@@ -163,7 +163,7 @@ class ProfileColumns(Sequence[Profile]):
         begun, first, last = self.tail_rows[index].tolist()
         counts = count_scores(self.history.earlier[begun], self.history.maxima[first:last])
         tails = []
-        unknown = prior_levels(self.priors(self.history.priors)[index])
+        unknown = prior_levels(_prior_of(self.history.priors, self.keys[self.code[index]][1]))
         for number in np.flatnonzero(counts.any(axis=1) | (self.levels[index] != unknown).any(axis=1)).tolist():
             held = np.flatnonzero(counts[number])
             tails.append(
@@ -219,11 +219,15 @@ def prior_levels(prior: np.ndarray) -> np.ndarray:
     return levels
 
 
+def _prior_of(priors: np.ndarray, timespan: str) -> np.ndarray:
+    return np.repeat(priors[int(timespan == "day")], len(PARTS))
+
+
 def _read_levels(profiles: Sequence[Profile], rules: Sequence[str], priors: np.ndarray) -> np.ndarray:
     levels = np.full((len(profiles), len(rules) * len(PARTS), len(PERIODS)), np.nan)
     for row, profile in zip(levels, profiles, strict=True):
         if profile.carried:
-            row[:] = prior_levels(np.repeat(priors[int(profile.timespan == "day")], len(PARTS)))
+            row[:] = prior_levels(_prior_of(priors, profile.timespan))
         for tail in profile.tails:
             if tail.rule in rules:
                 row[rules.index(tail.rule) * len(PARTS) + PARTS.index(tail.part)] = tail.levels
