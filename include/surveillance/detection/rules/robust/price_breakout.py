@@ -27,7 +27,8 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     """The first close beyond the range of the 20 previous bars by a buffer, on lively volume.
 
     The range is the highest high and the lowest low of the 20 previous present bars. The buffer is a multiple of the
-    average true range (ATR) of the 14 previous bars, so that it grows with the symbol's own pace. The volume of the
+    average true range (ATR) of the 14 previous bars, so that it grows with the symbol's own pace: the multiple that the
+    budget of alerts asks for in this symbol (1 where its profile knows no tail yet). The volume of the
     last five minutes must be at least 1.5 times the usual one at that time of day; outside the regular session, where
     days differ much more, it must also be 3 robust standard deviations above it (z, as abnormal_volume has it). It is
     an event, not a state: having fired up, the rule does not fire up again before a close half an ATR below the level

@@ -17,10 +17,11 @@ from include.surveillance.detection.scan import Scan
 
 
 class RobustPriceGap(RobustRule, frozen=True):
-    """The session opens further from the previous close than one usual day's range.
+    """The session opens much further from the previous close than the symbol usually moves in a day.
 
-    abs(ln(open of the session's first regular bar / previous session's last regular close)) / usual range > 1, and
-    the gap is at least 0.5 %. Sessions are the exchange calendar's, half-days and late opens included. The previous
+    abs(ln(open of the session's first regular bar / previous session's last regular close)) / usual range is greater
+    than what the budget of alerts asks for in this symbol (1 where its profile knows no tail yet), and the gap is at
+    least 0.5 %. Sessions are the exchange calendar's, half-days and late opens included. The previous
     close is adjusted for splits and lowered by cash dividends that go ex between the two sessions: neither is a gap.
     The usual range is the average true range of the profile's last 14 sessions, as a fraction of the close.
     ``direction`` is up or down.

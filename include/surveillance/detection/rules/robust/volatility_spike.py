@@ -22,18 +22,20 @@ class SpikeMemory(NamedTuple):
 
 
 class RobustVolatilitySpike(RobustRule, frozen=True):
-    """For three bars in a row, returns spread wider than in 99.5 % of the symbol's earlier sessions' bars.
+    """For three bars in a row, returns spread far wider than is usual for this symbol at this time of day.
 
     Each one-bar log return is divided by its usual size at that time of day, so that the open and the close, which are
     always lively, are no spike. The statistic is the standard deviation (ddof 1) of the last 20 such returns of one
-    regular session, or of one pre- or post-market; its limit is the 99.5th percentile of the same statistic over the
-    regular sessions that the profile was built from. Before and after the session, where days differ much more, the
-    usual size is in such a unit that the same limit is 1.5 times the 99.5th percentile there. The rule starts to fire
+    regular session, or of one pre- or post-market; its limit is a multiple of the 99.5th percentile of the same
+    statistic over the regular sessions that the profile was built from: the multiple that the budget of alerts asks for
+    in this symbol (1 where its profile knows no tail yet). Before and after the session, where days differ much more,
+    the usual size is in such a unit that the percentile is 1.5 times the one there. The rule starts to fire
     at the third bar in a row above the limit, and goes on until the statistic is below the regular sessions' 80th
     percentile: one spell is one episode, not one per wobble around the limit.
 
-    Example: the profile's 99.5th percentile is 0.0021 and its 80th 0.0011. Three minutes have 0.0024, 0.0026 and
-    0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is below 0.0011.
+    Example: the multiple is 1, the profile's 99.5th percentile 0.0021 and its 80th 0.0011. Three minutes have 0.0024,
+    0.0026 and 0.0025: the rule fires at the third with value 0.0025 and threshold 0.0021, and stops when a minute is
+    below 0.0011.
 
     Warm-up: not applicable before 21 bars of the regular session, or of the pre- or post-market, nor in the closing
     auction, nor at times around the session at which the profile knows nothing usual. Without a profile, and at
@@ -95,8 +97,7 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
         return (
             f"{firing.symbol} moved by {moved} per bar (standard deviation of the last {self.window} returns, each "
             f"relative to its time of day) {wording.until(firing.timespan, firing.ts_ms, firing.session_date)}; it "
-            f"started when {self.persistence} bars in a row were above {limit}, which almost none of its usual bars "
-            "are."
+            f"started when {self.persistence} bars in a row were above {limit}."
         )
 
     @staticmethod

@@ -41,7 +41,7 @@ class TestVolatilitySpike:
         assert alert.explanation == (
             "NVDA moved by 0.224 % per bar (standard deviation of the last 20 returns, each relative to its time of "
             "day) up to the minute from 10:02 New York (15:02 UTC); it started when 3 bars in a row were "
-            "above 0.20 %, which almost none of its usual bars are."
+            "above 0.20 %."
         )
 
     def test_between_the_levels_it_goes_on_and_does_not_start(self):
