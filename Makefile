@@ -104,7 +104,7 @@ test: check ## every test, on real services
 	@$(STACK) install
 	@trap 'exit 130' INT; failed=0; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
-	$(BIN)/python -m pytest -c tests/pytest.ini -n 2 --dist loadfile tests --ignore tests/e2e || failed=1; \
+	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile tests --ignore tests/e2e || failed=1; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from include.surveillance.detection.engine import Engine
 
 REMEMBERED = 2
-"""Alerts per series that an article which comes late can still explain, those of its newest bars."""
+"""Bars per series, the newest that alerted, whose alerts an article which comes late can still explain."""
 HAS_ITS_NEWS_MS = 2 * DAY_MS
 """How long after an alert's bar came an article may still come: up to the next evening, which polls news again."""
 
@@ -46,7 +46,8 @@ class Tagging:
             kept.append(TaggedAlert.of(tagged))
         if kept:
             kept.sort(key=lambda it: (it.alert.bar_close_ms, it.alert.event_id))
-            self.left.tagged[name] = kept[-REMEMBERED:]
+            since_ms = sorted({it.alert.bar_close_ms for it in kept})[-REMEMBERED:][0]
+            self.left.tagged[name] = [it for it in kept if it.alert.bar_close_ms >= since_ms]
         return tagged
 
     def forget(self, watermark: Watermark) -> None:

@@ -180,7 +180,7 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "3c1487e163e09510bfebb4c3d6ba01a22fa5b4a8831af724e88ad3615a3644c4"),
+            ("exact", (), "370330a7eba7a08964a3c4114268f6d72f5b705c5082820736744fef12462bb3"),
             ("sketch", (profile(),), "193799eff83dc1ecf9f276ed0739ae6898cd1209724908b3f46781704d38d704"),
         ],
     )
