@@ -118,6 +118,8 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
         lane = cls(id=what.id, pid=os.getpid(), process=_own_process(), process_log=logger, client=client)
         lane.ti, lane.answers = what, deque()
         lane.cancellation, lane.reporting, lane.heard_at = Cancellation(), Lock(), monotonic()
+        # Nobody waits by it, and it is a descriptor that the garbage collector alone would close.
+        lane.selector.close()
         began = datetime.now(UTC)
         served = client.task_instances.start(what.id, lane.pid, began)
         lane._should_retry = served.should_retry

@@ -1,5 +1,6 @@
 """The fast lane does for a task what Airflow's own runner does, and says loudly when an upgrade may change that."""
 
+import gc
 import inspect
 import logging
 import os
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 
 import airflow
 import httpx
+import psutil
 import pytest
 import structlog
 from airflow import settings
@@ -195,6 +197,20 @@ def test_success_is_told_with_the_name_and_by_two_calls_after_the_list(airflow_d
     assert [name for name, _ in server.calls] == ["start", "xcom", "succeed"]
     assert server.calls[-1][1]["rendered_map_index"] == "AAPL"
     assert server.calls[0][1]["pid"] == os.getpid()
+
+
+def test_a_task_leaves_no_descriptor_open(airflow_database, file, log):
+    server = Server()
+    run(server, file, log, "AAPL")
+    gc.collect()
+    gc.disable()
+    try:
+        before = psutil.Process().num_fds()
+        for _ in range(3):
+            assert run(server, file, log, "AAPL").final_state == "success"
+        assert psutil.Process().num_fds() <= before
+    finally:
+        gc.enable()
 
 
 def test_the_list_is_asked_for_once_a_run_and_anew_for_another_try(airflow_database, file, log):
