@@ -45,6 +45,8 @@ def make_bars(seed: int, timespan: str, symbols: list[str]) -> pd.DataFrame:
                 close = -(-(session.close_ms - session.open_ms) // span)
                 grid = sorted({*range(-3, 8), *range(close - 8, close + 4)})
                 starts = [session.open_ms + k * span for k in grid if random.random() < 0.7]
+                # The vendor's bars end with the post-market.
+                starts = [start for start in starts if session.first_ms <= start <= session.end_ms - span]
             rows += [
                 (symbol, start, 100 * np.exp(random.normal(0, 0.1)), 10 * random.integers(1, 90)) for start in starts
             ]
