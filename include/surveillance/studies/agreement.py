@@ -71,7 +71,8 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
     symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
     corrected, nor does a message open one that began where a backfill completed what live bars rest on. Left out are
     retracted alerts, events of the whole market, those of the platform, and what began at live bars whose past a
-    backfill has brought only behind them.
+    backfill has brought only behind them. Tags are not compared: they go by which news had come before the alert, and
+    files do not say when news came.
 
     Returns:
         How many alerts were compared, and one line per difference.
@@ -102,8 +103,6 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
             lines.append(f"{alert_id}: no message opens it {'live' if alert_id in reopened else 'in the replay'}")
         if not was_revised:
             lines += _differences(alert_id, "newest", live[alert_id], again[alert_id])
-        if live[alert_id]["tag"] != again[alert_id]["tag"]:
-            lines.append(f"{alert_id}: tag is {live[alert_id]['tag']} live, {again[alert_id]['tag']} in the replay")
     return len(live), lines
 
 
