@@ -15,7 +15,6 @@ from rich.table import Table
 from include.local_stack.clients import Clients, Row
 from include.surveillance import broker, normalise, wire
 from include.surveillance.alerts.incidents import FEED
-from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.live.background import read_background
 from include.surveillance.records import Alert, Bar
 from include.surveillance.studies import agreement
@@ -144,7 +143,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
         live_robust_alerts=sum(alert.form == "robust" for alert in live),
         alerts_replayed=replayed,
         replay_differences=differences,
-        alerts_notified=clients.database("select count(*) from alerts where symbol <> all(%s)", [[MARKET, FEED]])[0][0],
+        alerts_notified=clients.database("select count(*) from alerts where symbol <> %s", [FEED])[0][0],
         alerts_shown=clients.airflow.shown_alerts(),
         docs_shown=httpx.get(clients.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
         rows={table: clients.warehouse(f"select count(*) from {table}")[0][0] for table in TABLES},
