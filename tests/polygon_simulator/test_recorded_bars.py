@@ -52,6 +52,16 @@ def file(request, tmp_path) -> Path:
     return path
 
 
+def test_average_price_and_trades_are_those_that_were_recorded(tmp_path):
+    frame = recording(1).query("symbol == 'AMZN'").assign(trades=np.arange(390) + 2**25 + 1)
+    frame = frame.assign(vwap=frame["close"] + 0.01)
+    frame.to_parquet(tmp_path / "bars.parquet", index=False)
+    market = replay_market(1, tmp_path / "bars.parquet", SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)
+    rows = pd.DataFrame(read_page(market, Query("AMZN", 1, "minute", OPEN + SHIFT - DAY, OPEN + SHIFT + DAY)).rows)
+    assert rows["vw"].tolist() == frame["vwap"].tolist()
+    assert rows["n"].tolist() == frame["trades"].tolist()
+
+
 def test_recorded_bars_are_only_moved(file):
     frame = recording()
     market = replay_market(1, file, SHIFT, clock=lambda: OPEN + 30 * DAY + SHIFT)

@@ -50,8 +50,8 @@ class BarColumns:
         revision: ``records.bar_revision``, uint32.
         polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
         live: whether a live poll brought it; in a walk over the past, whether it had been judged before; bool.
-        vwap: volume-weighted average price, dollars per share, float32; NaN where the vendor gave none.
-        trades: how many trades, float32; NaN where the vendor gave none.
+        vwap: volume-weighted average price, dollars per share, float64; NaN where the vendor gave none.
+        trades: how many trades, float64; NaN where the vendor gave none.
     """
 
     keys: list[SeriesKey]
@@ -70,13 +70,8 @@ class BarColumns:
 
     def __post_init__(self) -> None:
         for name in OPTIONAL:
-            values = getattr(self, name)
-            values = (
-                np.full(len(self.ts), np.nan, np.float32)
-                if values is UNKNOWN
-                else values.astype(np.float32, copy=False)
-            )
-            object.__setattr__(self, name, values)
+            if getattr(self, name) is UNKNOWN:
+                object.__setattr__(self, name, np.full(len(self.ts), np.nan))
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -126,8 +121,8 @@ class BarColumns:
             revision=np.array([int(bar.revision, 16) for bar in bars], dtype=np.uint32),
             polled=np.array([bar.polled_ms for bar in bars], dtype=np.int64),
             live=np.array([bar.source == "live" for bar in bars], dtype=bool),
-            vwap=np.array([bar.vwap for bar in bars], dtype=np.float32),
-            trades=np.array([bar.trades for bar in bars], dtype=np.float32),
+            vwap=np.array([bar.vwap for bar in bars], dtype=float),
+            trades=np.array([bar.trades for bar in bars], dtype=float),
         )
 
 
