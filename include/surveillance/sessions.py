@@ -144,9 +144,8 @@ class Sessions:
         """Return each session's open and close (int64 UTC epoch ms, shift applied) and date (int32 days from 1970)."""
         return self._times("open_ms"), self._times("close_ms"), self._days.copy()
 
-    @cached_property
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """When the vendor's bars begin before each session and end after it, as ``arrays`` does."""
+        """Return when the vendor's bars begin before each session and end after it, as ``arrays`` does."""
         return self._times("first_ms"), self._times("end_ms")
 
     @cached_property

@@ -58,7 +58,7 @@ class History:
 
     def __init__(self, engine: Engine, state: State, watermarks: Iterable[tuple[int, Watermark]]):
         self._engine, self._state, self._left = engine, state, state.record_state
-        self._firsts, self._ends = engine.sessions.edges
+        self._firsts, self._ends = engine.sessions.edges()
         self._events: dict[SeriesKey, list[_Event]] = {}
         self.polled: dict[SeriesKey, list[_Event]] = {}
         tenures = engine.succession.tickers.tenures

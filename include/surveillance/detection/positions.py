@@ -72,7 +72,7 @@ class TradingCalendar:
     def __init__(self, sessions: Sessions):
         self.sessions = sessions
         opens, closes, ordinals = sessions.arrays()
-        first, end = sessions.edges
+        first, end = sessions.edges()
         self._days = _Days(first, opens, closes, end, ordinals, _midnights() + sessions.shift_ms)
         lengths, counts = np.unique(closes - opens, return_counts=True)
         self.session_minutes = int(lengths[np.argmax(counts)]) // MINUTE_MS

@@ -84,7 +84,7 @@ class Market:
         """Lay out the bars of a pass."""
         scan = evaluation.scan
         opens, closes, ordinals = sessions.arrays()
-        firsts, lasts = sessions.edges
+        firsts, lasts = sessions.edges()
         segments = scan.segments
         code = np.repeat(np.arange(len(segments.end)), segments.end - segments.start)
         keys = scan.bars.keys[: len(segments.end)]

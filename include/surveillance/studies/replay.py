@@ -125,8 +125,9 @@ def replay_files(
     progress("detect", 0, 1)
     engine, evaluation, on_bars, published = run_rules(recording, book, percentiles)
     progress("write", 0, 3)
-    events = sum(alert.symbol == market_events.MARKET for alert in published)
+    events = 0
     if robust:
+        events = sum(alert.symbol == market_events.MARKET for alert in published)
         results.write_alerts(out / "alerts.parquet", [*recording.contradictions, *published])
     else:
         rows = _literal_rows(engine, evaluation)

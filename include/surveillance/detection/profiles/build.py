@@ -393,7 +393,7 @@ def _usable_bars(
     positions = calendar.locate_bars(bars.ts, starts, ends, timespans)
     opens, closes, days = calendar.sessions.arrays()
     full = (closes <= effective_ms) & (closes - opens >= calendar.session_minutes * MINUTE_MS)
-    _, ends = calendar.sessions.edges
+    _, ends = calendar.sessions.edges()
     # Of a day that is not over the session alone is used.
     usable = positions.regular | _are_among(positions.session, days[ends <= effective_ms])
     index = np.flatnonzero(usable & (positions.slot >= 0) & _are_among(positions.session, days[full]))
