@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,6 +43,7 @@ class _Completed:
         self._starts: dict[SeriesKey, set[int]] = {}
         self._live: dict[SeriesKey, list[int]] = {}  # ascending
         self._judged: dict[SeriesKey, tuple[int, int]] = {}  # first and last start, UTC epoch ms
+        self._brought: dict[SeriesKey, int] = {}  # the last start that a backfill was the first to bring
 
     def note(self, bar: OfBar) -> bool:
         """Note a bar; returns True, for the export to write it."""
@@ -48,10 +51,12 @@ class _Completed:
         starts, live = self._starts.setdefault(key, set()), self._live.setdefault(key, [])
         if bar.source == "live":
             insort(live, bar.ts_ms)
-        elif bar.ts_ms not in starts and live and bar.ts_ms < live[-1]:
-            behind_ms = live[bisect_right(live, bar.ts_ms)]
-            first_ms, _ = self._judged.get(key, (behind_ms, behind_ms))
-            self._judged[key] = min(first_ms, behind_ms), live[-1]
+        elif bar.ts_ms not in starts:
+            self._brought[key] = max(self._brought.get(key, bar.ts_ms), bar.ts_ms)
+            if live and bar.ts_ms < live[-1]:
+                behind_ms = live[bisect_right(live, bar.ts_ms)]
+                first_ms, _ = self._judged.get(key, (behind_ms, behind_ms))
+                self._judged[key] = min(first_ms, behind_ms), live[-1]
         starts.add(bar.ts_ms)
         return True
 
@@ -63,6 +68,22 @@ class _Completed:
         until_ms = judged[1] + cooldown_bars * SPAN_MS[alert["timespan"]]
         return bool(judged[0] <= alert["episode_start_ms"] <= until_ms)
 
+    def follows(self, alert: dict[str, Any], alerts: Iterable[dict[str, Any]], cooldown_bars: int) -> bool:
+        """Say whether a live episode begins so soon behind what a backfill brought that it may continue one of its own.
+
+        Live, an episode of news begins anew where history ends; in a replay, no bar is history.
+        """
+        brought_ms = self._brought.get((alert["symbol"], alert["timespan"]))
+        if brought_ms is None or alert["rule"] != "news_impact" or alert["source"] != "live":
+            return False
+        series = itemgetter("symbol", "timespan", "rule")
+        return alert["episode_start_ms"] <= brought_ms + cooldown_bars * SPAN_MS[alert["timespan"]] and any(
+            series(other) == series(alert)
+            and other["source"] == "backfill"
+            and other["episode_start_ms"] < alert["episode_start_ms"]
+            for other in alerts
+        )
+
 
 def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
     """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's alerts.
@@ -70,9 +91,9 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
     The message that opened an alert, or confirmed it after a correction, counts. The newest message counts too for
     symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
     corrected, nor does a message open one that began where a backfill completed what live bars rest on. Left out are
-    retracted alerts, events of the whole market, those of the platform, and what began at live bars whose past a
-    backfill has brought only behind them. Tags are not compared: they go by which news had come before the alert, and
-    files do not say when news came.
+    retracted alerts, events of the whole market, those of the platform, what began at live bars whose past a backfill
+    has brought only behind them, and live news that may continue an episode of a backfill's. Tags are not compared:
+    they go by which news had come before the alert, and files do not say when news came.
 
     Returns:
         How many alerts were compared, and one line per difference.
@@ -84,12 +105,18 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
         replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
+    cooldown_bars = book.base.cooldown_bars
     published, replayed = (
-        [alert for alert in alerts if not completed.covers(alert, book.base.cooldown_bars)]
+        [alert for alert in alerts if not completed.covers(alert, cooldown_bars)]
         for alerts in (read_log_alerts(kafka), replayed)
     )
     live, again = _newest(published), _newest(replayed)
-    lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
+    live_only = {
+        alert_id
+        for alert_id in {*live} - {*again}
+        if not completed.follows(live[alert_id], (live[known] for known in {*live} & {*again}), cooldown_bars)
+    }
+    lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted(live_only)]
     lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
     opened, reopened = (
         _newest([alert for alert in alerts if alert["status"] not in ("refired", "retagged")])

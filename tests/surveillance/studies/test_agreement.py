@@ -105,6 +105,27 @@ def test_live_bars_stand_as_they_were_judged_where_a_backfill_brings_their_past_
     assert compare(kafka) == (len(raised) if history_first else 1, [])
 
 
+def test_news_that_go_on_where_history_ends_are_one_episode_in_the_replay(kafka, partition):
+    """As in a demo that begins a few minutes behind an article and its bursts."""
+    history = [replace(bar(k, volume=9_000 if k == 98 else 1_000), source="backfill") for k in range(1, 100)]
+    broker.publish(kafka, [article(97), *history])
+    detect(kafka, partition)
+    broker.publish(kafka, [bar(k, volume=9_000 if k == 103 else 1_000) for k in range(100, 130)])
+    detect(kafka, partition)
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    alerts = [wire.decode(message.value) for message in batch.messages]
+    live = [alert for alert in alerts if alert.rule == "news_impact" and alert.source == "live"]
+    assert [alert.ts_ms for alert in live] == [bar(103).ts_ms]
+    assert len([alert for alert in alerts if alert.rule == "news_impact"]) == 2
+    _, lines = compare(kafka)
+    assert lines == []
+    # A live episode beyond that is missed where the replay has none.
+    late = replace(live[0], episode_start_ms=bar(125).ts_ms, ts_ms=bar(125).ts_ms, event_id="")
+    broker.publish(kafka, [replace(late, event_id=late.identity())])
+    _, lines = compare(kafka)
+    assert [line.partition(":")[0] for line in lines] == [late.identity()]
+
+
 def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, partition):
     broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
     detect(kafka, partition)
