@@ -84,9 +84,11 @@ class Sampler:
         }
 
     def landed(self) -> dict[str, float]:
-        """Seconds since the last landing, rows of RAW."""
+        """Seconds since the last landing, from the first one on; rows of RAW."""
         ((last,),) = self.clients.warehouse(LAST_LANDING)
-        values = {"landing.age": (datetime.now(UTC) - last.replace(tzinfo=UTC)).total_seconds()}
+        values = {}
+        if last is not None:
+            values["landing.age"] = (datetime.now(UTC) - last.replace(tzinfo=UTC)).total_seconds()
         for table in rows.TABLES.values():
             kind = "kept" if table in FOR_EVER else "raw"
             ((values[f"{kind}.{table.lower()}"],),) = self.clients.warehouse(f"select count(*) from raw.{table}")
