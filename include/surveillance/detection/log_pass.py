@@ -31,10 +31,13 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.history import History
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
+from include.surveillance.detection.rules.data_quality import DataQuality
+from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 from include.surveillance.detection.rules.record_rule import FeedRule, Finding, WatermarkView
 from include.surveillance.detection.rules.registry import VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Metric, NewsItem, Watermark
+from include.surveillance.timespans import SPAN_MS
 
 LatestBar = tuple[int, int, str]
 """(log index, start, event id) of a bar that became the latest of its series."""
@@ -273,6 +276,11 @@ class LogPass:
                 self.counts["duplicate"] += 1
                 return
             watermarks[name] = watermark.as_of_ms
+            if last_ms is not None and _is_whole(watermark, last_ms):
+                # As most are: no rule finds anything, so that what it would need is not looked up.
+                for order, rule in enumerate((FeedFreshness, DataQuality), start=10):
+                    self.episodes.end_quiet(log_index, order, key, rule.name, watermark.as_of_ms)
+                return
         parameters, profile, date = self.engine.in_force(key, watermark.as_of_ms)
         view = WatermarkView(
             watermark=watermark,
@@ -289,3 +297,8 @@ class LogPass:
                 self.episodes.add_finding(log_index, order, key, verdict, profile)
             elif watermark.source == "live":
                 self.episodes.end_quiet(log_index, order, key, rule.name, watermark.as_of_ms)
+
+
+def _is_whole(watermark: Watermark, last_ms: int) -> bool:
+    """Say whether a poll brought all up to its latest bar, of which the last one is there, and rejected none."""
+    return not watermark.rejected and last_ms + SPAN_MS[watermark.timespan] >= watermark.as_of_ms
