@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
-from include.surveillance.detection.columns import BarColumns, SeriesKey
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.state import REVISABLE, State
 from include.surveillance.records import Source
 
@@ -24,11 +24,14 @@ class Arrival(IntEnum):
     WAITING = 5  # behind a late or corrected one of its series, whose turn that ends
 
 
-def classify(state: State, row: np.ndarray, bars: BarColumns, judges: Source | None) -> np.ndarray:
+def classify(
+    state: State, row: np.ndarray, ts: np.ndarray, revision: np.ndarray, live: np.ndarray, judges: Source | None
+) -> np.ndarray:
     """Classify bars against what the state holds and against each other.
 
     Args:
         row: the state's row of each bar's series; bars of one series stand together, in the order of the log.
+        ts, revision, live: as in ``BarColumns``.
         judges: the source whose bars are judged, see ``Engine``.
 
     Returns:
@@ -36,10 +39,10 @@ def classify(state: State, row: np.ndarray, bars: BarColumns, judges: Source | N
     """
     first = np.flatnonzero(np.diff(row, prepend=-1))
     arrivals = np.empty(len(row), np.int8)
-    own, held = _is_judged(bars.live, judges), state.bars
-    held_own = _is_judged(held["live"], judges)
+    held = state.bars
+    own, held_own = _is_judged(live, judges), _is_judged(held["live"], judges)
     counts = state.bar_count, state.settled_count
-    _classify(row, first, bars.ts, bars.revision, own, held["ts"], held["revision"], held_own, *counts, arrivals)
+    _classify(row, first, ts, revision, own, held["ts"], held["revision"], held_own, *counts, arrivals)
     return arrivals
 
 
@@ -87,10 +90,10 @@ def _classify(
                 count += 1
                 arrivals[p] = Arrival.NEW
                 continue
-            oldest = max(settled_count[r], n + count - REVISABLE)
             if not own[p]:
                 arrivals[p] = Arrival.STALE
                 continue
+            oldest = max(settled_count[r], n + count - REVISABLE)
             if oldest > 0:
                 settled = held_ts[r, oldest - 1] if oldest <= n else ts[new[oldest - 1 - n]]
                 if start <= settled:

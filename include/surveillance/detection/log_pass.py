@@ -130,7 +130,8 @@ class LogPass:
         waiting = np.argsort(columns.code, kind="stable")
         while len(waiting):
             row = rows[columns.code[waiting]]
-            arrivals = classify(self.state, row, columns.take(waiting), self.engine.judges)
+            own = (getattr(columns, name)[waiting] for name in ("ts", "revision", "live"))
+            arrivals = classify(self.state, row, *own, self.engine.judges)
             self.counts["duplicate"] += int(np.sum(arrivals == Arrival.DUPLICATE))
             new, stale = waiting[arrivals == Arrival.NEW], waiting[arrivals == Arrival.STALE]
             if len(new):
