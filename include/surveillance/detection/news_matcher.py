@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 REMEMBERED = 32
 """Bars of abnormal volume per series that an article which comes late can still match."""
 ARTICLES = 512
-"""Articles per symbol that are still to match their bars: after a stop, polls bring the news of days before the bars."""
+"""Articles per symbol that are still to match their bars: after a stop, polls bring news of days before the bars."""
 WAITS_MS = 7 * DAY_MS
-"""How long an article waits for bars of its time: after a stop of days, polls bring news before their bars, with bars of
-other timespans between."""
+"""How long an article waits for bars of its time: after a stop of days, polls bring news before their bars, with bars
+of other timespans between."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 ORDER, AFTER_ALL = 20, 30  # among what one record raises, alerts of news come last, and behind them other tags
 

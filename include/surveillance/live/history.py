@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -21,19 +23,21 @@ from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka, Position
 from include.surveillance.detection.arrivals import Places
 from include.surveillance.detection.columns import BarColumns
+from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.detection.state import State
+from include.surveillance.instruments import Tickers
 from include.surveillance.live.background import read_actions
-from include.surveillance.live.build_profiles import read_bars
+from include.surveillance.live.build_profiles import BarParts
 from include.surveillance.live.intake import decode_messages
 from include.surveillance.live.progress import positions_of
 from include.surveillance.places import Place
-from include.surveillance.records import Alert, Bar, NewsItem
+from include.surveillance.records import Alert, Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import DAY_MS, SPAN_MS
+from include.surveillance.timespans import DAY_MS, LATEST_MS, SPAN_MS
 
 GROUP = "history"
 CHUNK = 20_000  # records that are judged at once
@@ -55,6 +59,23 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Log:
+    """What a partition's log says of bars and news, and what of that was not so at the places where the last run ended.
+
+    Attributes:
+        bars: as ``settle_bars`` gives them.
+        news: each article about a symbol once, as it stands now and as if it had been recorded.
+        changed_ms: from when on bars may be judged otherwise than then, UTC epoch ms; infinite: nothing has changed.
+        places: where it ends.
+    """
+
+    bars: BarColumns
+    news: list[NewsItem]
+    changed_ms: float
+    places: dict[Position, Place]
+
+
+@dataclass(frozen=True)
 class Walk:
     """The history of one partition, judged.
 
@@ -73,40 +94,78 @@ class Walk:
 def judge_partition(kafka: Kafka, partition: int, *, sessions: Sessions, book: ParameterBook) -> Judged:
     """Judge the history of one partition and publish all that differs from what was published before.
 
-    What comes changes only what is later than it: the alerts of bars before the earliest of what has come since the
+    What comes changes only what is later than it: the alerts of bars before the earliest that has changed since the
     last run stay as they are, whatever has meanwhile gone from the beginning of the log.
 
     Raises:
         BrokerError: Kafka refused, or another run judges the same partition; nothing was published.
     """
     with broker.Transactions(kafka, f"history-{partition}", GROUP) as transactions:
-        since_ms, places = _read_new(kafka, partition)
-        if since_ms is None:
-            return Judged(0, 0)
-        walk = walk_partition(kafka, partition, sessions=sessions, book=book)
-        # Last, so that it has what detection has told meanwhile.
-        changes = list_changes(read_told(kafka, partition), walk, since_ms)
+        actions = read_actions(kafka)
+        judged_to, _ = broker.resume(kafka, broker.committed(kafka, GROUP, positions_of(partition)))
+        log, changes, bars = read_log(kafka, partition, actions.tickers, judged_to), list[Alert](), 0
+        if log.changed_ms < inf:
+            walk = walk_log(kafka, partition, log, actions, sessions=sessions, book=book)
+            bars = int(np.sum(~log.bars.live))
+            # Last, so that it has what detection has told meanwhile.
+            changes = list_changes(read_told(kafka, partition), walk, log.changed_ms)
         with transactions.transaction() as transaction:
             transaction.send_all(changes, partition=partition)
-            transaction.add_places(places)
-        return Judged(int(np.sum(~walk.bars.live)), len(changes))
+            transaction.add_places(log.places)
+        return Judged(bars, len(changes))
 
 
 def walk_partition(kafka: Kafka, partition: int, *, sessions: Sessions, book: ParameterBook) -> Walk:
-    """Judge all history of one partition's log, of which memory holds some 250 bytes a bar.
+    """Judge all history of one partition's log.
 
     Raises:
         BrokerError: Kafka cannot be reached.
     """
     actions = read_actions(kafka)
-    bars = settle_bars(read_bars(kafka, partition, 0, actions.tickers))
-    if bars.live.all():
-        return Walk(Engine(book, sessions, actions, judges="backfill"), bars, [])
-    engine = Engine(book, sessions, actions, walk_forward(bars, sessions, actions), judges="backfill")
+    log = read_log(kafka, partition, actions.tickers)
+    return walk_log(kafka, partition, log, actions, sessions=sessions, book=book)
+
+
+def walk_log(
+    kafka: Kafka, partition: int, log: Log, actions: CorporateActions, *, sessions: Sessions, book: ParameterBook
+) -> Walk:
+    """Judge all history of a log, with the profiles that hold before each session."""
+    if log.bars.live.all():
+        return Walk(Engine(book, sessions, actions, judges="backfill"), log.bars, [])
+    engine = Engine(book, sessions, actions, walk_forward(log.bars, sessions, actions), judges="backfill")
     # An instrument that has moved to another partition is told of from there.
     count = len(broker.partitions_of(kafka, broker.BARS))
-    alerts = judge_bars(engine, bars, _read_news(kafka, partition))
-    return Walk(engine, bars, [it for it in alerts if broker.choose_partition(it.symbol, count) == partition])
+    alerts = judge_bars(engine, log.bars, log.news)
+    return Walk(engine, log.bars, [it for it in alerts if broker.choose_partition(it.symbol, count) == partition])
+
+
+def read_log(
+    kafka: Kafka, partition: int, tickers: Tickers, judged_to: Mapping[Position, Place | None] = MappingProxyType({})
+) -> Log:
+    """Read bars and news of a partition, and the bars of its instruments' other tickers.
+
+    Args:
+        judged_to: where the last run ended; without, or None, all has changed since.
+    """
+    bars_from, news_from = positions_of(partition)
+    parts, known, places = BarParts(), 1, dict[Position, Place]()
+    for was_there, records in _read(kafka, bars_from, judged_to.get(bars_from), places):
+        parts.add(records)
+        known += was_there
+    parts.add_others(kafka, partition, tickers)
+    bars = settle_bars(parts.join())
+    then = settle_bars(parts.join([*range(known), -1]))
+    starts = bars.ts[find_changed(then, bars)].tolist()
+    articles, articles_then = dict[tuple[str, str], NewsItem](), dict[tuple[str, str], NewsItem]()
+    for was_there, records in _read(kafka, news_from, judged_to.get(news_from), places):
+        items = (structs.replace(it, polled_ms=0) for it in records if isinstance(it, NewsItem))
+        newest = {(it.symbol, it.article_id): it for it in items}
+        articles |= newest
+        articles_then |= newest if was_there else {}
+    for name, item in articles.items():
+        if name not in articles_then or articles_then[name].event_id != item.event_id:
+            starts.append(item.published_ms - NEWS_REACH_MS)
+    return Log(bars, [item for _, item in sorted(articles.items())], min(starts, default=inf), places)
 
 
 def settle_bars(bars: BarColumns) -> BarColumns:
@@ -136,6 +195,20 @@ def settle_bars(bars: BarColumns) -> BarColumns:
         live=np.logical_or.reduceat(judged[by_time], first) if len(first) else judged,
         polled=np.zeros(len(last), np.int64),
     )
+
+
+def find_changed(then: BarColumns, now: BarColumns) -> np.ndarray:
+    """Say which bars have come, or have other values or another judge than they had; bool.
+
+    Args:
+        then, now: as ``settle_bars`` gives them, with the same keys.
+    """
+    if not len(then):
+        return np.ones(len(now), bool)
+    place_then, place = (it.code.astype(np.int64) * LATEST_MS + it.ts for it in (then, now))
+    at = np.minimum(np.searchsorted(place_then, place), len(then) - 1)
+    same = (place_then[at] == place) & (then.revision[at] == now.revision) & (then.live[at] == now.live)
+    return ~same
 
 
 def judge_bars(engine: Engine, bars: BarColumns, news: Sequence[NewsItem]) -> list[Alert]:
@@ -209,32 +282,17 @@ def carry_status(told: Alert, alert: Alert) -> Alert:
     return structs.replace(alert, **about)
 
 
-def _read_new(kafka: Kafka, partition: int) -> tuple[int | None, dict[Position, Place]]:
-    """Return the earliest start of a bar that may change by what has come since the last run, and the places behind.
-
-    None: no bar and no article has come.
-    """
-    stored, _ = broker.resume(kafka, broker.committed(kafka, GROUP, positions_of(partition)))
-    starts: list[int] = []
-    with broker.Reader(kafka, stored) as reader:
+def _read(
+    kafka: Kafka, position: Position, until: Place | None, places: dict[Position, Place]
+) -> Iterator[tuple[bool, list[Bar | Watermark | NewsItem]]]:
+    """Yield the usable records of a position, and of each batch whether it lies before a place; note where it ends."""
+    end = until.offset if until else 0
+    with broker.Reader(kafka, {position: None}) as reader:
         for batch in reader.read_all():
-            for record in decode_messages(batch.messages).records:
-                if isinstance(record, Bar):
-                    starts.append(record.ts_ms)
-                elif isinstance(record, NewsItem):
-                    starts.append(record.published_ms - NEWS_REACH_MS)
-            starts = [min(starts)] if starts else starts
-        return (starts[0] if starts else None), reader.places
-
-
-def _read_news(kafka: Kafka, partition: int) -> list[NewsItem]:
-    """Read each article about a symbol once, as it stands now and as if it had been recorded."""
-    newest: dict[tuple[str, str], NewsItem] = {}
-    for batch in broker.read_all(kafka, {(broker.NEWS, partition): None}):
-        for item in decode_messages(batch.messages).records:
-            if isinstance(item, NewsItem):
-                newest[item.symbol, item.article_id] = structs.replace(item, polled_ms=0)
-    return [item for _, item in sorted(newest.items())]
+            before = [message for message in batch.messages if message.offset < end]
+            behind = [message for message in batch.messages if message.offset >= end]
+            yield from ((was, decode_messages(it).records) for was, it in ((True, before), (False, behind)) if it)
+        places |= reader.places
 
 
 def _in_order(bars: BarColumns, news: Sequence[NewsItem]) -> Iterator[list[Bar | NewsItem]]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,10 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.live import history
-from include.surveillance.live.history import Walk, judge_bars, list_changes, settle_bars
+from include.surveillance.live.history import Walk, find_changed, judge_bars, list_changes, settle_bars
 from include.surveillance.records import Alert, Bar, NewsItem
 from include.surveillance.sessions import Sessions
+from include.surveillance.studies.explanation import explain_from_log
 from include.surveillance.timespans import DAY_MS, HOUR_MS
 from tests.integration.detecting import detect_partition
 from tests.surveillance.live.partition_log import article, bar, read_values
@@ -64,6 +66,11 @@ def walk(log: Sequence[Bar], news: Sequence[NewsItem] = ()) -> Walk:
     return Walk(engine, bars, judge_bars(engine, bars, news))
 
 
+def changed_ms(then: Sequence[Bar], now: Sequence[Bar]) -> float:
+    before, after = (settle_bars(BarColumns.from_records(log)) for log in (then, now))
+    return min(after.ts[find_changed(before, after)].tolist(), default=inf)
+
+
 def standing(told: Iterable[Alert]) -> dict[str, Alert]:
     """What each alert says that stands, but for the corrections that led to it."""
     newest = {it.event_id: it for it in told}
@@ -95,7 +102,7 @@ def test_whatever_comes_in_which_order_and_whenever_it_is_judged_the_same_is_tol
     for start, end in pairwise([0, *cuts, len(log)]):
         if start < end:
             newest = {it.event_id: it for it in told}
-            told += list_changes(newest, walk(log[:end]), min(it.ts_ms for it in log[start:end]))
+            told += list_changes(newest, walk(log[:end]), changed_ms(log[:start], log[:end]))
     in_order = walk([*past, *live])
     assert standing(told) == standing(in_order.alerts)
     assert list_changes({it.event_id: it for it in told}, walk(log), 0) == []
@@ -176,6 +183,19 @@ def test_what_was_told_is_corrected_when_earlier_bars_come_behind(kafka, partiti
     walked = history.walk_partition(kafka, partition, sessions=Sessions(), book=BOOK)
     assert stands == standing(walked.alerts)
     assert stands
+
+
+def test_an_alert_of_history_is_explained_with_the_profile_that_held(kafka, partition):
+    broker.publish(kafka, traded())
+    history.judge_partition(kafka, partition, sessions=ROUND, book=BOOK)
+    told = standing(it for it in published(kafka, partition) if it.source == "backfill")
+    # What comes later changes nothing of it.
+    broker.publish(kafka, [replace(traded()[-1], ts_ms=START + DAYS * DAY_MS, source="live", revision="", event_id="")])
+    for form in ("literal", "robust"):
+        alert_id = next(it.event_id for it in told.values() if it.form == form)
+        explained = explain_from_log(kafka, alert_id, sessions=ROUND, book=BOOK)
+        assert (explained.differences, explained.unsupported) == ([], [])
+        assert explained.stored[0]["form"] == form
 
 
 def test_an_alert_of_history_is_taken_back_where_a_live_poll_brings_its_bar_in_time(kafka, partition):
