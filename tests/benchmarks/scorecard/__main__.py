@@ -16,7 +16,7 @@ import typer
 
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import HOUR_MS
+from include.surveillance.timespans import HOUR_MS, NEW_YORK
 from tests.benchmarks.scorecard import report
 from tests.benchmarks.scorecard.burst_hits import count_bursts
 from tests.benchmarks.scorecard.documented import RESULTS, SPLITS, describe_days
@@ -74,7 +74,7 @@ def measure(data: Path, seeds: int, tell: Tell) -> dict[str, Any]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         witnesses = {}
-        for one in list_recordings(data, folder):
+        for one in list_recordings(data, folder, sessions):
             recorded = Recorded.read(one.bars, sessions, **one.side_files)
             for budget in budgets:
                 raised = recorded.run(budget)
@@ -112,7 +112,7 @@ class Listed:
     labels: dict[str, pd.DataFrame]
 
 
-def list_recordings(data: Path, folder: Path) -> Iterator[Listed]:
+def list_recordings(data: Path, folder: Path, sessions: Sessions) -> Iterator[Listed]:
     """Yield the recordings, and write into a folder what has to be made for them."""
     scheduled, splits = folder / "results.csv", folder / "splits.csv"
     pd.DataFrame(RESULTS, columns=["symbol", "date"]).to_csv(scheduled, index=False)
@@ -130,7 +130,9 @@ def list_recordings(data: Path, folder: Path) -> Iterator[Listed]:
     side_files = {"day_2018_2019": scheduled, SP500: data / RESULTS_DAYS}
     for name in DAILY:
         given = {"scheduled_events": side_files[name]} if name in side_files else {}
-        yield Listed(name, data / f"{name}.parquet", given, labels.get(name, {}))
+        bars = folder / f"{name}.parquet"
+        date_bars(pd.read_parquet(data / bars.name), sessions).to_parquet(bars)
+        yield Listed(name, bars, given, labels.get(name, {}))
     yield Listed(f"{MSFT}, split known", data / f"{MSFT}.parquet", {"splits": splits}, {})
 
 
@@ -140,6 +142,24 @@ def make_hours(bars: pd.DataFrame) -> pd.DataFrame:
     hours = bars.sort_values("ts_ms").groupby(["symbol", start], sort=True)
     values = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
     return hours.agg(values).reset_index().assign(timespan="hour")
+
+
+def date_bars(bars: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
+    """Return day bars that are stamped with their own dates, also where each is stamped with the day before it.
+
+    A source that writes dates as midnight UTC, read as New York's evening, gives such bars: there are none of Fridays.
+
+    Raises:
+        ValueError: the dates are those of sessions neither as they are nor as the days before.
+    """
+    dates = pd.to_datetime(bars["ts_ms"], unit="ms", utc=True).dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize()
+    for days in (0, 1):
+        shifted = dates + pd.Timedelta(days=days)
+        named = shifted.dt.strftime("%Y-%m-%d")
+        if all(sessions.on(date) for date in named.unique()):
+            midnight = shifted.dt.tz_localize(NEW_YORK).dt.tz_convert("UTC").dt.tz_localize(None)
+            return bars.assign(ts_ms=midnight.astype("datetime64[ms]").astype("int64"))
+    raise ValueError("some day bars are of no session, nor are the days behind them")
 
 
 def _hold(listed: Listed, raised: Raised) -> tuple[dict[str, Any], list[dict[str, Any]]]:
