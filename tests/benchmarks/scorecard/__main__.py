@@ -19,7 +19,7 @@ from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import HOUR_MS, NEW_YORK
 from tests.benchmarks.scorecard import report
 from tests.benchmarks.scorecard.burst_hits import count_bursts
-from tests.benchmarks.scorecard.documented import RESULTS, SPLITS, describe_days
+from tests.benchmarks.scorecard.documented import RESULTS, SPLITS, describe_days, describe_market_days
 from tests.benchmarks.scorecard.held_against import Raised, Recorded, hold_against
 from tests.benchmarks.scorecard.moves import judge_moves, list_moves
 from tests.benchmarks.scorecard.raised import EVENT, INHIBITED, MEMBER, SINGLE
@@ -34,6 +34,7 @@ SP500, MSFT, MICROCAPS = "day_sp500_2009_2010", "day_msft_2000_2013", "day_micro
 DAILY = ("day_2018_2019", SP500, MSFT, MICROCAPS)
 RESULTS_DAYS, SIGNALS = "results_dates_2009_2010.csv", "day_microcaps_2025_signals.csv"
 NEEDED = (*(f"{name}.parquet" for name in (*INTRADAY, *DAILY)), RESULTS_DAYS, SIGNALS)
+PUMPS = ("confirmed_pump", "likely_pump")
 BUDGETS = (0.02, 0.05, 0.1)
 MULTIPLES = (3, 5, 8)
 BUSIEST = 5
@@ -51,11 +52,11 @@ def main(
         typer.echo(f"error: {data} lacks {', '.join(missing)}; give --data or set SHARED_DATA", err=True)
         raise typer.Exit(1)
     results = measure(data, seeds, lambda line: typer.echo(line, err=True))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "scorecard.json").write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
     text = report.markdown(results)
     typer.echo(text)
-    out.mkdir(parents=True, exist_ok=True)
     (out / "scorecard.md").write_text(text)
-    (out / "scorecard.json").write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
 
 
 def measure(data: Path, seeds: int, tell: Tell) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def measure(data: Path, seeds: int, tell: Tell) -> dict[str, Any]:
                 results["moves"].append({"bars": one.name} | _count_moves(moves))
                 results["missed"] += [{"bars": one.name} | row for row in moves[moves["met"] == ""].to_dict("records")]
         results["documented"] = list(describe_days(witnesses))
+        results["market"] = list(describe_market_days(witnesses[SP500]))
         witnesses.clear()
         for name in INTRADAY:
             options = {"budgets": budgets, "seeds": range(1, seeds + 1), "multiples": MULTIPLES, "folder": folder}
@@ -125,8 +127,9 @@ def list_recordings(data: Path, folder: Path, sessions: Sessions) -> Iterator[Li
         yield Listed(f"hours of {name}", hours, {"scheduled_events": scheduled}, {})
     results, signals = (pd.read_csv(data / name, keep_default_na=False) for name in (RESULTS_DAYS, SIGNALS))
     signals = signals.rename(columns={"signal_date": "date"})
-    of_class = {f"micro-caps, {name}": rows for name, rows in signals.groupby("classification")}
-    labels = {SP500: {"results days": results}, MICROCAPS: of_class}
+    pumps = signals["classification"].isin(PUMPS)
+    of_kind = {"pumped micro-caps": signals[pumps], "other signals of micro-caps": signals[~pumps]}
+    labels = {SP500: {"results days": results}, MICROCAPS: of_kind}
     side_files = {"day_2018_2019": scheduled, SP500: data / RESULTS_DAYS}
     for name in DAILY:
         given = {"scheduled_events": side_files[name]} if name in side_files else {}
@@ -152,7 +155,9 @@ def date_bars(bars: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
     Raises:
         ValueError: the dates are those of sessions neither as they are nor as the days before.
     """
-    dates = pd.to_datetime(bars["ts_ms"], unit="ms", utc=True).dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize()
+    dates = (
+        pd.to_datetime(bars["ts_ms"], unit="ms", utc=True).dt.tz_convert(NEW_YORK).dt.tz_localize(None).dt.normalize()
+    )
     for days in (0, 1):
         shifted = dates + pd.Timedelta(days=days)
         named = shifted.dt.strftime("%Y-%m-%d")
@@ -178,6 +183,7 @@ def _hold(listed: Listed, raised: Raised) -> tuple[dict[str, Any], list[dict[str
         "new_alerts": int(new[places[places >= 0]].sum()),
         "judged_days": int(days.judged.sum()),
         "judged_alerts": len(judged.key),
+        "judged_on": len({*judged.key.tolist()}),
         "sessions": len({*(days.key[days.judged] & 0xFFFF_FFFF).tolist()}),
         **{f"{way}s": ways[way] for way in (EVENT, MEMBER)},
         INHIBITED: ways[INHIBITED],
@@ -187,11 +193,8 @@ def _hold(listed: Listed, raised: Raised) -> tuple[dict[str, Any], list[dict[str
     labels = []
     for name, rows in listed.labels.items():
         counts = count_hits(days, _find_labels(days, rows), held.alerts)
-        labels += [
-            {"set": name, "given": len(rows), "budget": raised.budget, "method": method, "alerts": len(judged.key)}
-            | count
-            for method, count in counts.items()
-        ]
+        about = {"set": name, "given": len(rows), "budget": raised.budget, "alerts": len(judged.key)}
+        labels += [about | {"method": method} | count for method, count in counts.items()]
     return rates, labels
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from tests.benchmarks.scorecard.raised import EVENT, INHIBITED, MEMBER, SINGLE
 from tests.benchmarks.scorecard.silence import NO_BAR, Witness
 
 
@@ -26,6 +27,17 @@ DAYS = (
 )
 RESULTS = tuple((day.symbol, day.date) for day in DAYS if day.happened.startswith("results"))
 SPLITS = (("MSFT", "2003-02-18", 1, 2),)
+MARKET_DAYS = ("2009-11-27", "2010-05-06")
+"""Days on which the whole market fell: Dubai's debts, and the flash crash."""
+
+
+def describe_market_days(witness: Witness) -> Iterator[dict[str, object]]:
+    """Yield how many events of the market, members and alerts on their own the days of the market have."""
+    for date in MARKET_DAYS:
+        of_day = witness.raised.alerts[witness.raised.alerts["session_date"] == date]
+        yield {"date": date} | {
+            told: int((of_day["told"] == told).sum()) for told in (EVENT, MEMBER, SINGLE, INHIBITED)
+        }
 
 
 def describe_days(witnesses: Mapping[str, Witness]) -> Iterator[dict[str, str]]:

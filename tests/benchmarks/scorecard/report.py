@@ -53,8 +53,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         "",
         "## What it raises",
         "",
-        "Alerts per symbol and session; *busiest* is the share of the alerts on judged days that lie on the five busiest",
-        "sessions, of the product and, in brackets, the least and greatest of the yardsticks with as many alerts.",
+        *ABOUT_RATES,
         "",
         *_table(_RATES, 2, map(_rate, results["rates"])),
         "",
@@ -62,26 +61,21 @@ def markdown(results: Mapping[str, Any]) -> str:
         "",
         *_rules(results),
     ]
-    for name, rows in _parts(results["labels"], "set"):
+    for name, rows in _parts(sorted(results["labels"], key=itemgetter("set"), reverse=True), "set"):
         first = rows[0]
         lines += ["", f"## {name[0].upper()}{name[1:]}", "", _about_labels(first), ""]
         lines += _table(_FOUND, 2, _found(rows))
     lines += ["", "## Injected bursts", "", _about_bursts(results), ""]
-    lines += _table(
-        ("bars", "budget", "method", "bursts", "found", "95 %", "by chance", *_MULTIPLES), 3, _bursts(results)
-    )
+    lines += _table(_BURSTS, 3, _bursts(results))
     lines += ["", "## Documented days", "", ABOUT_DAYS, ""]
-    days = [
-        tuple(row[name] for name in ("symbol", "date", "happened", "bars", "told", "said"))
-        for row in results["documented"]
-    ]
+    names = ("symbol", "date", "happened", "bars", "told", "said")
+    days = [[row[name].replace("|", "/") for name in names] for row in results["documented"]]
     lines += markdown_table(("symbol", "date", "what happened", "bars", "told", "alerts, or why none"), days)
+    lines += ["", "Days on which the whole market fell, in day_sp500_2009_2010:", ""]
+    market = [[str(value) for value in row.values()] for row in results["market"]]
+    lines += _table(("date", "events", "members", "singly", "inhibited"), 1, market)
     lines += ["", "## Largest moves", "", ABOUT_MOVES, ""]
-    lines += _table(
-        ("bars", "moves", "met", "singly", "in an event", *(f"missed: {it}" for it in REASONS)),
-        1,
-        map(_moves, results["moves"]),
-    )
+    lines += _table(_MOVES, 1, map(_moves, results["moves"]))
     for name, rows in _parts(results["missed"], "bars"):
         lines += ["", *_missed(name, rows)]
     return "\n".join([*lines, "", CAVEATS.format(**results)]) + "\n"
@@ -93,14 +87,24 @@ sessions it goes so far. Results days and, where it says so, the split are known
 calendar; news are not."""
 
 ABOUT_MOVES = """\
-The three largest open gaps and the three largest moves from close to close, of either sign, of each symbol and year (its
-days are cut into equal years) are to alert, on their own or as members of an event of the market. *In an earlier alert*:
-a rule fires, but its alert began on a day before and has not ended."""
+The three largest open gaps and the three largest moves from close to close, of either sign, of each symbol and year
+(its days are cut into equal years) are to alert, on their own or as members of an event of the market. *In an earlier
+alert*: a rule fires, but its alert began on a day before and has not ended."""
 
-_RATES = ("bars", "budget", "symbol-days", "alerts", "a session", "in the first sessions", "judged days", "a session, judged",
-          "events", "members", "inhibited", "sessions", "busiest")  # fmt: skip
+ABOUT_RATES = (
+    "Alerts are those of the product on all symbol-days; *inhibited* ones, and *members* of *events*, are not among",
+    "them. *New* are the symbol's first sessions. *Days an alert*: the symbol-days that alerts lie on, for each alert;",
+    "less than 1 where several rules alert on one. *Busiest* is the share of the alerts on judged days that lie on the",
+    "five busiest sessions: of the product and, in brackets, least and greatest of the yardsticks.",
+)
+
+_RATES = (
+    "bars", "budget", "symbol-days", "alerts", "a symbol-day", "new", "judged days", "judged", "days an alert",
+    "events", "members", "inhibited", "sessions", "busiest",
+)  # fmt: skip
 _FOUND = ("budget", "method", "alerts", "found", "share", "95 %", "chance", "found / chance", "product / this")
-_MULTIPLES = ("3 times", "5 times", "8 times")
+_BURSTS = ("bars", "budget", "method", "bursts", "found", "95 %", "by chance", "3 times", "5 times", "8 times")
+_MOVES = ("bars", "moves", "met", "singly", "in an event", *(f"missed: {reason}" for reason in REASONS))
 
 
 def _rate(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -111,7 +115,7 @@ def _rate(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         row["bars"], f"{row['budget']:g}", f"{row['symbol_days']:,}", f"{row['alerts']:,}",
         _per(row["alerts"], row["symbol_days"]), _per(row["new_alerts"], row["new_days"]), f"{row['judged_days']:,}",
-        _per(row["judged_alerts"], row["judged_days"]),
+        _per(row["judged_alerts"], row["judged_days"]), _per(row["judged_on"], row["judged_alerts"]),
         *(f"{row[name]:,}" for name in ("events", "members", "inhibited", "sessions")), busiest,
     )  # fmt: skip
 
@@ -125,8 +129,9 @@ def _rules(results: Mapping[str, Any]) -> list[str]:
 
 def _about_labels(row: Mapping[str, Any]) -> str:
     return (
-        f"{row['given']:,} labels, {row['labels']:,} of them on judged symbol-days. Found: the symbol has an alert of its "
-        f"own on that session or the next. Chance: the share of all {row['days']:,} judged symbol-days of which that is so."
+        f"{row['given']:,} labels, {row['labels']:,} of them on judged symbol-days. Found: the symbol has an alert of "
+        f"its own on that session or the next. Chance: the share of all {row['days']:,} judged symbol-days of which "
+        "that is so."
     )
 
 
@@ -148,8 +153,11 @@ def _about_bursts(results: Mapping[str, Any]) -> str:
     copies = f"{results['seeds']} copies" if results["seeds"] > 1 else "one copy"
     return (
         "Volume of ten minutes, or of one longer bar, times 3, 5 or 8, as in [recall](../recall/recall.md); "
-        f"{copies} of each file and multiple. Found: a bar of the burst fires, of the product in an alert that is told on "
-        "its own. By chance: the same where nothing was injected. The last columns are the share found of each multiple."
+        f"{copies} of each file and multiple. Found: a bar of the burst fires, of the product in an alert that is told "
+        "on its own. By chance: the same where nothing was injected. The last columns are the share found of each "
+        "multiple. The product is shown twice, because what it raises depends on what is rare: each burst as if it "
+        "were the symbol's first (profiles of the bars as they were recorded), and, *used to bursts*, in a market in "
+        "which each symbol has up to two every day, which its profiles know."
     )
 
 
@@ -177,7 +185,10 @@ def _moves(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _missed(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     largest = sorted(rows, key=lambda row: -abs(row["size"]))[:LISTED]
     what = f"the {LISTED} largest of {len(rows):,} missed" if len(rows) > LISTED else f"{len(rows):,} missed"
-    cells = [(row["symbol"], row["date"], row["move"], f"{row['size']:+.1%}", row["said"]) for row in largest]
+    cells = [
+        (row["symbol"], row["date"], row["move"], f"{row['size']:+.1%}", row["said"].replace("|", "/"))
+        for row in largest
+    ]
     return [f"### Missed in {name}", "", f"In order of size, {what}.", "",
             *markdown_table(("symbol", "date", "move", "size", "why"), cells)]  # fmt: skip
 

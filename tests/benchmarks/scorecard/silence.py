@@ -13,11 +13,10 @@ from include.surveillance.timespans import write_new_york
 from tests.benchmarks.scorecard.held_against import Raised, Recorded
 from tests.benchmarks.scorecard.raised import EVENT, INHIBITED, MEMBER, SINGLE
 
-NO_BAR, NO_PROFILE, INSIDE, EXPLAINED, NOT_RARE = (
-    "no bar", "no profile yet", "in an earlier alert", "inhibited", "not rare enough",
-)  # fmt: skip
-REASONS = (NO_PROFILE, INSIDE, EXPLAINED, NOT_RARE, NO_BAR)
-"""Why nothing was told, the first that is so."""
+NO_BAR, NO_PROFILE, INSIDE, EXPLAINED = "no bar", "no profile yet", "in an earlier alert", "inhibited"
+NOT_RARE, HELD_BACK = "not rare enough", "rare enough, another condition fails"
+REASONS = (NO_PROFILE, INSIDE, EXPLAINED, NOT_RARE, HELD_BACK)
+"""Why nothing is told of a bar, the first that is so."""
 
 
 class Witness:
@@ -45,9 +44,8 @@ class Witness:
     def describe_alert(self, row: int) -> str:
         """Say rule, tag, rarity and score of an alert."""
         alert = self._alerts.iloc[row]
-        rarity = (
-            f"once in {alert.rarity_sessions:,.0f}" if alert.rarity_sessions == alert.rarity_sessions else "literal"
-        )
+        known = alert.rarity_sessions == alert.rarity_sessions
+        rarity = f"once in {alert.rarity_sessions:,.0f}" if known else alert.form
         return f"{alert['rule']} {alert.direction}".rstrip() + f" ({alert.tag}, {rarity}, score {alert.score:.0f})"
 
     def explain(self, symbol: str, date: str) -> tuple[str, str]:
@@ -68,13 +66,13 @@ class Witness:
             (rule, direction), start_ms = KINDS[fired.kind[begun]], int(fired.start[begun])
             name = f"{rule} {direction}".rstrip()
             return INSIDE, f"{name} fires within the alert of {write_new_york(start_ms)[:10]}"
-        return NOT_RARE, self._describe_rarities(bars)
+        return self._describe_rarities(bars)
 
     def _bars_of(self, day: int) -> np.ndarray:
         first, last = np.searchsorted(self.raised.days.of_bar, [day, day + 1])
         return np.arange(first, last)
 
-    def _describe_rarities(self, bars: np.ndarray) -> str:
+    def _describe_rarities(self, bars: np.ndarray) -> tuple[str, str]:
         """Say of the rule that came nearest to what the budget asks for how rare it was."""
         budget = self.raised.run.engine.book.base.budget
         reached = []
@@ -83,7 +81,8 @@ class Witness:
             if len(known):
                 rarest, asked = float(known.max()), budget.period(rule)
                 reached.append((rarest / asked, f"{rule}: once in {rarest:,.0f} sessions, once in {asked:,.0f} asked"))
-        return max(reached)[1] if reached else "no rule applies"
+        far, said = max(reached, default=(0.0, "no rule applies"))
+        return (HELD_BACK, f"{said}; {HELD_BACK}") if far > 1 else (NOT_RARE, said)
 
     @cached_property
     def _periods(self) -> dict[str, np.ndarray]:

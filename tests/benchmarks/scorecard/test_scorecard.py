@@ -16,6 +16,7 @@ from include.surveillance.records import Alert
 from include.surveillance.sessions import Session, Sessions
 from include.surveillance.timespans import MINUTE_MS, new_york_midnight
 from tests.benchmarks.scorecard import __main__ as scorecard
+from tests.benchmarks.scorecard.burst_hits import USED_TO
 from tests.benchmarks.scorecard.documented import DAYS, RESULTS
 from tests.benchmarks.scorecard.held_against import PRODUCT, Recorded, hold_against
 from tests.benchmarks.scorecard.moves import CLOSE, GAP, list_moves
@@ -91,7 +92,7 @@ def test_every_yardstick_raises_as_many_alerts_as_the_product(data):
 def test_a_larger_budget_raises_more(results):
     rows = [row for row in results["rates"] if row["bars"] == "minute15_2019"]
     assert [row["budget"] for row in rows] == sorted(scorecard.BUDGETS)
-    assert rows[0]["alerts"] <= rows[1]["alerts"] <= rows[2]["alerts"] and rows[2]["alerts"] > 0
+    assert 0 < rows[0]["alerts"] <= rows[1]["alerts"] <= rows[2]["alerts"]
 
 
 def test_jumps_on_results_days_are_found_by_all_that_look_at_returns(results):
@@ -128,8 +129,9 @@ def test_moves_are_met_or_say_why_not(results):
 def test_bursts_that_nobody_can_miss_are_found(results):
     rows = [row for row in results["bursts"] if row["budget"] == 0.1 and row["bars"] == "minute15_2019"]
     found = {(row["method"], row["multiple"]): row for row in rows}
-    assert {method for method, _ in found} == {PRODUCT, *YARDSTICKS}
+    assert {method for method, _ in found} == {PRODUCT, USED_TO, *YARDSTICKS}
     assert found["volume / mean", 8]["found"] > 0.5 * found["volume / mean", 8]["bursts"] > 0
+    assert found[PRODUCT, 8]["found"] > found[USED_TO, 8]["found"]
     assert found[PRODUCT, 8]["found"] > found[PRODUCT, 8]["by_chance"]
 
 
@@ -141,7 +143,7 @@ def test_the_command_writes_tables_and_numbers(data, tmp_path, monkeypatch, resu
     assert ran.exit_code == 0, ran.output
     assert json.loads((tmp_path / "scorecard" / "scorecard.json").read_text()) == results
     text = (tmp_path / "scorecard" / "scorecard.md").read_text()
-    for heading in ("What it raises", "Results days", "Micro-caps, confirmed_pump", "Injected bursts", "Largest moves"):
+    for heading in ("What it raises", "Results days", "Pumped micro-caps", "Injected bursts", "Largest moves"):
         assert f"## {heading}\n" in text
     lengths = {}
     for number, line in enumerate(text.splitlines()):
@@ -149,16 +151,19 @@ def test_the_command_writes_tables_and_numbers(data, tmp_path, monkeypatch, resu
             lengths[number] = lengths.get(number - 1, line.count("|"))
             assert line.count("|") == lengths[number], line
     gone = CliRunner().invoke(app, ["--data", str(tmp_path)])
-    assert gone.exit_code == 1 and scorecard.RESULTS_DAYS in gone.output
+    assert gone.exit_code == 1
+    assert scorecard.RESULTS_DAYS in gone.output
 
 
 def alert(name: str, symbol: str, date: str, **given: object) -> Alert:
     ts_ms = new_york_midnight(date)
-    fields = dict(rule="price_gap", rule_version=1, parameters_version="p", symbol=symbol, timespan="day", ts_ms=ts_ms,
-                  bar_close_ms=ts_ms, value=1.0, threshold=1.0, window_start_ms=ts_ms, window_end_ms=ts_ms, score=50.0,
-                  severity="low", episode_start_ms=ts_ms, session_phase="regular", session_date=date, data_age_ms=0,
-                  event_ids=(), explanation="It gapped.")  # fmt: skip
-    return Alert(**(fields | {"event_id": name} | given))
+    times = dict.fromkeys(("ts_ms", "bar_close_ms", "window_start_ms", "window_end_ms", "episode_start_ms"), ts_ms)
+    fields = times | {
+        "event_id": name, "rule": "price_gap", "rule_version": 1, "parameters_version": "p", "symbol": symbol,
+        "timespan": "day", "value": 1.0, "threshold": 1.0, "score": 50.0, "severity": "low", "session_phase": "regular",
+        "session_date": date, "data_age_ms": 0, "event_ids": (), "explanation": "It gapped.",
+    }  # fmt: skip
+    return Alert(**(fields | given))
 
 
 def recorded_days(symbols: int, dates: list[str], judged_from: int) -> RecordedDays:
@@ -174,12 +179,16 @@ DATES = [iso_date(date_ordinal("2010-05-03") + day) for day in range(5)]
 
 def test_an_event_counts_once_and_its_members_not():
     first = alert("a", "S0", DATES[1])
+    taken_back = alert("d", "S1", DATES[4])
     messages = [
-        first, structs.replace(first, status="refired", score=99.0), alert("b", "S0", DATES[3]), alert("c", "S1", DATES[3]),
-        alert("event", "MARKET", DATES[3], rule="market_event", event_ids=("b", "c")), alert("d", "S1", DATES[4]),
-        structs.replace(alert("d", "S1", DATES[4]), status="retracted"), alert("e", "S1", DATES[4], inhibited_by="x"),
+        first,
+        structs.replace(first, status="refired", score=99.0),
+        *(alert(name, symbol, DATES[3]) for name, symbol in (("b", "S0"), ("c", "S1"))),
+        alert("event", "MARKET", DATES[3], rule="market_event", event_ids=("b", "c")),
+        *(taken_back, structs.replace(taken_back, status="retracted")),
+        alert("e", "S1", DATES[4], inhibited_by="an outage of our own"),
         alert("f", "S0", DATES[4], rule="data_quality"),
-    ]  # fmt: skip
+    ]
     raised = list_raised(messages)
     ways = dict(zip(raised["event_id"], raised["told"], strict=True))
     assert ways == {"a": "single", "b": "member", "c": "member", "event": "event", "e": "inhibited"}
@@ -224,11 +233,20 @@ def test_hours_hold_what_their_minutes_hold():
     assert hours["volume"].sum() == minutes["volume"].sum()
     assert (hours["ts_ms"] % (60 * MINUTE_MS) == 0).all()
     one = hours[hours["symbol"] == "PG"].iloc[0]
-    inside = minutes[
-        (minutes["symbol"] == "PG") & (minutes["ts_ms"] // (60 * MINUTE_MS) * 60 * MINUTE_MS == one["ts_ms"])
-    ]
+    own = minutes[minutes["symbol"] == "PG"]
+    inside = own[(own["ts_ms"] - one["ts_ms"]).between(0, 60 * MINUTE_MS - 1)]
     assert (one["open"], one["close"]) == (inside["open"].iloc[0], inside["close"].iloc[-1])
     assert (one["high"], one["low"]) == (inside["high"].max(), inside["low"].min())
+
+
+def test_day_bars_that_are_stamped_with_the_day_before_get_their_own_dates():
+    bars = make_bars("day_2018_2019", [])
+    days = [date_ordinal(day.date) for day in SESSIONS.between(*BETWEEN["day_2018_2019"])]
+    before = [new_york_midnight(iso_date(day - 1)) for day in days]
+    for one in (bars, bars.assign(ts_ms=before * 3)):
+        assert scorecard.date_bars(one, SESSIONS)["ts_ms"].tolist() == bars["ts_ms"].tolist()
+    with pytest.raises(ValueError, match="of no session"):
+        scorecard.date_bars(bars.assign(ts_ms=new_york_midnight("2018-09-01")), SESSIONS)
 
 
 def test_results_days_are_known_beforehand():

@@ -19,13 +19,13 @@ NEEDS = WINDOW + 1
 """Bars before one that every yardstick knows: so many returns need one bar more."""
 YARDSTICKS = {
     "volume / mean": f"volume over the mean of the {WINDOW} bars before; 3 is the usual limit",
-    "EWMA z, volume": f"z of ln(1 + volume) against an exponentially weighted mean and deviation (span {WINDOW}) of the "
-    "bars before",
+    "EWMA z, volume": "z of ln(1 + volume) against an exponentially weighted mean and deviation of the bars before "
+    f"(span {WINDOW})",
     "EWMA z, return": "the same of the log return from close to close, of either sign",
-    "3 sigma, return": f"distance of the log return from the mean of the {WINDOW} before, in their standard deviations; 3 is "
-    "the usual limit",
-    "raw return": f"absolute log return over the root mean square of up to {LONG_WINDOW} before: what a return says when "
-    "the market is left in it",
+    "3 sigma, return": f"distance of the log return from the mean of the {WINDOW} before, in their standard "
+    "deviations; 3 is the usual limit",
+    "raw return": f"absolute log return over the root mean square of up to {LONG_WINDOW} before: what a return says "
+    "with the market in it",
 }
 """Name -> what it holds against its threshold."""
 _STILL = 1e-9  # a deviation below is rounding: nothing has moved
