@@ -12,6 +12,7 @@ import pandas as pd
 
 from include.surveillance.sessions import Sessions
 from tests.benchmarks.bursts import PER_SYMBOL_DAY
+from tests.benchmarks.episode_counts import Statistic
 from tests.benchmarks.injection import inject_bursts
 from tests.benchmarks.scorecard.held_against import (
     PRODUCT,
@@ -55,7 +56,7 @@ def count_bursts(
     bars = pd.read_parquet(file)
     quiet = Recorded.read(file, sessions)
     recorded = [quiet.run(budget) for budget in budgets]
-    measured = recorded[0].yardsticks()
+    measured = _measure_volume(recorded[0])
     thresholds = [hold_against(one, measured).thresholds for one in recorded]
     calm = [find_fires(one, measured, own) for one, own in zip(recorded, thresholds, strict=True)]
     for fires in calm:
@@ -69,7 +70,8 @@ def count_bursts(
             surprised = Recorded(replace(used_to.recording, profiles=quiet.recording.profiles), sessions)
             for at, budget in enumerate(budgets):
                 raised = surprised.run(budget)
-                fires = find_fires(raised, raised.yardsticks(), thresholds[at]) | {USED_TO: used_to.run(budget).fires}
+                fires = {PRODUCT: raised.fires, USED_TO: used_to.run(budget).fires}
+                fires |= find_fires(raised, _measure_volume(raised), thresholds[at])
                 first, last = _find_stretches(raised, labels)
                 for method, bars_that_fire in fires.items():
                     counts[budget, method, "bursts"] += len(first)
@@ -80,6 +82,11 @@ def count_bursts(
             yield {"multiple": multiple, "budget": budget, "method": method} | {
                 name: counts[budget, method, name] for name in ("bursts", "found", "by_chance")
             }
+
+
+def _measure_volume(raised: Raised) -> dict[str, Statistic]:
+    """Measure the yardsticks that see a burst of volume."""
+    return {name: one for name, one in raised.yardsticks().items() if "volume" in name}
 
 
 def _find_stretches(raised: Raised, labels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,9 @@ def list_raised(messages: Iterable[Alert]) -> pd.DataFrame:
         messages: all that were published, those of one alert in their order.
 
     Returns:
-        ``COLUMNS``; ``told``: on its own (single), as the event of a market-wide move, as a member of one, or not at
-        all (inhibited); ``because``: the event's id, or what inhibits it.
+        ``COLUMNS``, an event's date that of its first member; ``told``: on its own (single), as the event of a
+        market-wide move, as a member of one, or not at all (inhibited); ``because``: the event's id, or what inhibits
+        it.
     """
     first: dict[str, Alert] = {}
     newest: dict[str, Alert] = {}
@@ -42,6 +43,11 @@ def list_raised(messages: Iterable[Alert]) -> pd.DataFrame:
         if alert.symbol == MARKET and alert.status != "retracted"
         for member in alert.event_ids
     }
+    begun: dict[str, str] = {}
+    for alert in standing:
+        if event := event_of.get(alert.event_id):
+            # An event is described by its members' newest messages, which may be of later sessions.
+            begun[event] = min(alert.session_date, begun.get(event, alert.session_date))
     rows = []
     for alert in standing:
         told, because = SINGLE, ""
@@ -53,7 +59,8 @@ def list_raised(messages: Iterable[Alert]) -> pd.DataFrame:
             told, because = INHIBITED, inhibited_by
         rows.append([*(getattr(alert, name) for name in COLUMNS), told, because])
     raised = pd.DataFrame(rows, columns=[*COLUMNS, "told", "because"])
-    return raised.assign(rarity_sessions=raised["rarity_sessions"].astype(float))
+    dates = raised["event_id"].map(begun).fillna(raised["session_date"])
+    return raised.assign(session_date=dates, rarity_sessions=raised["rarity_sessions"].astype(float))
 
 
 def place_alerts(raised: pd.DataFrame, days: RecordedDays) -> tuple[AlertDays, AlertDays]:

@@ -37,7 +37,7 @@ CAVEATS = """\
   session. Other news is not labelled, so what is no hit need not be false.
 - The micro-caps were picked by hand because they were pumped. Their signals are of another detector, and its classes
   were made from the returns that followed.
-- Only volume is injected as bursts. Yardsticks of returns find them by chance alone.
+- Only volume is injected as bursts, so yardsticks of returns have no part in them.
 - Intervals take labels as independent; days of one symbol, and symbols of one day, are not.
 - Prices are not adjusted: a split that no file tells of is a move."""
 
