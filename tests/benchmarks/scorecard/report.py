@@ -32,12 +32,15 @@ CAVEATS = """\
 
 - A yardstick's threshold is chosen on the very days that it is judged on. The product's follow from earlier sessions.
 - The product's rate is what its budget comes to, not the budget. What a symbol without a profile raises in literal form
-  is in *alerts*, in *a session in the first {new_sessions}*, and not in what is compared.
+  is in *alerts* and *new*, and not in what is compared; the literal volatility_spike of day bars, which has no robust
+  form there, is in both, whatever the budget.
 - The results days are those of today's members of the index, by the day alone; the reaction is on it or on the next
   session. Other news is not labelled, so what is no hit need not be false.
-- The micro-caps were picked by hand because they were pumped. Their signals are of another detector, and its classes
-  were made from the returns that followed.
+- The micro-caps were picked by hand because they were pumped; their bars are stamped with the day before, which is
+  mended first. Their signals are of another detector, and its classes were made from the returns that followed.
 - Only volume is injected as bursts, so yardsticks of returns have no part in them.
+- Where the product raises nothing on the judged days as they were recorded, yardsticks may raise nothing either, and
+  find no burst: so it is on the minute files, which are short.
 - Intervals take labels as independent; days of one symbol, and symbols of one day, are not.
 - Prices are not adjusted: a split that no file tells of is a move."""
 
