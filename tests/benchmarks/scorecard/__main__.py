@@ -20,9 +20,9 @@ from include.surveillance.timespans import HOUR_MS, NEW_YORK
 from tests.benchmarks.scorecard import report
 from tests.benchmarks.scorecard.burst_hits import count_bursts
 from tests.benchmarks.scorecard.documented import RESULTS, SPLITS, describe_days, describe_market_days
-from tests.benchmarks.scorecard.held_against import Raised, Recorded, hold_against
+from tests.benchmarks.scorecard.held_against import PRODUCT, Raised, Recorded, hold_against
 from tests.benchmarks.scorecard.moves import judge_moves, list_moves
-from tests.benchmarks.scorecard.raised import EVENT, INHIBITED, MEMBER, SINGLE
+from tests.benchmarks.scorecard.raised import EVENT, INHIBITED, MEMBER, SINGLE, place_by_rule
 from tests.benchmarks.scorecard.recorded_days import NEW_SESSIONS, RecordedDays, count_hits
 from tests.benchmarks.scorecard.silence import Witness
 from tests.benchmarks.scorecard.yardsticks import YARDSTICKS
@@ -191,9 +191,10 @@ def _hold(listed: Listed, raised: Raised) -> tuple[dict[str, Any], list[dict[str
         "busiest": {method: alerts.busiest_share(BUSIEST) for method, alerts in held.alerts.items()},
     }
     labels = []
+    of_rules = {f"{PRODUCT}: {rule}": alerts for rule, alerts in place_by_rule(raised.alerts, days).items()}
     for name, rows in listed.labels.items():
-        counts = count_hits(days, _find_labels(days, rows), held.alerts)
-        about = {"set": name, "given": len(rows), "budget": raised.budget, "alerts": len(judged.key)}
+        counts = count_hits(days, _find_labels(days, rows), held.alerts | of_rules)
+        about = {"set": name, "given": len(rows), "budget": raised.budget}
         labels += [about | {"method": method} | count for method, count in counts.items()]
     return rates, labels
 

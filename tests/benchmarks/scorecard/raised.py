@@ -82,6 +82,16 @@ def place_alerts(raised: pd.DataFrame, days: RecordedDays) -> tuple[AlertDays, A
     return AlertDays(key[alone]), AlertDays(key[alone & judged])
 
 
+def place_by_rule(raised: pd.DataFrame, days: RecordedDays) -> dict[str, AlertDays]:
+    """Return the alerts on judged days that are told on their own, by rule."""
+    alone = raised[raised["told"] == SINGLE]
+    placed = {}
+    for rule, of_rule in alone.groupby("rule"):
+        key = days.find(of_rule["symbol"], of_rule["session_date"])
+        placed[rule] = AlertDays(key[days.are_judged(key)])
+    return placed
+
+
 def mark_firings(run: Run, raised: pd.DataFrame, told: Iterable[str]) -> np.ndarray:
     """Say of each bar of the scan whether an alert that is told in one of these ways fired at it."""
     chosen = raised[raised["told"].isin(list(told))]

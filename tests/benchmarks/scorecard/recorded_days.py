@@ -88,7 +88,7 @@ class AlertDays:
 
 
 def count_hits(days: RecordedDays, labels: np.ndarray, methods: Mapping[str, AlertDays]) -> dict[str, dict[str, int]]:
-    """Count for each method the labelled symbol-days that it finds, and those it finds of all.
+    """Count for each method its alerts, the labelled symbol-days that it finds, and those it finds of all.
 
     Args:
         labels: keys of labelled symbol-days; only judged ones count.
@@ -96,6 +96,7 @@ def count_hits(days: RecordedDays, labels: np.ndarray, methods: Mapping[str, Ale
     labels, every = labels[days.are_judged(labels)], days.key[days.judged]
     return {
         name: {
+            "alerts": len(alerts.key),
             "labels": len(labels),
             "found": int(alerts.hit(labels).sum()),
             "days": len(every),

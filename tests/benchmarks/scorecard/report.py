@@ -134,7 +134,7 @@ def _about_labels(row: Mapping[str, Any]) -> str:
     return (
         f"{row['given']:,} labels, {row['labels']:,} of them on judged symbol-days. Found: the symbol has an alert of "
         f"its own on that session or the next. Chance: the share of all {row['days']:,} judged symbol-days of which "
-        "that is so."
+        "that is so. The rows of single rules have these rules' alerts alone."
     )
 
 
@@ -148,7 +148,7 @@ def _found(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
             yield (
                 f"{budget:g}", row["method"], f"{row['alerts']:,}", f"{row['found']:,}", _share(share),
                 _interval(row["found"], row["labels"]), _share(chance),
-                f"{share / chance:.2f}" if chance else "", "" if row["method"] == PRODUCT else times,
+                f"{share / chance:.2f}" if chance else "", "" if row["method"].startswith(PRODUCT) else times,
             )  # fmt: skip
 
 
