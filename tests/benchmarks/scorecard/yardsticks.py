@@ -89,7 +89,9 @@ def spend(bars: BarColumns, statistic: Statistic, alerts: int, *, cooldown_bars:
         code, ts = int(bars.code[bar]), int(bars.ts[bar])
         times, apart = fired[code, bool(statistic.side[bar])], cooldown_bars * SPAN_MS[bars.keys[code][1]]
         at = bisect(times, ts)
-        joins = (at > 0 and ts - times[at - 1] <= apart) + (at < len(times) and times[at] - ts <= apart)
+        left, right = at > 0 and ts - times[at - 1] <= apart, at < len(times) and times[at] - ts <= apart
+        # Between two firings of one episode there is nothing to join.
+        joins = left + right - (left and right and times[at] - times[at - 1] <= apart)
         times.insert(at, ts)
         begun, used = begun + 1 - joins, used + 1
     place = np.full(len(statistic.value), -inf)
