@@ -88,7 +88,9 @@ def measure(data: Path, seeds: int, tell: Tell) -> dict[str, Any]:
             if one.name in DAILY:
                 moves = judge_moves(list_moves(witnesses[one.name].raised.run.evaluation.scan), witnesses[one.name])
                 results["moves"].append({"bars": one.name} | _count_moves(moves))
-                results["missed"] += [{"bars": one.name} | row for row in moves[moves["met"] == ""].to_dict("records")]
+                missed = moves[moves["met"] == ""]
+                order = missed["size"].abs().sort_values(ascending=False, kind="stable").index[: report.LISTED]
+                results["missed"] += [{"bars": one.name} | row for row in missed.loc[order].to_dict("records")]
         results["documented"] = list(describe_days(witnesses))
         results["market"] = list(describe_market_days(witnesses[SP500]))
         witnesses.clear()

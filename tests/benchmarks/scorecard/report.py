@@ -79,8 +79,9 @@ def markdown(results: Mapping[str, Any]) -> str:
     lines += _table(("date", "events", "members", "singly", "inhibited"), 1, market)
     lines += ["", "## Largest moves", "", ABOUT_MOVES, ""]
     lines += _table(_MOVES, 1, map(_moves, results["moves"]))
+    missed = {row["bars"]: sum(row["missed"].values()) for row in results["moves"]}
     for name, rows in _parts(results["missed"], "bars"):
-        lines += ["", *_missed(name, rows)]
+        lines += ["", *_missed(name, rows, missed[name])]
     return "\n".join([*lines, "", CAVEATS.format(**results)]) + "\n"
 
 
@@ -185,12 +186,10 @@ def _moves(row: Mapping[str, Any]) -> tuple[str, ...]:
     return row["bars"], f"{row['moves']:,}", _share(met / row["moves"]), singly, members, *reasons
 
 
-def _missed(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    largest = sorted(rows, key=lambda row: -abs(row["size"]))[:LISTED]
-    what = f"the {LISTED} largest of {len(rows):,} missed" if len(rows) > LISTED else f"{len(rows):,} missed"
+def _missed(name: str, rows: Sequence[Mapping[str, Any]], missed: int) -> list[str]:
+    what = f"the {len(rows)} largest of {missed:,} missed" if missed > len(rows) else f"{missed:,} missed"
     cells = [
-        (row["symbol"], row["date"], row["move"], f"{row['size']:+.1%}", row["said"].replace("|", "/"))
-        for row in largest
+        (row["symbol"], row["date"], row["move"], f"{row['size']:+.1%}", row["said"].replace("|", "/")) for row in rows
     ]
     return [f"### Missed in {name}", "", f"In order of size, {what}.", "",
             *markdown_table(("symbol", "date", "move", "size", "why"), cells)]  # fmt: skip
