@@ -29,7 +29,7 @@ from include.surveillance.polygon.client import Polygon
 
 SECRETS = "secrets.env"
 POLL_SECONDS = 0.2
-ENDED = {"BACKOFF", "EXITED", "FATAL", "STOPPED"}
+ENDED = {"BACKOFF", "EXITED", "FATAL"}
 
 
 class Stack:
@@ -187,6 +187,10 @@ class Stack:
             info = self.supervisor.info(component.name)
             if info["statename"] == "RUNNING" and component.healthy(info["start"]):
                 return
+            if info["statename"] == "STOPPED":
+                raise StackError(
+                    f"{component.name} was stopped while it started; `make stop` in another shell does that"
+                )
             if info["statename"] in ENDED or info["pid"] != first:
                 raise self._failure(component, "ended while it started")
             if patience.is_over():

@@ -32,6 +32,7 @@ START_SECONDS = 60
 POLL_SECONDS = 0.1
 # supervisord's words for a component that does not run and will not by itself.
 DOWN = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+GONE = "supervisord has ended; `make stop` in another shell does that"
 # Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
 LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
@@ -97,12 +98,14 @@ class Supervisor:
         """Start one component without waiting for it.
 
         Raises:
-            StackError: its program cannot be run.
+            StackError: its program cannot be run, or supervisord is gone.
         """
         try:
             self.rpc.startProcess(name, False)
         except Fault as error:
             raise StackError(f"{name} cannot be started: {error.faultString}") from error
+        except OSError as error:
+            raise StackError(f"{name} cannot be started: {GONE}") from error
 
     def restart(self, name: str) -> None:
         """Stop a component, by force when it does not stop by itself, and start it without waiting for it.
@@ -118,8 +121,15 @@ class Supervisor:
         self.launch(name)
 
     def info(self, name: str) -> dict[str, Any]:
-        """Return state, process id and start time (epoch seconds) of a component."""
-        return self.rpc.getProcessInfo(name)
+        """Return state, process id and start time (epoch seconds) of a component.
+
+        Raises:
+            StackError: supervisord is gone.
+        """
+        try:
+            return self.rpc.getProcessInfo(name)
+        except (Fault, OSError) as error:
+            raise StackError(f"nothing is known of {name}: {GONE}") from error
 
     def stop(self) -> None:
         """Stop all components, then supervisord: floor by floor, from the top, and those of a floor at once.

@@ -40,6 +40,18 @@ def test_a_component_that_never_becomes_healthy_is_given_up(stack, server):
         stack._bring_up([deaf])
 
 
+def test_who_starts_is_told_that_another_shell_has_stopped_it(stack, server):
+    components = [replace(server("slow"), healthy=lambda _: stack.supervisor.rpc.stopProcess("slow") and False)]
+    stack.supervisor.start([*components, server("next")], stack.environment)
+    with pytest.raises(StackError, match="slow was stopped while it started; `make stop` in another shell does that"):
+        stack._bring_up(components)
+    stack.stop()
+    with pytest.raises(StackError, match="next cannot be started: supervisord has ended; `make stop`"):
+        stack.supervisor.launch("next")
+    with pytest.raises(StackError, match="nothing is known of slow: supervisord has ended; `make stop`"):
+        stack.supervisor.info("slow")
+
+
 def test_the_first_error_is_shown_before_the_stop_and_stands_when_that_fails_too(stack, monkeypatch):
     shown = []
     monkeypatch.setattr(stack.console, "print", shown.append)
