@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import accumulate, islice, repeat
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-from include.surveillance import wire
+from include.surveillance import broker, wire
 from include.surveillance.broker import Batch, Bounds, Closing, Kafka, Position, Reader, Received
 from include.surveillance.places import Place
 from include.surveillance.records import Bar, NewsItem, Reject, Watermark
 from include.surveillance.validity import objection
 
 WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the other
+# A poll of the whole market takes half a second to write. A batch that ends within it would leave the rest of the
+# minute, and its alerts, to the next one.
+POLL_SECONDS = 0.5
 
 
 # The latest time at which Kafka has stored the message or any before it in its position, its topic, its offset, itself.
@@ -53,7 +57,8 @@ class Intake(Closing):
     def read(self, limit: int, patience: float = 0.0) -> Batch:
         """Read at most ``limit`` messages of each position, in the order in which Kafka stored them over all positions.
 
-        While there is none, wait for the first one, ``patience`` seconds at most.
+        While there is none, wait for the first one, ``patience`` seconds at most. Whoever waits gets the rest of a live
+        poll that is being written too, where it comes within ``POLL_SECONDS``.
 
         A broker's clock can step back. A message counts as stored no earlier than any before it in its position, so
         that the order within one never changes, however the log is cut into batches.
@@ -65,8 +70,16 @@ class Intake(Closing):
         while True:
             batch = self._read(limit)
             if batch.messages or (left := until - time.monotonic()) <= 0:
-                return batch
+                return self._complete(batch, limit, min(patience, POLL_SECONDS))
             self._wait(left)
+
+    def _complete(self, batch: Batch, limit: int, patience: float) -> Batch:
+        """Return the batch with what comes until its newest bars have their watermark."""
+        until = time.monotonic() + patience
+        while len(batch.messages) < limit and _ends_within_poll(batch) and (left := until - time.monotonic()) > 0:
+            self._wait(left)
+            batch = Batch(batch.messages + self._read(limit - len(batch.messages)).messages, self.places)
+        return batch
 
     def _read(self, limit: int) -> Batch:
         parts = [self._order(reader.read(limit).messages) for reader in self._readers]
@@ -103,6 +116,15 @@ class Intake(Closing):
         while (left := until - time.monotonic()) > 0:
             if any(reader.wait(min(left, WAKE_SECONDS)) for reader in self._readers):
                 return
+
+
+def _ends_within_poll(batch: Batch) -> bool:
+    """Whether the newest message of the bars' topic is a live bar: its poll's watermark is still to come."""
+    newest = next((message for message in reversed(batch.messages) if message.topic == broker.BARS), None)
+    with suppress(wire.WireError):
+        record = wire.decode(newest.value) if newest else None
+        return isinstance(record, Bar) and record.source == "live"
+    return False
 
 
 class Decoded(NamedTuple):

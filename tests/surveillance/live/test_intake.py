@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from include.surveillance import broker, wire
 from include.surveillance.broker import Batch, Received
+from include.surveillance.live import intake
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.intake import Intake, decode_messages
 from include.surveillance.places import Place
@@ -56,6 +57,22 @@ def test_the_first_message_is_waited_for_on_either_topic(kafka, partition):
         (message,) = log.read(10, patience=30).messages
         later.join()
     assert message.topic == broker.NEWS
+
+
+def test_the_rest_of_a_poll_that_is_being_written_is_waited_for(kafka, partition, monkeypatch):
+    monkeypatch.setattr(intake, "POLL_SECONDS", 30.0)
+    with opened(kafka, partition) as log:
+        log.read(10)
+        broker.publish(kafka, [bar(1)])
+        rest = threading.Timer(0.2, broker.publish, (kafka, [bar(2), watermark(3)]))
+        rest.start()
+        batch = log.read(10, patience=30)
+        rest.join()
+        assert decode_messages(batch.messages).records == [bar(1), bar(2), watermark(3)]
+        assert batch.offsets[broker.BARS, partition] == 4
+        broker.publish(kafka, [bar(3), bar(4)])
+        assert len(log.read(1, patience=30).messages) == 1  # no more than asked for
+        assert decode_messages(log.read(10, patience=0.1).messages).records == [bar(4)]  # nobody writes the rest
 
 
 def test_a_message_becomes_a_record_or_a_reject_with_its_reason():
