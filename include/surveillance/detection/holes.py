@@ -16,8 +16,9 @@ import numpy as np
 from include.surveillance.alerts import wording
 from include.surveillance.detection.logarithms import log1p
 from include.surveillance.detection.positions import Positions, TradingCalendar, iso_date
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import HoleCause, Profile
+from include.surveillance.records import HoleCause
 from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
 IMPROBABLE = 1e-4
@@ -108,7 +109,7 @@ def find_hole(
     return None
 
 
-def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: Sequence[Profile]) -> None:
+def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: ProfileColumns) -> None:
     """Write the measure ``reopened``: 1 at the first bar after a halt that moved the price out of its band, else NaN.
 
     The minutes of a halt have no shares, so that the volume of the last five minutes is small after it: a rule that
@@ -121,7 +122,8 @@ def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: Sequence[Pr
     moved = np.maximum(np.abs(scan.open[silent] / close[silent - 1] - 1), np.abs(close[silent] / close[silent - 1] - 1))
     for i in silent[moved >= _LEAST_BAND].tolist():
         last = _Last(int(ts[i - 1]), int(session[i - 1]), float(close[i - 1]), i - 1)
-        hole = _judge_silence(scan, calendar, last, i, profiles[scan.profile[i]].presence, None, regular=False)
+        presence = profiles.presence[scan.profile[i], : profiles.slots[scan.profile[i]]]
+        hole = _judge_silence(scan, calendar, last, i, presence, None, regular=False)
         if hole is not None and hole.cause != "unknown":
             reopened[i] = 1.0
 
@@ -131,7 +133,7 @@ def _judge_silence(
     calendar: TradingCalendar,
     last: _Last,
     after: int,
-    presence: Sequence[float] | None,
+    presence: Sequence[float] | np.ndarray | None,
     outage: Outage | None,
     *,
     regular: bool,
@@ -166,7 +168,9 @@ def _is_improbable(usual: np.ndarray, span: int) -> bool:
     return bool((usual > 0).sum() * span >= HALT_MINUTES * MINUTE_MS and log1p(-usual).sum() < log(IMPROBABLE))
 
 
-def _usual_presence(scan: Scan, before: int | None, places: Positions, presence: Sequence[float] | None) -> np.ndarray:
+def _usual_presence(
+    scan: Scan, before: int | None, places: Positions, presence: Sequence[float] | np.ndarray | None
+) -> np.ndarray:
     """Return the share of its bars that the symbol usually has at each place."""
     if presence is not None:
         known = np.append(np.asarray(presence, dtype=float), 0.0)
