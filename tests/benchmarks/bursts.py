@@ -40,7 +40,8 @@ class Scored:
     """Bars sorted by series and time, and what each method holds against its threshold.
 
     Attributes:
-        judged: bars of symbol-days that have a profile of three sessions or more, bool; every method is held to these, -inf elsewhere.
+        judged: bars of symbol-days that have a profile of three sessions or more, bool;
+            every method is held to these, -inf elsewhere.
         statistics: method -> its statistic per bar.
         symbol_days: how many are judged.
         slot: time of day, 0 for a session's first bar.

@@ -10,11 +10,10 @@ import pytest
 from include.surveillance import broker, failpoints, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector, intake
 from tests.failpoints import arm, is_armed
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
 from tests.surveillance.live.partition_log import SESSIONS, bar, market, outputs, partition, read_values  # noqa: F401
 
@@ -48,7 +47,7 @@ def at_once(kafka) -> dict[str, list[bytes]]:
     with intake.Intake(kafka, dict.fromkeys(detector.positions_of(0))) as log:
         records, _, rejects = intake.decode_messages(log.read(10_000).messages)
     assert len(records) == 152
-    detection = detect_records(Engine(ParameterBook.default(), SESSIONS), State(), records)
+    detection = detect_records(Engine(LITERAL, SESSIONS), State(), records)
     by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}
     return {topic: sorted(map(wire.encode, records)) for topic, records in by_topic.items()}
 

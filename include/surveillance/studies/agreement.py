@@ -81,7 +81,7 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
         folder = Path(name)
         completed = _Completed()
         files, _ = export_log(kafka, folder, keep=completed.note)
-        replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
+        replay_files(files, folder, sessions=sessions, book=book, percentiles="sketch", as_published=True)
         replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
         revised = _revised_series(files.bars)
     published, replayed = (

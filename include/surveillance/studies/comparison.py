@@ -18,7 +18,7 @@ from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table
 from include.surveillance.studies.evaluation import count_symbol_days
-from include.surveillance.studies.forms import count_forms, explain_fallback
+from include.surveillance.studies.forms import count_forms, explain_unjudged
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.studies.replay import firing_columns
 from include.surveillance.timespans import SPAN_MS, to_utc
@@ -78,7 +78,7 @@ def compare_books(
     Raises:
         ConfigurationError: a file cannot be read or lacks a column, or there is no usable bar.
     """
-    robust = any(book.base.alerting_form == "robust" for book in books)
+    robust = any(book.base.uses_profiles for book in books)
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
     episodes: list[pd.DataFrame] = []
@@ -88,7 +88,7 @@ def compare_books(
         engine, evaluation = recording.engine(book), recording.evaluate(book)
         episodes.append(group_episodes(pd.DataFrame(firing_columns(evaluation))))
         symbol_days.append({(it.rule, it.form): it.symbol_days for it in count_forms(engine, evaluation)})
-        for line in explain_fallback(engine, evaluation):
+        for line in explain_unjudged(engine, evaluation):
             tell(f"{names[number]}: {line}")
     days = count_symbol_days(recording.bars, recording.sessions).days
     session = evaluation.scan.positions.session

@@ -102,7 +102,7 @@ def whole_day(**over) -> Profile:
 
 
 def engine(
-    profiles: Iterable[Profile] = (),
+    profiles: Sequence[Profile] = (),
     *,
     splits: Sequence[Split] = (),
     dividends: Sequence[Dividend] = (),
@@ -111,6 +111,8 @@ def engine(
     overrides: Sequence[Override] = (),
     **parameters,
 ) -> Engine:
+    """Rules alert in their robust form where there are profiles, unless ``alerting_form`` says so, else literally."""
+    parameters = {"alerting_form": "robust" if profiles else "literal"} | parameters
     actions = CorporateActions(tuple(splits), tuple(dividends), tuple(ticker_changes), tuple(scheduled))
     return Engine(ParameterBook(Parameters(**parameters), overrides), SESSIONS, actions, profiles)
 

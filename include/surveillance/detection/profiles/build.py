@@ -275,7 +275,9 @@ def _estimate(history, layout, window, today, splits):
         numbers[p, 2] = statistics.mean_range(session, high, low, close, RANGE_SESSIONS)
         numbers[p, 3] = np.median(history.turnover[first:last])
         if last - first < statistics.ENOUGH:
-            _borrow(layout, level[p, :regular], last - first, factor[p, :regular], presence[p, :regular], numbers[p, :3])
+            _borrow(
+                layout, level[p, :regular], last - first, factor[p, :regular], presence[p, :regular], numbers[p, :3]
+            )
         if around.stop > around.start:
             statistics.estimate_edges(
                 history.edge_session[around], history.edge_slot[around], edge_x, history.edge_close[around], slots,

@@ -118,7 +118,9 @@ def test_published_profiles_are_carried_on_as_a_file_carries_them():
         built = continue_profiles(published, bars.take(bars.ts < at), XNYS, effective_ms=at)
         assert list(built) == [one for one in carried if one.effective_ms == at]
         published += built
-    assert max(one.carried for one in published) == len(times) - 2, "the profiles of one and of two sessions carry nothing"
+    assert max(one.carried for one in published) == len(times) - 2, (
+        "the profiles of one and of two sessions carry nothing"
+    )
     assert {tail.sessions for tail in published[-1].tails if tail.rule == "abnormal_volume"} == {len(times) - 4}
 
 
