@@ -54,9 +54,10 @@ def test_symbols_and_rules_are_episodes_of_their_own():
     assert len({it.event_id for it in detection.alerts}) == len(detection.alerts) == 4
 
 
-def test_an_episode_goes_on_across_forms():
-    """A profile comes into force in the middle of a burst."""
-    late = profile(effective_ms=at(22))
-    found = alerts(run([*calm(), *growing(range(20, 24))], profiles=[late]), "abnormal_volume")
-    assert [(it.firings, it.form) for it in found] == [(1, "literal"), (2, "literal"), (4, "robust")]
-    assert len({it.event_id for it in found}) == 1
+def test_an_episode_has_one_id_in_both_forms():
+    bars = [*calm(), bar(20, volume=46_000)]
+    (literal,), (robust,) = (
+        alerts(run(bars, profiles=[profile()], alerting_form=form), "abnormal_volume") for form in ("literal", "robust")
+    )
+    assert (literal.form, robust.form) == ("literal", "robust")
+    assert literal.event_id == robust.event_id

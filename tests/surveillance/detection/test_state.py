@@ -180,7 +180,7 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "370330a7eba7a08964a3c4114268f6d72f5b705c5082820736744fef12462bb3"),
+            ("exact", (), "1250972e46a989cb25fc24e7854bb5b7aaedf15555847f64778519dbd8087221"),
             ("sketch", (profile(),), "193799eff83dc1ecf9f276ed0739ae6898cd1209724908b3f46781704d38d704"),
         ],
     )
