@@ -15,7 +15,7 @@ from numba import njit
 from include.surveillance.alerts import severity as alerting
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey, plain_key
 from include.surveillance.detection.corporate_actions import CorporateActions
-from include.surveillance.detection.episodes import assign_episodes
+from include.surveillance.detection.episodes import assign_episodes, cooldown_ms
 from include.surveillance.detection.findings import Evaluation, Firings
 from include.surveillance.detection.holes import mark_reopenings
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -229,8 +229,9 @@ class Engine:
         score = alerting.score_firings(numbers["exceedance"], rarity)
         severity = alerting.grade_scores(score)
         start, count, effect = assign_episodes(
-            scan.segments, self.book.base.cooldown_bars * scan.span, index, kind, severity, scan.bars.ts, state.episodes
-        )
+            scan.segments, cooldown_ms(self.book.base.cooldown_bars, scan.span), index, kind, severity, scan.bars.ts,
+            state.episodes,
+        )  # fmt: skip
         return Firings(
             index=index, kind=kind, form=form, **numbers, rarity=rarity, score=score, severity=severity,
             start=start, count=count, effect=effect,

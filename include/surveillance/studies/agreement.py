@@ -13,6 +13,7 @@ from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.episodes import cooldown_ms
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.sessions import Sessions
@@ -60,7 +61,7 @@ class _Completed:
         judged = self._judged.get((alert["symbol"], alert["timespan"]))
         if judged is None:
             return False
-        until_ms = judged[1] + cooldown_bars * SPAN_MS[alert["timespan"]]
+        until_ms = judged[1] + cooldown_ms(cooldown_bars, SPAN_MS[alert["timespan"]])
         return bool(judged[0] <= alert["episode_start_ms"] <= until_ms)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from include.surveillance.detection.episodes import cooldown_ms
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.positions import iso_date
@@ -184,13 +185,13 @@ def write_report(
 
 
 def _near(episodes: pd.DataFrame, others: pd.DataFrame, bars_apart: int) -> np.ndarray:
-    """Return per episode whether one of ``others`` is at most ``bars_apart`` away."""
+    """Return per episode whether one of ``others`` is at most the cooldown of ``bars_apart`` away."""
     near = np.zeros(len(episodes), dtype=bool)
     rows_of_others = others.groupby(SERIES).indices
     for key, rows in episodes.groupby(SERIES).indices.items():
         if key not in rows_of_others:
             continue
-        reach = bars_apart * SPAN_MS[key[1]]
+        reach = cooldown_ms(bars_apart, SPAN_MS[key[1]])
         theirs = others.iloc[rows_of_others[key]].sort_values("start_ms")
         starts, lasts = theirs["start_ms"].to_numpy(), np.maximum.accumulate(theirs["last_ms"].to_numpy())
         mine = episodes.iloc[rows]
