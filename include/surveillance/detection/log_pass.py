@@ -133,8 +133,8 @@ class LogPass:
         waiting = np.argsort(columns.code, kind="stable")
         while len(waiting):
             row = rows[columns.code[waiting]]
-            own = (getattr(columns, name)[waiting] for name in ("ts", "revision", "live"))
-            arrivals = classify(self.state, row, *own, self.engine.judges)
+            ts, revision, live = columns.ts[waiting], columns.revision[waiting], columns.live[waiting]
+            arrivals = classify(self.state, row, ts, revision, live, self.engine.judges)
             self.counts["duplicate"] += int(np.sum(arrivals == Arrival.DUPLICATE))
             new, stale = waiting[arrivals == Arrival.NEW], waiting[arrivals == Arrival.STALE]
             if len(new):

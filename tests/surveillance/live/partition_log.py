@@ -19,7 +19,7 @@ from include.surveillance.live.restore import read_snapshot
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.private_topics import private_topics
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
@@ -115,4 +115,4 @@ def snapshot(kafka, partition: int) -> bytes | None:
 
 
 def open_detector(kafka, partition: int) -> Detector:
-    return Detector(kafka, partition, sessions=SESSIONS)
+    return Detector(kafka, partition, sessions=SESSIONS, book=LITERAL)

@@ -26,7 +26,7 @@ from include.surveillance.studies.explanation import explain_from_log, parse_sym
 from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000
-SESSIONS, BOOK = Sessions(), ParameterBook()
+SESSIONS, BOOK = Sessions(), ParameterBook().replaced(alerting_form="literal")
 
 
 def bar(minute: int, volume: int = 1000, symbol: str = "KO") -> Bar:

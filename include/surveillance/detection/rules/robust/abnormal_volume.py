@@ -77,10 +77,11 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     busy again (a = 0.41). Now it traded 160,000: RVOL 8, z = (ln 160,001 - ln 20,001 - 0.41) / 0.4 = 4.17 > 4, so it
     fires with value 160,000, baseline about 30,000 (20,000 x 1.5) and threshold about 149,000, all in shares.
 
-    Warm-up: not applicable without a profile (three full sessions), while the market is closed, and, outside the
-    regular session, at times of day at which fewer than half of the profile's sessions, or fewer than three, have any
-    trade: nothing is usual there. Early in a session its level is mostly that of the session before. No dispersion
-    (every day the same volume): S is 0.35.
+    Warm-up: not applicable without a profile (one full session), while the market is closed, where the one or two
+    sessions of a new symbol have no trade within an hour, and, outside the regular session, at times of day at which
+    fewer than half of the profile's sessions, or fewer than three, have any trade: nothing is usual there. With one or
+    two sessions S comes from how much x changes from one five minutes to the next within an hour. Early in a session
+    its level is mostly that of the session before. No dispersion (every day the same volume): S is 0.35.
     Exceedance: z / limit.
 
     Attributes:
