@@ -166,7 +166,9 @@ class Rehearsal:
         seen = self._visit("open")
         self.outcome.alerts, self.outcome.passing = len(seen["alerts"]), seen["passing"]
         if not seen["alerts"]:
-            raise SurveillanceError("the backfill has raised no alert; the log of worker-detect says why")
+            raise SurveillanceError(
+                "the backfill has raised no alert; the logs of worker-detect and of judge_history say why"
+            )
         return seen["alerts"]
 
     def _go_live(self) -> None:

@@ -20,7 +20,7 @@ from include.polygon_simulator.universe import GENERATED
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 
-ALWAYS_ON = ("detect_anomalies", "notify_alerts")
+ALWAYS_ON = ("detect_anomalies", "notify_alerts", "judge_history")
 AT_LAST = ("land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts")
 LIVE_POLLS = 2
 # Limits for a busy machine; what each step takes is measured.
@@ -52,6 +52,7 @@ class Visit:
         self._run("backfill_market_data")
         with self._timed("detection caught up"):
             self._catch_up("detector", broker.BARS)
+        self._run("judge_history")
         with self._timed("notification caught up"):
             self._catch_up("notifier", broker.ALERTS)
         return {"took": self.took, "alerts": self.alerts(), "passing": sorted(self.passing)}
