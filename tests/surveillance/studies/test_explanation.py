@@ -137,7 +137,7 @@ def test_an_unknown_alert_is_told(log):
 
 
 def test_the_command_reads_the_log(log, tmp_path):
-    (tmp_path / "none.yaml").write_text("overrides: []")
+    (tmp_path / "none.yaml").write_text("{base: {rules: literal}, overrides: []}")
     alert: Alert = log.topics[broker.ALERTS][0]
     options = ["--kafka", "somewhere:9092", "--params", str(tmp_path / "none.yaml")]
     result = CliRunner().invoke(app, ["explain", alert.event_id, *options])
