@@ -69,7 +69,7 @@ def test_a_halt_among_the_bars_that_tails_are_carried_through_is_seen():
     }
     quiet = (bars.ts < halt) | (bars.ts >= halt + 10 * MINUTE_MS)
     profiles = walk_forward(dataclasses.replace(bars, **prices).take(quiet), XNYS)
-    assert len(profiles) == 7
+    assert len(profiles) == 9
     assert profiles[-1].carried
     assert profiles[-1].tails
 
