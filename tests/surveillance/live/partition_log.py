@@ -12,6 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from include.surveillance import broker
 from include.surveillance.broker.client import new_consumer, read_bounds
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.shards import HEAD, read_shards
 from include.surveillance.errors import BrokerError
 from include.surveillance.live.detector import Detector
@@ -114,5 +115,5 @@ def snapshot(kafka, partition: int) -> bytes | None:
     return read_shards(stored[HEAD], stored)[0].to_bytes() if stored else None
 
 
-def open_detector(kafka, partition: int) -> Detector:
-    return Detector(kafka, partition, sessions=SESSIONS, book=LITERAL)
+def open_detector(kafka, partition: int, book: ParameterBook = LITERAL) -> Detector:
+    return Detector(kafka, partition, sessions=SESSIONS, book=book)

@@ -6,13 +6,12 @@ from include.surveillance import broker, wire
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live import detector
 from include.surveillance.live.background import read_background
-from include.surveillance.live.detector import Detector
 from include.surveillance.records import Dividend, Split, TickerChange
 from tests.surveillance.detection.market import profile
 from tests.surveillance.live.partition_log import (
-    SESSIONS,
     bar,
     detect,
+    open_detector,
     read_values,
 )
 from tests.surveillance.live.partition_log import partition as partition
@@ -41,7 +40,7 @@ def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, 
 
 def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
     monkeypatch.setattr(detector, "BACKGROUND_SECONDS", 0.0)
-    with Detector(kafka, partition, sessions=SESSIONS) as resident:
+    with open_detector(kafka, partition, ParameterBook.default()) as resident:
         broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
         resident.step()
         usual = profile(effective_ms=bar(20).ts_ms)
