@@ -14,8 +14,8 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.profile_columns import ENOUGH
 from include.surveillance.detection.profiles.schedule import walk_forward
-from include.surveillance.detection.profiles.statistics import ENOUGH
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.sessions import Sessions

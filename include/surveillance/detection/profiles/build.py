@@ -15,7 +15,7 @@ from numba import njit
 from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.profile_columns import ENOUGH, ProfileColumns
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.detection.rules.robust.abnormal_volume import recent_volume
 from include.surveillance.detection.slots import Slots
@@ -50,7 +50,7 @@ def build_profiles(
     and the quantiles of volatility are the regular session's. A profile has the ticker of ``effective_ms``, whatever
     its bars were called; an instrument that has lost its ticker to another one by then has none.
 
-    A series with fewer sessions than ``statistics.ENOUGH`` is new. Its slots know less, see ``estimate_volume``; its
+    A series with fewer sessions than ``ENOUGH`` is new. Its slots know less, see ``estimate_volume``; its
     volatility and its daily range are widened as its volume is; a slot has the presence of the hour around it. A series
     that once had enough sessions is not new again after a pause: its last profile stays.
 
@@ -232,8 +232,8 @@ def _find_windows(day, since, until, most):
             first += 1
         if last - first >= least:
             window[m] = first, last
-            if last - first >= statistics.ENOUGH:
-                least = statistics.ENOUGH
+            if last - first >= ENOUGH:
+                least = ENOUGH
     return window
 
 
@@ -274,7 +274,7 @@ def _estimate(history, layout, window, today, splits):
         numbers[p, 0], numbers[p, 1] = statistics.volatility_quantiles(usual)
         numbers[p, 2] = statistics.mean_range(session, high, low, close, RANGE_SESSIONS)
         numbers[p, 3] = np.median(history.turnover[first:last])
-        if last - first < statistics.ENOUGH:
+        if last - first < ENOUGH:
             _borrow(
                 layout, level[p, :regular], last - first, factor[p, :regular], presence[p, :regular], numbers[p, :3]
             )

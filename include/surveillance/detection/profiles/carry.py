@@ -12,9 +12,8 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.profile_columns import ARRAYS, LIQUIDITY, PARTS, ProfileColumns, TailHistory
+from include.surveillance.detection.profile_columns import ARRAYS, ENOUGH, LIQUIDITY, PARTS, ProfileColumns, TailHistory
 from include.surveillance.detection.profiles.build import sort_bars
-from include.surveillance.detection.profiles.statistics import ENOUGH
 from include.surveillance.detection.rules.registry import PRIORS, TAILED
 from include.surveillance.detection.succession import Succession
 from include.surveillance.detection.tails import BINS, PERIODS, carry_levels, session_maxima

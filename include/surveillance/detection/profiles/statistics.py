@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.detection.positions import CLOSING, POST, PRE
+from include.surveillance.detection.profile_columns import ENOUGH
 from include.surveillance.detection.rules.robust.abnormal_volume import WINDOW_MS, measure_residuals
 from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
-ENOUGH = 3  # sessions from which on each slot has its own; with fewer it borrows from the hour around
 RETURNS = 20  # of a standard deviation
 FIRE, CLEAR = 0.995, 0.8  # quantiles of the deviation of returns
 LARGEST = 5.0  # times the day's mean absolute return that one return counts at most

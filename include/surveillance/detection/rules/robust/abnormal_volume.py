@@ -31,7 +31,7 @@ class VolumeMemory(NamedTuple):
         total, weight: the day's level as a weighted sum, and its weight.
         start: the level with which the day started.
         last_ts: start of the bar up to which the level counts.
-        session: the day, as in ``Positions``.
+        session: the day, as in ``Positions``; negative where its profile was of a new series.
     """
 
     total: np.ndarray
@@ -127,6 +127,7 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
             bars,
             scan.profiles.volume_level,
             scan.profiles.volume_scale,
+            scan.profiles.new,
             scan.segments,
             scan.span,
             VolumeMemory(*scan.remembered(self.memory)),
@@ -194,7 +195,7 @@ def fade_level(total, weight, start, last_ts, day, ts, session, span, usual_fade
     if session != day:
         # Zeros, before the first session: no level, long ago.
         before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-        return 0.0, 0.0, CARRY * before if session - day <= CARRY_DAYS else 0.0
+        return 0.0, 0.0, CARRY * before if abs(session - day) <= CARRY_DAYS else 0.0
     since = ts - last_ts
     fade = usual_fade if since == span else 0.5 ** (since / HALF_LIFE_MS)
     return total * fade, weight * fade, start
@@ -222,12 +223,13 @@ def measure_residuals(ts, session, above, span, out):
 
 
 @njit(cache=True)
-def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
+def measure_volume(bars, level, scale, new, segments, span, memory, recent, rvol, z):
     """Measure recent shares, RVOL and z of the bars that are evaluated.
 
     Args:
         bars: VolumeBars, sorted by series and time.
         level, scale: usual x and S, [profile, slot].
+        new: whose series is new, [profile].
         segments, span: ``Segments`` of the bars, and the length of each one's bars in ms.
         memory: VolumeMemory as of ``evaluate_from``; afterwards as of ``revisable_from``.
         recent, rvol, z: written per bar that is evaluated; NaN where not applicable.
@@ -254,11 +256,13 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
                 continue
             shares = recent_volume(ts, session, phase, regular, bars.volume, segments.start[s], i)
             above = np.log1p(shares) - level[p, slot]
+            # What a profile of few sessions makes of a day says nothing of the next day to one of more.
+            own = -session[i] if new[p] else session[i]
             total, weight, start = fade_level(
-                total, weight, start, last_ts, day, ts[i], session[i], span[s], usual_fade
+                total, weight, start, last_ts, day, ts[i], own, span[s], usual_fade
             )  # fmt: skip
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-            last_ts, day = ts[i], session[i]
+            last_ts, day = ts[i], own
             recent[i] = shares
             rvol[i] = np.exp(above)
             z[i] = (above - today) / max(scale[p, slot], LEAST_SCALE)
