@@ -193,6 +193,13 @@ def test_whatever_ends_itself_has_a_first_process_that_lives_on(services):
     assert all(services[name].get("init") is True and services[name]["restart"] == "unless-stopped" for name in ending)
 
 
+def test_a_server_that_handles_no_signal_has_a_first_process_that_does(services):
+    """Linux gives the first process of a container no default action: `docker compose stop` would wait and kill it."""
+    unaware = {name for name, it in services.items() if "http.server" in str(it.get("command", ""))}
+    assert unaware == {"dbt-docs"}
+    assert all(services[name]["init"] is True for name in unaware)
+
+
 @pytest.mark.parametrize("name", sorted(WORKERS))
 def test_a_worker_is_healthy_while_its_heartbeat_is_fresh_and_can_be_doubled(services, tmp_path, name):
     service, beat = services[name], tmp_path / f"{name}.heartbeat"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 from include.deployment import KAFKA_USER
@@ -70,14 +71,14 @@ class Visit:
         return {"took": self.took, "alerts": self.alerts()}
 
     def alerts(self) -> dict[str, Alert]:
-        """Return every alert of the generated market, by its id, as the page's API shows it.
+        """Return every alert of the generated market, live or history, by its id, as the page's API shows it.
 
         Raises:
             SurveillanceError: a symbol has more alerts than the page hands out.
         """
         seen = dict[str, Alert]()
-        for symbol in (instrument.symbol for instrument in GENERATED):
-            found = self.airflow.alerts(symbol=symbol, limit=PAGE)["alerts"]
+        for symbol, history in product((instrument.symbol for instrument in GENERATED), (False, True)):
+            found = self.airflow.alerts(symbol=symbol, history=history, limit=PAGE)["alerts"]
             if len(found) == PAGE:
                 raise SurveillanceError(f"{symbol} has {PAGE} alerts or more: the page cannot show all; backfill less")
             seen |= {alert["alert_id"]: alert for alert in found}

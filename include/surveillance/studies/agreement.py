@@ -17,6 +17,7 @@ from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
 from include.surveillance.detection.arrivals import Places
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.live import history
@@ -39,27 +40,33 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
     """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's live alerts.
 
     The bars are those that detection has taken, and those of live polls are judged. The message that opened an alert,
-    or confirmed it after a correction, counts. The newest message counts too for symbols whose bars came once and in
-    order: an episode's course is not published again when bars in its middle are corrected. Left out are retracted
-    alerts, events of the whole market and those of the platform. Tags are not compared: they go by which news had come
-    before the alert, and files do not say when news came.
+    or confirmed it after a correction, counts. The newest message counts too for series whose bars came once and in
+    order, none of them live behind a backfill: an episode's course is not published again when bars in its middle are
+    corrected. Left out are retracted alerts, events of the whole market and those of the platform. Tags are not
+    compared: they go by which news had come before the alert, and files do not say when news came.
 
     Returns:
         How many alerts were compared, and one line per difference.
     """
-    places, judged = Places(), set[tuple[str, str, int]]()
+    places, twice = Places(), set[SeriesKey]()
+    judged, brought = set[tuple[str, str, int]](), set[tuple[str, str, int]]()
 
     def is_taken(bar: OfBar) -> bool:
         live = bar.source == "live"
         taken = places.takes((bar.symbol, bar.timespan), bar.ts_ms, judged=live)
+        one = bar.symbol, bar.timespan, bar.ts_ms
         if taken and live:
-            judged.add((bar.symbol, bar.timespan, bar.ts_ms))
+            judged.add(one)
+            if one in brought:
+                twice.add(one[:2])
+        elif taken:
+            brought.add(one)
         return taken
 
     with TemporaryDirectory(prefix="agreement-") as name:
         files, _ = export_log(kafka, Path(name), keep=is_taken)
         recording = read_recording(files, sessions, with_profiles=True)
-        revised = _revised_series(files.bars)
+        revised = _revised_series(files.bars) | twice
     bars = recording.bars
     starts = zip(bars.code.tolist(), bars.ts.tolist(), strict=True)
     live = np.array([(*bars.keys[code], ts) in judged for code, ts in starts], bool)

@@ -110,6 +110,20 @@ def test_live_bars_stand_as_they_were_judged_where_a_backfill_brings_their_past_
     assert compare(kafka) == (len(raised), [])
 
 
+def test_live_bars_whose_places_a_backfill_took_first_are_judged_without_their_episodes_course(kafka, partition):
+    """As in a demo whose live polls begin with minutes that its backfill has brought."""
+    bars = [bar(k, volume=9_000 + 100 * k if k in (52, 54, 56) else 1_000) for k in range(1, 60)]
+    broker.publish(kafka, [replace(it, source="backfill") for it in bars])
+    detect(kafka, partition)
+    broker.publish(kafka, bars[48:])
+    detect(kafka, partition)
+    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    alerts = [wire.decode(message.value) for message in batch.messages]
+    assert {it.source for it in alerts} == {"live"}
+    assert [it.status for it in alerts if it.rule == "abnormal_volume"] == ["fired"]
+    assert compare(kafka) == (len({it.event_id for it in alerts}), [])
+
+
 def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, partition):
     broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
     detect(kafka, partition)
