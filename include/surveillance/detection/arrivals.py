@@ -40,13 +40,14 @@ def classify(
     first = np.flatnonzero(np.diff(row, prepend=-1))
     arrivals = np.empty(len(row), np.int8)
     held = state.bars
-    own, held_own = _is_judged(live, judges), _is_judged(held["live"], judges)
+    own, held_own = is_judged(live, judges), is_judged(held["live"], judges)
     counts = state.bar_count, state.settled_count
     _classify(row, first, ts, revision, own, held["ts"], held["revision"], held_own, *counts, arrivals)
     return arrivals
 
 
-def _is_judged(live: np.ndarray, judges: Source | None) -> np.ndarray:
+def is_judged(live: np.ndarray, judges: Source | None) -> np.ndarray:
+    """Say of bars whether they are of the source that is judged, see ``Engine``; bool."""
     return live == (judges == "live") if judges else np.ones_like(live)
 
 

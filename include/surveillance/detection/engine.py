@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import severity as alerting
+from include.surveillance.detection.arrivals import is_judged
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.episodes import assign_episodes, cooldown_ms
@@ -127,7 +128,7 @@ class Engine:
         self._measure(scan)
         judged = list(self._judge(scan))
         if self.judges is not None:
-            own = scan.bars.live == (self.judges == "live")
+            own = is_judged(scan.bars.live, self.judges)
             judged = [(rule, fired.take(own[fired.index])) for rule, fired in judged]
         firings = self._collect(state, scan, judged)
         _keep_bars(state, scan)

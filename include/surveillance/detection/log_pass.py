@@ -215,8 +215,8 @@ class LogPass:
             watermarks[name] = watermark.as_of_ms
             if last_ms is not None and _is_whole(watermark, last_ms):
                 # As most are: no rule finds anything, so that what it would need is not looked up.
-                for order, name in enumerate((FeedFreshness.name, DataQuality.name), start=10):
-                    self.episodes.end_quiet(log_index, order, key, name, watermark.as_of_ms)
+                for order, rule_name in enumerate((FeedFreshness.name, DataQuality.name), start=10):
+                    self.episodes.end_quiet(log_index, order, key, rule_name, watermark.as_of_ms)
                 return
         parameters, profile, date = self.engine.in_force(key, watermark.as_of_ms)
         view = WatermarkView(
