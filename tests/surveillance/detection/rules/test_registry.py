@@ -99,8 +99,8 @@ class TestWhoeverListsRules:
         assert set(re.search(r" in \(([^)]*)\)", file.read_text())[1].replace("'", "").split(", ")) == OPERATIONS
 
     def test_the_simulator(self):
-        assert set(anomalies.MARKET_KINDS) <= set(RULES)
-        assert set(anomalies.LENGTH) == set(anomalies.MARKET_KINDS)
+        assert set(anomalies.MOVES) <= set(RULES)
+        assert set(anomalies.LENGTH) == set(anomalies.MOVES)
 
     def test_the_comment_of_the_parameters_file(self):
         text = (ROOT / "include/surveillance/parameters.yaml").read_text()
