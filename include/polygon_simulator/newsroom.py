@@ -19,16 +19,27 @@ from include.surveillance.timespans import MINUTE_MS
 HEADLINES = {
     "positive": ("{name} raises its outlook", "Analysts turn upbeat on {name}", "{name} wins a large order"),
     "neutral": ("{name} to present at a conference", "What to know about {name}", "{name} names a board member"),
-    "negative": (
-        "{name} cuts its guidance",
-        "Regulator opens a probe into {name}",
-        "{name} recalls a product",
-        "Chief executive of {name} resigns",
-        "{name} loses its largest customer",
-        "Auditor leaves {name} over accounts",
-        "Fire halts a plant of {name}",
-        "Short seller accuses {name} of fraud",
-        "Strike begins at {name}",
+    # Many: what is told again within a day is no news.
+    "negative": tuple(
+        f"{event} {because}"
+        for because in (
+            "as demand in Asia falls",
+            "after months of rising costs",
+            "because of the new tariffs",
+            "while its rivals win orders",
+            "weeks before the annual meeting",
+        )
+        for event in (
+            "{name} cuts its guidance",
+            "Regulator opens a probe into {name}",
+            "{name} recalls a product",
+            "Chief executive of {name} resigns",
+            "{name} loses its largest customer",
+            "Auditor leaves {name} over accounts",
+            "Fire halts a plant of {name}",
+            "Short seller accuses {name} of fraud",
+            "Strike begins at {name}",
+        )
     ),
 }
 REASONS = {
@@ -37,7 +48,7 @@ REASONS = {
     "negative": "The article expects a loss of revenue.",
 }
 NOISE_EVERY = 10  # minutes
-STORY_MS = 40 * MINUTE_MS  # after which there is another story: one that is told again is no news
+STORY_MS = 40 * MINUTE_MS  # after which there is another story
 HOME = "https://newswire.example"
 PUBLISHER = {
     "name": "Simulated Newswire",

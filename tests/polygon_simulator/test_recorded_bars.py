@@ -149,7 +149,7 @@ def test_real_minutes_of_2019():
         pytest.skip(f"no recorded bars in {root}; set SHARED_DATA")
     market = replay_market(1, path, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
     frame = pd.read_parquet(path)
-    assert len(market.instruments) == frame["symbol"].nunique() + 5
+    assert len(market.instruments) == frame["symbol"].nunique() + len(CANARIES)
     served = sum(
         len(read_page(market, Query(symbol, 1, "minute", 0, OPEN + SHIFT + 15 * DAY, limit=50_000)).rows)
         for symbol in frame["symbol"].unique()
