@@ -2,8 +2,9 @@
 # build_baselines
 
 What is usual for each symbol at each time of day, built from the last 20 sessions of the log: the profiles that the
-robust rules compare a bar with. Runs every day at 07:00 UTC, and its profiles are valid from the next session on. A
-symbol with fewer than three sessions has none, and its literal rules alert. The newest five versions of each are kept.
+robust rules compare a bar with. Runs every day at 07:00 UTC, and its profiles are valid from the next session on. One
+full session is enough; a symbol without any has no profile, and robust rules do not judge it. The newest five versions
+of each are kept.
 
 Started by hand with *Holds from* = `now`, the profiles are valid from the minute after next, e.g. after a first
 backfill. Bars that have arrived before are not judged anew. Do not do it while a backfill brings bars of today.

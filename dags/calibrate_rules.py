@@ -8,7 +8,7 @@ report. The same in a shell, on files: `.venv/bin/python -m include.surveillance
 
 **In**: `polygon.bars.raw`, splits and dividends of `market.baselines`. **Out**: a folder of `REPORTS_FOLDER`.
 
-**When it fails**: *no bar can be calibrated*: robust rules need three full sessions before the first bar that counts,
+**When it fails**: *no bar can be calibrated*: robust rules need a full session before the first bar that counts,
 choose an earlier *From* or the literal rules. *The log has no bar*: it keeps 35 days.
 """
 

@@ -23,6 +23,16 @@ def ground(state: Path) -> dict[str, str]:
     return {"STACK_STATE": str(state), "POLYGON_API_KEY": "", **ports}
 
 
+def literal_rules(state: Path) -> dict[str, str]:
+    """Write parameters of literal rules into the folder; return the variable that names them.
+
+    Robust rules judge nothing before there are profiles: without history there would be no market alert to follow.
+    """
+    file = state / "parameters.yaml"
+    file.write_text("base: {rules: literal}\n")
+    return {"PARAMETERS_FILE": str(file)}
+
+
 def move_to(state: Path, **settings: str) -> dict[str, str]:
     """Put the stacks of this process on a folder; return the variables that were set.
 

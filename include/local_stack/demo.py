@@ -27,7 +27,7 @@ from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS, new_york_day_start, now_ms, to_ms, write_utc
 
-# A profile takes three full sessions, so that live minutes are held against what is usual.
+# A profile of three full sessions has its own idea of each time of day, against which live minutes are held.
 SESSIONS_TO_BACKFILL = 3
 ALWAYS_ON = ("detect_anomalies", "notify_alerts")
 SCHEDULED = (

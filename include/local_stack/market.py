@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.deployment import GENERATED_CALENDAR, OWN_CALENDAR
 from include.local_stack.errors import StackError
+from include.polygon_simulator.anomalies import ENTERED_MS
 from include.polygon_simulator.universe import CANARIES, GENERATED
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Sessions
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
 
 FILE = "market.json"
 SEED = 7
-# A replay starts an hour into the last recorded session, so that there are minutes behind and minutes to come.
-REPLAY_ENTERS_MINUTES = 60
 
 
 @dataclass(frozen=True)
 class Market:
-    """A market of mode synthetic, replay or vendor; a replay's recorded time lies ``shift_ms`` in the past."""
+    """A market of mode synthetic, replay or vendor.
+
+    Attributes:
+        file: what is replayed; None: nothing is.
+        shift_ms: how far the recorded time of a replay lies in the past.
+        watched_from_ms: when a generated market was first started, UTC epoch ms: from then on it has frequent
+            anomalies until that session ends. 0: never.
+    """
 
     mode: str = "synthetic"
     file: str | None = None
     shift_ms: int = 0
+    watched_from_ms: int = 0
 
     @classmethod
     def choose(cls, state: Path, wanted: Market) -> Market:
@@ -53,7 +60,7 @@ class Market:
         return cls(**json.loads(file.read_text())) if file.exists() else None
 
     def store(self, state: Path) -> None:
-        """Write the market down: later starts go on with it and its shift."""
+        """Write the market down: later starts go on with it, its shift and its moment."""
         (state / FILE).write_text(json.dumps(asdict(self)))
 
     @classmethod
@@ -65,7 +72,7 @@ class Market:
         """
         if replay:
             return cls("replay", str(replay.resolve()), _shift_ms(replay))
-        return cls("vendor") if real_key else cls("synthetic")
+        return cls("vendor") if real_key else cls("synthetic", watched_from_ms=now_ms())
 
     def __str__(self) -> str:
         return f"the replay of {self.file}" if self.file else f"the {self.mode} market"
@@ -81,8 +88,8 @@ class Market:
         """Return the simulator's options for this market."""
         arguments = ["--seed", str(SEED)]
         if self.file:
-            arguments += ["--replay", self.file, "--shift-ms", str(self.shift_ms)]
-        return arguments
+            return [*arguments, "--replay", self.file, "--shift-ms", str(self.shift_ms)]
+        return [*arguments, "--watched-from-ms", str(self.watched_from_ms)]
 
     def watchlist(self, env: Mapping[str, str]) -> str | None:
         """Return comma separated symbols, or None for the platform's own list."""
@@ -104,8 +111,7 @@ def _shift_ms(replay: Path) -> int:
     session = Sessions("XNYS").at_or_before(last_ms)
     if session is None:
         raise StackError(f"{replay} ends before the exchange calendar begins; give a newer recording")
-    minutes = now_ms() // MINUTE_MS - REPLAY_ENTERS_MINUTES
-    return minutes * MINUTE_MS - session.open_ms
+    return (now_ms() - ENTERED_MS) // MINUTE_MS * MINUTE_MS - session.open_ms
 
 
 def _read_bars(replay: Path) -> BarColumns:

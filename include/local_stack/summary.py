@@ -206,7 +206,7 @@ def _vendor_minutes(clients: Clients, covered: CoveredTime) -> set[Row]:
 
 
 def _labels(clients: Clients, covered: CoveredTime, alerts: Sequence[Alert]) -> tuple[dict[str, int], dict[str, int]]:
-    """Count labels by kind: with an alert of that rule in the window, and without though all of it was seen."""
+    """Count labels by kind: with an alert of that rule in the window, and without though all of it was judged."""
     if clients.stack.market.mode == "vendor":  # nobody labels the real market
         return {}, {}
     answer = httpx.get(
@@ -217,14 +217,16 @@ def _labels(clients: Clients, covered: CoveredTime, alerts: Sequence[Alert]) -> 
     times: dict[tuple[str, str], list[int]] = {}
     for alert in alerts:
         times.setdefault((alert.rule, alert.symbol), []).append(alert.ts_ms)
+    first = clients.sessions.following(covered.start_ms - 1)
+    judged_from_ms = first.close_ms if first else covered.end_ms
     hit, missed = Counter[str](), Counter[str]()
     for label in answer.json()["labels"]:
         kind, start, end = label["kind"], label["start_ms"], label["end_ms"]
-        # Silence and broken bars are seen by live polls only; a gap needs the session before it.
-        seen_from = covered.live_from_ms if kind in WATERMARK_RULES else covered.start_ms
+        # Silence and broken bars are seen by live polls only; the market is judged once a session makes a profile.
+        seen_from_ms = covered.live_from_ms if kind in WATERMARK_RULES else judged_from_ms
         if any(start <= ts <= end for ts in times.get((kind, label["symbol"]), ())):
             hit[kind] += 1
-        elif seen_from < start and end <= covered.end_ms:
+        elif seen_from_ms <= start and end <= covered.end_ms:
             missed[kind] += 1
     kinds = {*hit, *missed}
     return {kind: hit[kind] for kind in kinds}, {kind: missed[kind] for kind in kinds}

@@ -24,6 +24,14 @@ def run(
     symbols: Annotated[int, typer.Option(help="Instruments of the generated market.")] = 24,
     replay: Annotated[Path | None, typer.Option(help="Parquet or CSV of minute bars to replay on XNYS.")] = None,
     shift_ms: Annotated[int, typer.Option(help="Milliseconds from recorded time to now, whole minutes.")] = 0,
+    watched_from_ms: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            envvar="SIMULATOR_WATCHED_FROM_MS",
+            help="UTC epoch ms from which a generated market has frequent anomalies for one session; 0 for never.",
+        ),
+    ] = 0,
     publish_delay_seconds: Annotated[float, typer.Option(min=0, help="From a minute's close to its bar.")] = 1.0,
     universe: Annotated[
         Path | None, typer.Option(envvar="SIMULATOR_UNIVERSE", help="CSV with a column symbol: generate these, too.")
@@ -38,7 +46,9 @@ def run(
     """Serve Polygon's REST API from a generated market or from recorded bars."""
     try:
         _check(host, allow_remote, api_key)
-        market = _market(seed, calendar, symbols, replay, shift_ms, round(publish_delay_seconds * 1000))
+        market = _market(
+            seed, calendar, symbols, replay, shift_ms, watched_from_ms, round(publish_delay_seconds * 1000)
+        )
         market, held_back = crowded(market, universe) if universe else market, _milliseconds(answer_ms)
     except ConfigurationError as error:
         typer.echo(f"polygon simulator: {error}", err=True)
@@ -82,12 +92,16 @@ def _milliseconds(text: str) -> tuple[float, float]:
     return least, most
 
 
-def _market(seed: int, calendar: str, symbols: int, replay: Path | None, shift_ms: int, delay_ms: int) -> Market:
+def _market(
+    seed: int, calendar: str, symbols: int, replay: Path | None, shift_ms: int, watched_from_ms: int, delay_ms: int
+) -> Market:
     if replay is not None:
+        if watched_from_ms:
+            raise ConfigurationError("--watched-from-ms is for a generated market; leave it out with --replay")
         return replay_market(seed, replay, shift_ms, delay_ms=delay_ms)
     if shift_ms:
         raise ConfigurationError("--shift-ms moves recorded bars; it needs --replay")
-    return synthetic_market(seed, calendar, symbols, delay_ms=delay_ms)
+    return synthetic_market(seed, calendar, symbols, watched_from_ms, delay_ms=delay_ms)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """The anomalies of a session: which symbol, which kind, which minutes. Labels are made from this plan.
 
-Each kind has its own symbols of the day, so that no anomaly spoils another: some symbols fall silent in turn, so
-that at any time one has been silent for more than 15 minutes; the rest take market anomalies in turn, far apart
-on one symbol. Broken bars go to whoever has nothing else at that minute. Every anomaly is strong enough that the
-literal rule must fire inside its label; a label begins where the robust form may fire.
+Market anomalies are rare, as in a market: about one of ten symbols has one in a session, so that to a profile of these
+sessions none of them is usual. Only while the market is watched is there one every two or three minutes, on some symbol
+that has been calm. Each is strong enough that the robust rule must fire inside its label, with profiles of few sessions
+and the shipped budget of alerts.
+
+Operations have no such measure, and are frequent in all sessions. Some symbols fall silent in turn, so that at any time
+one has been silent for more than 15 minutes; the others take market anomalies. Broken bars go to whoever has nothing
+else at that minute.
 """
 
 from __future__ import annotations
@@ -19,22 +23,24 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.sessions import Session
 from include.surveillance.timespans import MINUTE_MS
 
+ENTERED_MS = 60 * MINUTE_MS  # how far into its last session a recording is entered, with minutes behind and to come
 SILENCE_ALLOWED = 15  # minutes without a bar before feed_freshness fires
 SILENCE_NOTICED = 5  # the same where the symbol is known never to be silent
-WARM_UP = 25  # minutes: the rules look at 20 previous bars
-QUANTILE_WARM_UP = 150  # minutes: volatility_spike also needs 100 earlier values
-SPACING = 60  # minutes between market anomalies on one symbol
+WARM_UP, SPARE = 25, 15  # minutes: the rules look at 20 previous bars; a move is over at the close
+RARE = 0.1  # of the symbols that do not fall silent have a market anomaly in a session
+GAPS = 2  # at the open of a session that is watched
 BROKEN_EVERY, BROKEN_SPACING = 4, 28  # minutes between broken bars, anywhere and on one symbol
-CALM = {"price_breakout": 19, "volatility_spike": 40}  # minutes before, in which the rule is kept from firing
-MARKET_KINDS = (
-    "abnormal_volume",
-    "price_breakout",
-    "news_impact",
-    "abnormal_volume",
-    "price_breakout",
-    "volatility_spike",
-)
-LENGTH = {"abnormal_volume": 3, "price_breakout": 10, "news_impact": 8, "volatility_spike": 20}
+CALM = 20  # minutes in which a price stays in a narrow range before it breaks out
+CYCLE = 10  # watched minutes in which each kind of move occurs once
+LAP = 50  # watched minutes between two moves of one kind on one symbol: until then the first one is forgotten
+MOVES = {
+    "volatility_spike": (0.0, 0.0),
+    "news_impact": (0.3, 0.3),
+    "abnormal_volume": (0.5, 0.55),
+    "price_breakout": (0.8, 0.75),
+}
+"""Where in a cycle a kind occurs, and where in a symbol's lap: a price breaks out when what moved it is long past."""
+LENGTH = {"abnormal_volume": 3, "price_breakout": 5, "news_impact": 8, "volatility_spike": 10}
 BREAKAGES = ("high below low", "negative volume", "open above high", "close of zero")
 
 
@@ -77,16 +83,19 @@ class Plan:
     Args:
         seed: of the market.
         symbols: liquid symbols that take anomalies, at least four.
-        first_date: the market's first session, which has no previous close to gap from; None when none is first.
+        watched_from_ms: UTC epoch ms from which on somebody looks at the market, until the end of that session: the
+            next one's profiles would take what is frequent as usual.
+        first_date: the market's first session: there is nothing before it that could make anything unusual.
 
     Raises:
         ConfigurationError: fewer than four symbols.
     """
 
-    def __init__(self, seed: int, symbols: tuple[str, ...], first_date: str | None = None):
+    def __init__(self, seed: int, symbols: tuple[str, ...], watched_from_ms: int, first_date: str | None = None):
         if len(symbols) < 4:
             raise ConfigurationError(f"{len(symbols)} liquid symbols cannot hold all anomalies; at least 4 are needed")
-        self._seed, self._symbols, self._first_date = seed, symbols, first_date
+        self._seed, self._symbols, self._watched_from_ms = seed, symbols, watched_from_ms
+        self._first_date = first_date
         self.session = lru_cache(maxsize=64)(self._session)
 
     def for_symbol(self, symbol: str, session: Session) -> list[Anomaly]:
@@ -98,9 +107,12 @@ class Plan:
         quiet = max(2, len(order) // 5)
         minutes = (session.close_ms - session.open_ms) // MINUTE_MS
         anomalies = _silences(order[:quiet], minutes)
-        if session.date != self._first_date:
-            anomalies += [_gap(symbol, rng) for symbol in order[:2]]
-        anomalies += _market(order[quiet:], minutes, rng)
+        if session.open_ms <= self._watched_from_ms < session.close_ms:
+            first = max(WARM_UP, -(-(self._watched_from_ms - session.open_ms) // MINUTE_MS))
+            anomalies += [_gap(symbol, rng) for symbol in order[-GAPS:] if session.date != self._first_date]
+            anomalies += _watched(order[quiet:], range(first, minutes - SPARE), rng)
+        elif session.date != self._first_date:
+            anomalies += _rare(order[quiet:], range(WARM_UP, minutes - SPARE), rng)
         anomalies += _broken(order[quiet:], minutes, anomalies)
         return tuple(sorted(anomalies, key=lambda anomaly: (anomaly.minute, anomaly.symbol)))
 
@@ -124,29 +136,41 @@ def _silences(symbols: list[str], minutes: int) -> list[Anomaly]:
 
 def _gap(symbol: str, rng: np.random.Generator) -> Anomaly:
     sign = int(rng.choice([-1, 1]))
-    return Anomaly("price_gap", symbol, 0, 1, 0, 5, f"opens {sign * 4:+d} % or more from the previous close", sign)
+    return Anomaly("price_gap", symbol, 0, 1, 0, 5, f"opens {sign * 9:+d} % or more from the previous close", sign)
 
 
-def _market(symbols: list[str], minutes: int, rng: np.random.Generator) -> list[Anomaly]:
-    every = max(3, -(-SPACING // len(symbols)))
-    starts = range(WARM_UP, minutes - 2 * WARM_UP, every)
+def _rare(symbols: list[str], minutes: range, rng: np.random.Generator) -> list[Anomaly]:
     anomalies = []
-    for turn, (minute, sign) in enumerate(zip(starts, rng.choice([-1, 1], len(starts)).tolist(), strict=True)):
-        lap, index = divmod(turn, len(symbols))
-        kind = MARKET_KINDS[(turn + lap) % len(MARKET_KINDS)]
-        if kind == "volatility_spike" and minute < QUANTILE_WARM_UP:
-            kind = "abnormal_volume"
-        anomalies.append(_move(kind, symbols[index], minute, sign))
+    for symbol in symbols:
+        if rng.uniform() < RARE:
+            kind = str(rng.choice(["price_gap", *MOVES]))
+            sign = int(rng.choice([-1, 1]))
+            anomalies.append(
+                _gap(symbol, rng) if kind == "price_gap" else _move(kind, symbol, int(rng.choice(minutes)), sign)
+            )
+    return anomalies
+
+
+def _watched(symbols: list[str], minutes: range, rng: np.random.Generator) -> list[Anomaly]:
+    """Plan each kind of move once in every cycle, on a symbol that had none of this kind for a lap."""
+    cycle = max(CYCLE, -(-LAP // len(symbols)))
+    anomalies = []
+    for kind, (in_cycle, in_lap) in MOVES.items():
+        sign, behind = int(rng.choice([-1, 1])), int(in_lap * len(symbols))
+        for turn, minute in enumerate(range(minutes.start + int(in_cycle * cycle), minutes.stop, cycle)):
+            lap, index = divmod(turn - behind, len(symbols))
+            # What has broken out must come back before it can break out again.
+            anomalies.append(_move(kind, symbols[index], minute, sign * (-1) ** (lap % 2)))
     return anomalies
 
 
 def _move(kind: str, symbol: str, minute: int, sign: int) -> Anomaly:
     length = LENGTH[kind]
     first, last, detail = {
-        "abnormal_volume": (minute, minute + 4, "three minutes of 10 times the mean volume"),
-        "price_breakout": (minute, minute + 12, f"ten minutes of steady {'rise' if sign > 0 else 'fall'}"),
+        "abnormal_volume": (minute, minute + 6, "three minutes of 30 times the mean volume"),
+        "price_breakout": (minute, minute + 5, f"{'rises' if sign > 0 else 'falls'} out of a narrow range, on volume"),
         "news_impact": (minute, minute + 12, f"negative article {'before' if sign > 0 else 'after'} a volume burst"),
-        "volatility_spike": (minute, minute + 25, "20 minutes of seven times the volatility"),
+        "volatility_spike": (minute, minute + 25, "ten minutes of 20 times the volatility"),
     }[kind]
     return Anomaly(kind, symbol, minute, length, first, last, detail, sign)
 
@@ -156,7 +180,7 @@ def _broken(symbols: list[str], minutes: int, others: list[Anomaly]) -> list[Ano
     free = {symbol: np.ones(minutes, dtype=bool) for symbol in symbols}
     for anomaly in others:
         if anomaly.symbol in free:
-            start = anomaly.minute - CALM.get(anomaly.kind, 0) - 2
+            start = anomaly.minute - (CALM if anomaly.kind == "price_breakout" else 0) - 2
             free[anomaly.symbol][max(0, start) : anomaly.minute + anomaly.minutes + 2] = False
     every = max(BROKEN_EVERY, -(-BROKEN_SPACING // len(symbols)))
     broken: list[Anomaly] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from include.polygon_simulator.anomalies import Label, Plan
+from include.polygon_simulator.anomalies import ENTERED_MS, Label, Plan
 from include.polygon_simulator.bars import Bars, Source
 from include.polygon_simulator.crowd import Crowd
 from include.polygon_simulator.recorded_bars import RecordedSource
@@ -109,14 +109,22 @@ class Market:
         return sorted(touching, key=lambda label: (label["start_ms"], label["symbol"]))
 
 
-def synthetic_market(seed: int, calendar: str, symbols: int, **options: Any) -> Market:
+def synthetic_market(seed: int, calendar: str, symbols: int, watched_from_ms: int = 0, **options: Any) -> Market:
     """Make a generated market on the sessions of ``calendar``.
+
+    It has no last session that tells when somebody looks at it, so that has to be said: market anomalies are frequent
+    from ``watched_from_ms`` to the end of that session (while the market is closed: in the next one), and rare at all
+    other times. A market that never closes and had them all the time would make them usual.
 
     Raises:
         ConfigurationError: unknown calendar, or a number of symbols that the market does not have.
     """
     sessions, instruments = Sessions(calendar), generated(symbols)
-    plan = Plan(seed, tuple(instrument.symbol for instrument in instruments if not instrument.thin))
+    liquid = tuple(instrument.symbol for instrument in instruments if not instrument.thin)
+    watched = sessions.at_or_before(watched_from_ms)
+    if watched is None or watched.close_ms <= watched_from_ms:
+        watched = sessions.following(watched_from_ms)
+    plan = Plan(seed, liquid, max(watched_from_ms, watched.open_ms) if watched else watched_from_ms)
     source = SyntheticSource(seed, instruments, sessions, plan, splits=True)
     return Market(
         mode="synthetic",
@@ -132,6 +140,8 @@ def synthetic_market(seed: int, calendar: str, symbols: int, **options: Any) -> 
 def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Market:
     """Make a market of recorded bars on XNYS, moved by ``shift_ms``, and canaries that carry the labelled anomalies.
 
+    Its last session is the one that is watched, from ``ENTERED_MS`` on: there market anomalies are frequent.
+
     Raises:
         ConfigurationError: the file cannot be replayed.
     """
@@ -139,7 +149,7 @@ def replay_market(seed: int, path: Path, shift_ms: int, **options: Any) -> Marke
     first, last = (sessions.at_or_before(edge_ms) for edge_ms in (recording.first_ms, recording.last_ms))
     if first is None or last is None:
         raise ConfigurationError(f"{path} begins before the exchange calendar; give a newer recording")
-    plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), first_date=first.date)
+    plan = Plan(seed, tuple(canary.symbol for canary in CANARIES), last.open_ms + ENTERED_MS, first.date)
     canaries = SyntheticSource(seed, CANARIES, sessions, plan, splits=False)
     recorded = [Instrument(symbol, f"{symbol} (recorded)", "recorded") for symbol in recording.symbols]
     return Market(

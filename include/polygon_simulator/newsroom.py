@@ -19,7 +19,28 @@ from include.surveillance.timespans import MINUTE_MS
 HEADLINES = {
     "positive": ("{name} raises its outlook", "Analysts turn upbeat on {name}", "{name} wins a large order"),
     "neutral": ("{name} to present at a conference", "What to know about {name}", "{name} names a board member"),
-    "negative": ("{name} cuts its guidance", "Regulator opens a probe into {name}", "{name} recalls a product"),
+    # Many: what is told again within a day is no news.
+    "negative": tuple(
+        f"{event} {because}"
+        for because in (
+            "as demand in Asia falls",
+            "after months of rising costs",
+            "because of the new tariffs",
+            "while its rivals win orders",
+            "weeks before the annual meeting",
+        )
+        for event in (
+            "{name} cuts its guidance",
+            "Regulator opens a probe into {name}",
+            "{name} recalls a product",
+            "Chief executive of {name} resigns",
+            "{name} loses its largest customer",
+            "Auditor leaves {name} over accounts",
+            "Fire halts a plant of {name}",
+            "Short seller accuses {name} of fraud",
+            "Strike begins at {name}",
+        )
+    ),
 }
 REASONS = {
     "positive": "The article expects higher earnings.",
@@ -27,6 +48,7 @@ REASONS = {
     "negative": "The article expects a loss of revenue.",
 }
 NOISE_EVERY = 10  # minutes
+STORY_MS = 40 * MINUTE_MS  # after which there is another story
 HOME = "https://newswire.example"
 PUBLISHER = {
     "name": "Simulated Newswire",
@@ -80,7 +102,7 @@ class Newsroom:
         article: dict[str, Any] = {
             "id": identity,
             "publisher": PUBLISHER,
-            "title": HEADLINES[mood][at // MINUTE_MS % 3].format(name=name),
+            "title": HEADLINES[mood][(at // STORY_MS + crc32(name.encode())) % len(HEADLINES[mood])].format(name=name),
             "author": "Simulated Newswire",
             "published_utc": datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "article_url": f"{HOME}/articles/{identity[:16]}",

@@ -80,9 +80,10 @@ class SyntheticSource(Source):
         anomalies = self._plan.for_symbol(symbol, session)
         position = (np.arange(size) + 0.5) / size
 
-        sigma = rng.uniform(0.012, 0.022) / np.sqrt(size)
+        sigma = rng.uniform(0.015, 0.019) / np.sqrt(size)
         sigma = sigma * (0.85 + 0.5 * np.exp(-position / 0.05) + 0.25 * np.exp(-(1 - position) / 0.04))
-        returns = sigma * (
+        moving = _moving(anomalies, size)
+        returns = moving * sigma * (
             MARKET_WEIGHT * self._factor("market", session.date, size)
             + SECTOR_WEIGHT * self._factor(instrument.sector, session.date, size)
             + OWN_WEIGHT * _fat_tailed(rng, size)
@@ -93,15 +94,10 @@ class SyntheticSource(Source):
 
         start, end = self._open(rng, instrument, session, anomalies), self._level(instrument, session.date)
         path = start + np.r_[0.0, np.cumsum(returns)]
-        path += np.linspace(0.0, end - path[-1], size + 1)
+        path += (end - path[-1]) * np.r_[0.0, np.cumsum(moving)] / moving.sum()
         opens, closes = path[:-1] + np.r_[0.0, 0.1 * sigma[1:] * rng.standard_normal(size - 1)], path[1:]
         upper, lower = 0.4 * sigma * np.abs(rng.standard_normal((2, size))).clip(max=3)
         o, c = np.round(np.exp(opens), 4), np.round(np.exp(closes), 4)
-        for anomaly in anomalies:
-            if anomaly.kind == "price_breakout":
-                # A wide bar beforehand holds the closes inside its range, so that the breakout begins in its label.
-                wide = anomaly.minute - CALM["price_breakout"]
-                upper[wide] = lower[wide] = 16 * sigma[wide]
         h = np.round(np.maximum(o, c) * np.exp(upper), 4)
         low = np.round(np.minimum(o, c) * np.exp(-lower), 4)
         bars = Bars(
@@ -123,7 +119,7 @@ class SyntheticSource(Source):
         overnight = float(np.clip(rng.normal(0, 0.002), -0.006, 0.006))
         for anomaly in anomalies:
             if anomaly.kind == "price_gap":
-                overnight = anomaly.sign * rng.uniform(0.045, 0.065)
+                overnight = anomaly.sign * rng.uniform(0.1, 0.13)
         return self._level(instrument, previous.date if previous else session.date) + overnight
 
     def _volume(self, rng: np.random.Generator, instrument: Instrument, position: np.ndarray) -> np.ndarray:
@@ -151,6 +147,18 @@ def _fat_tailed(rng: np.random.Generator, size: int) -> np.ndarray:
     return np.clip(rng.standard_t(4, size) / 2**0.5, -6, 6)
 
 
+def _moving(anomalies: list[Anomaly], size: int) -> np.ndarray:
+    """Return how much the price moves in each minute, 1 for as usual."""
+    moving = np.ones(size)
+    for anomaly in anomalies:
+        if anomaly.kind == "price_breakout":
+            moving[anomaly.minute - CALM : anomaly.minute] = 0.2
+        elif anomaly.kind == "feed_freshness":
+            # Else the first return after the silence would be a jump, and to a profile jumps would be usual.
+            moving[anomaly.minute : anomaly.minute + anomaly.minutes] = 0.1
+    return moving
+
+
 def _inject(
     anomaly: Anomaly, rng: np.random.Generator, returns: np.ndarray, sigma: np.ndarray, volume: np.ndarray
 ) -> None:
@@ -158,17 +166,18 @@ def _inject(
     at = slice(anomaly.minute, anomaly.minute + anomaly.minutes)
     size = anomaly.minutes
     if anomaly.kind == "price_breakout":
-        returns[at] = anomaly.sign * sigma[at] * rng.uniform(2.2, 3.0, size)
+        returns[at] = anomaly.sign * sigma[at] * rng.uniform(0.5, 2.0, size)
+        returns[at.start] = anomaly.sign * 13 * sigma[at.start]
         # Who leaves a range takes volume along.
-        volume[at] = np.floor(volume[at] * 2.2)
+        volume[at] = np.floor(volume[at] * 3)
+        volume[at.start] = np.floor(volume[at.start] * 6)
     elif anomaly.kind == "volatility_spike":
-        returns[anomaly.minute - CALM["volatility_spike"] : anomaly.minute] *= 0.5
         signs = rng.permutation(np.resize([-1.0, 1.0], size))
-        returns[at] = 7 * sigma[at] * signs * rng.uniform(0.7, 1.3, size)
+        returns[at] = 20 * sigma[at] * signs * rng.uniform(0.7, 1.3, size)
     elif anomaly.kind in ("abnormal_volume", "news_impact"):
         burst = slice(*burst_minutes(anomaly))
         usual = volume[burst.start - 20 : burst.start].mean()
-        volume[burst] = np.floor(usual * rng.uniform(9, 13, 3))
+        volume[burst] = np.floor(usual * rng.uniform(28, 36, 3))
         if anomaly.kind == "news_impact":
             returns[burst] = -sigma[burst] * rng.uniform(1.5, 2.5, 3)
 

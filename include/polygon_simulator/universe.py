@@ -71,7 +71,15 @@ GENERATED = (
 # Nasdaq's own test symbols: nobody can mistake them for a recorded stock.
 CANARIES = tuple(
     Instrument(symbol, f"Nasdaq test stock {symbol}", "canary", price, 8e6)
-    for symbol, price in (("ZVZZT", 24.0), ("ZWZZT", 41.0), ("ZXZZT", 63.0), ("ZBZZT", 95.0), ("ZJZZT", 18.0))
+    for symbol, price in (
+        ("ZVZZT", 24.0),
+        ("ZWZZT", 41.0),
+        ("ZXZZT", 63.0),
+        ("ZBZZT", 95.0),
+        ("ZJZZT", 18.0),
+        ("ZAZZT", 33.0),
+        ("ZCZZT", 52.0),
+    )
 )
 
 

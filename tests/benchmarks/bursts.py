@@ -14,6 +14,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.profile_columns import ENOUGH
 from include.surveillance.detection.profiles.schedule import walk_forward
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
@@ -39,7 +40,8 @@ class Scored:
     """Bars sorted by series and time, and what each method holds against its threshold.
 
     Attributes:
-        judged: bars of symbol-days that have a profile, bool; every method is held to these, -inf elsewhere.
+        judged: bars of symbol-days that have a profile of three sessions or more, bool;
+            every method is held to these, -inf elsewhere.
         statistics: method -> its statistic per bar.
         symbol_days: how many are judged.
         slot: time of day, 0 for a session's first bar.
@@ -75,7 +77,7 @@ def score(bars: pd.DataFrame, sessions: Sessions) -> Scored:
     robust = Engine(book.replaced(alerting_form="robust"), sessions, profiles=walk_forward(given, sessions))
     against_profiles = _evaluate(robust, given)
     scan, bars_read = against_profiles.scan, against_profiles.bars
-    judged = scan.profile >= 0
+    judged = (scan.profile >= 0) & (np.append(against_profiles.profiles.sessions, 0)[scan.profile] >= ENOUGH)
     days = bars_read.code.astype(np.int64)[judged] << 32 | scan.positions.session[judged].astype(np.int64)
     statistics = {RVOL: _rvol(against_profiles, book.base.robust.abnormal_volume.turnover_floor)}
     for method, (form, reset) in FORMS.items():

@@ -19,7 +19,7 @@ recorded, and a burst is detected when it holds a bar above the threshold that k
   dispersion. It shows how much of the difference is due to knowing the time of day.
 - literal: a bar's volume over the mean of the 20 bars before it; with session reset the 20 must be of the same day.
 
-All are judged on the same symbol-days: those that have a profile, which takes three earlier sessions."""
+All are judged on the same symbol-days: those with a profile of three earlier sessions or more."""
 
 QUIET = """\
 Episodes per symbol and day when one threshold holds for all symbols; shipped parameters give thin ones a higher z."""

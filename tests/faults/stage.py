@@ -14,7 +14,7 @@ from include.local_stack.stack import Stack
 from include.surveillance import failpoints
 from include.surveillance.timespans import MINUTE_MS, now_ms
 from tests.faults.people import People
-from tests.ground import move_to
+from tests.ground import literal_rules, move_to
 
 # All of them are listed by the simulator; those of the load are not polled live, because history must come in order.
 LIVE = ("AAPL", "MSFT", "NVDA", "AMZN", "JPM", "XOM", "JNJ", "PPLT", "GOOGL", "META", "TSLA", "BAC")
@@ -45,6 +45,7 @@ class Stage(Clients):
             WATCHLIST=",".join(LIVE),
             LAND_EVERY_SECONDS=str(LAND_EVERY_SECONDS),
             LANE_LIMIT_SECONDS=str(LANE_LIMIT_SECONDS),
+            **literal_rules(state),
             **self.people.settings(),
             **{failpoints.FOLDER: str(self.fail_points)},
             **settings,

@@ -6,7 +6,6 @@ from collections import Counter
 
 from include.surveillance import broker, wire
 from include.surveillance.alerts.log_breaks import describe_breaks
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live.detector import Detector
 from include.surveillance.records import Bar
 from include.surveillance.timespans import now_ms
@@ -14,6 +13,7 @@ from tests import segments
 from tests.faults.infliction import make_anew
 from tests.faults.shadow import Shadow, is_due
 from tests.faults.topics import Topics
+from tests.integration.detecting import LITERAL
 from tests.surveillance.broker.test_identity import own as own
 from tests.surveillance.broker.test_identity import patiently
 from tests.surveillance.live.partition_log import SESSIONS, bar, market
@@ -24,11 +24,11 @@ class Run:
 
     def __init__(self, kafka: broker.Kafka):
         self.kafka, self.topics = kafka, Topics(kafka, [0])
-        self.shadow = Shadow(kafka, SESSIONS, ParameterBook.default())
+        self.shadow = Shadow(kafka, SESSIONS, LITERAL)
 
     def publish(self, records: list) -> None:
         broker.publish(self.kafka, records)
-        with Detector(self.kafka, 0, sessions=SESSIONS) as detector:
+        with Detector(self.kafka, 0, sessions=SESSIONS, book=LITERAL) as detector:
             detector.step()
 
     def compare(self) -> None:

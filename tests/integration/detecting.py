@@ -14,6 +14,9 @@ from include.surveillance.live import detector
 from include.surveillance.live.detector import Detector, positions_of
 from include.surveillance.sessions import Sessions
 
+LITERAL = ParameterBook.default().replaced(alerting_form="literal")
+"""What the platform ships, but literal: its robust rules judge nothing before there are profiles."""
+
 
 @dataclass
 class BatchSummary:
@@ -37,12 +40,13 @@ def detect_partition(
     partition: int,
     *,
     sessions: Sessions,
-    book: ParameterBook | None = None,
+    book: ParameterBook = LITERAL,
     history: Percentiles = "sketch",
     limit: int = 20_000,
     seconds: float = 60.0,
 ) -> BatchSummary:
-    """Work through bars and news of one partition, batch by batch, until none is left; arguments as of ``Detector``.
+    """Work through bars and news of one partition, batch by batch, until none is left; arguments as of ``Detector``,
+    with literal rules unless a book is given.
 
     After ``seconds`` no further batch is begun: a backlog of hours is worked off in several calls, each of which
     leaves everything committed.

@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 
 from include.surveillance import broker, failpoints
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector, history
 from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
 from include.surveillance.warehouse import landing
 from tests.embedded_warehouse.launcher import Launcher
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.private_topics import private_topics
 
 
@@ -51,7 +50,7 @@ def judge(kafka: dict[str, Any], own: str, folder: str) -> None:
     """The history of partition 0."""
     private_topics(pytest.MonkeyPatch(), own)
     os.environ[failpoints.FOLDER] = folder
-    history.judge_partition(kafka, 0, sessions=Sessions(), book=ParameterBook.default())
+    history.judge_partition(kafka, 0, sessions=Sessions(), book=LITERAL)
 
 
 def detect_in_rivalry(kafka: dict[str, Any], own: str, fenced: Path) -> None:

@@ -63,7 +63,7 @@ def test_what_has_landed_raises_offline_what_it_raised_live(landed, tmp_path):
     metrics = pq.read_table(tmp_path / "raw" / "metrics.parquet").to_pylist()
     assert len(metrics) == 46
     files = {name: tmp_path / "raw" / f"{name}.parquet" for name in ("bars", "news")}
-    assert run_command("replay", **files, out=tmp_path / "out").exit_code == 0
+    assert run_command("replay", **files, rules="literal", out=tmp_path / "out").exit_code == 0
     then, now = (list_alerts(read_alert_rows(tmp_path / folder)) for folder in ("raw", "out"))
     assert {"abnormal_volume", "news_impact"} <= {*then["rule"]}
     assert [*then["event_id"]] == [*now["event_id"]]

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from include.surveillance import broker, failpoints, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector, history, intake
 from include.surveillance.records import Bar
 from tests.failpoints import arm, is_armed
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.dying import detect, detect_in_rivalry, exit_code, judge, publish, started
 from tests.surveillance.live.partition_log import SESSIONS, bar, market, outputs, partition, read_values  # noqa: F401
 
@@ -55,7 +54,7 @@ def test_judging_history_killed_at_any_step_and_repeated_tells_once(kafka, parti
     for _ in range(2):
         assert exit_code(judge, kafka, unique(), str(tmp_path)) == 0
     told = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
-    walk = history.walk_partition(kafka, partition, sessions=SESSIONS, book=ParameterBook.default())
+    walk = history.walk_partition(kafka, partition, sessions=SESSIONS, book=LITERAL)
     assert told == walk.alerts
     assert told
 
@@ -65,7 +64,7 @@ def at_once(kafka) -> dict[str, list[bytes]]:
     with intake.Intake(kafka, dict.fromkeys(detector.positions_of(0))) as log:
         records, _, rejects = intake.decode_messages(log.read(10_000).messages)
     assert len(records) == 152
-    detection = detect_records(Engine(ParameterBook.default(), SESSIONS), State(), records)
+    detection = detect_records(Engine(LITERAL, SESSIONS), State(), records)
     by_topic = {broker.METRICS: detection.metrics, broker.ALERTS: detection.alerts, broker.REJECTED: rejects}
     return {topic: sorted(map(wire.encode, records)) for topic, records in by_topic.items()}
 

@@ -70,6 +70,15 @@ def test_the_first_start_decides_for_all(replay, tmp_path):
     assert Market.choose(tmp_path, later) == first
 
 
+def test_a_generated_market_is_watched_from_its_first_start_on(tmp_path):
+    before = time.time() * 1000
+    first = Market.choose(tmp_path, Market.wanted(None, real_key=False))
+    first.store(tmp_path)
+    assert before - 1 <= first.watched_from_ms <= time.time() * 1000
+    later = Market.choose(tmp_path, Market.wanted(None, real_key=False))
+    assert later.simulator_arguments() == ["--seed", "7", "--watched-from-ms", str(first.watched_from_ms)]
+
+
 def test_another_market_needs_a_clean_folder(replay, tmp_path):
     Market().store(tmp_path)
     with pytest.raises(StackError, match="make clean") as error:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from include.local_stack import summary
 from include.local_stack.summary import TABLES, CoveredTime, Summary
+from include.surveillance.sessions import Session
 
 GOOD = Summary(
     minutes_polled=2,
@@ -86,7 +87,8 @@ LABELS = [
     ("price_gap", "PEP", 100, 200),  # an alert of another symbol does not
     ("abnormal_volume", "KO", 700, 900),  # all of it was seen
     ("abnormal_volume", "KO", 700, 1_001),  # it was going on at the end
-    ("abnormal_volume", "KO", 40, 90),  # it began before the start
+    ("abnormal_volume", "KO", 40, 90),  # it began before there was a profile
+    ("price_gap", "KO", 60, 70),  # with the second session there is one
     ("feed_freshness", "KO", 100, 200),  # nobody polled then
     ("feed_freshness", "KO", 600, 700),
 ]
@@ -111,19 +113,20 @@ def clients() -> Iterator[SimpleNamespace]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield SimpleNamespace(
         stack=SimpleNamespace(market=SimpleNamespace(mode="synthetic")),
+        sessions=SimpleNamespace(following=lambda ts_ms: Session("", 30, 30, 60, 60) if ts_ms < 30 else None),
         environment={"POLYGON_BASE_URL": f"http://127.0.0.1:{server.server_port}", "POLYGON_API_KEY": "key"},
     )
     server.shutdown()
     server.server_close()
 
 
-def test_a_label_is_hit_in_its_window_and_missed_when_all_of_it_was_seen(clients):
+def test_a_label_is_hit_in_its_window_and_missed_when_all_of_it_was_judged(clients):
     alerts = [SimpleNamespace(rule="price_gap", symbol="KO", ts_ms=200)]
-    hit, missed = summary._labels(clients, CoveredTime(50, 500, 1_000), alerts)
+    hit, missed = summary._labels(clients, CoveredTime(30, 500, 1_000), alerts)
     assert hit == {"price_gap": 1, "abnormal_volume": 0, "feed_freshness": 0}
-    assert missed == {"price_gap": 1, "abnormal_volume": 1, "feed_freshness": 1}
+    assert missed == {"price_gap": 2, "abnormal_volume": 1, "feed_freshness": 1}
 
 
 def test_nobody_labels_the_real_market(clients):
     clients.stack.market.mode = "vendor"
-    assert summary._labels(clients, CoveredTime(50, 500, 1_000), []) == ({}, {})
+    assert summary._labels(clients, CoveredTime(30, 500, 1_000), []) == ({}, {})

@@ -14,7 +14,7 @@ from polygon import RESTClient
 from include.polygon_simulator.market import Market, crowded, synthetic_market
 from include.polygon_simulator.server import create_app
 from tests.polygon_simulator import serving
-from tests.polygon_simulator.constants import CROWD, KEY, LAST_HOUR, NOON
+from tests.polygon_simulator.constants import CROWD, DAY, KEY, LAST_HOUR, NOON
 
 
 @dataclass
@@ -61,9 +61,9 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture(scope="module")
 def served(serve: Callable[..., Served]) -> Served:
-    """The generated market at noon UTC."""
+    """The generated market at noon UTC, watched since midnight."""
     clock = Clock()
-    return serve(synthetic_market(7, "24/7", 24, clock=clock), clock)
+    return serve(synthetic_market(7, "24/7", 24, NOON - DAY // 2, clock=clock), clock)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ def environment(key: str | None = "secret") -> dict[str, str]:
         (("--calendar", "MOON"), "secret", "MOON"),
         (("--replay", "/nothing.parquet"), "secret", "/nothing.parquet"),
         (("--shift-ms", "60000"), "secret", "--replay"),
+        (("--replay", "/nothing.parquet", "--watched-from-ms", "1"), "secret", "leave it out"),
         (("--answer-ms", "80-20"), "secret", "80-20"),
     ],
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from include.polygon_simulator.anomalies import MOVES, Label
 from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
+from include.polygon_simulator.universe import CANARIES
 from include.surveillance.detection.rules.registry import RULES
 from include.surveillance.errors import ConfigurationError
 from tests.paths import SHARED_DATA
@@ -102,13 +105,18 @@ def test_a_session_is_one_day_bar_though_it_crosses_midnight_by_the_shifted_cloc
 def test_canaries_carry_every_kind_and_recorded_symbols_none(file):
     market = replay_market(1, file, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
     labels = market.labels(OPEN + SHIFT, OPEN + SHIFT + 3 * DAY)
-    assert {label["symbol"] for label in labels} <= {"ZVZZT", "ZWZZT", "ZXZZT", "ZBZZT", "ZJZZT"}
-    for day in (1, 2):
-        opened = OPEN + SHIFT + day * DAY
-        kinds = {label["kind"] for label in labels if opened <= label["start_ms"] < opened + DAY}
-        assert len(kinds) == len(RULES)
-    gaps = [(label["start_ms"] - OPEN - SHIFT) // DAY for label in labels if label["kind"] == "price_gap"]
-    assert gaps == [1, 1, 2, 2]  # the first session has no close to gap from
+    assert {label["symbol"] for label in labels} <= {canary.symbol for canary in CANARIES}
+    days: list[list[Label]] = [[], [], []]
+    for label in labels:
+        days[(label["start_ms"] - OPEN - SHIFT) // DAY].append(label)
+    kinds = [Counter(label["kind"] for label in labels) for labels in days]
+    # There is nothing before the first session, and the last one is watched, an hour after its open.
+    assert set(kinds[0]) == {"feed_freshness", "data_quality"}
+    assert sum(kinds[1][kind] for kind in MOVES) <= 2
+    assert set(kinds[2]) == set(RULES)
+    moves = [label["start_ms"] for label in days[2] if label["kind"] in MOVES]
+    assert min(moves) == OPEN + SHIFT + 2 * DAY + 60 * MINUTE
+    assert len(moves) > 100
     for article in Newsroom(market).articles(OPEN + SHIFT, OPEN + SHIFT + 3 * DAY):
         for insight in article.get("insights", []):
             assert insight["ticker"].startswith("Z") or insight["sentiment"] != "negative"
@@ -141,7 +149,7 @@ def test_real_minutes_of_2019():
         pytest.skip(f"no recorded bars in {root}; set SHARED_DATA")
     market = replay_market(1, path, SHIFT, clock=lambda: OPEN + SHIFT + 15 * DAY)
     frame = pd.read_parquet(path)
-    assert len(market.instruments) == frame["symbol"].nunique() + 5
+    assert len(market.instruments) == frame["symbol"].nunique() + len(CANARIES)
     served = sum(
         len(read_page(market, Query(symbol, 1, "minute", 0, OPEN + SHIFT + 15 * DAY, limit=50_000)).rows)
         for symbol in frame["symbol"].unique()

@@ -18,7 +18,9 @@ from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.positions import TradingCalendar
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
+from include.surveillance.detection.rules.registry import RobustRules
 from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
 from include.surveillance.detection.succession import Succession
@@ -58,7 +60,12 @@ def profile(symbol: str) -> Profile:
     )
 
 
-PROFILES = {"literal": (), "robust": (profile("A"), profile("B"))}
+PROFILES = (profile("A"), profile("B"))
+FORMS: dict[str, RuleForm | dict[str, RuleForm]] = {
+    "literal": "literal",
+    "robust": "robust",
+    "mixed": {"default": "robust", "price_breakout": "literal"},
+}
 
 CHANGES = (
     TickerChange(symbol="A", new_symbol="C", date="2019-02-15"),
@@ -155,15 +162,17 @@ def logs(draw) -> list[Bar | Watermark | NewsItem]:
 
 def run(records, state: State | None = None, book="free", form="sketch", rules="robust", splits=()) -> Detection:
     actions = CorporateActions(splits=tuple(splits), ticker_changes=CHANGES)
-    engine = Engine(BOOKS[book], SESSIONS, actions, PROFILES[rules], judges="live")
+    profiles = PROFILES if rules != "literal" else ()
+    engine = Engine(BOOKS[book].replaced(alerting_form=FORMS[rules]), SESSIONS, actions, profiles, judges="live")
     return detect_records(engine, state or State(form), records)
 
 
 later_bars = st.integers(1, 15)
 both_rules = pytest.mark.parametrize("rules", ["literal", "robust"])
+all_rules = pytest.mark.parametrize("rules", FORMS)
 
 
-@both_rules
+@all_rules
 @pytest.mark.parametrize("book", BOOKS)
 @pytest.mark.parametrize("form", ["exact", "sketch"])
 @settings(deadline=None, max_examples=15)
@@ -307,6 +316,21 @@ def test_bars_with_a_split_are_as_bars_adjusted_before(log, old, new):
     assert verdicts(with_split) == verdicts(adjusted)
     pairs = zip(with_split.metrics, adjusted.metrics, strict=True)
     assert all((it.return_std, it.gap) == (other.return_std, other.gap) for it, other in pairs)
+
+
+@all_rules
+@settings(deadline=None, max_examples=30)
+@given(log=logs())
+def test_a_rule_alerts_in_its_form_alone(log, rules):
+    """A symbol without a profile raises nothing by a robust rule, and no literal rule steps in for one."""
+    book, watched = Parameters(alerting_form=FORMS[rules]), {it.symbol for it in PROFILES}
+    for alert in run(log, rules=rules).alerts:
+        if alert.rule in RobustRules.__struct_fields__:
+            assert alert.form == book.form_of("abnormal_volume" if alert.rule == "news_impact" else alert.rule)
+            # A company that changes its ticker takes its profile with it.
+            known = alert.symbol in watched or alert.symbol == "C"
+            assert alert.form == "literal" or (known and alert.ts_ms >= PROFILES[0].effective_ms)
+            assert (alert.profile_version is None) == (alert.form == "literal")
 
 
 def changed(bar: Bar, **values) -> Bar:

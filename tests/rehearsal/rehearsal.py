@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.timespans import HOUR_MS, now_ms
 from tests.paths import ROOT
 from tests.project.files import dotenv, kept_files
 from tests.rehearsal.engine import Engine
@@ -24,6 +25,8 @@ from tests.rehearsal.usage import Usage, measure_checks, memory, watch_memory
 
 HOME = "/root/market-surveillance"
 UP_SECONDS, VISIT_SECONDS = 2400.0, 5400.0
+# Long enough for market anomalies in the history that an empty form brings.
+WATCHED_BEFORE_MS = 4 * HOUR_MS
 # Tries of `up` are one: whoever must type it twice has met a fault.
 UP = ("docker", "compose", "up", "-d", "--build")
 RAN_ONCE = {"airflow-init", "postgres-roles"}
@@ -68,7 +71,7 @@ class Rehearsal:
         """Go through all of it and return what it took."""
         with self._timed("make env"):
             self._type("make", "env")
-            self._leave_console_out()
+            self._set_up()
         with watch_memory(self.engine, self.outcome.usage):
             with self._timed(" ".join(UP)):
                 self._type(*UP, timeout=UP_SECONDS)
@@ -105,12 +108,16 @@ class Rehearsal:
         if driver != {"overlay2": "overlay2", "containerd": "overlayfs"}[self.engine.store]:
             raise SurveillanceError(f"the engine stores images with {driver}, not as {self.engine.store} does")
 
-    def _leave_console_out(self) -> None:
-        """AKHQ's image cannot be had; without a profile everything else starts."""
+    def _set_up(self) -> None:
+        """AKHQ's image cannot be had; without a profile everything else starts. What is brought first has anomalies."""
         file = self.folder / ".env"
         text, count = re.subn(r"^COMPOSE_PROFILES=.*$", "COMPOSE_PROFILES=", file.read_text(), flags=re.MULTILINE)
         if count != 1:
             raise SurveillanceError(".env does not say COMPOSE_PROFILES once; the console cannot be left out")
+        watched = f"SIMULATOR_WATCHED_FROM_MS={now_ms() - WATCHED_BEFORE_MS}"
+        text, count = re.subn(r"^SIMULATOR_WATCHED_FROM_MS=$", watched, text, flags=re.MULTILINE)
+        if count != 1:
+            raise SurveillanceError(".env does not ask once when the market is watched; its history would be calm")
         file.write_text(text)
         env = dotenv(file)
         names = ("AIRFLOW_PORT", "AIRFLOW_ADMIN_PASSWORD", "KAFKA_PORT", "KAFKA_PASSWORD")

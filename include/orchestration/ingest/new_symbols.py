@@ -108,6 +108,6 @@ def tell_wrong_words() -> None:
 def mark_ready(symbols: Sequence[str], effective_ms: int | None) -> None:
     """Let people be told of the symbols' alerts once their profiles hold; at once where there is none.
 
-    Without a profile the literal rules alert: that is more than nothing.
+    Without a profile only rules that the parameters want literal, and those of the feed, alert.
     """
     table.mark_ready(symbols, to_utc(effective_ms) if effective_ms else datetime.now(UTC))

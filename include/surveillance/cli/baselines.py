@@ -44,7 +44,7 @@ def baselines(
         following = opens[np.searchsorted(opens, recording.bars.ts.max(), side="right") :][:1]
         profiles = [it for it in walked if (it.effective_ms <= following).all()]
     if not profiles:
-        raise ConfigurationError(f"{bars} holds too few sessions: a profile takes three full ones of a symbol")
+        raise ConfigurationError(f"{bars} holds too few sessions: a profile takes a full one of a symbol")
     out = out if out.suffix else out / "profiles.jsonl"
     make_folder(out.parent)
     out.write_bytes(b"".join(wire.encode(profile) + b"\n" for profile in profiles))

@@ -44,7 +44,7 @@ def calibrate(
             out,
             budget=budget,
             per=per,
-            form=rules or load_book(params, rules).base.alerting_form,
+            form=rules or load_book(params, rules).base.default_form,
             parameters=params or Settings.parameters_file,
             calendar=calendar,
             tell=tell,

@@ -201,7 +201,9 @@ def load_book_of(ran: ReplayOptions) -> ParameterBook:
     return load_book(Path(ran.params) if ran.params else None, ran.rules, ran.session_reset)
 
 
-def load_book(params: Path | None, rules: RuleForm | None, session_reset: bool | None = None) -> ParameterBook:
+def load_book(
+    params: Path | None, rules: RuleForm | dict[str, RuleForm] | None, session_reset: bool | None = None
+) -> ParameterBook:
     """Load the parameters of a file or of the platform; what is None stays as they say.
 
     Tells which of the overrides that are shipped hold beside a file, or do not.

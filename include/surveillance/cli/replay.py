@@ -36,7 +36,7 @@ def replay(
 ) -> None:
     """Run the rules over recorded bars: alerts.parquet, metrics.parquet, rejected.parquet, replay.json.
 
-    A form's warm-up stands under "not applicable": bars that were its to judge, and it had too little to go on.
+    Under "not applicable" stand a rule's warm-up and, of robust rules, bars of symbols that have no profile yet.
     """
     given = ReplayOptions.given(
         {
@@ -55,7 +55,7 @@ def replay(
         )
     given.write(out, book)
     console.print(_summary(result, out))
-    for line in result.fallback:
+    for line in result.unjudged:
         tell(line)
     for reason in sorted({*result.rejected} & {*HINTS}):
         tell(f"{reason}: {HINTS[reason]}")

@@ -16,7 +16,7 @@ from include.surveillance.alerts import severity as alerting
 from include.surveillance.detection.arrivals import is_judged
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
-from include.surveillance.detection.episodes import assign_episodes
+from include.surveillance.detection.episodes import assign_episodes, cooldown_ms
 from include.surveillance.detection.findings import Evaluation, Firings
 from include.surveillance.detection.holes import mark_reopenings
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -39,14 +39,15 @@ from include.surveillance.timespans import SPAN_MS
 
 Ints = np.ndarray
 """int64, one element per series or per bar."""
+_NONE = np.empty(0, np.int64)
 
 
 class Engine:
     """Runs the rules over bars, with parameters, the market's sessions, corporate actions and profiles.
 
     Args:
-        book: parameters; ``book.base.alerting_form`` says which form raises alerts.
-        profiles: what robust rules are held against; where a series has none in force, its literal rules alert.
+        book: parameters; ``book.base.form_of`` says in which form a rule raises alerts.
+        profiles: what robust rules are held against; where a series has none in force, they judge nothing.
         judges: the source of the bars that rules fire at; the others are only looked back on. None: all bars.
 
     Raises:
@@ -74,6 +75,7 @@ class Engine:
         self.profiles, keys, series = self.succession.sort_profiles(profiles)
         self.parameters = ParametersInForce(book, self.profiles, TAILED)
         self.rules = {form: bar_rules(book.base.in_form(form)) for form in FORMS}
+        self.alerting = {name: self.rules[book.base.form_of(name)][name] for name in self.rules["literal"]}
         slots = max(self.calendar.slots(timespan).total for timespan in SPAN_MS)
         factors = self._share_factors([keys[number] for number in series.tolist()])
         self._table = ProfileTable.from_profiles(self.profiles, factors, slots)
@@ -198,16 +200,11 @@ class Engine:
         return factor
 
     def _judge(self, scan: Scan) -> Iterator[tuple[BarRule, Fired]]:
-        """Yield what fired: of each rule the robust form where it applies, if that form alerts, else the literal."""
-        robust_alerts = bool(self.profiles) and self.book.base.alerting_form == "robust"
-        for name, literal in self.rules["literal"].items():
-            robust = self.rules["robust"].get(name) if robust_alerts else None
-            falls_back = None if robust is None else ~robust.applies(scan)
-            for fired in literal.judge(scan, self.parameters.limits(literal, scan)):
-                yield literal, fired if falls_back is None else fired.take(falls_back[fired.index])
-            if robust is not None:
-                for fired in robust.judge(scan, self.parameters.limits(robust, scan)):
-                    yield robust, fired
+        """Yield what fired, of each rule in the form in which it alerts."""
+        for rule in self.alerting.values():
+            if rule.form == "literal" or self.profiles:
+                for fired in rule.judge(scan, self.parameters.limits(rule, scan)):
+                    yield rule, fired
 
     def _rarity(self, scan: Scan, rule: BarRule, fired: Fired) -> np.ndarray:
         """Return once in how many sessions the series goes as far as each firing; NaN where that is not known."""
@@ -220,21 +217,22 @@ class Engine:
         """Sort what fired by bar and kind, score it and assign it to episodes."""
         kinds = [KINDS.index((rule.name, fired.direction)) for rule, fired in judged]
         counts = [len(fired.index) for _, fired in judged]
-        index = np.concatenate([fired.index for _, fired in judged])
+        index = np.concatenate([_NONE, *(fired.index for _, fired in judged)])
         kind = np.repeat(np.array(kinds, np.int8), counts)
         form = np.repeat(np.array([FORMS.index(rule.form) for rule, _ in judged], np.int8), counts)
         order = np.argsort(index * len(KINDS) + kind, kind="stable")
         numbers = {
-            name: np.concatenate([getattr(fired, name) for _, fired in judged])[order]
+            name: np.concatenate([np.empty(0), *(getattr(fired, name) for _, fired in judged)])[order]
             for name in ("value", "threshold", "baseline", "exceedance")
         }
         index, kind, form = index[order], kind[order], form[order]
-        rarity = np.concatenate([self._rarity(scan, rule, fired) for rule, fired in judged])[order]
+        rarity = np.concatenate([np.empty(0), *(self._rarity(scan, rule, fired) for rule, fired in judged)])[order]
         score = alerting.score_firings(numbers["exceedance"], rarity)
         severity = alerting.grade_scores(score)
         start, count, effect = assign_episodes(
-            scan.segments, self.book.base.cooldown_bars * scan.span, index, kind, severity, scan.bars.ts, state.episodes
-        )
+            scan.segments, cooldown_ms(self.book.base.cooldown_bars, scan.span), index, kind, severity, scan.bars.ts,
+            state.episodes,
+        )  # fmt: skip
         return Firings(
             index=index, kind=kind, form=form, **numbers, rarity=rarity, score=score, severity=severity,
             start=start, count=count, effect=effect,

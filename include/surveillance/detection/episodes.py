@@ -5,9 +5,22 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from include.surveillance.timespans import DAY_MS
+
 CONTINUES, OPENS, GROWS = range(3)
 """What a firing does to its episode; GROWS: its alert is published again, because the number of firings has doubled or
 the severity has risen."""
+LONGEST_COOLDOWN_MS = 4 * DAY_MS
+"""So that an episode of day bars goes on over a long weekend, and not over three weeks."""
+
+
+def cooldown_ms(bars: int, span_ms: np.ndarray | int) -> np.ndarray:
+    """Return how long after a firing another one continues its episode: so many bars' time, at most four days.
+
+    Args:
+        span_ms: length of the bars.
+    """
+    return np.minimum(bars * span_ms, LONGEST_COOLDOWN_MS)
 
 
 @njit(cache=True)

@@ -18,6 +18,8 @@ LIQUIDITY: tuple[Liquidity, ...] = get_args(Liquidity)
 PARTS: tuple[Literal["regular", "around"], ...] = ("regular", "around")
 LISTS = ("volume_level", "volume_scale", "return_factor", "presence")
 NUMBERS = ("volatility_fire", "volatility_clear", "range_percent", "turnover")
+ENOUGH = 3
+"""Sessions from which on a profile rests on its own; the series of one with fewer is new, and it borrows."""
 
 
 @dataclass(frozen=True)

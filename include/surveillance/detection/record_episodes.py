@@ -12,6 +12,7 @@ from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.severity import grade_scores, score_exceedance
 from include.surveillance.detection import alert_records
 from include.surveillance.detection.columns import SeriesKey
+from include.surveillance.detection.episodes import cooldown_ms
 from include.surveillance.detection.record_state import Episode
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.state import State
@@ -49,14 +50,14 @@ class RecordEpisodes:
         """Build the alert of a finding; publish it when its episode opens, has doubled or has become more severe."""
         score, peak = grade(finding.exceedance)
         episodes, name = self.state.record_state.episodes, _name(*key, finding.rule, finding.source)
-        cooldown_ms = self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]
+        apart_ms = cooldown_ms(self.engine.book.base.cooldown_bars, SPAN_MS[key[1]])
         episode = episodes.get(name)
-        if episode is None or finding.ts_ms - episode.last_ms > cooldown_ms:
+        if episode is None or finding.ts_ms - episode.last_ms > apart_ms:
             if episode is not None and episode.newest is not None:
                 self._publish_end(log_index, order, episode.newest, finding.ts_ms)
             episode = episodes[name] = Episode(finding.ts_ms, finding.ts_ms, 1, peak)
             publish = True
-        elif finding.ts_ms < episode.start_ms - cooldown_ms:
+        elif finding.ts_ms < episode.start_ms - apart_ms:
             # It comes late for a time before: an episode of its own.
             episode, publish = Episode(finding.ts_ms, finding.ts_ms, 1, peak), True
         else:
@@ -76,7 +77,7 @@ class RecordEpisodes:
         episode = episodes.get(name)
         if episode is None or episode.newest is None:
             return
-        if at_ms - episode.last_ms > self.engine.book.base.cooldown_bars * SPAN_MS[key[1]]:
+        if at_ms - episode.last_ms > cooldown_ms(self.engine.book.base.cooldown_bars, SPAN_MS[key[1]]):
             del episodes[name]
             self._publish_end(log_index, order, episode.newest, at_ms)
 

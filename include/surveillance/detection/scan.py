@@ -13,7 +13,7 @@ from include.surveillance.detection.columns import BarColumns
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.percentiles import EarlierValues
 from include.surveillance.detection.positions import REGULAR, Positions, iso_date
-from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.profile_columns import ENOUGH, ProfileColumns
 from include.surveillance.detection.segments import Segments
 from include.surveillance.sessions import PHASES
 
@@ -26,7 +26,7 @@ class ProfileTable:
     """Holds profiles as arrays; axis 0 is the profile, axis 1 the slot.
 
     ``share_factor`` is adjusted price / price on the day from which the profile holds; ``levels`` are [profile, tail,
-    period].
+    period]; ``new`` says whose series is new.
     """
 
     volume_level: np.ndarray
@@ -37,6 +37,7 @@ class ProfileTable:
     range_percent: np.ndarray
     share_factor: np.ndarray
     levels: np.ndarray
+    new: np.ndarray
 
     @classmethod
     def from_profiles(cls, profiles: ProfileColumns, share_factor: np.ndarray, slots: int) -> ProfileTable:
@@ -46,6 +47,7 @@ class ProfileTable:
             **{name: getattr(profiles, name) for name in ("volatility_fire", "volatility_clear", "range_percent")},
             share_factor=share_factor,
             levels=profiles.levels,
+            new=profiles.sessions < ENOUGH,
         )
 
 

@@ -15,7 +15,7 @@ from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
 
-DAYS = 3  # full sessions that a profile takes
+DAYS = 3  # full sessions of a profile that borrows nothing
 BARS = 30
 
 

@@ -71,7 +71,7 @@ def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tup
     starts = zip(bars.code.tolist(), bars.ts.tolist(), strict=True)
     live = np.array([(*bars.keys[code], ts) in judged for code, ts in starts], bool)
     recording = replace(recording, bars=replace(bars, live=live), judges="live")
-    run = run_rules(recording, book.replaced(alerting_form="robust"), "sketch")
+    run = run_rules(recording, book, "sketch", as_published=True)
     published = [alert for alert in read_log_alerts(kafka) if alert["source"] == "live"]
     replayed = [structs.asdict(alert) for alert in run.published]
     told, again = _newest(published), _newest(replayed)

@@ -22,7 +22,7 @@ from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.backtest_report import write_report
 from include.surveillance.studies.backtest_summary import Backtest, Tried, group_alerts, summarise
-from include.surveillance.studies.forms import explain_fallback
+from include.surveillance.studies.forms import explain_unjudged
 from include.surveillance.studies.matching import draw_matched
 from include.surveillance.studies.outcomes import MISSING, Market, list_horizons, measure_outcomes, name_benchmark
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
@@ -57,14 +57,14 @@ def backtest_books(
     Raises:
         ConfigurationError: a file cannot be read or lacks a column, or there is no usable bar.
     """
-    robust = any(book.base.alerting_form == "robust" for _, book in books)
+    robust = any(book.base.uses_profiles for _, book in books)
     recording = read_usable(files, sessions, with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
     tried = []
     for number, (name, book) in enumerate(books):
         progress("detect", number, len(books))
         run = run_rules(recording, book)
-        for line in explain_fallback(run.engine, run.evaluation):
+        for line in explain_unjudged(run.engine, run.evaluation):
             tell(f"{name}: {line}")
         market = Market.from_evaluation(run.evaluation, sessions)
         progress("measure", number, len(books))

@@ -193,9 +193,10 @@ def _describe_parameters(backtest: Backtest) -> list[str]:
     parts = ["<h2>Parameters</h2>"]
     bases = [_flatten(json.loads(encode_value(one.book.base))) for one in backtest.tried]
     for letter, one, base in zip("AB", backtest.tried, bases, strict=False):
-        form = one.book.base.alerting_form
-        rules = ", ".join(f"{name} v{rule.version}" for name, rule in BAR_RULES[form].items())
-        line = f"{letter} is {one.name}, {form}, versions {', '.join(one.versions)}. Rules: {rules}."
+        forms = {name: one.book.base.form_of(name) for name in BAR_RULES["literal"]}
+        rules = ", ".join(f"{form} {name} v{BAR_RULES[form][name].version}" for name, form in forms.items())
+        written = " and ".join(sorted({*forms.values()}))
+        line = f"{letter} is {one.name}, {written}, versions {', '.join(one.versions)}. Rules: {rules}."
         overrides = [f"{it.name} sets {encode_value(it.set)}" for it in one.book.overrides]
         text = "\n".join([*(f"{name}: {value}" for name, value in base.items()), *overrides])
         parts += [f"<p>{escape(line)}</p>", f"<details><summary>All of {letter}</summary>"]

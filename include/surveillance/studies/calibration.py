@@ -42,8 +42,8 @@ PER: dict[Per, str] = {
 ABOUT_ALERTS = (
     "Alerts are per symbol and day, and every number of them was counted in a run of the engine over these bars: "
     "a breakout that waits for a return before it fires again, and volatility that goes on until it has calmed "
-    "down, count as they would be raised. *Alerts proposed* is a run with all proposals at once. Bars that are "
-    "judged by the other form, because there is no profile for them yet, do not count."
+    "down, count as they would be raised. *Alerts proposed* is a run with all proposals at once. Bars that robust "
+    "rules cannot judge, because there is no profile for them yet, do not count."
 )
 ABOUT_CURVES = (
     "A curve holds the thresholds that were tried, all else as it is now: from a great one downwards until too "

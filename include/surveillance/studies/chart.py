@@ -12,13 +12,13 @@ from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.rules.bar_rule import FORMS
+from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.records import NewsItem
 from include.surveillance.sessions import Sessions
-from include.surveillance.studies.forms import judging_forms
+from include.surveillance.studies.forms import judged_bars
 from include.surveillance.studies.recorded import RecordedFiles, Recording, read_recording
 from include.surveillance.texts import one_line
 from include.surveillance.timespans import NEW_YORK, SPAN_MS, to_utc, write_new_york
@@ -49,9 +49,9 @@ class View:
         prices: ``open, high, low, close``, dollars, as traded; ``volume`` in shares.
         highest, lowest: the band of the bars before, dollars; NaN: not applicable.
         usual_volume, volume_limit: the mean of the bars before, and what the literal rule allows, in shares.
-        statistic, limit: what the rule holds against its threshold, and the threshold, in the form of ``form``; NaN:
+        statistic, limit: what the rule holds against its threshold, and the threshold, in the form ``form``; NaN:
             not applicable.
-        form: index into ``FORMS``, of the form that judges the rule at the bar.
+        form: in which the rule alerts.
         marks: what fired: per rule the indices of the bars, and the direction of each (1, -1 or 0).
         episode: indices of the first and the last bar of the alert that was asked for, if one was.
         news: index of the bar in which each article was published or after which it came, and the article.
@@ -69,7 +69,7 @@ class View:
     volume_limit: np.ndarray
     statistic: np.ndarray
     limit: np.ndarray
-    form: np.ndarray
+    form: RuleForm
     marks: dict[str, tuple[np.ndarray, np.ndarray]]
     episode: tuple[int, int] | None
     news: list[tuple[int, NewsItem]]
@@ -157,7 +157,7 @@ class _Run:
     """One series' bars with all that the engine says of them."""
 
     def __init__(self, files: RecordedFiles, symbol: str, timespan: str, sessions: Sessions, book: ParameterBook):
-        robust = book.base.alerting_form == "robust"
+        robust = book.base.uses_profiles
         self.recording = _read_series(files, symbol, timespan, sessions, with_profiles=robust)
         self.symbol, self.timespan, self.book = symbol, timespan, book
         self.engine: Engine = self.recording.engine(book)
@@ -197,22 +197,21 @@ class _Run:
             volume_limit=(usual * multiple)[shown],
             statistic=statistic[shown],
             limit=limit[shown],
-            form=form[shown],
+            form=form,
             marks=marks,
             episode=episode and (episode[0] - shown.start, episode[1] - shown.start),
             news=self._news(bars.ts),
         )
 
-    def _statistic(self, rule: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what the rule holds against its threshold, the threshold, and the form that judges, per bar."""
-        scan, judged = self.evaluation.scan, judging_forms(self.engine, self.evaluation)[rule]
+    def _statistic(self, rule: str) -> tuple[np.ndarray, np.ndarray, RuleForm]:
+        """Return what the rule holds against its threshold and the threshold, per bar, and the form that alerts."""
+        scan, of_form = self.evaluation.scan, self.engine.alerting[rule]
         statistic, limit = np.full(len(scan), np.nan), np.full(len(scan), np.nan)
-        for number in np.unique(judged).tolist():
-            of_form, own = self.engine.rules[FORMS[number]][rule], judged == number
+        if (own := judged_bars(self.engine, self.evaluation, of_form)).any():
             with np.errstate(divide="ignore", invalid="ignore"):
                 statistic[own] = of_form.statistic(self.evaluation)[own]
             limit[own] = self.engine.parameters.limits(of_form, scan)(of_form.threshold)[own]
-        return statistic, limit, judged
+        return statistic, limit, of_form.form
 
     def _news(self, ts: np.ndarray) -> list[tuple[int, NewsItem]]:
         end_ms = int(ts[-1]) + SPAN_MS[self.timespan]
@@ -317,9 +316,7 @@ def _write_title(figure: Figure, view: View) -> None:
 
 
 def _name_statistic(view: View) -> str:
-    shown = [form for number, form in enumerate(FORMS) if (view.form == number).any()]
-    fields = ", ".join(f"{form}: {BAR_RULES[form][view.rule].threshold}" for form in shown)
-    return f"{view.rule}\n({fields})"
+    return f"{view.rule}\n({view.form}: {BAR_RULES[view.form][view.rule].threshold})"
 
 
 def _tick(view: View, index: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from include.surveillance.detection.episodes import cooldown_ms
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.positions import iso_date
@@ -18,7 +19,7 @@ from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table
 from include.surveillance.studies.evaluation import count_symbol_days
-from include.surveillance.studies.forms import count_forms, explain_fallback
+from include.surveillance.studies.forms import count_forms, explain_unjudged
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.studies.replay import firing_columns
 from include.surveillance.timespans import SPAN_MS, to_utc
@@ -78,7 +79,7 @@ def compare_books(
     Raises:
         ConfigurationError: a file cannot be read or lacks a column, or there is no usable bar.
     """
-    robust = any(book.base.alerting_form == "robust" for book in books)
+    robust = any(book.base.uses_profiles for book in books)
     recording = read_usable(files, Sessions(calendar), with_profiles=robust, tell=tell, progress=progress)
     make_folder(out)
     episodes: list[pd.DataFrame] = []
@@ -88,7 +89,7 @@ def compare_books(
         engine, evaluation = recording.engine(book), recording.evaluate(book)
         episodes.append(group_episodes(pd.DataFrame(firing_columns(evaluation))))
         symbol_days.append({(it.rule, it.form): it.symbol_days for it in count_forms(engine, evaluation)})
-        for line in explain_fallback(engine, evaluation):
+        for line in explain_unjudged(engine, evaluation):
             tell(f"{names[number]}: {line}")
     days = count_symbol_days(recording.bars, recording.sessions).days
     session = evaluation.scan.positions.session
@@ -184,13 +185,13 @@ def write_report(
 
 
 def _near(episodes: pd.DataFrame, others: pd.DataFrame, bars_apart: int) -> np.ndarray:
-    """Return per episode whether one of ``others`` is at most ``bars_apart`` away."""
+    """Return per episode whether one of ``others`` is at most the cooldown of ``bars_apart`` away."""
     near = np.zeros(len(episodes), dtype=bool)
     rows_of_others = others.groupby(SERIES).indices
     for key, rows in episodes.groupby(SERIES).indices.items():
         if key not in rows_of_others:
             continue
-        reach = bars_apart * SPAN_MS[key[1]]
+        reach = cooldown_ms(bars_apart, SPAN_MS[key[1]])
         theirs = others.iloc[rows_of_others[key]].sort_values("start_ms")
         starts, lasts = theirs["start_ms"].to_numpy(), np.maximum.accumulate(theirs["last_ms"].to_numpy())
         mine = episodes.iloc[rows]

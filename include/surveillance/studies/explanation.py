@@ -106,7 +106,7 @@ def explain_from_files(
     tickers = Tickers(read_actions(None, None, files.ticker_changes).ticker_changes)
     if symbol != MARKET and tickers.related(symbol) == {symbol}:
         files = replace(files, only=symbol)
-    recording = read_recording(files, sessions, with_profiles=book.base.alerting_form == "robust")
+    recording = read_recording(files, sessions, with_profiles=book.base.uses_profiles)
     if not len(recording.bars):
         raise ConfigurationError(f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on")
     raised = replay_alert(recording, alert_id, book=book, percentiles=percentiles)

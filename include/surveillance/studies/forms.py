@@ -1,4 +1,4 @@
-"""Forms: which form of each rule judged which bars, what it raised, and why the robust one was not in force."""
+"""Forms: in which form each rule judged which bars, what it raised, and why robust ones did not judge the others."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.findings import Evaluation
-from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
-from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
+from include.surveillance.detection.rules.bar_rule import BarRule, RuleForm
+from include.surveillance.detection.rules.registry import KINDS
 from include.surveillance.timespans import write_new_york
 
 NAMED = 5
 
 
 class Judged(NamedTuple):
-    """What one form of a rule did with new bars.
+    """What a rule did with new bars, in the form in which it alerts.
 
     Attributes:
         bars: that it judged.
-        not_applicable: bars that were its to judge, and it had too little to go on: its warm-up, or no bar of its kind.
-        symbol_days: distinct pairs of symbol and session of all these bars.
+        not_applicable: the others: it had too little to go on, its warm-up or no profile, or they are not of its kind.
+        symbol_days: distinct pairs of symbol and session of the bars that it may judge.
         firings: bars at which it fired.
         alerts: episodes that it opened.
     """
@@ -36,40 +36,32 @@ class Judged(NamedTuple):
     alerts: int
 
 
-def judging_forms(engine: Engine, evaluation: Evaluation) -> dict[str, np.ndarray]:
-    """Return per rule the index into ``FORMS`` of the form that judges each bar of the scan, int8."""
-    forms = {}
-    for rule in BAR_RULES["literal"]:
-        forms[rule] = np.zeros(len(evaluation.scan), dtype=np.int8)
-        if engine.book.base.alerting_form == "robust" and engine.profiles:
-            forms[rule][engine.rules["robust"][rule].applies(evaluation.scan)] = FORMS.index("robust")
-    return forms
+def judged_bars(engine: Engine, evaluation: Evaluation, rule: BarRule) -> np.ndarray:
+    """Say per new bar whether a rule judged it, bool; the others are not applicable to it."""
+    applies = _applies(engine, evaluation, rule)
+    if not applies.any():
+        return applies
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return applies & ~np.isnan(rule.statistic(evaluation))
 
 
 def count_forms(engine: Engine, evaluation: Evaluation) -> list[Judged]:
-    """Count what each form of each rule judged and raised of the new bars; a form that judged none is left out."""
-    fresh, firings = evaluation.fresh, evaluation.fresh_firings
-    days = _symbol_days(evaluation)
+    """Count what each rule judged and raised of the new bars, in the form in which it alerts."""
+    firings, days = evaluation.fresh_firings, _symbol_days(evaluation)
     counted = []
-    for rule, judging in judging_forms(engine, evaluation).items():
-        kinds = [kind for kind, (name, _) in enumerate(KINDS) if name == rule]
-        of_rule = np.isin(firings.kind, kinds)
-        for number, form in enumerate(FORMS):
-            own = judging[fresh] == number
-            if not own.any():
-                continue
-            with np.errstate(divide="ignore", invalid="ignore"):
-                absent = np.isnan(engine.rules[form][rule].statistic(evaluation)[own])
-            fired = of_rule & (firings.form == number)
-            counts = int(fired.sum()), int((fired & (firings.effect == OPENS)).sum())
-            judged = len(absent) - int(absent.sum()), int(absent.sum())
-            counted.append(Judged(rule, form, *judged, len(np.unique(days[own])), *counts))
+    for name, rule in engine.alerting.items():
+        fired = np.isin(firings.kind, [kind for kind, (of, _) in enumerate(KINDS) if of == name])
+        judged = int(judged_bars(engine, evaluation, rule).sum())
+        symbol_days = len(np.unique(days[_applies(engine, evaluation, rule)]))
+        alerts = int((fired & (firings.effect == OPENS)).sum())
+        counted.append(Judged(name, rule.form, judged, len(days) - judged, symbol_days, int(fired.sum()), alerts))
     return counted
 
 
-def explain_fallback(engine: Engine, evaluation: Evaluation) -> list[str]:
-    """Say in a sentence each why the robust form did not judge bars that it was to judge; empty: it judged all."""
-    if engine.book.base.alerting_form != "robust":
+def explain_unjudged(engine: Engine, evaluation: Evaluation) -> list[str]:
+    """Say in a sentence each why robust rules did not judge bars; empty: they judged all, or there are none."""
+    robust = [rule for rule in engine.alerting.values() if rule.form == "robust"]
+    if not robust:
         return []
     scan = evaluation.scan
     without = (scan.profile < 0) & evaluation.fresh
@@ -81,7 +73,7 @@ def explain_fallback(engine: Engine, evaluation: Evaluation) -> list[str]:
     total, lines = int(evaluation.fresh.sum()), []
     if early := int((without & known).sum()):
         lines.append(
-            f"{early:,} of {total:,} bars are judged by the literal form: they come before the first profile of their "
+            f"{early:,} of {total:,} bars are not judged by robust rules: they come before the first profile of their "
             f"symbol, and the earliest holds from {write_new_york(min(first_ms.values()))} New York on."
         )
     if never := int((without & ~known).sum()):
@@ -89,16 +81,24 @@ def explain_fallback(engine: Engine, evaluation: Evaluation) -> list[str]:
         names = ", ".join(f"{symbol} ({timespan})" for symbol, timespan in series[:NAMED])
         more = f" and {len(series) - NAMED:,} more" if len(series) > NAMED else ""
         lines.append(
-            f"{never:,} of {total:,} bars are judged by the literal form: {names}{more} have no profile, which takes "
-            "three full sessions before."
+            f"{never:,} of {total:,} bars are not judged by robust rules: {names}{more} have no profile, which takes "
+            "one full session before."
         )
-    for rule, judging in judging_forms(engine, evaluation).items():
-        if other := int(((judging == 0) & (scan.profile >= 0) & evaluation.fresh).sum()):
+    for rule in robust:
+        judgeable = _applies(engine, evaluation, rule) | without[evaluation.fresh]
+        if not judgeable.all():
             lines.append(
-                f"{other:,} of {total:,} bars are judged by the literal form of {rule}: its robust form does not apply "
-                "to bars of their timespan or phase."
+                f"{total - int(judgeable.sum()):,} of {total:,} bars are not judged by {rule.name}: its robust form "
+                "does not apply to bars of their timespan, or their symbol's profile knows nothing of it."
             )
     return lines
+
+
+def _applies(engine: Engine, evaluation: Evaluation, rule: BarRule) -> np.ndarray:
+    """Say per new bar whether a rule may judge it, bool."""
+    if rule.form == "robust" and not engine.profiles:
+        return np.zeros(int(evaluation.fresh.sum()), np.bool_)
+    return rule.applies(evaluation.scan)[evaluation.fresh]
 
 
 def _symbol_days(evaluation: Evaluation) -> np.ndarray:

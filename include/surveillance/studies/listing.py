@@ -132,7 +132,7 @@ def select_alerts(
     if kind is not None:
         chosen &= (alerts["kind"] == kind).to_numpy()
     if since_ms is not None:
-        chosen &= (alerts["last_ms"] + alerts["timespan"].map(SPAN_MS).fillna(1) > since_ms).to_numpy()
+        chosen &= (alerts["last_ms"] + alerts["timespan"].map(SPAN_MS).astype(float).fillna(1) > since_ms).to_numpy()
     if until_ms is not None:
         chosen &= (alerts["first_ms"] <= until_ms).to_numpy()
     found = alerts[chosen]

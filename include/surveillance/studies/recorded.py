@@ -107,7 +107,7 @@ class Recording:
 
 def remembered_by(book: ParameterBook) -> Percentiles:
     """Say how percentiles remember unless somebody chooses: as live where robust rules alert, else every value."""
-    return "sketch" if book.base.alerting_form == "robust" else "exact"
+    return "sketch" if book.base.uses_profiles else "exact"
 
 
 def read_recording(

@@ -30,7 +30,7 @@ from include.surveillance.files import results
 from include.surveillance.records import Alert, NewsItem
 from include.surveillance.sessions import PHASES, Sessions
 from include.surveillance.severities import SEVERITIES
-from include.surveillance.studies.forms import Judged, count_forms, explain_fallback
+from include.surveillance.studies.forms import Judged, count_forms, explain_unjudged
 from include.surveillance.studies.recorded import (
     RecordedFiles,
     Recording,
@@ -60,7 +60,7 @@ class Replay:
         rejected: rows per reason.
         events: market-wide ones.
         judged: which form of each rule judged how many bars, and what it raised.
-        fallback: why the robust form did not judge all bars, a sentence each.
+        unjudged: why robust rules did not judge all bars, a sentence each.
     """
 
     counts: Counter[str]
@@ -69,7 +69,7 @@ class Replay:
     rejected: Counter[str]
     events: int
     judged: list[Judged]
-    fallback: list[str]
+    unjudged: list[str]
 
 
 class Run(NamedTuple):
@@ -77,7 +77,8 @@ class Run(NamedTuple):
 
     Attributes:
         on_bars: of each bar that matched an article its newest alert.
-        published: where robust rules alert, all that would have been published live, events of the market included.
+        published: where a rule alerts in its robust form, or where it is wanted, all that would have been published
+            live, events of the market included.
     """
 
     engine: Engine
@@ -87,7 +88,7 @@ class Run(NamedTuple):
 
     def alerts(self) -> Iterable[Alert]:
         """Return the alerts as whole records in either form: what was published, or one for each firing."""
-        if self.engine.book.base.alerting_form == "robust":
+        if self.engine.book.base.uses_profiles:
             return self.published
         fired = self.evaluation.fresh_firings
         build = partial(alert_records.build_alert, self.engine, self.evaluation, fired)
@@ -101,13 +102,15 @@ def replay_files(
     sessions: Sessions,
     book: ParameterBook,
     percentiles: Percentiles | None = None,
+    as_published: bool = False,
     progress: Progress = lambda stage, done, total: None,
     tell: Tell = log_line,
 ) -> Replay:
     """Run the engine over files and write alerts, metrics and rejected rows as Parquet into ``out``.
 
-    The book's alerting form decides: ``literal`` writes one row per firing bar and rule; ``robust`` writes what would
-    have been published live, alerts that grew and market-wide events included. Rows of one episode share ``event_id``.
+    The book decides: where all rules are literal there is one row per firing bar and rule; else, and in any case
+    ``as_published``, what would have been published live, alerts that grew and market-wide events included. Rows of
+    one episode share ``event_id``.
     ``percentiles`` are exact in a literal replay and as live in a robust one, unless they are given.
     Bars are read in order of their start and news in order of publication, whatever the order of the files.
 
@@ -115,18 +118,18 @@ def replay_files(
         ConfigurationError: a file cannot be read or lacks a column, no row is a bar, or ``out`` cannot be a folder.
     """
     results.make_folder(out)
-    robust = book.base.alerting_form == "robust"
-    recording = read_recording(files, sessions, with_profiles=robust, progress=progress)
+    as_published |= book.base.uses_profiles
+    recording = read_recording(files, sessions, with_profiles=as_published, progress=progress)
     for note in recording.notes:
         tell(note)
     rejects = [unusable for _, unusable in recording.rejects]
     results.write_rejects(out / "rejected.parquet", rejects)
     check_usable(files, recording)
     progress("detect", 0, 1)
-    engine, evaluation, on_bars, published = run_rules(recording, book, percentiles)
+    engine, evaluation, on_bars, published = run_rules(recording, book, percentiles, as_published=as_published)
     progress("write", 0, 3)
     events = 0
-    if robust:
+    if as_published:
         events = sum(alert.symbol == market_events.MARKET for alert in published)
         results.write_alerts(out / "alerts.parquet", [*recording.contradictions, *published])
     else:
@@ -147,8 +150,8 @@ def replay_files(
     firings, episodes = _count(evaluation, [*on_bars, *recording.contradictions])
     rejected = Counter(reason for table in rejects for reason in table["reason"].to_pylist())
     counts = recording.counts | Counter(bars=len(recording.bars), news=len(recording.news))
-    judged, fallback = count_forms(engine, evaluation), explain_fallback(engine, evaluation)
-    return Replay(counts, firings, episodes, rejected, events, judged, fallback)
+    judged, unjudged = count_forms(engine, evaluation), explain_unjudged(engine, evaluation)
+    return Replay(counts, firings, episodes, rejected, events, judged, unjudged)
 
 
 def replay_alert(
@@ -158,12 +161,15 @@ def replay_alert(
     return [alert for alert in run_rules(recording, book, percentiles).alerts() if alert.event_id == alert_id]
 
 
-def run_rules(recording: Recording, book: ParameterBook, percentiles: Percentiles | None = None) -> Run:
-    """Run the rules of a book over a recording in one pass."""
+def run_rules(
+    recording: Recording, book: ParameterBook, percentiles: Percentiles | None = None, *, as_published: bool = False
+) -> Run:
+    """Run the rules of a book over a recording in one pass; ``as_published`` as ``replay_files`` takes it."""
     engine, state = recording.engine(book), State(percentiles or remembered_by(book))
     bars = recording.series(engine)
     evaluation = engine.evaluate(state, bars, state.rows_for(bars.keys))
-    on_bars, published = _match_news(engine, state, evaluation, recording.news)
+    publishes = as_published or book.base.uses_profiles
+    on_bars, published = _match_news(engine, state, evaluation, recording.news, publishes=publishes)
     return Run(engine, evaluation, on_bars, _add_market_events(engine, evaluation, published))
 
 
@@ -202,13 +208,13 @@ def _add_market_events(engine: Engine, evaluation: Evaluation, alerts: list[Aler
 
 
 def _match_news(
-    engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...]
+    engine: Engine, state: State, evaluation: Evaluation, news: tuple[NewsItem, ...], *, publishes: bool
 ) -> tuple[list[Alert], list[Alert]]:
     """Match bars with articles, and tag alerts by both.
 
     Returns:
-        Of each bar that matched an article its newest alert, and where robust rules alert, all that would have been
-        published live but for events of the market, in its order.
+        Of each bar that matched an article its newest alert, and where alerts are published, all that would have
+        been but for events of the market, in its order.
     """
     raised: list[RaisedAlert] = []
     matcher = NewsMatcher(engine, state, RecordEpisodes(engine, state, raised))
@@ -220,7 +226,7 @@ def _match_news(
         bars.append(bar)
         # A bar is known at its close. Even numbers order articles of the same moment behind it.
         matcher.add_bar(2 * (bar.ts_ms + SPAN_MS[key[1]]), key, bar)
-    for f in np.flatnonzero(fresh.effect).tolist() if engine.book.base.alerting_form == "robust" else ():
+    for f in np.flatnonzero(fresh.effect).tolist() if publishes else ():
         alert = alert_records.build_alert(engine, evaluation, fresh, f)
         matcher.add_alert(2 * alert.bar_close_ms, int(fresh.kind[f]), alert)
     matcher.match([(2 * item.published_ms + 1, item) for item in news], [])

@@ -41,7 +41,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stamps: str | None = None
     dates: str | None = None
     params: str | None = None
-    rules: RuleForm | None = None
+    rules: RuleForm | dict[str, RuleForm] | None = None
     history: Percentiles | None = None
     session_reset: bool | None = None
     calendar: str | None = None

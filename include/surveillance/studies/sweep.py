@@ -40,7 +40,7 @@ def count_alerts(
         effective: YYYY-MM-DD, New York, not later than any of the bars.
         thresholds: to try; a cell that is not named keeps its threshold.
     """
-    form = book.base.alerting_form
+    form = book.base.default_form
     trial = [override_entry(cell, form, effective, threshold, "A trial.") for cell, threshold in thresholds.items()]
     overrides = [parse(entry, "a trial") for entry in replace_entries(entries, trial)]
     # A value exceeds a threshold of 0 infinitely; here only the count matters.
@@ -59,7 +59,7 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
     Raises:
         ConfigurationError: no bar can be counted.
     """
-    form = book.base.alerting_form
+    form = book.base.default_form
     bucket, counts = bucket_numbers(evaluation, form)[evaluation.fresh], count_openings(evaluation, form)
     if not (bucket >= 0).any():
         raise ConfigurationError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -31,7 +32,7 @@ def main() -> None:
     consumer.assign([TopicPartition(BARS, partition, offset) for partition, offset in since])
     producer = Producer({**kafka, "transactional.id": "peer-loop", "compression.type": "zstd", "linger.ms": 5})
     producer.init_transactions()
-    engine = Engine(ParameterBook.default(), Sessions(os.environ["MARKET_CALENDAR"]))
+    engine = Engine(ParameterBook.load(Path(os.environ["PARAMETERS_FILE"])), Sessions(os.environ["MARKET_CALENDAR"]))
     states = {partition: State("sketch") for partition, _ in since}
     while True:
         messages = consumer.consume(BATCH, BATCH_SECONDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from quixstreams import Application, State
@@ -39,7 +40,7 @@ def main() -> None:
     )
     stamped = TopicConfig(4, 1, extra_config={"message.timestamp.type": "LogAppendTime"})
     alerts, metrics = (app.topic(name, value_serializer="bytes", config=stamped) for name in (ALERTS, METRICS))
-    engine = Engine(ParameterBook.default(), Sessions(os.environ["MARKET_CALENDAR"]))
+    engine = Engine(ParameterBook.load(Path(os.environ["PARAMETERS_FILE"])), Sessions(os.environ["MARKET_CALENDAR"]))
 
     def detect(value: bytes, state: State) -> list[Record]:
         saved = state.get_bytes("detection")

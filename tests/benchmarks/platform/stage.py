@@ -19,7 +19,7 @@ from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import poll_each
 from include.surveillance.texts import is_symbol
 from include.surveillance.timespans import MINUTE_MS, now_ms
-from tests.ground import ends, landed_offsets, move_to
+from tests.ground import ends, landed_offsets, literal_rules, move_to
 
 ANSWER_MS = "20-80"
 POLLING = ("ingest_market_data", "backfill_market_data")
@@ -113,7 +113,7 @@ def platform(
     """
     state = Path(tempfile.mkdtemp(prefix="bench-"))
     listing = _list_symbols(state, symbols, replay)
-    given = move_to(state, **settings, **listing, SIMULATOR_ANSWER_MS=ANSWER_MS)
+    given = move_to(state, **settings, **listing, **literal_rules(state), SIMULATOR_ANSWER_MS=ANSWER_MS)
     try:
         stack = Stack(replay, console)
         if stock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tests.surveillance.cli.recordings import recording, run
+from tests.surveillance.cli.recordings import DAY, recording, run
 
 
 def test_a_replay_with_the_baselines_of_its_own_bars_raises_what_it_raises_without(bars, tmp_path):
@@ -27,9 +27,12 @@ def test_baselines_lie_beside_what_a_replay_has_written(bars, tmp_path):
 
 def test_too_few_sessions_are_said(tmp_path):
     one = tmp_path / "one.parquet"
-    recording(1).to_parquet(one)
+    half_day = recording(1)
+    half_day["ts_ms"] -= 83 * DAY  # 2018-11-23
+    half_day.to_parquet(one)
     few = run("baselines", bars=one, out=tmp_path / "profiles.jsonl")
     assert (few.exit_code, "too few sessions" in few.output) == (1, True)
-    literal = run("replay", bars=one, out=tmp_path)
-    assert "780 of 780 bars are judged by the literal form" in literal.output
-    assert "have no profile, which takes three full sessions before" in literal.output
+    silent = run("replay", bars=one, out=tmp_path)
+    assert "780 of 780 bars are not judged by robust rules" in silent.output
+    assert "have no profile, which takes one full session before" in silent.output
+    assert not len(pd.read_parquet(tmp_path / "alerts.parquet"))

@@ -44,7 +44,7 @@ def test_yesterdays_bars_raise_offline_what_they_raised_live(kafka, watched, tmp
     replayed = run("replay", **files, profiles=profiles, out=out)
     assert replayed.exit_code == 0, replayed.output
     then, now = (list_alerts(read_alert_rows(folder)) for folder in (tmp_path / "log", out))
-    assert {"literal", "robust"} == set(then["form"])
+    assert {"robust"} == set(then["form"])
     pd.testing.assert_frame_equal(then, now, check_exact=True)
     listed = run("alerts", "--as", "csv", kafka=watched).stdout
     assert listed == run("alerts", "--as", "csv", alerts=tmp_path / "log").stdout

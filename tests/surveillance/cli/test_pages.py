@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -34,11 +35,13 @@ def command_lines(page: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with the files that the pages name, made of the recorded bars of one symbol."""
+    """A folder with the files that the pages name, made of the recorded bars of one symbol, with a burst in them."""
     if not RECORDED.is_file():
         pytest.skip(f"no {RECORDED}; set SHARED_DATA to the folder of sample bars")
     folder = tmp_path_factory.mktemp("newcomer")
     bars = pq.read_table(RECORDED, filters=pc.field("symbol") == "NVDA").slice(0, 6 * 390)
+    burst = pa.array([40 if 4 * 390 + 120 <= row < 4 * 390 + 130 else 1 for row in range(len(bars))])
+    bars = bars.set_column(bars.column_names.index("volume"), "volume", pc.multiply(bars["volume"], burst))
     pq.write_table(bars, folder / "bars.parquet")
     label = {"symbol": "NVDA", "start": "2023-01-09", "end": "2023-01-09", "kind": "abnormal_volume"}
     pd.DataFrame([label]).to_csv(folder / "labels.csv", index=False)

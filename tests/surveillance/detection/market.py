@@ -103,7 +103,7 @@ def whole_day(**over) -> Profile:
 
 
 def engine(
-    profiles: Iterable[Profile] = (),
+    profiles: Sequence[Profile] = (),
     *,
     splits: Sequence[Split] = (),
     dividends: Sequence[Dividend] = (),
@@ -113,6 +113,8 @@ def engine(
     judges: Source | None = None,
     **parameters,
 ) -> Engine:
+    """Rules alert in their robust form where there are profiles, unless ``alerting_form`` says so, else literally."""
+    parameters = {"alerting_form": "robust" if profiles else "literal"} | parameters
     actions = CorporateActions(tuple(splits), tuple(dividends), tuple(ticker_changes), tuple(scheduled))
     return Engine(ParameterBook(Parameters(**parameters), overrides), SESSIONS, actions, profiles, judges)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook
@@ -53,16 +54,30 @@ class TestForm:
         assert metric.volume_z > 4
         assert metric.profile_version == profile().version
 
-    def test_without_one_the_literal_form_alerts(self):
-        detection = run(BURST)
-        (alert,) = detection.alerts
-        assert (alert.form, alert.profile_version) == ("literal", None)
-        assert (detection.metrics[-1].rvol, detection.metrics[-1].profile_version) == (None, None)
+    def test_without_one_nothing_alerts_and_the_literal_measures_are_there(self):
+        detection = run(BURST, alerting_form="robust")
+        assert detection.alerts == []
+        metric = detection.metrics[-1]
+        assert (metric.volume_ratio, metric.rvol, metric.profile_version) == (46, None, None)
 
     def test_another_symbols_or_timespans_profile_is_not_its_own(self):
         for other in ({"symbol": "AMD"}, {"timespan": "5minute"}):
-            (alert,) = run(BURST, profiles=[profile(**other)]).alerts
-            assert alert.form == "literal"
+            assert run(BURST, profiles=[profile(**other)]).alerts == []
+
+    @pytest.mark.parametrize(
+        ("rules", "form"),
+        [
+            ({"abnormal_volume": "literal"}, "literal"),
+            ({"price_gap": "literal"}, "robust"),
+            ({"default": "literal", "abnormal_volume": "robust"}, "robust"),
+            ({"default": "literal", "price_gap": "robust"}, "literal"),
+        ],
+    )
+    def test_each_rule_has_its_form(self, rules, form):
+        (alert,) = run(BURST, profiles=[profile()], alerting_form=rules).alerts
+        (same,) = run(BURST, profiles=[profile()], alerting_form=form).alerts
+        assert alert == replace(same, parameters_version=alert.parameters_version, event_id=alert.event_id)
+        assert alert.form == form
 
     def test_literal_rules_can_be_asked_for(self):
         detection = run(BURST, profiles=[profile()], alerting_form="literal")
@@ -78,7 +93,7 @@ class TestForm:
     def test_one_pass_serves_series_with_and_without(self):
         records = [*BURST, *calm(symbol="AMD"), bar(20, volume=46_000, symbol="AMD")]
         found = run(records, profiles=[profile()]).alerts
-        assert {it.symbol: it.form for it in found} == {"NVDA": "robust", "AMD": "literal"}
+        assert {it.symbol: it.form for it in found} == {"NVDA": "robust"}
 
 
 class TestProfileInForce:

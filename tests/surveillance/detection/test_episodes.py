@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.surveillance.detection.market import alerts, at, bar, calm, minutes, profile, run
+from tests.surveillance.detection.market import DAY, OPEN, alerts, at, bar, calm, minutes, profile, run
 
 
 def growing(minutes_: range | list[int], volume: float = 1e5, factor: float = 1.5) -> list:
@@ -54,9 +54,18 @@ def test_symbols_and_rules_are_episodes_of_their_own():
     assert len({it.event_id for it in detection.alerts}) == len(detection.alerts) == 4
 
 
-def test_an_episode_goes_on_across_forms():
-    """A profile comes into force in the middle of a burst."""
-    late = profile(effective_ms=at(22))
-    found = alerts(run([*calm(), *growing(range(20, 24))], profiles=[late]), "abnormal_volume")
-    assert [(it.firings, it.form) for it in found] == [(1, "literal"), (2, "literal"), (4, "robust")]
-    assert len({it.event_id for it in found}) == 1
+def test_an_episode_has_one_id_in_both_forms():
+    bars = [*calm(), bar(20, volume=46_000)]
+    (literal,), (robust,) = (
+        alerts(run(bars, profiles=[profile()], alerting_form=form), "abnormal_volume") for form in ("literal", "robust")
+    )
+    assert (literal.form, robust.form) == ("literal", "robust")
+    assert literal.event_id == robust.event_id
+
+
+def test_an_episode_of_day_bars_goes_on_over_a_long_weekend_and_not_for_weeks():
+    """Each session opens 5 % higher; 2019-02-18 is a holiday, so that Friday and Tuesday are neighbours."""
+    midnight = OPEN - 34_200_000
+    days = [(0, 100.0), (1, 105.0), (5, 111.0), (11, 117.0)]
+    bars = [bar(0, timespan="day", start=midnight + day * DAY, close=close, high=120.0) for day, close in days]
+    assert [it.firings for it in alerts(run(bars), "price_gap")] == [1, 2, 1]

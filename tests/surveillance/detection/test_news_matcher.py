@@ -149,8 +149,7 @@ class TestRobust:
         assert self.impact(told, news(19), burst(20, 46_000))
 
     def test_a_bar_that_fired_literally_meets_news_literally(self):
-        later = profile(effective_ms=OPEN + 10**10)
-        (alert,) = impact([news(11), burst()], profiles=[later])
+        (alert,) = impact([news(11), burst()], profiles=[profile()], alerting_form={"abnormal_volume": "literal"})
         assert (alert.form, alert.profile_version) == ("literal", None)
 
 

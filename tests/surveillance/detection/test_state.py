@@ -180,7 +180,7 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "dca5ce0a680867098d20b2abd4ae5de7f515ea195818110f22b4c8947ce25a90"),
+            ("exact", (), "e6930c4ceff8182ecf1f402228e11dcfece12629134c32a9584844f8b60a4fc8"),
             ("sketch", (profile(),), "25ee7534ff48d111e0c609cc20dbe6a3967f012d98c373cd18fffa1afbc8c3da"),
         ],
     )

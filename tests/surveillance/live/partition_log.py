@@ -12,6 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from include.surveillance import broker
 from include.surveillance.broker.client import new_consumer, read_bounds
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.shards import HEAD, read_shards
 from include.surveillance.errors import BrokerError
 from include.surveillance.live.detector import Detector
@@ -19,7 +20,7 @@ from include.surveillance.live.restore import read_snapshot
 from include.surveillance.records import Bar, NewsItem, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.private_topics import private_topics
 
 OPEN = 1_550_154_600_000  # 2019-02-14 14:30 UTC, an XNYS open
@@ -114,5 +115,5 @@ def snapshot(kafka, partition: int) -> bytes | None:
     return read_shards(stored[HEAD], stored)[0].to_bytes() if stored else None
 
 
-def open_detector(kafka, partition: int) -> Detector:
-    return Detector(kafka, partition, sessions=SESSIONS)
+def open_detector(kafka, partition: int, book: ParameterBook = LITERAL) -> Detector:
+    return Detector(kafka, partition, sessions=SESSIONS, book=book)

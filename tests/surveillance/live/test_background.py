@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from include.surveillance import broker, wire
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live import detector
 from include.surveillance.live.background import read_background
 from include.surveillance.records import Dividend, Split, TickerChange
@@ -32,14 +33,14 @@ def test_profiles_and_corporate_actions_on_the_baselines_topic_take_part(kafka, 
     assert profiles == [usual], "the newer of two with one id"
     assert (actions.dividends, actions.ticker_changes, actions.splits) == ((dividend,), (renamed,), ())
     broker.publish(kafka, [*(bar(minute) for minute in range(1, 20)), bar(20, 46_000), bar(1440, close=95.0)])
-    detect(kafka, partition)
+    detect(kafka, partition, book=ParameterBook.default())
     alerts = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
     assert [(it.rule, it.form, it.profile_version) for it in alerts] == [("abnormal_volume", "robust", usual.version)]
 
 
 def test_baselines_that_come_while_a_detector_stays_take_part(kafka, partition, monkeypatch):
     monkeypatch.setattr(detector, "BACKGROUND_SECONDS", 0.0)
-    with open_detector(kafka, partition) as resident:
+    with open_detector(kafka, partition, ParameterBook.default()) as resident:
         broker.publish(kafka, [bar(minute) for minute in range(1, 20)])
         resident.step()
         usual = profile(effective_ms=bar(20).ts_ms)

@@ -24,7 +24,7 @@ from include.surveillance.records import Alert, Bar, NewsItem
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.explanation import explain_from_log
 from include.surveillance.timespans import DAY_MS, HOUR_MS
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.surveillance.live.partition_log import article, bar, read_values
 from tests.surveillance.live.partition_log import partition as partition
 
@@ -144,7 +144,7 @@ def published(kafka, partition) -> list[Alert]:
 
 
 def judge(kafka, partition) -> history.Judged:
-    return history.judge_partition(kafka, partition, sessions=Sessions(), book=BOOK)
+    return history.judge_partition(kafka, partition, sessions=Sessions(), book=LITERAL)
 
 
 def backfilled(minutes: Iterable[int], burst: Iterable[int] = ()) -> list[Bar]:
@@ -180,20 +180,21 @@ def test_what_was_told_is_corrected_when_earlier_bars_come_behind(kafka, partiti
     broker.publish(kafka, usual)
     judge(kafka, partition)
     stands = standing(it for it in published(kafka, partition) if it.source == "backfill")
-    walked = history.walk_partition(kafka, partition, sessions=Sessions(), book=BOOK)
+    walked = history.walk_partition(kafka, partition, sessions=Sessions(), book=LITERAL)
     assert stands == standing(walked.alerts)
     assert stands
 
 
 def test_an_alert_of_history_is_explained_with_the_profile_that_held(kafka, partition):
+    book = BOOK.replaced(alerting_form={"default": "robust", "price_breakout": "literal"})
     broker.publish(kafka, traded())
-    history.judge_partition(kafka, partition, sessions=ROUND, book=BOOK)
+    history.judge_partition(kafka, partition, sessions=ROUND, book=book)
     told = standing(it for it in published(kafka, partition) if it.source == "backfill")
     # What comes later changes nothing of it.
     broker.publish(kafka, [replace(traded()[-1], ts_ms=START + DAYS * DAY_MS, source="live", revision="", event_id="")])
     for form in ("literal", "robust"):
         alert_id = next(it.event_id for it in told.values() if it.form == form)
-        explained = explain_from_log(kafka, alert_id, sessions=ROUND, book=BOOK)
+        explained = explain_from_log(kafka, alert_id, sessions=ROUND, book=book)
         assert (explained.differences, explained.unsupported) == ([], [])
         assert explained.stored[0]["form"] == form
 

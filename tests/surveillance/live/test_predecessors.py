@@ -9,12 +9,12 @@ from include.surveillance.broker import choose_partition
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector
 from include.surveillance.live.background import Background, read_background
 from include.surveillance.live.build_profiles import build_partition
 from include.surveillance.records import Bar, Profile, TickerChange
+from tests.integration.detecting import LITERAL
 from tests.surveillance.detection.market import DAY, OPEN, SESSIONS, bar, calm, engine, profile, run
 from tests.surveillance.live.partition_log import detect, make_topics, read_values, snapshot
 
@@ -40,7 +40,7 @@ def found(kafka, topic):
 
 def test_what_detection_finds_is_what_one_state_of_all_symbols_finds(kafka, log):
     detect(kafka, NEW, limit=7)
-    everything = Engine(ParameterBook.default(), SESSIONS, CorporateActions(ticker_changes=(CHANGE,)))
+    everything = Engine(LITERAL, SESSIONS, CorporateActions(ticker_changes=(CHANGE,)))
     expected = detect_records(everything, State("sketch"), log)
     assert found(kafka, broker.ALERTS) == expected.alerts
     assert [it.rule for it in expected.alerts] == ["abnormal_volume"]

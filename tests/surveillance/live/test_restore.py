@@ -16,7 +16,6 @@ import pytest
 from include.surveillance import broker, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
-from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.shards import Shards
 from include.surveillance.detection.state import State
 from include.surveillance.live import detector
@@ -24,6 +23,7 @@ from include.surveillance.live import restore as restore_module
 from include.surveillance.live.detector import positions_of
 from include.surveillance.live.restore import restore_state
 from include.surveillance.places import Place
+from tests.integration.detecting import LITERAL
 from tests.paths import ROOT
 from tests.surveillance.live.partition_log import (
     SESSIONS,
@@ -35,7 +35,7 @@ from tests.surveillance.live.partition_log import (
 )
 from tests.surveillance.live.partition_log import partition as partition
 
-ENGINE = Engine(ParameterBook.default(), SESSIONS)
+ENGINE = Engine(LITERAL, SESSIONS)
 
 
 def test_a_snapshot_that_does_not_fit_is_rebuilt_from_the_log(kafka, partition, caplog):
@@ -129,12 +129,14 @@ import json, logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.WARNING)
 from include.surveillance import broker, wire
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live.detector import Detector
 from include.surveillance.sessions import Sessions
 kafka = json.loads(sys.argv[1])
 broker.ensure_topics(kafka, 1)
 broker.publish(kafka, map(wire.decode, Path(sys.argv[2]).read_bytes().splitlines()))
-with Detector(kafka, 0, sessions=Sessions()) as owner:
+literal = ParameterBook.default().replaced(alerting_form="literal")
+with Detector(kafka, 0, sessions=Sessions(), book=literal) as owner:
     rebuilt, _ = owner.rebuilt, owner.step()
 with broker.transaction(kafka, "detector-0", "detector"):
     pass  # waits until the one before is visible

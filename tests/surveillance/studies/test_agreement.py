@@ -12,20 +12,18 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.live import history
 from include.surveillance.records import Alert
 from include.surveillance.studies import agreement
-from tests.integration.detecting import detect_partition
+from tests.integration.detecting import LITERAL, detect_partition
 from tests.surveillance.detection.market import profile
 from tests.surveillance.live.partition_log import SESSIONS, article, bar
 from tests.surveillance.live.partition_log import partition as partition
 
-BOOK = ParameterBook.default()
+
+def detect(kafka, partition, book=LITERAL):
+    detect_partition(kafka, partition, sessions=SESSIONS, book=book)
 
 
-def detect(kafka, partition):
-    detect_partition(kafka, partition, sessions=SESSIONS, book=BOOK)
-
-
-def compare(kafka):
-    return agreement.compare_log(kafka, sessions=SESSIONS, book=BOOK)
+def compare(kafka, book=LITERAL):
+    return agreement.compare_log(kafka, sessions=SESSIONS, book=book)
 
 
 @pytest.fixture
@@ -61,12 +59,12 @@ def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_repla
         if start == 90:
             broker.publish(kafka, [profile(effective_ms=minutes[start + 1].ts_ms)])
         broker.publish(kafka, minutes[start : start + 18])
-        detect(kafka, partition)
+        detect(kafka, partition, ParameterBook.default())
     batch = broker.read(kafka, {(broker.ALERTS, partition): None})
     alerts = [wire.decode(message.value) for message in batch.messages]
-    assert {alert.form for alert in alerts} == {"literal", "robust"}
-    assert len({alert.rule for alert in alerts if alert.form == "robust"}) > 1
-    assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
+    assert {alert.form for alert in alerts} == {"robust"}, "without a profile nothing is judged"
+    assert len({alert.rule for alert in alerts}) > 1
+    assert compare(kafka, ParameterBook.default()) == (len({alert.event_id for alert in alerts}), [])
 
 
 def test_news_meet_bars_that_are_brought_days_after_other_bars_of_their_symbol(kafka, partition):
@@ -88,10 +86,10 @@ def test_news_meet_bars_that_are_brought_days_after_other_bars_of_their_symbol(k
     assert [it.timespan for it in alerts if it.rule == "news_impact"] == ["minute"]
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
     # The 5-minute bars are history, which is compared by itself.
-    _, untold = agreement.compare_history(kafka, sessions=SESSIONS, book=BOOK)
+    _, untold = agreement.compare_history(kafka, sessions=SESSIONS, book=LITERAL)
     assert any(line.startswith("news_impact|NVDA|5minute|") for line in untold)
-    history.judge_partition(kafka, partition, sessions=SESSIONS, book=BOOK)
-    assert agreement.compare_history(kafka, sessions=SESSIONS, book=BOOK) == (len(untold), [])
+    history.judge_partition(kafka, partition, sessions=SESSIONS, book=LITERAL)
+    assert agreement.compare_history(kafka, sessions=SESSIONS, book=LITERAL) == (len(untold), [])
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
 
 

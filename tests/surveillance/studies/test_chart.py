@@ -72,7 +72,7 @@ def test_the_figure_shows_every_bar_the_episode_and_where_time_is_left_out(recor
     first, last = view.episode
     assert view.ts[first] == alert["episode_start_ms"]
     assert last >= first
-    assert view.form[first] == 1
+    assert view.form == "robust"
     assert view.statistic[first] > view.limit[first]
     price, volume, _ = draw(view).axes
     assert len(price.patches) >= len(view.ts)

@@ -164,7 +164,7 @@ def detect(log, form: str, base: float) -> tuple[Engine, list[Alert]]:
     changed = any(record.symbol == "C" for record in log)
     actions = CorporateActions(SPLITS, (dividend,), CHANGES if changed else ())
     profiles = [replace(it, symbol="C") if changed and it.effective_ms > OPEN else it for it in PROFILES[form]]
-    engine = Engine(ParameterBook(RULES), SESSIONS, actions, profiles)
+    engine = Engine(ParameterBook(replace(RULES, alerting_form=form)), SESSIONS, actions, profiles)
     return engine, detect_records(engine, State("sketch"), log).alerts
 
 

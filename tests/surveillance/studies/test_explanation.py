@@ -26,7 +26,7 @@ from include.surveillance.studies.explanation import explain_from_log, parse_sym
 from include.surveillance.timespans import MINUTE_MS
 
 OPEN = 1_550_154_600_000
-SESSIONS, BOOK = Sessions(), ParameterBook()
+SESSIONS, BOOK = Sessions(), ParameterBook().replaced(alerting_form="literal")
 
 
 def bar(minute: int, volume: int = 1000, symbol: str = "KO") -> Bar:
@@ -137,7 +137,7 @@ def test_an_unknown_alert_is_told(log):
 
 
 def test_the_command_reads_the_log(log, tmp_path):
-    (tmp_path / "none.yaml").write_text("overrides: []")
+    (tmp_path / "none.yaml").write_text("{base: {rules: literal}, overrides: []}")
     alert: Alert = log.topics[broker.ALERTS][0]
     options = ["--kafka", "somewhere:9092", "--params", str(tmp_path / "none.yaml")]
     result = CliRunner().invoke(app, ["explain", alert.event_id, *options])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from msgspec import structs
 
 from include.surveillance.detection.alert_records import build_alert
+from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.metric_records import build_metrics
 from include.surveillance.detection.parameters.book import ParameterBook
+from include.surveillance.detection.state import State
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.records import Bar
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.recorded import RecordedFiles, read_recording
 from include.surveillance.studies.replay import LITERAL_COLUMNS, Replay, replay_files
@@ -23,9 +27,10 @@ from tests.surveillance.cli.recordings import OPEN, recording
 SESSIONS = Sessions()
 FORMS = ("literal", "robust")
 NAMES = ("alerts", "metrics", "rejected")
+PUBLISHED = ("symbol", "ts_ms", "rule", "direction", "form", "status", "firings", "value", "threshold", "score")
 
 
-def book(form: str) -> ParameterBook:
+def book(form) -> ParameterBook:
     return ParameterBook.default().replaced(alerting_form=form)
 
 
@@ -69,12 +74,37 @@ def test_a_literal_row_has_the_values_of_the_alert_that_would_be_published(bars,
 def test_a_robust_replay_writes_alerts_whole(replayed):
     out, result = replayed["robust"]
     alerts = rows(out, "alerts")
-    assert {alert["form"] for alert in alerts} == {"literal", "robust"}, "the first sessions have no profile yet"
+    assert {alert["form"] for alert in alerts} == {"robust"}
+    assert min(alert["session_date"] for alert in alerts) > "2019-02-08", "the first session has no profile yet"
     assert all(alert["event_ids"] for alert in alerts)
     assert [alert["bar_close_ms"] for alert in alerts] == sorted(alert["bar_close_ms"] for alert in alerts)
     assert any(metric["profile_version"] for metric in rows(out, "metrics"))
     fired = Counter(alert["rule"] for alert in alerts if alert["status"] == "fired")
     assert fired == result.episodes | Counter(market_event=result.events) - Counter()
+
+
+def test_each_rule_alerts_in_its_form_in_files_and_live(bars, tmp_path):
+    """As it alerts where all rules have that form."""
+
+    def published(name: str, book: ParameterBook) -> list[tuple]:
+        replay_files(RecordedFiles(bars), tmp_path / name, sessions=SESSIONS, book=book, as_published=True)
+        return [tuple(row[it] for it in PUBLISHED) for row in rows(tmp_path / name, "alerts")]
+
+    mixed = book({"default": "robust", "price_breakout": "literal"})
+    of_rule, alone = PUBLISHED.index("rule"), {form: published(form, book(form)) for form in FORMS}
+    expected = [row for row in alone["robust"] if row[of_rule] != "price_breakout"]
+    assert expected
+    expected += [row for row in alone["literal"] if row[of_rule] == "price_breakout"]
+    assert sorted(published("mixed", mixed)) == sorted(expected)
+    recorded = read_recording(RecordedFiles(bars), SESSIONS, with_profiles=True)
+    table = pd.read_parquet(bars).sort_values(["ts_ms", "symbol"])
+    records = [Bar(**row, volume=Decimal(volume)) for row, volume in zip(
+        table.drop(columns="volume").to_dict("records"), table["volume"], strict=True
+    )]  # fmt: skip
+    live = detect_records(recorded.engine(mixed), State("sketch"), records).alerts
+    assert sorted(tuple(getattr(it, name) for name in PUBLISHED) for it in live) == sorted(
+        row for row in expected if row[of_rule] != "market_event"
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)

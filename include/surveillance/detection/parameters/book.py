@@ -79,7 +79,7 @@ class ParameterBook:
         self,
         *,
         session_reset: bool | None = None,
-        alerting_form: RuleForm | None = None,
+        alerting_form: RuleForm | dict[str, RuleForm] | None = None,
         budget: Budget | None = None,
     ) -> ParameterBook:
         """Return a book with another base; None keeps what is."""

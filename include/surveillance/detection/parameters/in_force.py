@@ -107,7 +107,8 @@ def raise_floor(value: np.ndarray | float, level: np.ndarray | float, default: f
     """Return the limit in force: the level that the budget asks for, or a value that somebody has set above it.
 
     Args:
-        value: that is set; the default one counts only where the level is NaN, not known.
+        value: that is set. The rule's own default counts only where the level is NaN, not known, also where somebody
+            has written it down: parameters of equal values have one version, and so raise the same alerts.
     """
     return np.where(np.isnan(level), value, np.maximum(level, np.where(value == default, 0.0, value)))
 

@@ -8,7 +8,7 @@ from math import inf, nan
 import msgspec
 
 from include.surveillance.detection.rules.bar_rule import RuleForm
-from include.surveillance.detection.rules.registry import LiteralRules, RobustRules, bar_rules
+from include.surveillance.detection.rules.registry import TAILED, LiteralRules, RobustRules, bar_rules
 from include.surveillance.records import digest
 
 SHARES = {"abnormal_volume": 0.3, "volatility_spike": 0.15, "price_breakout": 0.2, "price_gap": 0.15}
@@ -45,8 +45,10 @@ class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
         robust: the rules that have a robust form, in that form. A threshold that is set is a floor: the budget may
             raise it. One that is not set counts where a profile of an earlier version knows no tail.
         budget: of alerts.
-        alerting_form: which form raises alerts; ``rules`` in a parameters file.
-        cooldown_bars: a firing at most so many bars' time after the last one continues its episode.
+        alerting_form: the form in which rules of bars raise alerts, of all or by rule, where ``default`` stands for
+            those that are not named and is robust unless it is given; ``news_impact`` has that of ``abnormal_volume``;
+            ``rules`` in a parameters file.
+        cooldown_bars: a firing at most so many bars' time, and four days, after the last one continues its episode.
         session_reset: restart windows (not the percentile's history) each New York date.
         market_breadth: share of the watched symbols above which alerts of one minute are one event of the market.
         market_minimum: symbols that such an event needs at least.
@@ -54,11 +56,37 @@ class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
 
     robust: RobustRules = RobustRules()
     budget: Budget = Budget()
-    alerting_form: RuleForm = msgspec.field(default="robust", name="rules")
+    alerting_form: RuleForm | dict[str, RuleForm] = msgspec.field(default="robust", name="rules")
     cooldown_bars: int = 15
     session_reset: bool = False
     market_breadth: float = 0.05
     market_minimum: int = 5
+
+    def __post_init__(self) -> None:
+        allowed = ("default", *TAILED)
+        for name in self.alerting_form if isinstance(self.alerting_form, dict) else ():
+            if name not in allowed:
+                raise ValueError(
+                    f"rules: no rule of bars with two forms is called {name!r}; allowed are {', '.join(allowed)}"
+                )
+
+    @property
+    def default_form(self) -> RuleForm:
+        """The form of the rules that ``alerting_form`` does not name."""
+        given = self.alerting_form
+        return given.get("default", "robust") if isinstance(given, dict) else given
+
+    def form_of(self, rule: str) -> RuleForm:
+        """Return the form in which a rule of bars raises alerts; one that has no robust form is literal."""
+        given = self.alerting_form
+        if rule not in TAILED:
+            return "literal"
+        return given.get(rule, self.default_form) if isinstance(given, dict) else given
+
+    @cached_property
+    def uses_profiles(self) -> bool:
+        """Whether any rule raises alerts in its robust form."""
+        return any(self.form_of(rule) == "robust" for rule in TAILED)
 
     def in_form(self, form: RuleForm | None) -> LiteralRules | RobustRules:
         """Return the rules in a form; None stands for the rules of the feed, which have one."""

@@ -15,7 +15,7 @@ from numba import njit
 from include.surveillance.detection.columns import BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.profile_columns import ProfileColumns
+from include.surveillance.detection.profile_columns import ENOUGH, ProfileColumns
 from include.surveillance.detection.profiles import statistics
 from include.surveillance.detection.rules.robust.abnormal_volume import recent_volume
 from include.surveillance.detection.slots import Slots
@@ -41,15 +41,18 @@ def build_profiles(
     classes: Mapping[str, str] | None = None,
     actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
     maximum_sessions: int = 20,
-    minimum_sessions: int = 3,
     progress: Progress = lambda stage, done, total: None,
 ) -> ProfileColumns:
-    """Build a profile of each series with enough history, from the latest sessions that closed by ``effective_ms``.
+    """Build a profile of each series from its latest sessions that closed by ``effective_ms``; one is enough.
 
     Half-days and the day on which a split takes effect are left out. What lies before a split is counted in the shares
     of ``effective_ms``. The hours before and after the session have slots of their own; the turnover, the daily range
     and the quantiles of volatility are the regular session's. A profile has the ticker of ``effective_ms``, whatever
     its bars were called; an instrument that has lost its ticker to another one by then has none.
+
+    A series with fewer sessions than ``ENOUGH`` is new. Its slots know less, see ``estimate_volume``; its
+    volatility and its daily range are widened as its volume is; a slot has the presence of the hour around it. A series
+    that once had enough sessions is not new again after a pause: its last profile stays.
 
     Args:
         bars: in any order; of two bars with the same key the later in order holds.
@@ -59,7 +62,6 @@ def build_profiles(
         classes: the vendor's type of each symbol, e.g. CS, ETF.
         actions: splits and changes of tickers of any date; splits after ``effective_ms`` are not used.
         maximum_sessions: how many of the latest sessions are used, of those that open within ``HISTORY_MS``.
-        minimum_sessions: a series with fewer has no profile.
         progress: is called with a stage, how much of it is done, and of how much.
 
     Returns:
@@ -84,7 +86,7 @@ def build_profiles(
             layouts[timespan].slots.regular, splits.day, bars.ts[own], session[own], slot[own], phase[own],
             bars.high[own], bars.low[own], bars.close[own], bars.volume[own],
         )  # fmt: skip
-        window = _find_windows(history.day, moments.since, moments.until, maximum_sessions, minimum_sessions)
+        window = _find_windows(history.day, moments.since, moments.until, maximum_sessions)
         built.append(_estimate(history, layouts[timespan], window, moments.today, splits))
         progress("profiles", done, len(starts))
     return _join(built, [bars.key(start) for start in starts.tolist()], moments, succession, classes or {})
@@ -220,9 +222,9 @@ def _prepare(regular_slots, split_days, ts, session, slot, phase, high, low, clo
 
 
 @njit(cache=True)
-def _find_windows(day, since, until, most, least):
+def _find_windows(day, since, until, most):
     """Return for each moment the first session of its profile and the one behind its last; twice 0 for none."""
-    window, first, last = np.zeros((len(since), 2), np.int64), 0, 0
+    window, first, last, least = np.zeros((len(since), 2), np.int64), 0, 0, 1
     for m in range(len(since)):
         while last < len(day) and day[last] <= until[m]:
             last += 1
@@ -230,6 +232,8 @@ def _find_windows(day, since, until, most, least):
             first += 1
         if last - first >= least:
             window[m] = first, last
+            if last - first >= ENOUGH:
+                least = ENOUGH
     return window
 
 
@@ -270,12 +274,34 @@ def _estimate(history, layout, window, today, splits):
         numbers[p, 0], numbers[p, 1] = statistics.volatility_quantiles(usual)
         numbers[p, 2] = statistics.mean_range(session, high, low, close, RANGE_SESSIONS)
         numbers[p, 3] = np.median(history.turnover[first:last])
+        if last - first < ENOUGH:
+            _borrow(
+                layout, level[p, :regular], last - first, factor[p, :regular], presence[p, :regular], numbers[p, :3]
+            )
         if around.stop > around.start:
             statistics.estimate_edges(
                 history.edge_session[around], history.edge_slot[around], edge_x, history.edge_close[around], slots,
                 last - first, numbers[p, 0], level[p, regular:], scale[p, regular:], factor[p, regular:],
             )  # fmt: skip
     return _Built(moment, days, level, scale, factor, presence, numbers)
+
+
+@njit(cache=True)
+def _borrow(layout, level, sessions, factor, presence, measured):
+    """Let a profile of few sessions know no more than they say; the arrays are written.
+
+    Args:
+        level: of each slot of the session, NaN where nothing is known.
+        factor, presence: of each slot of the session.
+        measured: the volatility's quantiles and the daily range.
+    """
+    exact = presence * layout.widths[: len(level)]
+    for k in range(len(level)):
+        near = slice(layout.first[k], layout.last[k])
+        presence[k] = exact[near].sum() / layout.widths[near].sum()
+        if level[k] != level[k]:
+            factor[k] = np.nan
+    measured *= statistics.widen(sessions)
 
 
 @njit(cache=True)

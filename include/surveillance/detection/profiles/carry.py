@@ -12,7 +12,7 @@ from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.positions import TradingCalendar
-from include.surveillance.detection.profile_columns import ARRAYS, LIQUIDITY, PARTS, ProfileColumns, TailHistory
+from include.surveillance.detection.profile_columns import ARRAYS, ENOUGH, LIQUIDITY, PARTS, ProfileColumns, TailHistory
 from include.surveillance.detection.profiles.build import sort_bars
 from include.surveillance.detection.rules.registry import PRIORS, TAILED
 from include.surveillance.detection.succession import Succession
@@ -39,6 +39,7 @@ def carry_forward(
     - The usual range of a day is the smaller of that of its sessions and of the long average: that the last weeks were
       wild does not make a wild day usual.
 
+    A series carries nothing before it has ``ENOUGH`` sessions: what is rare in a new one, the tails of its bucket say.
     A series goes on where its instrument changes its ticker, see ``Succession``.
 
     Args:
@@ -57,10 +58,19 @@ def carry_forward(
             newest[key] = one
     profiles, keys, series = succession.sort_profiles(profiles)
     seeds = [newest.get(key) for key in keys]
+    mature = np.array([seed is not None and seed.sessions >= ENOUGH for seed in seeds], bool)
+    if mature.any():
+        # What is new only because the bars begin there is not.
+        own = np.flatnonzero((profiles.sessions >= ENOUGH) | ~mature[series])
+        profiles, series = profiles.take(own), series[own]
+        if not len(profiles):
+            return profiles
     since = np.array([-1 if seed is None else seed.effective_ms for seed in seeds], np.int64)
     long = np.array([np.nan if seed is None else seed.range_long for seed in seeds], float)[series]
     count = np.array([0 if seed is None else seed.carried for seed in seeds], np.int32)[series]
-    _carry_ranges(series, profiles.effective_ms - since[series], profiles.range_percent, long, count)
+    count[~mature[series]] = 0
+    new = profiles.sessions < ENOUGH
+    _carry_ranges(series, profiles.effective_ms - since[series], profiles.range_percent, new, long, count)
     columns = {name: getattr(profiles, name) for name in ARRAYS}
     columns |= {"range_long": long, "carried": count, "range_percent": np.minimum(profiles.range_percent, long)}
     profiles = ProfileColumns(profiles.keys, profiles.asset_class, **columns)
@@ -89,7 +99,10 @@ def _carry_tails(
     profiles: ProfileColumns, series: np.ndarray, bars: BarColumns, sessions: Sessions, actions: CorporateActions,
     since: np.ndarray, earlier: np.ndarray, pool: np.ndarray,
 ) -> ProfileColumns:  # fmt: skip
-    engine = Engine(ParameterBook(), sessions, actions, profiles)
+    # Nothing is learnt of rarity from sessions that were held against few.
+    enough = profiles.sessions >= ENOUGH
+    used = np.flatnonzero(enough if enough.any() else ~enough)
+    engine = Engine(ParameterBook(), sessions, actions, profiles.take(used))
     bars = sort_bars(engine.succession.join(bars), int(profiles.effective_ms.max()))
     scan, scores = engine.score(bars)
     segments, session = scan.segments, scan.positions.session
@@ -107,8 +120,8 @@ def _carry_tails(
     _, closes, days = sessions.arrays()
     closed = closes[np.searchsorted(days, session[first])]
     known_at = np.searchsorted(moments, closed)
-    in_force = scan.profile[np.append(first[1:], len(scan)) - 1]
-    counted = np.flatnonzero((in_force >= 0) & (closed > since[series][in_force]))
+    in_force = np.append(used, -1)[scan.profile[np.append(first[1:], len(scan)) - 1]]
+    counted = np.flatnonzero((in_force >= 0) & enough[in_force] & (closed > since[series][in_force]))
     counted = counted[np.lexsort((known_at[counted], series[in_force[counted]]))]
     maxima, in_force, known_at = maxima[counted], in_force[counted], known_at[counted]
     by_time, by_moment = np.argsort(known_at, kind="stable"), np.argsort(moment, kind="stable")
@@ -130,13 +143,14 @@ def _carry_tails(
 
 
 @njit(cache=True)
-def _carry_ranges(code, after, percent, long, count):
+def _carry_ranges(code, after, percent, new, long, count):
     """Carry the long average of each profile's daily range, and through how many sessions it was carried.
 
     Args:
         code: the series of each profile; they are sorted by series and time.
         after: how long each holds after what its series begins with: less than 0 is before it.
         percent: the range of each profile's latest sessions.
+        new: which profiles know few sessions and carry nothing; those of a series come first.
         long, count: what its series begins with, NaN and 0 for nothing; written.
     """
     so_far, carried = np.nan, 0
@@ -145,6 +159,9 @@ def _carry_ranges(code, after, percent, long, count):
             so_far, carried = long[p], count[p]
         if after[p] < 0:
             long[p], count[p] = percent[p], 0
+            continue
+        if new[p]:
+            long[p], count[p] = percent[p], 1
             continue
         if after[p] > 0:
             carried += 1

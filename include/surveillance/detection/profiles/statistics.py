@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.detection.positions import CLOSING, POST, PRE
-from include.surveillance.detection.rules.robust.abnormal_volume import measure_residuals
+from include.surveillance.detection.profile_columns import ENOUGH
+from include.surveillance.detection.rules.robust.abnormal_volume import WINDOW_MS, measure_residuals
 from include.surveillance.timespans import MINUTE_MS
 
 POOL_MS = 60 * MINUTE_MS  # how far around a slot its dispersion is taken from
@@ -46,6 +47,10 @@ def estimate_volume(ts, session, slot, x, span, widths, first, last):
     the rule itself would leave unexplained, 1.4826 x median absolute residual within an hour around the slot, widened
     for how uncertain a median of so few sessions is (its variance is pi / 2n of theirs).
 
+    Fewer than ``ENOUGH`` sessions cannot say how much they differ: the residual of one from itself is 0. Instead of
+    residuals there are then steps from one five minutes to the next, see ``measure_steps``, and of a slot around which
+    the hour has no bar nothing is known: it is NaN.
+
     Args:
         ts, session, slot, x: one per bar of the regular session.
         span: of the bars, in ms.
@@ -70,12 +75,41 @@ def estimate_volume(ts, session, slot, x, span, widths, first, last):
     fill_gaps(level)
     level += _median(medians[:days])
     above, residual = np.empty(n), np.empty(n)
-    for i in range(n):
-        above[i] = x[i] - level[slot[i]]
-    measure_residuals(ts, session, above, span, residual)
+    if days < ENOUGH:
+        measure_steps(ts, x, residual)
+    else:
+        for i in range(n):
+            above[i] = x[i] - level[slot[i]]
+        measure_residuals(ts, session, above, span, residual)
     typical = pooled_medians(np.abs(residual[order]), starts, first, last)
-    fill_gaps(typical)
-    return level, 1.4826 * typical * np.sqrt(1.0 + np.pi / (2.0 * days))
+    if days < ENOUGH:
+        level[np.isnan(typical)] = np.nan
+    else:
+        fill_gaps(typical)
+    return level, 1.4826 * typical * widen(days)
+
+
+@njit(cache=True)
+def widen(sessions):
+    """Return how many times as wide the next session spreads around the median of so many as sessions do."""
+    return np.sqrt(1.0 + np.pi / (2.0 * sessions))
+
+
+@njit(cache=True)
+def measure_steps(ts, x, out):
+    """Write how far x is from that of the latest bar before that shares no minute with it, by the root of 2.
+
+    Both vary alike, so that the difference has twice the variance of one. Of a bar with none before it is the first
+    one after; 0 where there is none.
+    """
+    n, before, after = len(ts), -1, 0
+    for i in range(n):
+        while ts[before + 1] <= ts[i] - WINDOW_MS:
+            before += 1
+        while after < n and ts[after] < ts[i] + WINDOW_MS:
+            after += 1
+        other = before if before >= 0 else after if after < n else i
+        out[i] = (x[i] - x[other]) / np.sqrt(2.0)
 
 
 @njit(cache=True)
@@ -134,7 +168,7 @@ def estimate_edges(  # noqa: C901 - one kernel over the slots, whose parts share
         for k in range(edges[part], edges[part + 1]):
             if level[k] != level[k]:
                 continue
-            scale[k] = 1.4826 * typical[k] * np.sqrt(1.0 + np.pi / (2.0 * seen[k]))
+            scale[k] = 1.4826 * typical[k] * widen(seen[k])
             total, sizes = 0.0, 0
             for i in order[starts[max(edges[part], k - 1)] : starts[min(edges[part + 1], k + 2)]]:
                 if returns[i] == returns[i]:

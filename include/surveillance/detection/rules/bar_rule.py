@@ -137,8 +137,8 @@ class BarRule(Struct, frozen=True):
         raise NotImplementedError
 
     def applies(self, scan: Scan) -> np.ndarray:
-        """Say per bar whether a robust form judges it, bool; the literal form judges the others."""
-        return scan.profile >= 0
+        """Say per bar whether the rule may judge it, bool: what it needs beside the bars is there."""
+        return np.ones(len(scan), np.bool_)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         """Yield, per direction, the bars whose measures are beyond the limits."""
@@ -176,6 +176,9 @@ class RobustRule(BarRule, frozen=True):
 
     form = "robust"
     prior: ClassVar[tuple[float, float]]
+
+    def applies(self, scan: Scan) -> np.ndarray:
+        return scan.profile >= 0
 
     def score(self, scan: Scan, limits: Limits) -> np.ndarray:
         """Return per bar what is held against ``threshold``, where all else that the rule asks for holds.

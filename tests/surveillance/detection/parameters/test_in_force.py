@@ -103,6 +103,7 @@ def test_a_field_that_no_rule_has_is_an_error():
         ([TAIL], None, 2.0),
         ([TAIL], 1.5, 2.0),
         ([TAIL], 3.0, 3.0),
+        ([TAIL], 4.0, 2.0),  # the default, which is none
         ([replace(TAIL, part="around")], None, 6.5),
         ([replace(TAIL, part="around")], 7.0, 7.0),
     ],

@@ -82,6 +82,35 @@ def test_an_entry_is_read_by_the_names_of_the_file():
         parse(entry | {"whom": "KO"}, "entry 1")
 
 
+def test_rules_may_have_a_form_each():
+    base = changed(Parameters(), {"rules": {"price_breakout": "literal"}}, "base")
+    assert (base.form_of("price_breakout"), base.form_of("price_gap"), base.uses_profiles) == (
+        "literal",
+        "robust",
+        True,
+    )
+    assert not Parameters(alerting_form={"default": "literal"}).uses_profiles
+    assert Parameters(alerting_form={"default": "literal", "price_gap": "robust"}).uses_profiles
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (
+            {"price_gab": "literal"},
+            "no rule of bars with two forms is called 'price_gab'; allowed are default, abnormal_volume,",
+        ),
+        ({"data_quality": "literal"}, "no rule of bars with two forms is called 'data_quality'"),
+        ({"price_gap": "loose"}, "Invalid enum value 'loose' - at `$.rules[...]`"),
+        ("loose", "Invalid enum value 'loose' - at `$.rules`"),
+    ],
+)
+def test_a_form_that_is_none_or_of_no_rule_is_refused(rules, words):
+    with pytest.raises(ConfigurationError) as refused:
+        changed(Parameters(), {"rules": rules}, "base")
+    assert words in str(refused.value)
+
+
 def test_the_alerting_form_is_called_rules_in_a_file():
     assert changed(Parameters(), {"rules": "literal"}, "base") == Parameters(alerting_form="literal")
     with pytest.raises(

@@ -113,11 +113,42 @@ def test_half_days_are_left_out_and_the_latest_sessions_are_kept():
     assert short.last_date == profile.last_date
 
 
-def test_three_sessions_are_the_least():
+def test_one_session_is_the_least():
     bars, start = history("2023-01-03", 3), ordinal("2023-01-03")
-    assert build_profiles(bars, XNYS, effective_ms=int(CLOSES[start + 2]) - 1) == []
-    assert len(build_profiles(bars, XNYS, effective_ms=int(CLOSES[start + 2]))) == 1
+    assert build_profiles(bars, XNYS, effective_ms=int(CLOSES[start]) - 1) == []
+    assert [it.sessions for it in build_profiles(bars, XNYS, effective_ms=int(CLOSES[start]))] == [1]
     assert build_profiles(bars.take(slice(0)), XNYS, effective_ms=int(CLOSES[start])) == []
+
+
+@pytest.mark.parametrize("timespan", ["minute", "15minute", "hour", "day"])
+def test_the_profile_of_few_sessions_is_like_that_of_many_and_wider(timespan):
+    bars, start = history("2023-01-03", 15, timespan), ordinal("2023-01-03")
+    regular = lay_out_slots(timespan, 390, extended=True).regular
+    many, one, two = (
+        build_profiles(bars, XNYS, effective_ms=int(OPENS[start + count]))[0] for count in (15, 1, 2)
+    )  # fmt: skip
+    for few, times in ((one, np.sqrt(1 + np.pi / 2)), (two, np.sqrt(1 + np.pi / 4))):
+        differs = np.subtract(few.volume_level[:regular], many.volume_level[:regular])
+        assert np.median(np.abs(differs)) < 0.8
+        assert few.presence == many.presence
+        assert 0.4 < few.range_percent / many.range_percent / times < 2.5
+        if many.volatility_fire:
+            assert 0.4 < few.volatility_fire / many.volatility_fire / times < 2.5
+        if timespan != "day":
+            ratio = np.divide(few.volume_scale[:regular], many.volume_scale[:regular]) / times
+            assert 0.4 < np.median(ratio) < 2.5
+
+
+def test_a_first_session_that_begins_late_says_nothing_of_the_morning():
+    bars, start = history("2023-01-03", 1), ordinal("2023-01-03")
+    (profile,) = build_profiles(bars.take(slice(240, None)), XNYS, effective_ms=int(OPENS[start + 1]))
+    # An hour before the first bar, of 390 minutes in 94 slots: ten single ones, and groups of five.
+    begins = 10 + (240 - 60 - 10) // 5
+    for values in (profile.volume_level, profile.volume_scale, profile.return_factor):
+        assert [value is not None for value in values[:94]] == [False] * begins + [True] * (94 - begins)
+    assert profile.presence[:begins] == [0.0] * begins
+    assert profile.presence[93] == 1.0
+    assert profile.presence[begins] < 0.2
 
 
 def test_a_split_is_no_change_and_its_day_is_left_out():

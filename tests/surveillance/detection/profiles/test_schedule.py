@@ -49,8 +49,8 @@ def test_each_profile_is_built_from_the_bars_before_it():
     done = []
     profiles = walk_forward(bars, XNYS, progress=lambda *step: done.append(step))
     first = ordinal("2023-01-03")
-    # Three sessions are the least; the last is the second after the bars.
-    effective = [effective_from(int(OPENS[first + n]), XNYS) for n in range(3, 9)]
+    # One session is the least; the last is the second after the bars.
+    effective = [effective_from(int(OPENS[first + n]), XNYS) for n in range(1, 9)]
     assert [profile.effective_ms for profile in profiles] == effective
     for profile, effective_ms in zip(profiles, effective, strict=True):
         earlier = bars.take(bars.ts < effective_ms)
@@ -69,7 +69,7 @@ def test_a_halt_among_the_bars_that_tails_are_carried_through_is_seen():
     }
     quiet = (bars.ts < halt) | (bars.ts >= halt + 10 * MINUTE_MS)
     profiles = walk_forward(dataclasses.replace(bars, **prices).take(quiet), XNYS)
-    assert len(profiles) == 7
+    assert len(profiles) == 9
     assert profiles[-1].carried
     assert profiles[-1].tails
 
@@ -131,8 +131,10 @@ def test_published_profiles_are_carried_on_as_a_file_carries_them():
         built = continue_profiles(published, bars.take(bars.ts < at), XNYS, effective_ms=at)
         assert list(built) == [one for one in carried if one.effective_ms == at]
         published += built
-    assert max(one.carried for one in published) == len(times)
-    assert {tail.sessions for tail in published[-1].tails if tail.rule == "abnormal_volume"} == {len(times) - 2}
+    assert max(one.carried for one in published) == len(times) - 2, (
+        "the profiles of one and of two sessions carry nothing"
+    )
+    assert {tail.sessions for tail in published[-1].tails if tail.rule == "abnormal_volume"} == {len(times) - 4}
 
 
 def test_a_series_carries_its_tails_on_under_its_next_ticker():
@@ -146,7 +148,7 @@ def test_a_series_carries_its_tails_on_under_its_next_ticker():
         dataclasses.replace(bars, code=np.where(bars.ts < midnight(day), bars.code, 0).astype(np.int32)), XNYS
     )
     times = np.unique(carried.effective_ms).tolist()
-    assert sum(at < midnight(day) for at in times) > 3
+    assert sum(at < midnight(day) for at in times) > 5
     published = []
     for at in times:
         built = continue_profiles(published, bars.take(bars.ts < at), XNYS, effective_ms=at, actions=actions)
@@ -156,7 +158,24 @@ def test_a_series_carries_its_tails_on_under_its_next_ticker():
         assert named == [one for one in plain if one.effective_ms == at and one.symbol in holding]
         published += built
     assert published[-1].symbol == "MSFT"
-    assert published[-1].carried == len(times)
+    assert published[-1].carried == len(times) - 2
+
+
+def test_a_series_that_pauses_is_not_new_again():
+    """Six weeks and more without a bar leave the last profile in force, in a file and by night."""
+    bars = history("2023-01-03", 70, "15minute")
+    edges = [effective_from(int(OPENS[ordinal("2023-01-03") + n]), XNYS) for n in (5, 60)]
+    paused = bars.take((bars.ts < edges[0]) | (bars.ts >= edges[1]))
+    carried = walk_forward(paused, XNYS)
+    again = int(OPENS[ordinal("2023-01-03") + 62])
+    assert not [it for it in carried if it.sessions < 3 and it.effective_ms > edges[0]]
+    known = [it for it in carried if it.effective_ms < edges[1]]
+    for at in (effective_from(again - DAY_MS, XNYS), effective_from(again, XNYS)):
+        assert len(continue_profiles(known, paused.take(paused.ts < at), XNYS, effective_ms=at)) == 0
+    at = effective_from(int(OPENS[ordinal("2023-01-03") + 63]), XNYS)
+    recent = paused.take((paused.ts < at) & (paused.ts > at - HISTORY_MS))
+    built = continue_profiles(known, recent, XNYS, effective_ms=at)
+    assert [latest(it) for it in built] == [latest(it) for it in carried if it.effective_ms == at]
 
 
 def test_the_wild_weeks_of_a_crisis_do_not_make_a_wild_day_usual():

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import log
+from math import log, pi, sqrt
 from statistics import fmean, stdev
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from include.surveillance.detection.profiles import statistics
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
 SESSIONS, BARS = 4, 30
 
@@ -107,6 +107,54 @@ def test_the_usual_volume_is_that_of_its_time_of_day(busy):
     five = [sum(1000.0 if s < 15 else 3000.0 for s in range(k - 4, k + 1)) for k in range(4, BARS)]
     assert level[4:] == pytest.approx(np.log1p(five), abs=1e-3)
     assert scale.max() < 1e-9, "two of three sessions are exactly as usual"
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    x=st.lists(st.sampled_from([2.0, 5.0, 5.5, 9.0, 0.0]), min_size=2 * BARS, max_size=2 * BARS),
+    present=st.lists(st.booleans(), min_size=2 * BARS, max_size=2 * BARS) | st.just([True] + [False] * (2 * BARS - 1)),
+    days=st.integers(1, 2),
+)
+def test_one_or_two_sessions_borrow_from_the_hour_around(x, present, days):
+    """A bar is 15 minutes long, so that four slots on each side are within the hour, and other five minutes begin with
+    each bar."""
+    index, session, slot = grid(present[: days * BARS])
+    assume(len(index))
+    x, days = np.array(x)[index], len(set(session.tolist()))
+    span, widths = 15 * MINUTE_MS, np.ones(BARS, np.int64)
+    ts = session.astype(np.int64) * DAY_MS + slot.astype(np.int64) * span
+    levels, steps = {}, []
+    medians = {day: np.median(x[session == day]) for day in session.tolist()}
+    for i, (day, place) in enumerate(zip(session.tolist(), slot.tolist(), strict=True)):
+        levels.setdefault(place, []).append(x[i] - medians[day])
+        other = i - 1 if i else 1 if len(x) > 1 else 0
+        steps.append(abs(x[i] - x[other]) / sqrt(2))
+    known = sorted(levels)
+    level = np.interp(range(BARS), known, [np.median(levels[place]) for place in known])
+    level += np.median(list(medians.values()))
+    scale = np.full(BARS, np.nan)
+    for place in range(BARS):
+        near = [step for step, of in zip(steps, slot.tolist(), strict=True) if abs(of - place) <= 4]
+        if near:
+            scale[place] = 1.4826 * np.median(near) * sqrt(1 + pi / (2 * days))
+        else:
+            level[place] = np.nan
+    found = statistics.estimate_volume(ts, session, slot, x, span, widths, *statistics.pool_slots(widths, span))
+    np.testing.assert_allclose(found[0], level, atol=1e-12)
+    np.testing.assert_allclose(found[1], scale, atol=1e-12)
+
+
+@given(minutes=st.sets(st.integers(0, 40), min_size=1))
+def test_steps_are_between_bars_that_share_no_minute(minutes):
+    ts = np.array(sorted(minutes), np.int64)
+    x, expected = np.sqrt(ts), []
+    for i, minute in enumerate(ts.tolist()):
+        before, after = x[ts <= minute - 5], x[ts >= minute + 5]
+        other = before[-1] if len(before) else after[0] if len(after) else x[i]
+        expected.append((x[i] - other) / sqrt(2))
+    steps = np.empty(len(ts))
+    statistics.measure_steps(ts * MINUTE_MS, x, steps)
+    assert steps.tolist() == pytest.approx(expected, abs=1e-15)
 
 
 @settings(max_examples=100)

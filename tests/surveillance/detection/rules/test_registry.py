@@ -47,7 +47,7 @@ def test_a_rule_of_bars_says_what_the_registry_needs(form, name, rule):
     assert rule.directions == BAR_RULES["literal"][name].directions, "a kind is the same in both forms"
 
 
-def test_a_robust_form_has_a_literal_one_to_fall_back_on():
+def test_a_robust_form_has_a_literal_one_of_its_name():
     assert set(RobustRules.__struct_fields__) <= set(RULES)
     assert set(BAR_RULES["robust"]) <= set(BAR_RULES["literal"])
 
@@ -99,8 +99,8 @@ class TestWhoeverListsRules:
         assert set(re.search(r" in \(([^)]*)\)", file.read_text())[1].replace("'", "").split(", ")) == OPERATIONS
 
     def test_the_simulator(self):
-        assert set(anomalies.MARKET_KINDS) <= set(RULES)
-        assert set(anomalies.LENGTH) == set(anomalies.MARKET_KINDS)
+        assert set(anomalies.MOVES) <= set(RULES)
+        assert set(anomalies.LENGTH) == set(anomalies.MOVES)
 
     def test_the_comment_of_the_parameters_file(self):
         text = (ROOT / "include/surveillance/parameters.yaml").read_text()

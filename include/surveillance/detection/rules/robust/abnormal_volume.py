@@ -31,7 +31,7 @@ class VolumeMemory(NamedTuple):
         total, weight: the day's level as a weighted sum, and its weight.
         start: the level with which the day started.
         last_ts: start of the bar up to which the level counts.
-        session: the day, as in ``Positions``.
+        session: the day, as in ``Positions``; negative where its profile was of a new series.
     """
 
     total: np.ndarray
@@ -77,10 +77,11 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
     busy again (a = 0.41). Now it traded 160,000: RVOL 8, z = (ln 160,001 - ln 20,001 - 0.41) / 0.4 = 4.17 > 4, so it
     fires with value 160,000, baseline about 30,000 (20,000 x 1.5) and threshold about 149,000, all in shares.
 
-    Warm-up: not applicable without a profile (three full sessions), while the market is closed, and, outside the
-    regular session, at times of day at which fewer than half of the profile's sessions, or fewer than three, have any
-    trade: nothing is usual there. Early in a session its level is mostly that of the session before. No dispersion
-    (every day the same volume): S is 0.35.
+    Warm-up: not applicable without a profile (one full session), while the market is closed, where the one or two
+    sessions of a new symbol have no trade within an hour, and, outside the regular session, at times of day at which
+    fewer than half of the profile's sessions, or fewer than three, have any trade: nothing is usual there. With one or
+    two sessions S comes from how much x changes from one five minutes to the next within an hour. Early in a session
+    its level is mostly that of the session before. No dispersion (every day the same volume): S is 0.35.
     Exceedance: z / limit.
 
     Attributes:
@@ -126,6 +127,7 @@ class RobustAbnormalVolume(RobustRule, frozen=True):
             bars,
             scan.profiles.volume_level,
             scan.profiles.volume_scale,
+            scan.profiles.new,
             scan.segments,
             scan.span,
             VolumeMemory(*scan.remembered(self.memory)),
@@ -193,7 +195,7 @@ def fade_level(total, weight, start, last_ts, day, ts, session, span, usual_fade
     if session != day:
         # Zeros, before the first session: no level, long ago.
         before = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-        return 0.0, 0.0, CARRY * before if session - day <= CARRY_DAYS else 0.0
+        return 0.0, 0.0, CARRY * before if abs(session - day) <= CARRY_DAYS else 0.0
     since = ts - last_ts
     fade = usual_fade if since == span else 0.5 ** (since / HALF_LIFE_MS)
     return total * fade, weight * fade, start
@@ -221,12 +223,13 @@ def measure_residuals(ts, session, above, span, out):
 
 
 @njit(cache=True)
-def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
+def measure_volume(bars, level, scale, new, segments, span, memory, recent, rvol, z):
     """Measure recent shares, RVOL and z of the bars that are evaluated.
 
     Args:
         bars: VolumeBars, sorted by series and time.
         level, scale: usual x and S, [profile, slot].
+        new: whose series is new, [profile].
         segments, span: ``Segments`` of the bars, and the length of each one's bars in ms.
         memory: VolumeMemory as of ``evaluate_from``; afterwards as of ``revisable_from``.
         recent, rvol, z: written per bar that is evaluated; NaN where not applicable.
@@ -253,11 +256,13 @@ def measure_volume(bars, level, scale, segments, span, memory, recent, rvol, z):
                 continue
             shares = recent_volume(ts, session, phase, regular, bars.volume, segments.start[s], i)
             above = np.log1p(shares) - level[p, slot]
+            # What a profile of few sessions makes of a day says nothing of the next day to one of more.
+            own = -session[i] if new[p] else session[i]
             total, weight, start = fade_level(
-                total, weight, start, last_ts, day, ts[i], session[i], span[s], usual_fade
+                total, weight, start, last_ts, day, ts[i], own, span[s], usual_fade
             )  # fmt: skip
             today = (total + PRIOR_MS * start) / (weight + PRIOR_MS)
-            last_ts, day = ts[i], session[i]
+            last_ts, day = ts[i], own
             recent[i] = shares
             rvol[i] = np.exp(above)
             z[i] = (above - today) / max(scale[p, slot], LEAST_SCALE)

@@ -41,8 +41,8 @@ class RobustPriceBreakout(RobustRule, frozen=True):
     after one at 100.90 the rule is armed again.
 
     Warm-up: not applicable before 20 previous bars, at the first bar of a day's trading, and where the volume is not
-    applicable: while the market is closed, and at times around the session at which nothing is usual. Without a profile
-    the literal form alerts. Zero variance: an ATR below 0.01 % of the price counts as that much.
+    applicable: without a profile, while the market is closed, and at times around the session at which nothing is
+    usual. Zero variance: an ATR below 0.01 % of the price counts as that much.
     Exceedance: distance beyond the range / buffer, at most 4, when the buffer is not zero; else 1 + distance in ATR.
 
     Attributes:

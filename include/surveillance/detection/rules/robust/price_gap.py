@@ -29,8 +29,9 @@ class RobustPriceGap(RobustRule, frozen=True):
     Example: KO closes at 49.79 and opens at 46.76; its usual day is 1.4 % wide. ln(46.76 / 49.79) = -6.28 %, 4.5
     ranges, so the rule fires down with value 4.5, threshold 1 and baseline 49.79.
 
-    Warm-up: not applicable on any bar but a session's first regular one, nor before one previous session; without a
-    profile the literal form alerts. Zero variance: with a usual range of zero the literal form alerts, too.
+    Warm-up: not applicable on any bar but a session's first regular one, nor before one previous session,
+    nor without a profile. With one or two sessions the usual range is widened, for how little they say of it. Zero
+    variance: not applicable with a usual range of zero.
     Exceedance: value / limit.
 
     Attributes:

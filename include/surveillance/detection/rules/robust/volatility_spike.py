@@ -38,10 +38,10 @@ class RobustVolatilitySpike(RobustRule, frozen=True):
     below 0.0011.
 
     Warm-up: not applicable before 21 bars of the regular session, or of the pre- or post-market, nor in the closing
-    auction, nor at times around the session at which the profile knows nothing usual. Without a profile, and at
-    timespans with fewer than 22 bars a session, the literal form alerts. Zero variance: prices that do not move have
-    the value 0 and never fire; with a profile of prices that never moved, whose percentile is zero, the literal form
-    alerts.
+    auction, nor at times around the session at which the profile knows nothing usual, nor without a profile, nor at
+    timespans with fewer than 22 bars a session, day bars among them. With one or two sessions the percentiles are
+    widened, for how little they say of them. Zero variance: prices that do not move have the value 0 and never fire;
+    not applicable with a profile of prices that never moved, whose percentile is zero.
     Exceedance: value / limit, at least 1 while a spell lasts.
 
     Attributes:

@@ -103,9 +103,8 @@ class TestPriceGap:
         bars = [bar(389), bar(400, close=90), bar(-60, close=90, start=NEXT), bar(0, start=NEXT)]
         assert self.alert(*bars) is None
 
-    def test_a_usual_range_of_zero_falls_back_to_the_literal_form(self):
-        alert = self.alert(*self.overnight(103.0), usual={"range_percent": 0.0})
-        assert (alert.form, alert.threshold, alert.profile_version) == ("literal", 0.02, None)
+    def test_a_usual_range_of_zero_judges_nothing(self):
+        assert self.alert(*self.overnight(103.0), usual={"range_percent": 0.0}) is None
 
 
 class TestSplitOverNight:

@@ -79,12 +79,9 @@ class TestVolatilitySpike:
     def test_a_move_that_is_usual_at_its_time_of_day_is_none(self):
         assert not firing(self.path(70, (30, 0.01)), "volatility_spike", return_factor=[2.0] * SLOTS)
 
-    def test_a_profile_without_a_limit_falls_back_to_the_literal_form(self):
+    def test_a_profile_without_a_limit_judges_nothing(self):
         bars = self.path(160, (150, 0.01))
         unknown = {"volatility_fire": 0.0, "volatility_clear": 0.0}
-        assert firing(bars, "volatility_spike", **unknown) == list(range(150, 158)), (
-            "until it is the 95th percentile itself"
-        )
-        found = alerts(run(bars, profiles=[profile(**unknown)]), "volatility_spike")
-        assert {(it.form, it.profile_version) for it in found} == {("literal", None)}
+        assert fired(bars, "volatility_spike"), "literally it would be one"
+        assert firing(bars, "volatility_spike", **unknown) == []
         assert firing(bars, "volatility_spike") == list(range(152, 160))
