@@ -83,10 +83,14 @@ class SyntheticSource(Source):
         sigma = rng.uniform(0.015, 0.019) / np.sqrt(size)
         sigma = sigma * (0.85 + 0.5 * np.exp(-position / 0.05) + 0.25 * np.exp(-(1 - position) / 0.04))
         moving = _moving(anomalies, size)
-        returns = moving * sigma * (
-            MARKET_WEIGHT * self._factor("market", session.date, size)
-            + SECTOR_WEIGHT * self._factor(instrument.sector, session.date, size)
-            + OWN_WEIGHT * _fat_tailed(rng, size)
+        returns = (
+            moving
+            * sigma
+            * (
+                MARKET_WEIGHT * self._factor("market", session.date, size)
+                + SECTOR_WEIGHT * self._factor(instrument.sector, session.date, size)
+                + OWN_WEIGHT * _fat_tailed(rng, size)
+            )
         )
         volume = self._volume(rng, instrument, position)
         for anomaly in anomalies:

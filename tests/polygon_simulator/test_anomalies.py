@@ -118,9 +118,7 @@ def detect(market: Market, start_ms: int, end_ms: int) -> dict[str, dict[str, li
     return times
 
 
-def find_missed(
-    market: Market, sessions: list[Session], firing: Callable, kinds: set[str] = KINDS
-) -> list[Label]:
+def find_missed(market: Market, sessions: list[Session], firing: Callable, kinds: set[str] = KINDS) -> list[Label]:
     start, end = sessions[0].open_ms, sessions[-1].close_ms
     # The first session is the rules' history.
     labels = [label for label in market.labels(sessions[1].open_ms, end - 1) if label["kind"] in kinds]
@@ -151,9 +149,7 @@ def test_in_history_one_of_ten_symbols_has_a_market_anomaly():
     ("calendar", "symbols", "cycle", "apart"),
     [("24/7", 24, 10, 3), ("XNYS", 24, 10, 3), ("24/7", 5, 17, 5), ("XNYS", 5, 17, 5)],
 )
-def test_while_it_is_watched_every_kind_of_move_comes_soon_and_far_apart_on_one_symbol(
-    calendar, symbols, cycle, apart
-):
+def test_while_it_is_watched_every_kind_of_move_comes_soon_and_far_apart_on_one_symbol(calendar, symbols, cycle, apart):
     market, sessions = watched_market(1, calendar, symbols)
     planned = moves(market, sessions[-1])
     minutes = [anomaly.minute for anomaly in planned]
