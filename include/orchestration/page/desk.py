@@ -1,0 +1,76 @@
+"""The desk's interface for the page and for scripts, version 1: described at ``openapi.json``, behind the login."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from msgspec import to_builtins
+
+from include.orchestration.application import audit
+from include.orchestration.page.access import Person, check_site, list_writable
+from include.orchestration.page.cases import cases
+from include.orchestration.page.inputs import AlertId, Before, Limit
+from include.orchestration.page.reviews import reviews
+from include.orchestration.page.silences import silences
+from include.surveillance.errors import ActRefusedError, ConflictError, UnknownObjectError
+
+VERSION = "1"
+# Of a conflict: so many objects, and of each its newest acts.
+MOST_SHOWN, MOST_ACTS = 20, 10
+
+desk = APIRouter(prefix=f"/api/v{VERSION}", dependencies=[Depends(check_site)])
+
+
+@desk.get("/me", tags=["people"])
+def me(user: GetUserDep, person: Person) -> dict[str, Any]:
+    """Who asks, and what he may write."""
+    return {"name": person, "may_write": list_writable(user)}
+
+
+@desk.get("/acts", tags=["people"])
+def acts(
+    object_kind: Annotated[str | None, Query(pattern="^(alert|silence|case|request)$")] = None,
+    object_id: AlertId | None = None,
+    before: Before = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """One page of what people did at the desk, refused acts too, the newest first."""
+    return {"acts": audit.select_acts({"object_kind": object_kind, "object_id": object_id, "before": before}, limit)}
+
+
+@desk.get("/openapi.json", include_in_schema=False)
+def description() -> dict[str, Any]:
+    """Describe the interface."""
+    return get_openapi(title="Market surveillance: the desk", version=VERSION, routes=desk.routes)
+
+
+desk.include_router(reviews)
+desk.include_router(silences)
+desk.include_router(cases)
+
+
+def answer_refusals(app: FastAPI) -> None:
+    """Let an app answer what the domain refuses: 404, 409 with what it is now, 422."""
+
+    @app.exception_handler(UnknownObjectError)
+    def unknown(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 404)
+
+    @app.exception_handler(ConflictError)
+    def conflict(_: Request, error: ConflictError) -> JSONResponse:
+        changes = [act for it in list(error.current)[:MOST_SHOWN] for act in _select_newest(error.kind, it)]
+        answer = {"detail": str(error), "current": to_builtins(error.current), "changes": changes}
+        return JSONResponse(jsonable_encoder(answer), 409)
+
+    @app.exception_handler(ActRefusedError)
+    def refused(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+
+def _select_newest(kind: str, object_id: str) -> list[dict[str, Any]]:
+    return audit.select_acts({"object_kind": kind, "object_id": object_id, "before": None}, MOST_ACTS)
