@@ -118,6 +118,7 @@ def _encode_place(row: Mapping[str, Any]) -> str:
 
 def _decode_place(text: str) -> _Place:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Place)
+        place: _Place = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Place)
+        return place
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise ActRefusedError(f"{text!r} is no place in the queue: begin with its first page") from None

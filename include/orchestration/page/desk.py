@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from msgspec import to_builtins
@@ -56,6 +58,12 @@ desk.include_router(cases)
 
 def answer_refusals(app: FastAPI) -> None:
     """Let an app answer what the domain refuses: 404, 409 with what it is now, 422."""
+
+    @app.exception_handler(RequestValidationError)
+    def unusable(_: Request, error: RequestValidationError) -> Response:
+        # What was sent is not sent back: it may be what no answer can hold.
+        wrong = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
+        return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
 
     @app.exception_handler(UnknownObjectError)
     def unknown(_: Request, error: Exception) -> JSONResponse:

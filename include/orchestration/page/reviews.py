@@ -68,7 +68,8 @@ class Note(Body):
 @reviews.get("/policy")
 def policy() -> dict[str, Any]:
     """What the desk asks of people: reasons for closing, second signatures, the longest silence."""
-    return _plain(_policy())
+    plain: dict[str, Any] = _plain(_policy())
+    return plain
 
 
 @reviews.get("/alerts")
