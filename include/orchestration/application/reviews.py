@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec.structs import asdict
@@ -22,7 +22,8 @@ from include.surveillance.severities import Severity
 KIND = "alert"
 # What an order is made of, and the place behind which a page begins.
 _PLACE = ("explained", "points", "age")
-_Place = tuple[int, float, float, str]
+# It comes back from outside.
+_Place = tuple[Literal[0, 1], float, float, Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]]
 _REVIEW = msgspec.structs.fields(Review)
 
 

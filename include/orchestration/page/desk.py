@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Annotated, Any
 
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from msgspec import to_builtins
+from psycopg import OperationalError
 
 from include.orchestration.application import audit
 from include.orchestration.page.access import Person, check_site, list_writable
@@ -21,6 +23,7 @@ from include.orchestration.page.reviews import reviews
 from include.orchestration.page.silences import silences
 from include.surveillance.errors import ActRefusedError, ConflictError, UnknownObjectError
 
+LOG = logging.getLogger(__name__)
 VERSION = "1"
 # Of a conflict: so many objects, and of each its newest acts.
 MOST_SHOWN, MOST_ACTS = 20, 10
@@ -64,6 +67,14 @@ def answer_refusals(app: FastAPI) -> None:
         # What was sent is not sent back: it may be what no answer can hold.
         wrong = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
         return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
+
+    @app.exception_handler(OperationalError)
+    def away(_: Request, error: Exception) -> JSONResponse:
+        # Its text may hold an address.
+        LOG.warning("the application's database: %s", error)
+        return JSONResponse(
+            {"detail": "the database does not answer in time: read again what you saw, then try again"}, 503
+        )
 
     @app.exception_handler(UnknownObjectError)
     def unknown(_: Request, error: Exception) -> JSONResponse:

@@ -61,7 +61,7 @@ class Attachment(Struct, frozen=True, kw_only=True):
 
 def open_case(title: str, narrative: str, alerts: Iterable[str], by: str) -> Case:
     """Open a case with alerts or without."""
-    return add_alerts(describe_case(Case(title="", opened_by=by), title, narrative), alerts)
+    return replace(add_alerts(describe_case(Case(title="", opened_by=by), title, narrative), alerts), version=0)
 
 
 def describe_case(case: Case, title: str, narrative: str) -> Case:

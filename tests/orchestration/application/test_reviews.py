@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -241,10 +243,28 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(desk, order, limit):
     assert len(seen) == 20
 
 
-@pytest.mark.parametrize("after", ["nonsense", "W10", "é", "bnVsbA", "W251bGwsbnVsbCxudWxsLG51bGxd"])
+def place(*values):
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        *("nonsense", "W10", "é", place(), place(None, None, None, None), place(2**40, 0.0, 0.0, "a")),
+        *(place(0, "x", 0.0, "a"), place(0, 0.0, 0.0, "a\0"), place(0, 0.0, 0.0, "\ud800"), place(0, 0.0, 0.0, "a", 1)),
+    ],
+)
 def test_a_made_up_place_is_refused(desk, after):
     with pytest.raises(ActRefusedError, match="no place in the queue"):
         select_queue({**NO_FILTER, "order": "newest"}, after, 10)
+
+
+def test_what_is_folded_into_an_incident_is_found_by_whoever_names_it(desk):
+    folded = alert("AMZN", rule="feed_freshness")
+    store([folded])
+    assert queue() == []
+    assert [row["symbol"] for row in queue(alert_id=folded.event_id)] == ["AMZN"]
+    assert [row["symbol"] for row in queue(symbol="AMZN")] == ["AMZN"]
 
 
 def test_filters_and_counts_know_the_states(ids):

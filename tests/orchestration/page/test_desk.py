@@ -91,6 +91,20 @@ def test_hostile_text_comes_back_as_text(client, viewer, nina, desk):
     assert "\u202e" not in case["title"]
 
 
+def test_a_database_that_is_away_changes_nothing_and_says_so(client, nina, viewer, desk, monkeypatch):
+    away = "postgresql://surveillance_desk:secret@127.0.0.1:1/surveillance"
+    for name in ("SURVEILLANCE_DESK", "SURVEILLANCE_READER"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", away)
+    for answer in (
+        client.get(f"{PATH}/alerts", headers=viewer),
+        client.post(f"{PATH}/cases", headers=nina, json={"title": "KO"}),
+    ):
+        assert answer.status_code == 503
+        assert "try again" in answer.json()["detail"]
+        assert "secret" not in answer.text
+        assert "127.0.0.1" not in answer.text
+
+
 def test_acts_are_paged(client, viewer, nina, desk):
     store([alert()])
     for number in range(5):

@@ -79,7 +79,7 @@ def test_a_case_has_so_many_alerts_at_most():
 
 def test_a_title_is_one_line_and_a_narrative_may_be_many():
     case = cases.open_case("  KO\n\u202eevil  ", "one\ntwo", [], "nina")
-    assert (case.title, case.narrative) == ("KO evil", "one\ntwo")
+    assert (case.title, case.narrative, case.version) == ("KO evil", "one\ntwo", 0)
     for title in ("", " \n\t", "\u200b"):
         with pytest.raises(ActRefusedError, match="has a title"):
             cases.open_case(title, "", [], "nina")
