@@ -43,7 +43,8 @@ def check_site(request: Request, user: GetUserDep) -> None:
     headers = request.headers
     if headers.get("sec-fetch-site", "same-origin") != "same-origin" or HEADER not in headers:
         _refuse(request, user, f"send it from the page, or with header {HEADER}")
-    own = {headers.get("host", ""), urlsplit(page_address()).netloc}
+    # An address without a host, such as that of a page in a sandbox, is nobody's own.
+    own = {headers.get("host", ""), urlsplit(page_address()).netloc} - {""}
     if "origin" in headers and urlsplit(headers["origin"]).netloc not in own:
         _refuse(request, user, "it comes from another site")
     if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

@@ -21,7 +21,7 @@ from include.orchestration.page.cases import cases
 from include.orchestration.page.inputs import AlertId, Before, Limit
 from include.orchestration.page.reviews import reviews
 from include.orchestration.page.silences import silences
-from include.surveillance.errors import ActRefusedError, ConflictError, UnknownObjectError
+from include.surveillance.errors import ActRefusedError, ConfigurationError, ConflictError, UnknownObjectError
 
 LOG = logging.getLogger(__name__)
 VERSION = "1"
@@ -60,7 +60,7 @@ desk.include_router(cases)
 
 
 def answer_refusals(app: FastAPI) -> None:
-    """Let an app answer what the domain refuses: 404, 409 with what it is now, 422."""
+    """Let an app answer what the domain refuses, 404, 409 with what it is now, 422; and 503 when it cannot work."""
 
     @app.exception_handler(RequestValidationError)
     def unusable(_: Request, error: RequestValidationError) -> Response:
@@ -75,6 +75,10 @@ def answer_refusals(app: FastAPI) -> None:
         return JSONResponse(
             {"detail": "the database does not answer in time: read again what you saw, then try again"}, 503
         )
+
+    @app.exception_handler(ConfigurationError)
+    def unconfigured(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 503)
 
     @app.exception_handler(UnknownObjectError)
     def unknown(_: Request, error: Exception) -> JSONResponse:
