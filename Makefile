@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall backlog faults watch-rehearsal rehearse soak fuzz docs
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -154,6 +154,9 @@ bench-files: setup ## how long a month of flat files takes to read; writes docs/
 
 recall: setup ## bursts found at an equal budget, literal against robust; writes docs/measured/recall
 	$(BIN)/python -m tests.benchmarks.recall $(ARGS)
+
+scorecard: setup ## the product against plain rules on every labelled set; writes docs/measured/scorecard: make scorecard [ARGS="--seeds 3"]
+	$(BIN)/python -m tests.benchmarks.scorecard $(ARGS)
 
 backlog: setup ## two million bars worked off in bounded memory; writes docs/measured/benchmarks: make backlog [ARGS="--bars 200000"]
 	$(BIN)/python -m tests.benchmarks.backlog $(ARGS)

@@ -3,8 +3,9 @@
 
 Brings past bars and news through the same path as live ones: same topics, same detection, same tables. Started by hand
 with the form; one task per ten symbols, two at a time, each going through the range from its oldest day on. Asking
-again for what is there changes nothing. What nothing has judged before is judged in its place, as history: its alerts
-are stored, the page shows them under *History*, and nobody is notified of them.
+again for what is there changes nothing. Live detection only looks back on these bars. They are judged as history by
+`judge_history`, each by what was known before it: its alerts are stored, the page shows them under *History*, and
+nobody is notified of them.
 
 With *flat files* the bars come from files instead, one a day, day after day in one task: from a folder below
 `FLAT_FILES_FOLDER`, or from S3 by connection `flat_files`, e.g. `s3://flatfiles/us_stocks_sip/minute_aggs_v1` of the

@@ -4,8 +4,8 @@
 The vendor revises bars: up to a quarter of an hour late, and once more at the end of the day. Live polls ask again for
 the last minutes only (`POLL_OVERLAP_MINUTES`). So in the evening this asks for the whole session and the day before
 once more, one call per symbol and timespan, and publishes the bars that differ from those of the log or were missing.
-Most evenings these are few. The warehouse and the next profiles have the new values; what detection can still revise
-is evaluated once more, as in a backfill: stored and shown, nobody is notified. News of the same time are asked for
+Most evenings these are few. The warehouse and the next profiles have the new values, and what was told of live bars
+stands; bars that live polls had missed are judged as history by `judge_history`. News of the same time are asked for
 again, too: what was corrected is published again, what the vendor no longer lists is published as withdrawn.
 
 Runs four and a half hours after each close of the market: for XNYS at 20:30 in New York, after the post-market and

@@ -36,7 +36,7 @@ SCHEDULED = (
 )  # fmt: skip
 # Started here, before what comes after them.
 FIRST = ("bootstrap_platform", "ingest_reference", "backfill_market_data")
-BASELINES = "build_baselines"
+BASELINES, HISTORY = "build_baselines", "judge_history"
 DRAIN_SECONDS = 300
 
 console = Console(highlight=False, soft_wrap=True)
@@ -66,8 +66,7 @@ def run(stack: Stack, duration: float | None) -> int:
 def choose_start(sessions: Sessions, at_ms: int) -> int:
     """Choose when the history of a demo that begins at ``at_ms`` starts, UTC epoch ms.
 
-    It is a midnight in New York, as what ``repoll_session`` asks for starts with one. Bars from before the history
-    would come behind it and be judged apart from it, and no replay of files could raise the same.
+    It is a midnight in New York, as what ``repoll_session`` asks for starts with one.
     """
     first, *_ = sessions.recent(SESSIONS_TO_BACKFILL + 1, at_ms)
     return new_york_day_start(first.open_ms)
@@ -81,8 +80,8 @@ class Demo(Clients):
         self._history_from_ms = self._live_from_ms = 0
 
     def prepare(self) -> None:
-        """Bring the platform to the live minute: tables, splits, history, detection caught up, profiles."""
-        self.airflow.wait_for_dags({*FIRST, BASELINES, *ALWAYS_ON, *SCHEDULED})
+        """Bring the platform to the live minute: tables, splits, history, detection caught up, its alerts, profiles."""
+        self.airflow.wait_for_dags({*FIRST, BASELINES, HISTORY, *ALWAYS_ON, *SCHEDULED})
         for dag_id in FIRST:
             self.airflow.unpause(dag_id)
         self._run("bootstrap_platform", 180)
@@ -93,6 +92,8 @@ class Demo(Clients):
         self._run("ingest_reference", 180)
         self._backfill_once()
         self._drain("detector", broker.BARS, "detection caught up")
+        self.airflow.unpause(HISTORY)
+        self._run(HISTORY, 300)
         self._baselines_once()
         for dag_id in SCHEDULED:
             self.airflow.unpause(dag_id)
@@ -161,6 +162,7 @@ class Demo(Clients):
         self.airflow.pause("ingest_market_data")
         covered = CoveredTime(self._history_from_ms, self._live_from_ms, (now_ms() // MINUTE_MS - 1) * MINUTE_MS)
         self._drain("detector", broker.BARS, "detection caught up")
+        self._run(HISTORY, 300)
         self._drain("notifier", broker.ALERTS, "notification caught up")
         self._run("land_raw", 180)
         self._run("build_marts", 300)

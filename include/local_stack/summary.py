@@ -134,6 +134,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
     for alert in newest:
         forms.setdefault(alert.rule, Counter())[alert.form] += 1
     replayed, differences = agreement.compare_log(clients.kafka, sessions=clients.sessions, book=clients.book)
+    history, otherwise = agreement.compare_history(clients.kafka, sessions=clients.sessions, book=clients.book)
     summary = Summary(
         profiles=len(read_background(clients.kafka)[1]),
         alerts_by_rule=dict(Counter(alert.rule for alert in newest)),
@@ -141,8 +142,8 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
         alerts_retracted=sum(alert.status == "retracted" for alert in newest),
         live_alerts=len(live),
         live_robust_alerts=sum(alert.form == "robust" for alert in live),
-        alerts_replayed=replayed,
-        replay_differences=differences,
+        alerts_replayed=replayed + history,
+        replay_differences=differences + otherwise,
         alerts_notified=clients.database("select count(*) from alerts where symbol <> %s", [FEED])[0][0],
         alerts_shown=clients.airflow.shown_alerts(),
         docs_shown=httpx.get(clients.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,

@@ -155,10 +155,11 @@ def is_series_symbol(symbol: str) -> bool:
 
 def round_volume(volume: np.ndarray) -> np.ndarray:
     """Round volumes to the millionths that shares trade in, as ``normalise`` does; one that has no more stays bit for
-    bit."""
+    bit, and so does a negative one, however small: it is an error, and no zero."""
     with np.errstate(invalid="ignore", over="ignore"):
         steps = volume * 10.0**VOLUME_DECIMALS
-        return np.where(np.abs(steps) < LARGEST_INTEGER, np.rint(steps) / 10.0**VOLUME_DECIMALS, volume)
+        rounded = (volume >= 0) & (steps < LARGEST_INTEGER)
+        return np.where(rounded, np.rint(steps) / 10.0**VOLUME_DECIMALS, volume)
 
 
 def is_vwap(value: Numbers) -> Numbers:

@@ -44,18 +44,21 @@ class Episodes:
         spans = np.array([SPAN_MS[timespan] for _, timespan in bars.keys], dtype=np.int64)
         # Stable, so that bars stay in order within a series and side.
         order = np.argsort(bars.code.astype(np.int64) * 2 + statistic.side, kind="stable")
-        order = order[statistic.value[order] > -inf]
+        self._bar = order = order[statistic.value[order] > -inf]
         self._value, self._ts = statistic.value[order], bars.ts[order]
         self._series = bars.code[order].astype(np.int64) * 2 + statistic.side[order]
         self._apart = spans[bars.code[order]] * cooldown_bars
 
-    def count(self, threshold: float) -> int:
+    def begin(self, threshold: float) -> np.ndarray:
+        """Return the bars at which the episodes begin, by series and side."""
         fires = np.flatnonzero(self._value > threshold)
-        if not len(fires):
-            return 0
         ts, series = self._ts[fires], self._series[fires]
-        starts = (series[1:] != series[:-1]) | (ts[1:] - ts[:-1] > self._apart[fires[1:]])
-        return 1 + int(np.count_nonzero(starts))
+        begins = np.ones(len(fires), dtype=bool)
+        begins[1:] = (series[1:] != series[:-1]) | (ts[1:] - ts[:-1] > self._apart[fires[1:]])
+        return self._bar[fires[begins]]
+
+    def count(self, threshold: float) -> int:
+        return len(self.begin(threshold))
 
 
 def _one_sided(value: np.ndarray) -> Statistic:

@@ -31,6 +31,7 @@ DAG_IDS = {
     "detect_anomalies",
     "ingest_market_data",
     "ingest_reference",
+    "judge_history",
     "land_raw",
     "maintain_platform",
     "notify_alerts",
@@ -63,6 +64,7 @@ STRUCTURE = {
         "account": set(),
     },
     "ingest_reference": {"instruments": {"splits", "dividends"}, "splits": set(), "dividends": set()},
+    "judge_history": {"partitions": {"judge"}, "judge": set()},
     "land_raw": {"behind": {"land"}, "land": {"account"}, "account": set()},
     "maintain_platform": {
         **{task: set() for task in ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files")},
@@ -91,6 +93,7 @@ SCHEDULES = {
     "detect_anomalies": "@continuous",
     "ingest_market_data": "XNYS, all hours, every 60 s",
     "ingest_reference": "0 8 * * *",
+    "judge_history": "Asset",
     "land_raw": "Asset or XNYS, all hours + 3600 s, every 60 s",
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
@@ -194,12 +197,13 @@ def test_schedule(bag, dag_id):
     assert coerce_to_core_timetable(bag.dags[dag_id].timetable).summary == SCHEDULES[dag_id]
 
 
-def test_what_brings_past_bars_at_any_hour_has_them_landed(bag):
+def test_what_brings_past_bars_at_any_hour_has_them_landed_and_judged(bag):
     from include.orchestration.assets import PAST_BARS
 
     bringing = {dag_id for dag_id, dag in bag.dags.items() for task in dag.tasks if PAST_BARS in task.outlets}
     assert bringing == {"backfill_market_data", "prepare_symbols", "repoll_session"}
-    assert list(bag.dags["land_raw"].timetable.asset_condition.objects) == [PAST_BARS]
+    for dag_id in ("land_raw", "judge_history"):
+        assert list(bag.dags[dag_id].timetable.asset_condition.objects) == [PAST_BARS]
 
 
 @pytest.mark.parametrize("dag_id", sorted(STRUCTURE))

@@ -15,6 +15,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
+from include.surveillance.live.history import is_history
 from include.surveillance.places import Place
 from include.surveillance.records import Alert
 from include.surveillance.sessions import Sessions
@@ -35,7 +36,7 @@ class Shadow:
 
     def __init__(self, kafka: Kafka, sessions: Sessions, book: ParameterBook):
         self._kafka = kafka
-        self._engine = Engine(book, sessions, *read_background(kafka))
+        self._engine = Engine(book, sessions, *read_background(kafka), judges="live")
         self._states: dict[int, State] = {}
         self.metrics: Counter[bytes] = Counter()
         self.alerts: Counter[bytes] = Counter()
@@ -62,5 +63,5 @@ class Shadow:
 
 
 def is_due(alert: Alert) -> bool:
-    """Whether the alert can be foretold from the log."""
-    return alert.rule not in ("news_impact", MARKET_RULE, LOG_BREAK)
+    """Whether the alert can be foretold from the log, message by message."""
+    return alert.rule not in ("news_impact", MARKET_RULE, LOG_BREAK) and not is_history(alert)

@@ -20,7 +20,7 @@ from tests.ground import move_to
 LIVE = ("AAPL", "MSFT", "NVDA", "AMZN", "JPM", "XOM", "JNJ", "PPLT", "GOOGL", "META", "TSLA", "BAC")
 LOAD = ("AMD", "HD", "KO", "MCD", "UNH", "V")
 FIRST = ("bootstrap_platform", "ingest_reference", "detect_anomalies", "notify_alerts")
-THEN = ("land_raw", "ingest_market_data", "backfill_market_data", "check_quality")
+THEN = ("land_raw", "ingest_market_data", "backfill_market_data", "judge_history", "check_quality")
 LAND_EVERY_SECONDS = 10
 # Longer than a component stands still.
 LANE_LIMIT_SECONDS = 100

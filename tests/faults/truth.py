@@ -24,6 +24,7 @@ ATTEMPTS = 60
 MARGIN_MS = 600_000  # the first polls ask for some minutes before they began
 REPLAY_SECONDS = 5.0
 REPLAY_EVERY = 5
+HISTORY_SECONDS = 300
 
 
 class Truth:
@@ -164,6 +165,13 @@ class Truth:
         )
         self.replay_seconds = time.monotonic() - begun
         differences.wrong |= {f"replay: {text}" for text in lines}
+        if last:
+            self.stage.airflow.run("judge_history", HISTORY_SECONDS)
+            judged, lines = agreement.compare_history(
+                self.stage.kafka, sessions=self.stage.sessions, book=self.stage.book
+            )
+            differences.replayed += judged
+            differences.wrong |= {f"history: {text}" for text in lines}
 
     def counts(self) -> dict[str, int]:
         """Count the whole run so far: bars published, metrics, alerts, rows landed."""

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from include.surveillance import broker, failpoints
+from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.errors import BrokerError
-from include.surveillance.live import detector
+from include.surveillance.live import detector, history
 from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
 from include.surveillance.warehouse import landing
@@ -44,6 +45,13 @@ def detect(kafka: dict[str, Any], own: str, folder: str) -> None:
     private_topics(pytest.MonkeyPatch(), own)
     os.environ[failpoints.FOLDER] = folder
     detect_partition(kafka, 0, sessions=Sessions(), limit=60)
+
+
+def judge(kafka: dict[str, Any], own: str, folder: str) -> None:
+    """The history of partition 0."""
+    private_topics(pytest.MonkeyPatch(), own)
+    os.environ[failpoints.FOLDER] = folder
+    history.judge_partition(kafka, 0, sessions=Sessions(), book=ParameterBook.default())
 
 
 def detect_in_rivalry(kafka: dict[str, Any], own: str, fenced: Path) -> None:

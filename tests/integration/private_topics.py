@@ -8,12 +8,12 @@ import pytest
 
 from include.surveillance import broker
 from include.surveillance.broker import producer
-from include.surveillance.live import detector
+from include.surveillance.live import detector, history
 from include.surveillance.records import AnyRecord
 
 
 def private_topics(patch: pytest.MonkeyPatch, unique: str) -> dict[str, str]:
-    """Let this process use names of its own for all topics and the detector's group; old name -> new name."""
+    """Let this process use names of its own for all topics and the groups of detection; old name -> new name."""
     renamed = {spec.name: f"{spec.name}.{unique}" for spec in broker.TOPICS}
     for module in (broker, producer):
         for name, topic in list(vars(module).items()):
@@ -22,4 +22,5 @@ def private_topics(patch: pytest.MonkeyPatch, unique: str) -> dict[str, str]:
     for kind in get_args(AnyRecord):
         patch.setattr(kind, "topic", renamed[kind.topic])
     patch.setattr(detector, "GROUP", f"detector-{unique}")
+    patch.setattr(history, "GROUP", f"history-{unique}")
     return renamed

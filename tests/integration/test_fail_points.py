@@ -6,16 +6,18 @@ import signal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from include.surveillance import broker, failpoints, wire
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.state import State
-from include.surveillance.live import detector, intake
+from include.surveillance.live import detector, history, intake
+from include.surveillance.records import Bar
 from tests.failpoints import arm, is_armed
 from tests.integration.detecting import detect_partition
-from tests.integration.dying import detect, detect_in_rivalry, exit_code, publish, started
+from tests.integration.dying import detect, detect_in_rivalry, exit_code, judge, publish, started
 from tests.surveillance.live.partition_log import SESSIONS, bar, market, outputs, partition, read_values  # noqa: F401
 
 AFTER_COMMIT = "detect.committed"
@@ -41,6 +43,21 @@ def test_detection_killed_at_any_step(kafka, partition, tmp_path: Path, point: s
     assert not summary.rebuilt
     assert outputs(kafka, partition) == at_once(kafka)
     assert broker.lag(kafka, detector.GROUP, detector.positions_of(partition)) == 0
+
+
+@pytest.mark.parametrize("point", ["transaction.sent", "transaction.offsets_sent"])
+def test_judging_history_killed_at_any_step_and_repeated_tells_once(kafka, partition, tmp_path: Path, point: str):  # noqa: F811
+    broker.publish(kafka, [replace(it, source="backfill") for it in market() if isinstance(it, Bar)])
+    arm(tmp_path, point)
+    assert exit_code(judge, kafka, unique(), str(tmp_path)) == -signal.SIGKILL
+    assert not is_armed(tmp_path, point)
+    assert read_values(kafka, partition, broker.ALERTS) == []
+    for _ in range(2):
+        assert exit_code(judge, kafka, unique(), str(tmp_path)) == 0
+    told = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
+    walk = history.walk_partition(kafka, partition, sessions=SESSIONS, book=ParameterBook.default())
+    assert told == walk.alerts
+    assert told
 
 
 def at_once(kafka) -> dict[str, list[bytes]]:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -193,6 +194,13 @@ def test_whatever_ends_itself_has_a_first_process_that_lives_on(services):
     assert all(services[name].get("init") is True and services[name]["restart"] == "unless-stopped" for name in ending)
 
 
+def test_a_server_that_handles_no_signal_has_a_first_process_that_does(services):
+    """Linux gives the first process of a container no default action: `docker compose stop` would wait and kill it."""
+    unaware = {name for name, it in services.items() if "http.server" in str(it.get("command", ""))}
+    assert unaware == {"dbt-docs"}
+    assert all(services[name]["init"] is True for name in unaware)
+
+
 @pytest.mark.parametrize("name", sorted(WORKERS))
 def test_a_worker_is_healthy_while_its_heartbeat_is_fresh_and_can_be_doubled(services, tmp_path, name):
     service, beat = services[name], tmp_path / f"{name}.heartbeat"
@@ -256,6 +264,19 @@ def test_each_image_is_built_once_and_pulled_by_nobody(services):
     for name, service in services.items():
         ours = service["image"] == built[0][0]
         assert service.get("pull_policy") == ("never" if ours else None), f"{name}: a stranger's image of our name"
+
+
+def test_kernels_of_a_service_that_writes_nothing_are_kept_in_memory(services):
+    """Their modules cannot be imported where their cache cannot be written."""
+    kept = {}
+    for name, service in services.items():
+        module = re.search(r"python -m (include\.\w+)", str(service.get("command", "")))
+        if service.get("read_only") and module:
+            code = f"import runpy, sys; runpy.run_module({module[1]!r}, run_name='one'); print('numba' in sys.modules)"
+            printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
+            kept[name] = service.get("environment", {}).get("NUMBA_CACHE_DIR")
+            assert (kept[name] in service.get("tmpfs", [])) == (printed.strip() == "True"), name
+    assert kept == {"simulator": "/tmp", "warehouse": None, "watchdog": None}
 
 
 def test_what_is_pulled_has_a_version(services):

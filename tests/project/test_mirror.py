@@ -14,7 +14,6 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
     "include/surveillance/warehouse/copies.py": "tests/integration/test_backup.py",
-    "include/surveillance/detection/history.py": "tests/surveillance/detection/test_backfills.py",
     "include/surveillance/detection/parameters/values.py": "tests/surveillance/detection/parameters/test_in_force.py",
     "include/surveillance/detection/profiles/carry.py": "tests/surveillance/detection/profiles/test_schedule.py",
     "include/surveillance/detection/record_state.py": "tests/surveillance/detection/test_shards.py",

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.surveillance.alerts.kinds import kind_of
+from include.surveillance.detection.arrivals import Places
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.positions import TradingCalendar
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.detection.slots import lay_out_slots
 from include.surveillance.detection.state import State
+from include.surveillance.detection.succession import Succession
 from include.surveillance.records import Bar, NewsItem, Profile, Split, TickerChange, Watermark
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import MINUTE_MS
@@ -151,7 +155,8 @@ def logs(draw) -> list[Bar | Watermark | NewsItem]:
 
 def run(records, state: State | None = None, book="free", form="sketch", rules="robust", splits=()) -> Detection:
     actions = CorporateActions(splits=tuple(splits), ticker_changes=CHANGES)
-    return detect_records(Engine(BOOKS[book], SESSIONS, actions, PROFILES[rules]), state or State(form), records)
+    engine = Engine(BOOKS[book], SESSIONS, actions, PROFILES[rules], judges="live")
+    return detect_records(engine, state or State(form), records)
 
 
 later_bars = st.integers(1, 15)
@@ -173,6 +178,28 @@ def test_any_batching_is_one_batch_bit_for_bit(log, cuts, form, book, rules):
     assert encode(metrics) == encode(whole.metrics)
     assert encode(alerts) == encode(whole.alerts)
     assert state.to_bytes() == whole.state.to_bytes()
+
+
+@both_rules
+@settings(deadline=None, max_examples=60)
+@given(log=logs())
+def test_live_alerts_are_the_same_with_and_without_what_backfills_bring_behind_other_bars(log, rules):
+    succession, places = (
+        Succession(CorporateActions(ticker_changes=CHANGES).tickers, TradingCalendar(SESSIONS)),
+        Places(),
+    )
+
+    def matters(record) -> bool:
+        if type(record) is not Bar:
+            return True
+        key = succession.key(record.symbol, record.timespan, record.ts_ms)
+        return places.takes(key, record.ts_ms, judged=record.source == "live") or record.source == "live"
+
+    without, whole = run([it for it in log if matters(it)], rules=rules), run(log, rules=rules)
+    assert encode(whole.alerts) == encode(without.alerts)
+    assert encode(whole.metrics) == encode(without.metrics)
+    assert whole.state.to_bytes() == without.state.to_bytes()
+    assert {it.source for it in whole.alerts if kind_of(it.rule) == "market"} <= {"live"}
 
 
 @both_rules
@@ -230,8 +257,7 @@ def test_a_revision_is_having_had_it_right_at_once(log, wrong, later, rules):
 @given(log=logs())
 def test_every_change_of_an_alert_says_what_stood_before(log):
     """A correction's record carries the values that were published, under the id that was."""
-    # What a backfill leaves as it was told has no record.
-    detection = run([it for it in log if it.source == "live"], rules="literal")
+    detection = run(log, rules="literal")
     known: dict[str, tuple[float, float]] = {}
     for alert in detection.alerts:
         if alert.rule == "news_impact":

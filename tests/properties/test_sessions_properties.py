@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.surveillance.sessions import Sessions
@@ -25,9 +25,10 @@ def test_session_minutes_add_up(start, first, second):
 
 
 @given(times)
+@example(1_143_469_800_000)  # an open
 def test_a_minute_counts_exactly_when_it_is_regular(moment):
     start = moment // MINUTE_MS * MINUTE_MS
-    assert XNYS.minutes_between(start, start + MINUTE_MS) == (XNYS.phase(start) == "regular")
+    assert XNYS.minutes_between(start, start + MINUTE_MS) == (XNYS.phase(start) in ("opening_auction", "regular"))
 
 
 @given(times)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 from include.deployment import KAFKA_USER
@@ -20,7 +21,7 @@ from include.polygon_simulator.universe import GENERATED
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 
-ALWAYS_ON = ("detect_anomalies", "notify_alerts")
+ALWAYS_ON = ("detect_anomalies", "notify_alerts", "judge_history")
 AT_LAST = ("land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts")
 LIVE_POLLS = 2
 # Limits for a busy machine; what each step takes is measured.
@@ -52,6 +53,7 @@ class Visit:
         self._run("backfill_market_data")
         with self._timed("detection caught up"):
             self._catch_up("detector", broker.BARS)
+        self._run("judge_history")
         with self._timed("notification caught up"):
             self._catch_up("notifier", broker.ALERTS)
         return {"took": self.took, "alerts": self.alerts(), "passing": sorted(self.passing)}
@@ -69,14 +71,14 @@ class Visit:
         return {"took": self.took, "alerts": self.alerts()}
 
     def alerts(self) -> dict[str, Alert]:
-        """Return every alert of the generated market, by its id, as the page's API shows it.
+        """Return every alert of the generated market, live or history, by its id, as the page's API shows it.
 
         Raises:
             SurveillanceError: a symbol has more alerts than the page hands out.
         """
         seen = dict[str, Alert]()
-        for symbol in (instrument.symbol for instrument in GENERATED):
-            found = self.airflow.alerts(symbol=symbol, limit=PAGE)["alerts"]
+        for symbol, history in product((instrument.symbol for instrument in GENERATED), (False, True)):
+            found = self.airflow.alerts(symbol=symbol, history=history, limit=PAGE)["alerts"]
             if len(found) == PAGE:
                 raise SurveillanceError(f"{symbol} has {PAGE} alerts or more: the page cannot show all; backfill less")
             seen |= {alert["alert_id"]: alert for alert in found}

@@ -38,6 +38,7 @@ class Sampler:
             "notifier": clients.positions(broker.ALERTS),
         }
         self.pids: dict[str, int] = {}
+        self.made = datetime.now(UTC)
 
     def sample(self) -> dict[str, float]:
         """Series -> value; a series' name is its kind, a dot and its subject."""
@@ -84,9 +85,10 @@ class Sampler:
         }
 
     def landed(self) -> dict[str, float]:
-        """Seconds since the last landing, rows of RAW."""
+        """Seconds since the last landing, before the first one since the sampler was made; rows of RAW."""
         ((last,),) = self.clients.warehouse(LAST_LANDING)
-        values = {"landing.age": (datetime.now(UTC) - last.replace(tzinfo=UTC)).total_seconds()}
+        since = last.replace(tzinfo=UTC) if last else self.made
+        values = {"landing.age": (datetime.now(UTC) - since).total_seconds()}
         for table in rows.TABLES.values():
             kind = "kept" if table in FOR_EVER else "raw"
             ((values[f"{kind}.{table.lower()}"],),) = self.clients.warehouse(f"select count(*) from raw.{table}")

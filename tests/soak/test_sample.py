@@ -75,19 +75,22 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     session = launcher.connect()
     schema.migrate_raw(session)
-    landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
-    session.cursor().execute(
-        "insert into raw.kafka_offsets (topic, partition_id, next_offset, updated_at)"
-        " values ('polygon.bars.raw', 0, 7, %s)",
-        (landed,),
-    )
     clients = SimpleNamespace(
         stack=None,
         partitions=range(2),
         positions=lambda topic: [(topic, 0), (topic, 1)],
         warehouse=lambda query: session.cursor().execute(query).fetchall(),
     )
-    values = sample.Sampler(clients).landed()
+    sampler = sample.Sampler(clients)
+    sampler.made -= timedelta(hours=1)
+    assert 3600 <= sampler.landed()["landing.age"] < 3900, "nothing has landed"
+    landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
+    session.cursor().execute(
+        "insert into raw.kafka_offsets (topic, partition_id, next_offset, updated_at)"
+        " values ('polygon.bars.raw', 0, 7, %s)",
+        (landed,),
+    )
+    values = sampler.landed()
     launcher.close_sessions()
     launcher.stop()
     assert 100 <= values.pop("landing.age") < 400

@@ -13,9 +13,9 @@ from include.surveillance.cli.options import console, new_table, read_kafka_clie
 from include.surveillance.live import detector
 from include.surveillance.places import Place
 
-Group = Literal["detector", "notifier"]
+Group = Literal["detector", "history", "notifier"]
 
-offsets = typer.Typer(help="Show and reset the offsets of detection and notification.", no_args_is_help=True)
+offsets = typer.Typer(help="Show and reset the offsets of detection, history and notification.", no_args_is_help=True)
 
 
 @offsets.command()
@@ -46,7 +46,7 @@ def reset(
     """Let a group go on at the beginning of its topics, or at their end. Pause its DAG before, and unpause it after.
 
     From the beginning nothing is lost and nobody is told twice: ids are the same again. Detection rebuilds its state
-    from the log up to where it goes on.
+    from the log up to where it goes on; all history is judged anew.
     """
     client = read_kafka_client(kafka)
     positions = _positions(client, group)
@@ -58,7 +58,7 @@ def reset(
 
 
 def _positions(kafka: Kafka, group: str) -> list[Position]:
-    if group == "detector":
+    if group != "notifier":
         partitions = broker.partitions_of(kafka, broker.BARS)
         return [position for partition in partitions for position in detector.positions_of(partition)]
     return [(broker.ALERTS, partition) for partition in broker.partitions_of(kafka, broker.ALERTS)]

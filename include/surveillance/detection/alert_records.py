@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from include.surveillance.detection.rules.bar_rule import FORMS, Firing
 from include.surveillance.detection.rules.record_rule import Finding
 from include.surveillance.detection.rules.registry import KINDS, VOLUME
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import Alert, Profile, Source
+from include.surveillance.records import Alert, Profile
 from include.surveillance.sessions import PHASES
 from include.surveillance.severities import SEVERITIES
 from include.surveillance.timespans import SPAN_MS
@@ -27,28 +27,6 @@ if TYPE_CHECKING:
     from include.surveillance.detection.findings import Evaluation, Firings
 
 _ALIKE = [name for name in Finding.__struct_fields__ if name in Alert.__struct_fields__]
-
-
-class Revision(NamedTuple):
-    """What a bar that comes late or corrected may change.
-
-    A bar of a live poll changes whatever it would have changed had it come in time. One of a backfill changes what was
-    said of live bars only where it corrects a bar that this rests on: what a backfill adds is history, and live bars
-    were judged when they came.
-
-    Attributes:
-        ts_ms: the bar's start.
-        live: whether a live poll has brought it.
-        corrects: whether the bar was known with other values.
-    """
-
-    ts_ms: int
-    live: bool
-    corrects: bool
-
-    def leaves(self, source: Source, first_ms: int, last_ms: int) -> bool:
-        """Whether a firing at the bar ``last_ms`` that rests on bars from ``first_ms`` on stands as it was said."""
-        return source == "live" and not self.live and not (self.corrects and first_ms <= self.ts_ms <= last_ms)
 
 
 def build_alert(
@@ -125,12 +103,12 @@ def explain_firing(engine: Engine, evaluation: Evaluation, firings: Firings, f: 
 
 
 def build_revisions(
-    engine: Engine, before: Evaluation, after: Evaluation, s: int, revision: Revision, outage: Outage | None = None
+    engine: Engine, before: Evaluation, after: Evaluation, s: int, outage: Outage | None = None
 ) -> list[Alert]:
     """Build an alert for each change that a revision of series ``s`` makes to what began among its revisable bars.
 
     An episode that begins now is fired, one with other values or another direction is confirmed, one that no longer
-    begins is retracted; but for what the revision leaves as it was told.
+    begins is retracted.
     """
     was, now = _openings(before, s), _openings(after, s)
     alerts = []
@@ -144,7 +122,7 @@ def build_revisions(
         if start not in now:
             alert = build_alert(engine, before, before.firings, f, outage)
             alerts.append(_correct(alert, "retracted", before.firings, f))
-    return [alert for alert in alerts if not revision.leaves(alert.source, alert.window_start_ms, alert.ts_ms)]
+    return alerts
 
 
 def build_volume_bars(engine: Engine, evaluation: Evaluation, s: int) -> list[VolumeBar]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +13,6 @@ from include.surveillance.records import Bar
 
 SeriesKey = tuple[str, str]
 """(symbol, timespan)"""
-PAST = " past"
-"""Behind a timespan it names the walk over a series' past, a series of its own, see ``history``."""
 BarStamp = tuple[int, int]
 """(start in UTC epoch ms, revision) of a bar: with its series, its event id."""
 
@@ -21,16 +20,6 @@ BarStamp = tuple[int, int]
 def write_event_id(key: SeriesKey, stamp: BarStamp) -> str:
     """Write ``Bar.event_id``."""
     return f"{key[0]}|{key[1]}|{stamp[0]}|{stamp[1]:08x}"
-
-
-def past_key(key: SeriesKey) -> SeriesKey:
-    """Return the key of the walk over a series' past."""
-    return key[0], key[1] + PAST
-
-
-def plain_key(key: SeriesKey) -> SeriesKey:
-    """Return the series that a walk is over; any other as it is."""
-    return key[0], key[1].removesuffix(PAST)
 
 
 OPTIONAL = ("vwap", "trades")
@@ -49,7 +38,7 @@ class BarColumns:
         volume: shares, float64.
         revision: ``records.bar_revision``, uint32.
         polled: wall clock of the poll, UTC epoch ms, int64; 0 when recorded.
-        live: whether a live poll brought it; in a walk over the past, whether it had been judged before; bool.
+        live: whether a live poll brought it, bool.
         vwap: volume-weighted average price, dollars per share, float64; NaN where the vendor gave none.
         trades: how many trades, float64; NaN where the vendor gave none.
     """
@@ -124,6 +113,19 @@ class BarColumns:
             vwap=np.array([bar.vwap for bar in bars], dtype=float),
             trades=np.array([bar.trades for bar in bars], dtype=float),
         )
+
+    def to_records(self) -> list[Bar]:
+        """Make records of the bars, in their order."""
+        values = zip(*(getattr(self, name).tolist() for name in COLUMNS), strict=True)
+        return [
+            Bar(
+                symbol=self.keys[code][0], timespan=self.keys[code][1], ts_ms=ts, open=open_, high=high, low=low,
+                close=close, volume=Decimal(str(volume)), vwap=None if vwap != vwap else vwap,
+                trades=None if trades != trades else int(trades), source="live" if live else "backfill",
+                polled_ms=polled, revision=f"{revision:08x}",
+            )
+            for code, ts, open_, high, low, close, volume, revision, polled, live, vwap, trades in values
+        ]  # fmt: skip
 
 
 COLUMNS = tuple(it.name for it in fields(BarColumns))[1:]

@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 
 from include.surveillance.alerts import severity as alerting
-from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey, plain_key
+from include.surveillance.detection.arrivals import is_judged
+from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.episodes import assign_episodes
 from include.surveillance.detection.findings import Evaluation, Firings
@@ -32,7 +33,7 @@ from include.surveillance.detection.state import CONTEXT, REVISABLE, State
 from include.surveillance.detection.succession import Succession
 from include.surveillance.detection.tails import find_periods, tail_numbers
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import Profile
+from include.surveillance.records import Profile, Source
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import SPAN_MS
 
@@ -46,6 +47,7 @@ class Engine:
     Args:
         book: parameters; ``book.base.alerting_form`` says which form raises alerts.
         profiles: what robust rules are held against; where a series has none in force, its literal rules alert.
+        judges: the source of the bars that rules fire at; the others are only looked back on. None: all bars.
 
     Raises:
         ConfigurationError: a window is longer than what a state keeps to look back on.
@@ -57,13 +59,14 @@ class Engine:
         sessions: Sessions,
         actions: CorporateActions = CorporateActions(),  # noqa: B008 - frozen
         profiles: Iterable[Profile] = (),
+        judges: Source | None = None,
     ):
         if book.base.context > CONTEXT:
             raise ConfigurationError(
                 f"a window needs {book.base.context} bars before the current one, and {CONTEXT} are kept; set window "
                 f"to at most {CONTEXT}, of the robust price_breakout to at most {CONTEXT - 1}"
             )
-        self.book, self.sessions, self.actions = book, sessions, actions
+        self.book, self.sessions, self.actions, self.judges = book, sessions, actions, judges
         self.calendar = TradingCalendar(sessions)
         self.succession = Succession(actions.tickers, self.calendar)
         if not isinstance(profiles, ProfileColumns):
@@ -78,19 +81,18 @@ class Engine:
         edges = np.searchsorted(series, np.arange(len(keys) + 1)).tolist()
         self._profiles_of = dict(zip(keys, pairwise(edges), strict=True))
 
-    def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray, *, past: bool = False) -> Evaluation:
+    def evaluate(self, state: State, bars: BarColumns, rows: np.ndarray) -> Evaluation:
         """Advance ``state``, in place, by bars that all carry their series on.
 
         Args:
             bars: as ``succession.join`` gives them, each series' in order of time, all later than what the state
                 holds of it.
             rows: ``state.rows_for(bars.keys)``. The scan has its series in the order of their rows.
-            past: the series are walks over the past. Their bars that were judged before are only looked back on.
         """
         order, first = _by_series(bars.code, len(bars.keys))
         present = np.flatnonzero(np.diff(first))
         present = present[np.argsort(rows[present], kind="stable")]
-        return self._pass(state, rows[present], first[present], first[present + 1], bars, order, past)
+        return self._pass(state, rows[present], first[present], first[present + 1], bars, order)
 
     def score(self, bars: BarColumns) -> tuple[Scan, dict[str, np.ndarray]]:
         """Measure bars, from an empty state, and return what each robust rule holds against its threshold at each.
@@ -106,11 +108,11 @@ class Engine:
         robust = {name: rule for name, rule in self.rules["robust"].items() if isinstance(rule, RobustRule)}
         return scan, {name: rule.score(scan, limits[name]) for name, rule in robust.items()}
 
-    def reconsider(self, state: State, *, past: bool = False) -> Evaluation:
+    def reconsider(self, state: State) -> Evaluation:
         """Evaluate once more what can still be revised; ``state`` is changed in place."""
         rows = np.arange(len(state.keys), dtype=np.int64)
         none = np.zeros(len(rows), np.int64)
-        return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0], past)
+        return self._pass(state, rows, none, none, BarColumns.from_records([]), none[:0])
 
     def in_force(self, key: SeriesKey, ts_ms: int) -> tuple[Parameters, Profile | None, int]:
         """Return what holds for a ticker's bars at a time, and its New York date in days from 1970-01-01."""
@@ -119,14 +121,13 @@ class Engine:
         number, date = first + in_force - 1 if in_force else -1, self.calendar.locate(ts_ms).date
         return self.parameters.resolve(date, key[0], number), self.profiles[number] if in_force else None, date
 
-    def _pass(
-        self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints, past: bool
-    ) -> Evaluation:
+    def _pass(self, state: State, row: Ints, first: Ints, last: Ints, new: BarColumns, order: Ints) -> Evaluation:
         scan = self._scan(state, row, first, last, new, order)
         self._measure(scan)
         judged = list(self._judge(scan))
-        if past:
-            judged = [(rule, fired.take(~scan.bars.live[fired.index])) for rule, fired in judged]
+        if self.judges is not None:
+            own = is_judged(scan.bars.live, self.judges)
+            judged = [(rule, fired.take(own[fired.index])) for rule, fired in judged]
         firings = self._collect(state, scan, judged)
         _keep_bars(state, scan)
         return Evaluation(scan, firings, self.profiles)
@@ -151,7 +152,7 @@ class Engine:
                 array = state.bars[name]
                 columns[name] = np.empty(end[-1] if len(end) else 0, array.dtype)
                 _gather(array, held, row, getattr(new, name), order, first, last, start, columns[name])
-        keys = [plain_key(state.keys[r]) for r in row.tolist()]
+        keys = [state.keys[r] for r in row.tolist()]
         named, code = self.succession.name_bars(keys, columns["ts"], start, end)
         bars = BarColumns(named, code, **columns)
         positions = self.calendar.locate_bars(bars.ts, start, end, [timespan for _, timespan in keys])
@@ -246,8 +247,6 @@ def _keep_bars(state: State, scan: Scan) -> None:
     start = np.maximum(scan.segments.start, scan.segments.revisable_from - CONTEXT)
     for name, array in state.bars.items():
         _keep(array, row, getattr(scan.bars, name), start, end)
-    began = (state.bar_count[row] == 0) & (end > start)
-    state.since[row[began]] = scan.bars.ts[scan.segments.start[began]]
     state.bar_count[row], state.settled_count[row] = end - start, scan.segments.revisable_from - start
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from include.surveillance.alerts import wording
 from include.surveillance.detection.logarithms import log1p
 from include.surveillance.detection.positions import Positions, TradingCalendar, iso_date
+from include.surveillance.detection.profile_columns import ProfileColumns
 from include.surveillance.detection.scan import Scan
-from include.surveillance.records import HoleCause, Profile
+from include.surveillance.records import HoleCause
 from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
 IMPROBABLE = 1e-4
@@ -108,7 +109,7 @@ def find_hole(
     return None
 
 
-def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: Sequence[Profile]) -> None:
+def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: ProfileColumns) -> None:
     """Write the measure ``reopened``: 1 at the first bar after a halt that moved the price out of its band, else NaN.
 
     The minutes of a halt have no shares, so that the volume of the last five minutes is small after it: a rule that
@@ -121,7 +122,10 @@ def mark_reopenings(scan: Scan, calendar: TradingCalendar, profiles: Sequence[Pr
     moved = np.maximum(np.abs(scan.open[silent] / close[silent - 1] - 1), np.abs(close[silent] / close[silent - 1] - 1))
     for i in silent[moved >= _LEAST_BAND].tolist():
         last = _Last(int(ts[i - 1]), int(session[i - 1]), float(close[i - 1]), i - 1)
-        hole = _judge_silence(scan, calendar, last, i, profiles[scan.profile[i]].presence, None, regular=False)
+        # Profiles whose tails are being carried are no records yet.
+        number = scan.profile[i]
+        presence = profiles.presence[number, : profiles.slots[number]].tolist()
+        hole = _judge_silence(scan, calendar, last, i, presence, None, regular=False)
         if hole is not None and hole.cause != "unknown":
             reopened[i] = 1.0
 

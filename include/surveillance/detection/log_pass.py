@@ -2,12 +2,13 @@
 
 A late or corrected bar takes its place among the bars that can still be revised; these are evaluated once more, and
 what differs is published again under the same ids: metrics with their new values, alerts as confirmed or retracted.
-What a backfill brings of older times, and nothing has judged, is walked over in its place, see ``history``.
+
+The engine may judge bars of one source only. Those of another are context: they are looked back on where they carry
+their series on, and nothing that was judged changes by them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -22,19 +23,19 @@ from include.surveillance.detection.columns import (
     BarColumns,
     BarStamp,
     SeriesKey,
-    past_key,
-    plain_key,
     write_event_id,
 )
 from include.surveillance.detection.coverage import Coverage
 from include.surveillance.detection.engine import Engine
-from include.surveillance.detection.history import History
 from include.surveillance.detection.news_matcher import NewsMatcher
 from include.surveillance.detection.record_episodes import RaisedAlert, RecordEpisodes
+from include.surveillance.detection.rules.data_quality import DataQuality
+from include.surveillance.detection.rules.feed_freshness import FeedFreshness
 from include.surveillance.detection.rules.record_rule import FeedRule, Finding, WatermarkView
 from include.surveillance.detection.rules.registry import VOLUME
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Metric, NewsItem, Watermark
+from include.surveillance.timespans import SPAN_MS
 
 LatestBar = tuple[int, int, str]
 """(log index, start, event id) of a bar that became the latest of its series."""
@@ -49,7 +50,7 @@ class Detection:
         metrics: one per evaluated bar, and again for each that a late or corrected bar changed.
         alerts: see ``Alert.status``.
         raised_by: log index of the record that raised each alert.
-        counts: bars, watermarks, news, other, duplicate, corrected, late, stale, history.
+        counts: bars, watermarks, news, other, duplicate, corrected, late, stale.
     """
 
     state: State
@@ -83,8 +84,7 @@ class LogPass:
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         polled = [(i, self._series_of(watermark), watermark) for i, watermark in watermarks]
-        self.history = History(self.engine, self.state, watermarks)
-        latest = self.state.latest_bars({*self.history.polled, *(key for _, key, _ in polled)})
+        latest = self.state.latest_bars({key for _, key, _ in polled})
         self.before = {key: self._name_bar(key, stamp) for key, stamp in latest.items()}
         self.arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in self.before}
         self.coverage = Coverage(self.state.record_state, watermarks)
@@ -121,86 +121,38 @@ class LogPass:
                 if bar.ts_ms == self._last_bar(key, number)[0]:
                     self.arrived[key].append((number, bar.ts_ms, bar.event_id))
             self.counts["stale"] += len(stale)
-            self.history.add_past(columns, stale[~columns.live[stale]], log_index)
-        judged, ahead = self.history.settle(len(columns), lambda key, number: self._last_bar(key, number)[0])
-        self._walk_past(columns, log_index, judged, ahead)
-
-    def _walk_past(self, columns: BarColumns, log_index: np.ndarray, judged: np.ndarray, ahead: np.ndarray) -> None:
-        """Judge as history what a backfill brings of times that nothing has judged.
-
-        Bars of times that were judged are looked back on, where such a time lies ahead of them.
-        """
-        self.counts["stale"] -= int(np.sum(~judged))
-        self.counts["history"] += int(np.sum(~judged))
-        which = np.flatnonzero(~judged | ahead)
-        if not len(which):
-            return
-        used, code = np.unique(columns.code[which], return_inverse=True)
-        keys = [past_key(columns.keys[at]) for at in used.tolist()]
-        walked = dataclasses.replace(columns.take(which), keys=keys, code=code.astype(np.int32), live=judged[which])
-        for _ in self._advance(walked, log_index[which], past=True):
-            pass
 
     def _advance(
-        self, columns: BarColumns, log_index: np.ndarray, *, past: bool = False
+        self, columns: BarColumns, log_index: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Advance series by bars, in the order of the log.
 
         Step by step it yields which of them carry a series on, behind these which are corrected, and which are stale.
-
-        Args:
-            past: the series are walks over the past. One begins anew at a bar that nothing has judged and that is too
-                old for it, and at one of a judged time from before its first.
         """
         rows = self.state.rows_for(columns.keys)
         waiting = np.argsort(columns.code, kind="stable")
         while len(waiting):
             row = rows[columns.code[waiting]]
-            arrivals = classify(self.state, row, columns.ts[waiting], columns.revision[waiting])
-            ended = self._end_walks(columns.take(waiting), row, arrivals) if past else row[:0]
+            ts, revision, live = columns.ts[waiting], columns.revision[waiting], columns.live[waiting]
+            arrivals = classify(self.state, row, ts, revision, live, self.engine.judges)
             self.counts["duplicate"] += int(np.sum(arrivals == Arrival.DUPLICATE))
             new, stale = waiting[arrivals == Arrival.NEW], waiting[arrivals == Arrival.STALE]
             if len(new):
-                self._evaluate(columns.take(new), rows, log_index[new], past=past)
+                self._evaluate(columns.take(new), rows, log_index[new])
             yield new, waiting[arrivals == Arrival.CORRECTED], stale
             for name, arrival in (("late", Arrival.LATE), ("corrected", Arrival.CORRECTED)):
                 which = arrivals == arrival
                 self.counts[name] += int(np.sum(which))
                 if which.any():
                     revised = waiting[which]
-                    self._revise(columns.take(revised), row[which], log_index[revised], arrival, past=past)
-            self.state.clear_rows(ended)
+                    self._revise(columns.take(revised), row[which], log_index[revised])
             waiting = waiting[arrivals == Arrival.WAITING]
 
-    def _end_walks(self, bars: BarColumns, row: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
-        """Let the first bar of each walk that begins it anew wait, with those behind it; return the rows of the walks.
-
-        A bar of a judged time that does not carry its walk on changes nothing of what was judged in it.
-
-        Args:
-            bars, row: as ``classify`` takes them.
-            arrivals: what it has found; changed.
-        """
-        first = np.flatnonzero(np.diff(row, prepend=-1))
-        began = np.repeat(bars.ts[first], np.diff(first, append=len(row)))
-        before = bars.ts < np.where(self.state.bar_count[row], self.state.since[row], began)
-        looked_back_on = bars.live & (arrivals == Arrival.LATE)
-        anew = (arrivals == Arrival.STALE) & (~bars.live | before) | looked_back_on & before
-        arrivals[looked_back_on] = Arrival.STALE
-        ended: list[int] = []
-        for at in np.flatnonzero(anew).tolist():
-            if (own := int(row[at])) not in ended:
-                ended.append(own)
-                arrivals[at:][row[at:] == own] = Arrival.WAITING
-        return np.array(ended, np.int64)
-
-    def _evaluate(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, *, past: bool) -> None:
-        evaluation = self.engine.evaluate(self.state, bars, rows, past=past)
+    def _evaluate(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray) -> None:
+        evaluation = self.engine.evaluate(self.state, bars, rows)
         scanned = np.full(len(evaluation.scan), -1, np.int64)
         scanned[evaluation.fresh] = log_index[np.argsort(rows[bars.code], kind="stable")]
-        if not past:
-            self.history.add_new(evaluation, scanned)
-        measured = np.flatnonzero(evaluation.fresh & ~evaluation.scan.bars.live if past else evaluation.fresh)
+        measured = np.flatnonzero(evaluation.fresh)
         metrics = metric_records.build_metrics(evaluation, measured)
         self.metrics += zip(scanned[measured].tolist(), metrics, strict=True)
         firings = evaluation.fresh_firings
@@ -214,42 +166,30 @@ class LogPass:
         for f in np.flatnonzero(firings.kind == VOLUME).tolist():
             bar = alert_records.build_volume_bar(self.engine, evaluation, firings, f)
             key = evaluation.scan.bars.key(int(firings.index[f]))
-            self.news.add_bar(raised_by[f], past_key(key) if past else key, bar)
+            self.news.add_bar(raised_by[f], key, bar)
 
-    def _revise(
-        self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray, arrival: Arrival, *, past: bool
-    ) -> None:
+    def _revise(self, bars: BarColumns, rows: np.ndarray, log_index: np.ndarray) -> None:
         """Insert one bar into each of ``rows`` and publish what that changes."""
-        corrects = arrival is Arrival.CORRECTED
-        if past and corrects:
-            # Whether its time had been judged before it was walked over is known of the bar that it replaces.
-            bars = dataclasses.replace(bars, live=np.zeros(len(bars), bool))
-        elif not past and not corrects:
-            self.history.add_late(bars, log_index)
         part = self.state.copy_rows(rows)
-        before = self.engine.reconsider(part.copy(), past=past)
+        before = self.engine.reconsider(part.copy())
         part.insert_bars(bars)
-        after = self.engine.reconsider(part, past=past)
+        after = self.engine.reconsider(part)
         self.state.write_rows(rows, part)
         for s, number in enumerate(log_index.tolist()):
             was = {metric.ts_ms: metric for metric in metric_records.build_metrics(before, before.evaluated(s))}
             evaluated, scanned = after.evaluated(s), after.scan.bars
-            measured = evaluated[~scanned.live[evaluated]] if past else evaluated
-            for metric in metric_records.build_metrics(after, measured):
+            for metric in metric_records.build_metrics(after, evaluated):
                 if was.get(metric.ts_ms) != metric:
                     self.metrics.append((number, metric))
-            revision = alert_records.Revision(int(bars.ts[s]), bool(bars.live[s]), corrects)
-            key = plain_key(bars.key(s))
-            outage = self.coverage.outage_before(key, number)
-            for alert in alert_records.build_revisions(self.engine, before, after, s, revision, outage):
+            outage = self.coverage.outage_before(bars.key(s), number)
+            for alert in alert_records.build_revisions(self.engine, before, after, s, outage):
                 self.raised.append((number, 0, alert))
             standing = alert_records.build_volume_bars(self.engine, after, s)
             for code in np.unique(scanned.code[evaluated]).tolist():
                 # Their instrument may have changed its ticker among them.
                 starts = scanned.ts[evaluated[scanned.code[evaluated] == code]].tolist()
-                ticker = past_key(scanned.keys[code]) if past else scanned.keys[code]
                 bars_of_it = [bar for bar in standing if bar.ts_ms in starts]
-                self.news.add_revision(number, ticker, (starts[0], starts[-1]), bars_of_it, revision)
+                self.news.add_revision(number, scanned.keys[code], (starts[0], starts[-1]), bars_of_it)
 
     def _series_of(self, watermark: Watermark) -> SeriesKey:
         return self.engine.succession.key(watermark.symbol, watermark.timespan, watermark.as_of_ms)
@@ -273,6 +213,11 @@ class LogPass:
                 self.counts["duplicate"] += 1
                 return
             watermarks[name] = watermark.as_of_ms
+            if last_ms is not None and _is_whole(watermark, last_ms):
+                # As most are: no rule finds anything, so that what it would need is not looked up.
+                for order, rule_name in enumerate((FeedFreshness.name, DataQuality.name), start=10):
+                    self.episodes.end_quiet(log_index, order, key, rule_name, watermark.as_of_ms)
+                return
         parameters, profile, date = self.engine.in_force(key, watermark.as_of_ms)
         view = WatermarkView(
             watermark=watermark,
@@ -289,3 +234,8 @@ class LogPass:
                 self.episodes.add_finding(log_index, order, key, verdict, profile)
             elif watermark.source == "live":
                 self.episodes.end_quiet(log_index, order, key, rule.name, watermark.as_of_ms)
+
+
+def _is_whole(watermark: Watermark, last_ms: int) -> bool:
+    """Say whether a poll brought all up to its latest bar, of which the last one is there, and rejected none."""
+    return not watermark.rejected and last_ms + SPAN_MS[watermark.timespan] >= watermark.as_of_ms

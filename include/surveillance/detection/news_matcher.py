@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from include.surveillance.detection.alert_records import Revision
-from include.surveillance.detection.columns import SeriesKey, past_key, plain_key
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.news_relevance import measure_relevance
 from include.surveillance.detection.record_episodes import RecordEpisodes
 from include.surveillance.detection.record_state import Article, VolumeBar
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
 REMEMBERED = 32
 """Bars of abnormal volume per series that an article which comes late can still match."""
 ARTICLES = 512
-"""Articles per symbol that are still to match their bars: a backfill brings news of weeks before its bars."""
+"""Articles per symbol that are still to match their bars: after a stop, polls bring news of days before the bars."""
 WAITS_MS = 7 * DAY_MS
-"""How long an article waits for bars of its time: a backfill brings news before their bars, with live bars between, and
-an evening's re-poll those of the session before, from before a long weekend."""
+"""How long an article waits for bars of its time: after a stop of days, polls bring news before their bars, with bars
+of other timespans between."""
 SAME_STORY = 0.6  # share of three-word runs that two titles have in common
 ORDER, AFTER_ALL = 20, 30  # among what one record raises, alerts of news come last, and behind them other tags
 
@@ -59,14 +58,12 @@ class NewsMatcher:
         self._symbols: set[str] = set()  # of what is queued
 
     def add_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
-        """Queue a new bar that fired abnormal_volume; those of a walk over the past are remembered apart."""
+        """Queue a new bar that fired abnormal_volume."""
         self._enqueue(log_index, ORDER, key[0], partial(self._match_bar, log_index, key, bar))
 
-    def add_revision(
-        self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
-    ) -> None:
+    def add_revision(self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar]) -> None:
         """Queue a revision: of the bars from the one through the other start these fire abnormal_volume, no others."""
-        self._enqueue(log_index, ORDER, key[0], partial(self._revise, log_index, key, time, bars, revision))
+        self._enqueue(log_index, ORDER, key[0], partial(self._revise, log_index, key, time, bars))
 
     def add_alert(self, log_index: int, order: int, alert: Alert) -> None:
         """Queue an alert that is to be published, so that it is tagged by the articles that came before it."""
@@ -125,9 +122,8 @@ class NewsMatcher:
 
     def _volume_bars(self, symbol: str) -> Iterator[tuple[SeriesKey, list[VolumeBar]]]:
         for timespan in SPAN_MS:
-            for key in ((symbol, timespan), past_key((symbol, timespan))):
-                if bars := self.remembered.volume_bars.get("|".join(key)):
-                    yield key, bars
+            if bars := self.remembered.volume_bars.get(f"{symbol}|{timespan}"):
+                yield (symbol, timespan), bars
 
     def _match_bar(self, log_index: int, key: SeriesKey, bar: VolumeBar) -> None:
         bars = self.remembered.volume_bars.setdefault("|".join(key), [])
@@ -145,33 +141,23 @@ class NewsMatcher:
         if bar.news_alert is None and article.sentiment == "negative":
             verdict, profile = self._judge(key, article, bar)
             if isinstance(verdict, Finding):
-                bar.news_alert = self.episodes.add_finding(log_index, ORDER, plain_key(key), verdict, profile)
+                bar.news_alert = self.episodes.add_finding(log_index, ORDER, key, verdict, profile)
 
     def _judge(self, key: SeriesKey, article: Article, bar: VolumeBar) -> tuple[Verdict, Profile | None]:
         """Ask the rule in the form that the bar fired in; returns its verdict and the profile that it went by."""
-        ticker, succession = plain_key(key), self.engine.succession
-        parameters, profile, _ = self.engine.in_force(ticker, bar.ts_ms)
-        view = NewsView(*ticker, article, bar, partial(succession.name, succession.key(*ticker, bar.ts_ms)))
+        succession = self.engine.succession
+        parameters, profile, _ = self.engine.in_force(key, bar.ts_ms)
+        view = NewsView(*key, article, bar, partial(succession.name, succession.key(*key, bar.ts_ms)))
         if bar.form == "robust":
             return parameters.robust.news_impact.evaluate(view), profile
         return parameters.news_impact.evaluate(view), None
 
-    def _revise(
-        self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar], revision: Revision
-    ) -> None:
-        first_ms, last_ms = time
-
-        def is_left(bar: VolumeBar) -> bool:
-            # The last bars that can be revised are fewer than those that a volume is compared with.
-            return revision.leaves(bar.source, first_ms, bar.ts_ms)
-
-        name = "|".join(key)
+    def _revise(self, log_index: int, key: SeriesKey, time: tuple[int, int], bars: list[VolumeBar]) -> None:
+        (first_ms, last_ms), name = time, "|".join(key)
         remembered = self.remembered.volume_bars.pop(name, [])
         before = [bar for bar in remembered if first_ms <= bar.ts_ms <= last_ms]
         # The ticker's other bars may be another instrument's.
         others = [bar for bar in remembered if not first_ms <= bar.ts_ms <= last_ms]
-        left = [bar for bar in before if is_left(bar)]
-        bars = sorted([*left, *(bar for bar in bars if not is_left(bar))], key=attrgetter("ts_ms"))
         alerts = {bar.ts_ms: bar.news_alert for bar in before if bar.news_alert is not None}
         standing = {bar.ts_ms for bar in bars}
         # Volume that was not abnormal after all had nothing to do with news.

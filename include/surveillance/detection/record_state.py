@@ -87,7 +87,6 @@ class RecordState(Struct, kw_only=True):
     episodes: dict[str, Episode] = field(default_factory=dict)  # per symbol|timespan|rule, a backfill's with |backfill
     watermarks: dict[str, int] = field(default_factory=dict)  # per symbol|timespan, the latest live one
     outages: dict[str, tuple[int, int]] = field(default_factory=dict)  # per symbol|timespan, the latest that is known
-    unjudged: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # per symbol|timespan, see ``history``
     waiting: dict[str, list[Alert]] = field(default_factory=dict)  # per symbol|timespan, see ``coverage``
     tagged: dict[str, list[TaggedAlert]] = field(default_factory=dict)  # per symbol|timespan, see ``tagging``
 

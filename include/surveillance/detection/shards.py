@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from include.surveillance.detection.columns import SeriesKey, past_key
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.record_state import RecordState
 from include.surveillance.detection.state import State, StateError
 from include.surveillance.detection.succession import Succession
@@ -176,15 +176,12 @@ def list_touched(
     for record in records:
         if isinstance(record, NewsItem):
             touched.add((record.symbol, NEWS))
-            keys = [(record.symbol, timespan) for timespan in SPAN_MS]
-            touched |= {key for key in [*keys, *map(past_key, keys)] if "|".join(key) in left}
+            keys = ((record.symbol, timespan) for timespan in SPAN_MS)
+            touched |= {key for key in keys if "|".join(key) in left}
         else:
-            key = record.symbol, record.timespan
-            plain = {key, *_list_names(record, succession)} if succession.tickers else (key,)
-            touched.update(plain)
-            # Live bars are part of no walk over the past.
-            if record.source == "backfill":
-                touched.update(key for key in map(past_key, plain) if key in after.rows or "|".join(key) in left)
+            touched.add((record.symbol, record.timespan))
+            if succession.tickers:
+                touched |= _list_names(record, succession)
             if record.symbol in articles:
                 touched.add((record.symbol, NEWS))
     return touched
@@ -237,7 +234,6 @@ def _write(state: State, members: list[SeriesKey], episodes: Mapping[str, list[s
         volume_bars=_among(whole.volume_bars, names),
         watermarks=_among(whole.watermarks, names),
         outages=_among(whole.outages, names),
-        unjudged=_among(whole.unjudged, names),
         waiting=_among(whole.waiting, names),
         tagged=_among(whole.tagged, names),
         episodes=_among(whole.episodes, (it for name in names for it in episodes.get(name, ()))) if episodes else {},

@@ -63,7 +63,6 @@ class State:
         record_state: what single records left behind.
         bar_count: bars that each row holds, int64.
         settled_count: how many of them can no longer be revised and are only looked back on, int64.
-        since: start of the bar that each row began with, UTC epoch ms, int64; 0 before it.
         bars: column name -> [row, ROW_BARS], oldest first; beyond ``bar_count`` there is nothing.
         memory: name -> what rules remember of each row, as of the last bar that can no longer be revised.
         bins, counts: the sketched earlier values, [row, BINS] int32 and [row] int64; no bins in the exact form.
@@ -130,25 +129,16 @@ class State:
             for name in RecordState.__struct_fields__:
                 getattr(self.record_state, name).update(getattr(part.record_state, name))
 
-    def clear_rows(self, rows: np.ndarray) -> None:
-        """Let series begin anew, as if they had never had a bar."""
-        for array in self._arrays().values():
-            array[rows] = 0
-        for row in rows.tolist() if self.values else ():
-            self.values[row] = np.empty(0)
-
     def insert_bars(self, bars: BarColumns) -> None:
         """Put one late or corrected bar into each row, in the order of the rows."""
         for row in range(len(bars)):
             count, ts = int(self.bar_count[row]), self.bars["ts"][row]
             at = int(np.searchsorted(ts[:count], bars.ts[row]))
             late = at == count or ts[at] != bars.ts[row]
-            # A live bar that a backfill corrects stays one: people may know what was said of it.
-            live = bool(bars.live[row]) or (not late and bool(self.bars["live"][row, at]))
             for name, array in self.bars.items():
                 if late:
                     array[row, at + 1 : count + 1] = array[row, at:count].copy()
-                array[row, at] = live if name == "live" else getattr(bars, name)[row]
+                array[row, at] = getattr(bars, name)[row]
             self.bar_count[row] += late
 
     def to_bytes(self) -> bytes:
@@ -227,21 +217,21 @@ class State:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Every array whose axis 0 is the row, by its name in a snapshot."""
-        named = {"held": self.bar_count, "kept": self.settled_count, "since": self.since}
+        named = {"held": self.bar_count, "kept": self.settled_count}
         named |= {"counts": self.counts, "episodes": self.episodes}
         named |= {f"bar {name}": array for name, array in self.bars.items()}
         named |= {f"memory {name}": array for name, array in self.memory.items()}
         return named | ({"bins": self.bins} if self.percentiles == "sketch" else {})
 
     def _set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        self.bar_count, self.settled_count, self.since = arrays["held"], arrays["kept"], arrays["since"]
+        self.bar_count, self.settled_count = arrays["held"], arrays["kept"]
         self.counts, self.episodes = arrays["counts"], arrays["episodes"]
         self.bars = {name: arrays[f"bar {name}"] for name in _BARS}
         self.memory = {name: arrays[f"memory {name}"] for name in MEMORY}
         self.bins = arrays.get("bins", np.zeros((0, BINS), np.int32))
 
     def _allocate(self, rows: int) -> None:
-        self.bar_count, self.settled_count, self.since, self.counts = (np.zeros(rows, np.int64) for _ in range(4))
+        self.bar_count, self.settled_count, self.counts = (np.zeros(rows, np.int64) for _ in range(3))
         self.episodes = np.zeros((rows, len(KINDS), 4), np.int64)
         self.bars = {name: np.zeros((rows, ROW_BARS), _BAR_TYPES.get(name, "float64")) for name in _BARS}
         self.memory = {name: np.zeros(rows, dtype) for name, dtype in MEMORY.items()}
@@ -261,8 +251,7 @@ def _packed(state: State, order: np.ndarray) -> dict[str, np.ndarray]:
     """Arrays without what is empty: no bars that are not there, times as steps, bins and episodes without zeros."""
     bar_count = state.bar_count[order]
     filled = np.arange(ROW_BARS) < bar_count[:, None]
-    packed = {"held": bar_count, "kept": state.settled_count[order], "since": state.since[order]}
-    packed["counts"] = state.counts[order]
+    packed = {"held": bar_count, "kept": state.settled_count[order], "counts": state.counts[order]}
     for name, array in state.bars.items():
         packed[f"bar {name}"] = array[order][filled]
     packed["bar polled"] = packed["bar polled"] - packed["bar ts"]
@@ -296,7 +285,7 @@ def _sparse(array):
 
 def _unpack(state: State, arrays: dict[str, np.ndarray]) -> None:
     state.bar_count[:], state.settled_count[:] = arrays["held"], arrays["kept"]
-    state.since[:], state.counts[:] = arrays["since"], arrays["counts"]
+    state.counts[:] = arrays["counts"]
     filled = np.arange(ROW_BARS) < state.bar_count[:, None]
     ts = np.cumsum(arrays["bar ts"])
     for name, array in state.bars.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from include.surveillance import broker
-from include.surveillance.broker import Kafka, Received
+from include.surveillance.broker import Kafka
 from include.surveillance.detection.columns import COLUMNS, BarColumns, SeriesKey
 from include.surveillance.detection.profiles.build import HISTORY_MS
 from include.surveillance.detection.profiles.schedule import continue_profiles
@@ -16,7 +16,7 @@ from include.surveillance.instruments import Tickers
 from include.surveillance.live.background import read_background, read_instruments
 from include.surveillance.live.intake import decode_messages
 from include.surveillance.live.predecessors import read_symbols
-from include.surveillance.records import Bar, Profile
+from include.surveillance.records import Bar, Profile, Record
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import DAY_MS, MINUTE_MS
 
@@ -77,27 +77,46 @@ def build_partition(kafka: Kafka, partition: int, *, sessions: Sessions, effecti
     return Built(len(bars), len(bars.keys), len(profiles), len(dropped), effective_ms)
 
 
+class BarParts:
+    """Gathers usable bars as columns, part by part, so that memory grows by some 80 bytes a bar. The first has none.
+
+    Args:
+        since_ms: bars that start before are left out, UTC epoch ms.
+    """
+
+    def __init__(self, since_ms: int = 0):
+        self._since_ms = since_ms
+        self._codes: dict[SeriesKey, int] = {}
+        self._parts = [BarColumns.from_records([])]
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Add the bars among records as the next part."""
+        bars = [it for it in records if isinstance(it, Bar) and it.ts_ms >= self._since_ms]
+        part, codes = BarColumns.from_records(bars), self._codes
+        code = np.array([codes.setdefault(key, len(codes)) for key in part.keys], dtype=np.int32)[part.code]
+        self._parts.append(BarColumns(part.keys, code, *(getattr(part, name) for name in COLUMNS[1:])))
+
+    def add_others(self, kafka: Kafka, partition: int, tickers: Tickers) -> None:
+        """Add, as the next part, the bars of the same instruments' other tickers, which other partitions have."""
+        own = {symbol for symbol, _ in self._codes}
+        others = {name for symbol in own if tickers.tenures(symbol) for name in tickers.related(symbol)} - own
+        self.add(decode_messages(read_symbols(kafka, others, {partition: 0})).records if others else [])
+
+    def join(self, which: Iterable[int] | None = None) -> BarColumns:
+        """Return these parts, or all, as one, in their order; its keys are those of all parts."""
+        parts = self._parts if which is None else [self._parts[number] for number in which]
+        return BarColumns(list(self._codes), *(np.concatenate([getattr(it, name) for it in parts]) for name in COLUMNS))
+
+
 def read_bars(kafka: Kafka, partition: int, since_ms: int, tickers: Tickers = Tickers()) -> BarColumns:  # noqa: B008 - never changed
     """Read a partition's usable bars that start at or after ``since_ms``, in the order of the log; behind them those
-    of its instruments' other tickers, which other partitions may have.
-
-    Records become columns batch by batch, so that memory grows by some 80 bytes a bar.
+    of its instruments' other tickers.
     """
-    codes: dict[SeriesKey, int] = {}
-    parts = [BarColumns.from_records([])]
-
-    def add(messages: Sequence[Received]) -> None:
-        records = decode_messages(messages).records
-        part = BarColumns.from_records([it for it in records if isinstance(it, Bar) and it.ts_ms >= since_ms])
-        code = np.array([codes.setdefault(key, len(codes)) for key in part.keys], dtype=np.int32)[part.code]
-        parts.append(BarColumns(part.keys, code, *(getattr(part, name) for name in COLUMNS[1:])))
-
+    parts = BarParts(since_ms)
     for batch in broker.read_all(kafka, {(broker.BARS, partition): None}, limit=LIMIT):
-        add(batch.messages)
-    own = {symbol for symbol, _ in codes}
-    if others := {name for symbol in own if tickers.tenures(symbol) for name in tickers.related(symbol)} - own:
-        add(read_symbols(kafka, others, {partition: 0}))
-    return BarColumns(list(codes), *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS))
+        parts.add(decode_messages(batch.messages).records)
+    parts.add_others(kafka, partition, tickers)
+    return parts.join()
 
 
 def _superseded(known: list[Profile], built: list[Profile]) -> list[Profile]:

@@ -185,7 +185,7 @@ class Detector:
             "metrics": len(detection.metrics),
             "alerts": len(detection.alerts),
             "duplicates": kinds["duplicate"],
-            "late": sum(kinds[name] for name in ("late", "corrected", "stale", "history")),
+            "late": sum(kinds[name] for name in ("late", "corrected", "stale")),
             "rejected": len(decoded.rejects),
         }
 
@@ -201,5 +201,6 @@ class Detector:
             )  # fmt: skip
 
     def _renew_engine(self) -> None:
-        self._engine = Engine(self.book, self.sessions, self._background.actions, self._background.profiles)
+        actions, profiles = self._background.actions, self._background.profiles
+        self._engine = Engine(self.book, self.sessions, actions, profiles, judges="live")
         self._looked = time.monotonic()

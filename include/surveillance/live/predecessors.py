@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from include.surveillance import broker
 from include.surveillance.broker import Kafka, Received
-from include.surveillance.detection.columns import SeriesKey, past_key
+from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.state import State
@@ -32,11 +32,9 @@ def adopt_series(kafka: Kafka, partition: int, engine: Engine, state: State, rec
         if isinstance(bar, Bar) and engine.succession.key(bar.symbol, bar.timespan, bar.ts_ms) in missing
     ]
     found, adopted = detect_records(engine, State(state.percentiles), bars).state, state.copy()
-    for key in sorted({*missing, *map(past_key, missing)} & found.rows.keys()):
+    for key in sorted(missing & found.rows.keys()):
         part = found.copy_rows(found.rows_for([key]))
         adopted.write_rows(adopted.rows_for([key]), part)
-    unjudged = found.record_state.unjudged
-    adopted.record_state.unjudged |= {name: unjudged[name] for name in map("|".join, missing) if name in unjudged}
     return adopted
 
 

@@ -87,14 +87,18 @@ def _rebuild_state(
 ) -> State:
     """Detect on the log once more up to ``until``; its metrics and alerts have been published before."""
     state, ends = State(history), {topic: place.offset for topic, place in until.items()}
+    # Of what lies before the end alone: what is read beyond it is read once more, in the order that it had.
+    clock_ms: dict[str, int] = {}
     with Intake(kafka, dict.fromkeys(positions)) as log:
         while True:
             batch = log.read(limit)
             messages = [message for message in batch.messages if message.offset < ends.get(message.topic, 0)]
+            for message in messages:
+                clock_ms[message.topic] = max(clock_ms.get(message.topic, 0), message.timestamp_ms)
             records = decode_messages(messages).records
             state = adopt_series(kafka, positions[0][1], engine, state, records)
             state = detect_records(engine, state, records).state
             # Without messages the log has come to its end.
             if not batch.messages or all(offset >= ends.get(topic, 0) for (topic, _), offset in batch.offsets.items()):
-                state.places, state.clock_ms = until, log.clock_ms
+                state.places, state.clock_ms = until, clock_ms
                 return state

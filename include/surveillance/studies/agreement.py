@@ -1,25 +1,31 @@
-"""Agreement: a replay of the log must raise the same alerts as detection did live."""
+"""Agreement: a replay of the log must raise the same alerts as detection did live, and what is told of history."""
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
+from msgspec import structs
 
+from include.surveillance import broker
 from include.surveillance.alerts.log_breaks import RULE as LOG_BREAK
 from include.surveillance.alerts.market_events import MARKET
 from include.surveillance.broker import Kafka
+from include.surveillance.detection.arrivals import Places
 from include.surveillance.detection.columns import SeriesKey
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.registry import BAR_RULES
+from include.surveillance.live import history
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.export import OfBar, export_log
 from include.surveillance.studies.listing import read_log_alerts
-from include.surveillance.studies.replay import replay_files
-from include.surveillance.timespans import SPAN_MS
+from include.surveillance.studies.recorded import read_recording
+from include.surveillance.studies.replay import run_rules
 
 FIELDS = (
     *("value", "threshold", "baseline", "score", "severity", "direction", "episode_start_ms", "form"),
@@ -30,80 +36,76 @@ FIELDS = (
 NEWS_FIELDS = ("direction", "episode_start_ms", "form", "profile_version", "parameters_version")
 
 
-class _Completed:
-    """Notes, bar by bar in the order of the log, which live bars a backfill brought earlier bars behind.
-
-    Live bars are judged by what was known when they came, and what a backfill adds is history. A replay reads files in
-    order of time, and so judges these bars by a past that nobody knew.
-    """
-
-    def __init__(self) -> None:
-        self._starts: dict[SeriesKey, set[int]] = {}
-        self._live: dict[SeriesKey, list[int]] = {}  # ascending
-        self._judged: dict[SeriesKey, tuple[int, int]] = {}  # first and last start, UTC epoch ms
-
-    def note(self, bar: OfBar) -> bool:
-        """Note a bar; returns True, for the export to write it."""
-        key = bar.symbol, bar.timespan
-        starts, live = self._starts.setdefault(key, set()), self._live.setdefault(key, [])
-        if bar.source == "live":
-            insort(live, bar.ts_ms)
-        elif bar.ts_ms not in starts and live and bar.ts_ms < live[-1]:
-            behind_ms = live[bisect_right(live, bar.ts_ms)]
-            first_ms, _ = self._judged.get(key, (behind_ms, behind_ms))
-            self._judged[key] = min(first_ms, behind_ms), live[-1]
-        starts.add(bar.ts_ms)
-        return True
-
-    def covers(self, alert: dict[str, Any], cooldown_bars: int) -> bool:
-        """Say whether an alert's episode begins among such bars, or so soon behind them that it may continue one."""
-        judged = self._judged.get((alert["symbol"], alert["timespan"]))
-        if judged is None:
-            return False
-        until_ms = judged[1] + cooldown_bars * SPAN_MS[alert["timespan"]]
-        return bool(judged[0] <= alert["episode_start_ms"] <= until_ms)
-
-
 def compare_log(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
-    """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's alerts.
+    """Replay the log's bars, news, corporate actions and profiles, and compare the result with the log's live alerts.
 
-    The message that opened an alert, or confirmed it after a correction, counts. The newest message counts too for
-    symbols whose bars came once and in order: an episode's course is not published again when bars in its middle are
-    corrected, nor does a message open one that began where a backfill completed what live bars rest on. Left out are
-    retracted alerts, events of the whole market, those of the platform, and what began at live bars whose past a
-    backfill has brought only behind them. Tags are not compared: they go by which news had come before the alert, and
-    files do not say when news came.
+    The bars are those that detection has taken, and those of live polls are judged. The message that opened an alert,
+    or confirmed it after a correction, counts. The newest message counts too for series whose bars came once and in
+    order, none of them live behind a backfill: an episode's course is not published again when bars in its middle are
+    corrected. Left out are retracted alerts, events of the whole market and those of the platform. Tags are not
+    compared: they go by which news had come before the alert, and files do not say when news came.
 
     Returns:
         How many alerts were compared, and one line per difference.
     """
+    places, twice = Places(), set[SeriesKey]()
+    judged, brought = set[tuple[str, str, int]](), set[tuple[str, str, int]]()
+
+    def is_taken(bar: OfBar) -> bool:
+        live = bar.source == "live"
+        taken = places.takes((bar.symbol, bar.timespan), bar.ts_ms, judged=live)
+        one = bar.symbol, bar.timespan, bar.ts_ms
+        if taken and live:
+            judged.add(one)
+            if one in brought:
+                twice.add(one[:2])
+        elif taken:
+            brought.add(one)
+        return taken
+
     with TemporaryDirectory(prefix="agreement-") as name:
-        folder = Path(name)
-        completed = _Completed()
-        files, _ = export_log(kafka, folder, keep=completed.note)
-        replay_files(files, folder, sessions=sessions, book=book.replaced(alerting_form="robust"), percentiles="sketch")
-        replayed = pq.read_table(folder / "alerts.parquet").to_pylist()
-        revised = _revised_series(files.bars)
-    published, replayed = (
-        [alert for alert in alerts if not completed.covers(alert, book.base.cooldown_bars)]
-        for alerts in (read_log_alerts(kafka), replayed)
-    )
-    live, again = _newest(published), _newest(replayed)
-    lines = [f"{alert_id}: live only ({live[alert_id]['explanation']})" for alert_id in sorted({*live} - {*again})]
-    lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*live})]
+        files, _ = export_log(kafka, Path(name), keep=is_taken)
+        recording = read_recording(files, sessions, with_profiles=True)
+        revised = _revised_series(files.bars) | twice
+    bars = recording.bars
+    starts = zip(bars.code.tolist(), bars.ts.tolist(), strict=True)
+    live = np.array([(*bars.keys[code], ts) in judged for code, ts in starts], bool)
+    recording = replace(recording, bars=replace(bars, live=live), judges="live")
+    run = run_rules(recording, book.replaced(alerting_form="robust"), "sketch")
+    published = [alert for alert in read_log_alerts(kafka) if alert["source"] == "live"]
+    replayed = [structs.asdict(alert) for alert in run.published]
+    told, again = _newest(published), _newest(replayed)
+    lines = [f"{alert_id}: live only ({told[alert_id]['explanation']})" for alert_id in sorted({*told} - {*again})]
+    lines += [f"{alert_id}: replay only ({again[alert_id]['explanation']})" for alert_id in sorted({*again} - {*told})]
     opened, reopened = (
         _newest([alert for alert in alerts if alert["status"] not in ("refired", "retagged")])
         for alerts in (published, replayed)
     )
-    for alert_id in sorted({*live} & {*again}):
-        was_revised = (live[alert_id]["symbol"], live[alert_id]["timespan"]) in revised
+    for alert_id in sorted({*told} & {*again}):
+        was_revised = (told[alert_id]["symbol"], told[alert_id]["timespan"]) in revised
         if alert_id in opened and alert_id in reopened:
             lines += _differences(alert_id, "opened", opened[alert_id], reopened[alert_id])
         elif not was_revised:
             lines.append(f"{alert_id}: no message opens it {'live' if alert_id in reopened else 'in the replay'}")
         if not was_revised:
-            lines += _differences(alert_id, "newest", live[alert_id], again[alert_id])
-    return len(live), lines
+            lines += _differences(alert_id, "newest", told[alert_id], again[alert_id])
+    return len(told), lines
+
+
+def compare_history(kafka: Kafka, *, sessions: Sessions, book: ParameterBook) -> tuple[int, list[str]]:
+    """Judge all history of the log anew, and compare the result with what is told of it.
+
+    Returns:
+        How many alerts of history stand, and one line per difference.
+    """
+    standing, lines = 0, list[str]()
+    for partition in broker.partitions_of(kafka, broker.BARS):
+        told = history.read_told(kafka, partition)
+        walk = history.walk_partition(kafka, partition, sessions=sessions, book=book)
+        standing += sum(alert.status != "retracted" for alert in told.values())
+        changes = history.list_changes(told, walk, -inf)
+        lines += [f"{it.event_id}: history would be told as {it.status} ({it.explanation})" for it in changes]
+    return standing, lines
 
 
 def _differences(alert_id: str, which: str, then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from include.surveillance.files.tables import as_file_error
 from include.surveillance.instruments import Tickers
 from include.surveillance.live import intake
 from include.surveillance.live.background import read_background
+from include.surveillance.live.history import carry_status, is_history, walk_partition
 from include.surveillance.live.predecessors import adopt_series
 from include.surveillance.records import Alert, Bar, NewsItem, Record, Watermark
 from include.surveillance.sessions import Sessions
@@ -126,7 +126,10 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     messages = _alert_messages(kafka, alert_id, symbol)
     if not messages:
         raise ConfigurationError(f"topic {broker.ALERTS} has no alert {alert_id!r}; it keeps 30 days")
-    engine, partition = Engine(book, sessions, *read_background(kafka)), messages[0][0]
+    partition, newest = messages[-1]
+    if is_history(newest):
+        return _explain_history(kafka, partition, newest, sessions=sessions, book=book)
+    engine = Engine(book, sessions, *read_background(kafka), judges="live")
     records = _symbol_records(kafka, partition, engine.actions.tickers.related(symbol))
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"topic {broker.BARS} has no bar of {symbol} any more; it keeps 35 days")
@@ -137,6 +140,20 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     stored = [structs.asdict(alert) for _, alert in messages]
     reproduced = [structs.asdict(alert) for alert in raised]
     return Explained(stored, reproduced, inputs, _check_evidence(engine, raised, inputs))
+
+
+def _explain_history(
+    kafka: Kafka, partition: int, told: Alert, *, sessions: Sessions, book: ParameterBook
+) -> Explained:
+    """Judge the partition's history anew, and compare what it says of the alert last with what is told of it last."""
+    walk = walk_partition(kafka, partition, sessions=sessions, book=book)
+    raised = [alert for alert in walk.alerts if alert.event_id == told.event_id][-1:]
+    ids = {event_id for alert in raised for event_id in alert.event_ids}
+    records = _symbol_records(kafka, partition, walk.engine.actions.tickers.related(told.symbol))
+    inputs: dict[str, Record] = {record.event_id: record for record in records if record.event_id in ids}
+    # That it was corrected since, a message says of itself.
+    reproduced = [structs.asdict(carry_status(told, alert)) for alert in raised]
+    return Explained([structs.asdict(told)], reproduced, inputs, _check_evidence(walk.engine, raised, inputs))
 
 
 def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
@@ -152,12 +169,7 @@ def _cited_records(recording: Recording, alerts: list[Alert]) -> dict[str, Recor
     cited: dict[str, Record] = {item.event_id: item for item in recording.news if item.event_id in ids}
     for at, event_id in enumerate(bars.event_ids(slice(None))):
         if event_id in ids:
-            (symbol, timespan), *_, revision = bars.key(at), *event_id.rpartition("|")
-            cited[event_id] = Bar(
-                symbol=symbol, timespan=timespan, ts_ms=int(bars.ts[at]), open=float(bars.open[at]),
-                high=float(bars.high[at]), low=float(bars.low[at]), close=float(bars.close[at]),
-                volume=Decimal(str(float(bars.volume[at]))), revision=revision,
-            )  # fmt: skip
+            (cited[event_id],) = bars.take(slice(at, at + 1)).to_records()
     return cited
 
 

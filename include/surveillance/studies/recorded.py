@@ -32,7 +32,7 @@ from include.surveillance.files.side_files import read_actions, read_news, read_
 from include.surveillance.files.stamps import align_day_bars
 from include.surveillance.files.tables import REJECTS
 from include.surveillance.instruments import CONFLICTS
-from include.surveillance.records import Alert, NewsItem, Profile, ScheduledEvent
+from include.surveillance.records import Alert, NewsItem, Profile, ScheduledEvent, Source
 from include.surveillance.sessions import Sessions
 from include.surveillance.timespans import new_york_midnight
 from include.surveillance.validity import HINTS
@@ -75,6 +75,7 @@ class Recording:
         profiles: none when only literal rules are run.
         counts, notes: what became of the rows of bars, and what was found, see ``files.bars.BarFile``.
         rejects: each file with its unusable rows, a table of ``files.tables.REJECTS``.
+        judges: the source of the bars that rules judge, see ``Engine``.
     """
 
     bars: BarColumns
@@ -86,9 +87,10 @@ class Recording:
     counts: Counter[str]
     rejects: list[tuple[Path, pa.Table]]
     notes: list[str]
+    judges: Source | None = None
 
     def engine(self, book: ParameterBook) -> Engine:
-        return Engine(book, self.sessions, self.actions, self.profiles)
+        return Engine(book, self.sessions, self.actions, self.profiles, self.judges)
 
     def evaluate(self, book: ParameterBook) -> Evaluation:
         """Run all bars through the engine in one pass."""

@@ -27,6 +27,7 @@ from include.surveillance.records import (
     Profile,
     Record,
     ScheduledEvent,
+    Source,
     Split,
     TickerChange,
     Watermark,
@@ -109,10 +110,11 @@ def engine(
     ticker_changes: Sequence[TickerChange] = (),
     scheduled: Sequence[ScheduledEvent] = (),
     overrides: Sequence[Override] = (),
+    judges: Source | None = None,
     **parameters,
 ) -> Engine:
     actions = CorporateActions(tuple(splits), tuple(dividends), tuple(ticker_changes), tuple(scheduled))
-    return Engine(ParameterBook(Parameters(**parameters), overrides), SESSIONS, actions, profiles)
+    return Engine(ParameterBook(Parameters(**parameters), overrides), SESSIONS, actions, profiles, judges)
 
 
 def run(records: Iterable[Record], state: State | None = None, **given) -> Detection:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.surveillance.detection.alert_records import Revision, build_alert, build_revisions, build_volume_bars
+from include.surveillance.detection.alert_records import build_alert, build_revisions, build_volume_bars
 from include.surveillance.detection.columns import BarColumns, write_event_id
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.findings import Evaluation
@@ -133,8 +133,7 @@ class TestRevisions:
         evaluate(machine, state, bars)
         before, part = TestRevisions.reconsidered(machine, state), state.copy()
         part.insert_bars(BarColumns.from_records([right]))
-        revision = Revision(right.ts_ms, live=True, corrects=True)
-        return build_revisions(machine, before, machine.reconsider(part), 0, revision)
+        return build_revisions(machine, before, machine.reconsider(part), 0)
 
     @staticmethod
     def reconsidered(machine: Engine, state: State) -> Evaluation:

@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "370330a7eba7a08964a3c4114268f6d72f5b705c5082820736744fef12462bb3"),
-            ("sketch", (profile(),), "193799eff83dc1ecf9f276ed0739ae6898cd1209724908b3f46781704d38d704"),
+            ("exact", (), "dca5ce0a680867098d20b2abd4ae5de7f515ea195818110f22b4c8947ce25a90"),
+            ("sketch", (profile(),), "25ee7534ff48d111e0c609cc20dbe6a3967f012d98c373cd18fffa1afbc8c3da"),
         ],
     )
 

@@ -67,6 +67,19 @@ def test_many_small_batches_find_what_one_finds(kafka, partition):
     assert snapshot(kafka, partition) == state
 
 
+def test_a_rebuilt_state_meets_news_and_bars_in_the_order_in_which_they_came(kafka, partition):
+    """The article comes behind the bars that it explains, so that their alerts are tagged again."""
+    quiet_then_burst = [bar(k, 9_000 if k == 61 else 1_000) for k in range(1, 70)]
+    for batch in (quiet_then_burst, [article(60)], [bar(k) for k in range(70, 100)]):
+        broker.publish(kafka, batch)  # and wait until Kafka has stored it
+    detect(kafka, partition)
+    whole = outputs(kafka, partition)
+    assert {wire.decode(raw).status for raw in whole[broker.ALERTS]} >= {"fired", "retagged"}
+    broker.commit(kafka, detector.GROUP, dict.fromkeys(positions_of(partition), Place(0)))
+    assert detect(kafka, partition).rebuilt
+    assert outputs(kafka, partition) == {topic: sorted(values * 2) for topic, values in whole.items()}
+
+
 def test_a_backlog_is_worked_off_in_steps(kafka, partition):
     """Each call leaves everything committed, and together they find what one finds."""
     broker.publish(kafka, market())

@@ -61,6 +61,19 @@ def test_each_profile_is_built_from_the_bars_before_it():
     assert walk_forward(bars.take(shuffled), XNYS) == profiles
 
 
+def test_a_halt_among_the_bars_that_tails_are_carried_through_is_seen():
+    bars = history("2023-01-03", 8)
+    halt = int(OPENS[ordinal("2023-01-03") + 6]) + 60 * MINUTE_MS
+    prices = {
+        name: np.where(bars.ts >= halt, 1.3, 1.0) * getattr(bars, name) for name in ("open", "high", "low", "close")
+    }
+    quiet = (bars.ts < halt) | (bars.ts >= halt + 10 * MINUTE_MS)
+    profiles = walk_forward(dataclasses.replace(bars, **prices).take(quiet), XNYS)
+    assert len(profiles) == 7
+    assert profiles[-1].carried
+    assert profiles[-1].tails
+
+
 @settings(max_examples=15)
 @given(
     seed=st.integers(0, 99),
