@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -182,6 +182,9 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
+
+vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendor.lock
+	@$(BIN)/python -m tests.vendor
 
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate

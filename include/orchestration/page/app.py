@@ -1,5 +1,4 @@
-"""The page's server: one HTML file, its style and script, and the alerts as JSON. Every route needs a
-login that may read the page."""
+"""The page's server: the desk's files, and the alerts as JSON. Every route needs a login that may read the page."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from include.orchestration.application.alerts import MOST_COUNTED, select_alerts
@@ -18,7 +17,11 @@ from include.orchestration.page.desk import answer_refusals, desk
 from include.orchestration.page.reports import reports
 from include.surveillance.alerts.kinds import Kind
 
-HERE = Path(__file__).parent
+# Name in the address -> file, and what it is: nothing else is served.
+WEB = Path(__file__).parent / "web"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript"}
+FILES = {path.relative_to(WEB).as_posix(): path for path in sorted(WEB.rglob("*")) if path.suffix in TYPES}
+VENDORED = "vendor/"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -42,18 +45,18 @@ app = FastAPI(
 
 @app.get("/")
 def page() -> FileResponse:
-    """The page; its style and script stand beside it."""
-    return FileResponse(HERE / "page.html")
+    """The desk outside of Airflow's own page, which loads the same scripts."""
+    return FileResponse(FILES["page.html"])
 
 
-@app.get("/page.css")
-def style() -> FileResponse:
-    return FileResponse(HERE / "page.css")
-
-
-@app.get("/page.js")
-def script() -> FileResponse:
-    return FileResponse(HERE / "page.js", media_type="text/javascript")
+@app.get("/web/{name:path}")
+def file(name: str) -> FileResponse:
+    """A script or style of the desk."""
+    if name not in FILES:
+        raise HTTPException(404, "there is no such file")
+    # A library's address has its version.
+    kept = {"Cache-Control": "private, max-age=31536000, immutable"} if name.startswith(VENDORED) else {}
+    return FileResponse(FILES[name], media_type=TYPES[FILES[name].suffix], headers=kept)
 
 
 @app.get("/api/alerts")
