@@ -53,11 +53,12 @@ SECRETS: dict[str, set[str]] = {
     },
     # Airflow's commands, typed by whoever runs the containers.
     "airflow-cli": _METADATA,
-    # Signs the tokens of people; the page shows alerts, and writes what people do with them.
+    # Signs the tokens of people; the page shows alerts and what was around them in the log, and writes what people do.
     "api-server": {
         *_METADATA,
         "JWT_SECRET",
         "API_SECRET_KEY",
+        "KAFKA_PASSWORD",
         "SURVEILLANCE_READER_PASSWORD",
         "SURVEILLANCE_DESK_PASSWORD",
         "LOGIN_SETTINGS",

@@ -11,6 +11,7 @@ import msgspec
 
 from include.orchestration import connections
 from include.orchestration.application.database import fetch_rows, statement
+from include.orchestration.application.requests import record_asked
 from include.surveillance.desk.chain import Entry, find_break
 from include.surveillance.errors import SurveillanceError
 
@@ -43,15 +44,20 @@ def record_acts(cursor: Any, acts: Iterable[Act]) -> None:
 
     From here to the transaction's end nobody else adds any: each row has the hash of the one before it.
     """
-    rows = [{"position": position, **act._asdict()} for position, act in enumerate(acts)]
-    if rows:
-        cursor.execute(statement("insert_acts"), {"acts": msgspec.json.encode(rows).decode()})
+    record_asked(cursor)
+    _add(cursor, acts)
 
 
 def record_act(act: Act) -> None:
     """Add an act that changes nothing else to the audit log."""
     with connections.desk_database() as database, database.cursor() as cursor:
-        record_acts(cursor, [act])
+        _add(cursor, [act])
+
+
+def _add(cursor: Any, acts: Iterable[Act]) -> None:
+    rows = [{"position": position, **act._asdict()} for position, act in enumerate(acts)]
+    if rows:
+        cursor.execute(statement("insert_acts"), {"acts": msgspec.json.encode(rows).decode()})
 
 
 def select_acts(filters: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:

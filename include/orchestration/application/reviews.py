@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec.structs import asdict
@@ -15,15 +15,15 @@ from include.orchestration import connections
 from include.orchestration.application.audit import Act, record_acts
 from include.orchestration.application.database import fetch_rows, statement
 from include.surveillance.alerts.kinds import Kind
-from include.surveillance.desk.reviews import Review
+from include.surveillance.desk.reviews import Review, State
 from include.surveillance.errors import ActRefusedError, ConflictError, UnknownObjectError
 from include.surveillance.severities import Severity
 
 KIND = "alert"
-# What an order is made of, and the place behind which a page begins.
-_PLACE = ("explained", "points", "age")
-# It comes back from outside.
-_Place = tuple[Literal[0, 1], float, float, Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]]
+# The last row of a page, behind which the next one begins. It comes back from outside.
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_Place = tuple[bool, float, _Moment, Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]]
+_NO_PLACE = dict.fromkeys(("last_unexplained", "last_score", "last_bar_at", "last_id"))
 _REVIEW = msgspec.structs.fields(Review)
 
 
@@ -82,19 +82,32 @@ def select_queue(filters: Mapping[str, Any], after: str | None, limit: int) -> t
     Raises:
         ActRefusedError: ``after`` is nothing that a page has given.
     """
-    place = _decode_place(after) if after else (None,) * 4
-    values = {**filters, **dict(zip((*_PLACE, "last_id"), place, strict=True)), "limit": limit + 1}
+    place = dict(zip(_NO_PLACE, _decode_place(after), strict=True)) if after else _NO_PLACE
+    values = {**filters, **place, "closed": _closed(filters["states"]), "limit": limit + 1}
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("queue_alerts"), values)
         rows = fetch_rows(cursor)
-    following = _encode_place(rows[limit - 1]) if len(rows) > limit else None
-    return [{name: row[name] for name in row if name not in _PLACE} for row in rows[:limit]], following
+    return rows[:limit], _encode_place(rows[limit - 1], filters["order"]) if len(rows) > limit else None
 
 
 def count_states(kind: Kind, since: datetime) -> list[dict[str, Any]]:
     """Count the live alerts since then by state and severity."""
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("count_states"), {"kind": kind, "since": since})
+        return fetch_rows(cursor)
+
+
+def select_alert(alert_id: str) -> dict[str, Any] | None:
+    """Return what the queue does not say of an alert: its record, its times, what was told of it; None: there is none."""
+    with connections.application_reader() as database, database.cursor() as cursor:
+        cursor.execute(statement("select_alert"), {"alert_id": alert_id})
+        return next(iter(fetch_rows(cursor)), None)
+
+
+def count_endings(alert_id: str, symbol: str, rule: str) -> list[dict[str, Any]]:
+    """Count the closed alerts of the same symbol and rule but this one by the reason for closing them."""
+    with connections.application_reader() as database, database.cursor() as cursor:
+        cursor.execute(statement("count_endings"), {"alert_id": alert_id, "symbol": symbol, "rule": rule})
         return fetch_rows(cursor)
 
 
@@ -112,8 +125,15 @@ def _lock(cursor: Any, wanted: Mapping[str, object]) -> dict[str, tuple[Review, 
     return found
 
 
-def _encode_place(row: Mapping[str, Any]) -> str:
-    place = msgspec.json.encode([*(row[name] for name in _PLACE), row["alert_id"]])
+def _closed(states: Collection[State] | None) -> bool | None:
+    """Say what the states have in common, which an index knows."""
+    closed = {state == "closed" for state in states or ("open", "closed")}
+    return closed.pop() if len(closed) == 1 else None
+
+
+def _encode_place(row: Mapping[str, Any], order: str) -> str:
+    ranked = (row["tag"] == "unexplained", row["score"]) if order == "priority" else (False, 0.0)
+    place = msgspec.json.encode([*ranked, row["bar_at"], row["alert_id"]])
     return base64.urlsafe_b64encode(place).decode().rstrip("=")
 
 

@@ -12,6 +12,7 @@ from pydantic import Base64Bytes, Field, StringConstraints
 from include.orchestration.application import audit
 from include.orchestration.application import cases as stored
 from include.orchestration.page.access import CaseWorker, Signer
+from include.orchestration.page.answers import CaseChanged, CaseDetail, CaseOpened, Cases, FileAttached
 from include.orchestration.page.inputs import (
     MOST_AT_ONCE,
     AlertId,
@@ -24,6 +25,7 @@ from include.orchestration.page.inputs import (
     Text,
     Version,
 )
+from include.orchestration.page.once import OnceRoute
 from include.surveillance.desk import cases as domain
 from include.surveillance.desk.cases import Case, Status
 from include.surveillance.desk.policy import Policy
@@ -33,7 +35,7 @@ MOST_ACTS = 500
 Narrative = Annotated[str, StringConstraints(max_length=domain.LONGEST_NARRATIVE), Storable]
 AlertIds = Annotated[list[AlertId], Field(max_length=MOST_AT_ONCE)]
 
-cases = APIRouter(prefix="/cases", tags=["cases"])
+cases = APIRouter(prefix="/cases", tags=["cases"], route_class=OnceRoute)
 
 
 class Opening(Body):
@@ -66,7 +68,7 @@ class Upload(Seen):
     content: Base64Bytes = Field(description="in base64")
 
 
-@cases.get("")
+@cases.get("", response_model=Cases)
 def list_cases(
     status: Status | None = None,
     alert: Annotated[str | None, Query(max_length=2_000, description="one of its alerts"), Storable] = None,
@@ -77,7 +79,7 @@ def list_cases(
     return {"cases": stored.select_cases(_filters(status=status, alert_id=alert, before=before), limit)}
 
 
-@cases.get("/{number}")
+@cases.get("/{number}", response_model=CaseDetail)
 def case(number: Number) -> dict[str, Any]:
     """One case with its attachments, and what people did with it, the newest first."""
     found = stored.select_cases(_filters(case_id=number), 1)
@@ -95,31 +97,31 @@ def attachment(number: Number, attachment: Number) -> Response:
     return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
-@cases.post("", status_code=201)
+@cases.post("", status_code=201, response_model=CaseOpened)
 def open_case(body: Opening, person: CaseWorker) -> dict[str, int]:
     """Open a case."""
     return {"case_id": stored.store_case(domain.open_case(body.title, body.narrative, body.alerts, person))}
 
 
-@cases.post("/{number}/describe")
+@cases.post("/{number}/describe", response_model=CaseChanged)
 def describe(number: Number, body: Description, person: CaseWorker) -> dict[str, Any]:
     """Give a draft another title and narrative."""
     return _change(person, "describe", number, body, lambda it: domain.describe_case(it, body.title, body.narrative))
 
 
-@cases.post("/{number}/add")
+@cases.post("/{number}/add", response_model=CaseChanged)
 def add(number: Number, body: Members, person: CaseWorker) -> dict[str, Any]:
     """Add alerts to a draft."""
     return _change(person, "add", number, body, lambda it: domain.add_alerts(it, body.alerts))
 
 
-@cases.post("/{number}/remove")
+@cases.post("/{number}/remove", response_model=CaseChanged)
 def remove(number: Number, body: Members, person: CaseWorker) -> dict[str, Any]:
     """Take alerts out of a draft."""
     return _change(person, "remove", number, body, lambda it: domain.remove_alerts(it, body.alerts))
 
 
-@cases.post("/{number}/attach", status_code=201)
+@cases.post("/{number}/attach", status_code=201, response_model=FileAttached)
 def attach(number: Number, body: Upload, person: CaseWorker) -> dict[str, int]:
     """Attach a file to a draft."""
     policy = Policy.load(Settings.from_env().desk_policy_file)
@@ -127,19 +129,19 @@ def attach(number: Number, body: Upload, person: CaseWorker) -> dict[str, int]:
     return {"attachment_id": stored.attach_file(person, number, body.version, checked, body.content)}
 
 
-@cases.post("/{number}/submit")
+@cases.post("/{number}/submit", response_model=CaseChanged)
 def submit(number: Number, body: Seen, person: CaseWorker) -> dict[str, Any]:
     """Let somebody else sign a draft."""
     return _change(person, "submit", number, body, lambda it: domain.submit(it, person))
 
 
-@cases.post("/{number}/sign")
+@cases.post("/{number}/sign", response_model=CaseChanged)
 def sign(number: Number, body: Seen, person: Signer) -> dict[str, Any]:
     """Hand over what somebody else has submitted."""
     return _change(person, "sign", number, body, lambda it: domain.sign(it, person))
 
 
-@cases.post("/{number}/send-back")
+@cases.post("/{number}/send-back", response_model=CaseChanged)
 def send_back(number: Number, body: Remark, person: Signer) -> dict[str, Any]:
     """Make a draft of what was submitted, with a word why."""
     return _change(person, "send back", number, body, domain.send_back, body.text)

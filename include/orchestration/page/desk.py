@@ -14,30 +14,37 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from msgspec import to_builtins
 from psycopg import OperationalError
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from include.orchestration.application import audit
 from include.orchestration.page.access import Person, check_site, list_writable
+from include.orchestration.page.alerts import alerts
+from include.orchestration.page.answers import Acts, Me
 from include.orchestration.page.cases import cases
 from include.orchestration.page.inputs import AlertId, Before, Limit
+from include.orchestration.page.once import answer_repeated, find_repeated
+from include.orchestration.page.pulse import pulse
 from include.orchestration.page.reviews import reviews
 from include.orchestration.page.silences import silences
-from include.surveillance.errors import ActRefusedError, ConfigurationError, ConflictError, UnknownObjectError
+from include.orchestration.pulse import EMPTY
+from include.surveillance.errors import ActRefusedError, BrokerError, ConfigurationError, ConflictError, UnknownObjectError
 
 LOG = logging.getLogger(__name__)
 VERSION = "1"
 # Of a conflict: so many objects, and of each its newest acts.
 MOST_SHOWN, MOST_ACTS = 20, 10
 
-desk = APIRouter(prefix=f"/api/v{VERSION}", dependencies=[Depends(check_site)])
+# Whoever may not ask at all is not told what was answered before.
+desk = APIRouter(prefix=f"/api/v{VERSION}", dependencies=[Depends(check_site), Depends(find_repeated)])
 
 
-@desk.get("/me", tags=["people"])
+@desk.get("/me", tags=["people"], response_model=Me)
 def me(user: GetUserDep, person: Person) -> dict[str, Any]:
     """Who asks, and what he may write."""
     return {"name": person, "may_write": list_writable(user)}
 
 
-@desk.get("/acts", tags=["people"])
+@desk.get("/acts", tags=["people"], response_model=Acts)
 def acts(
     object_kind: Annotated[str | None, Query(pattern="^(alert|silence|case|request)$")] = None,
     object_id: AlertId | None = None,
@@ -54,13 +61,16 @@ def description() -> dict[str, Any]:
     return get_openapi(title="Market surveillance: the desk", version=VERSION, routes=desk.routes)
 
 
+desk.include_router(alerts)
 desk.include_router(reviews)
 desk.include_router(silences)
 desk.include_router(cases)
+desk.include_router(pulse)
 
 
 def answer_refusals(app: FastAPI) -> None:
     """Let an app answer what the domain refuses, 404, 409 with what it is now, 422; and 503 when it cannot work."""
+    answer_repeated(app)
 
     @app.exception_handler(RequestValidationError)
     def unusable(_: Request, error: RequestValidationError) -> Response:
@@ -76,6 +86,12 @@ def answer_refusals(app: FastAPI) -> None:
             {"detail": "the database does not answer in time: read again what you saw, then try again"}, 503
         )
 
+    @app.exception_handler(UndefinedTable)
+    @app.exception_handler(UndefinedColumn)
+    def empty(_: Request, _error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": EMPTY}, 503)
+
+    @app.exception_handler(BrokerError)
     @app.exception_handler(ConfigurationError)
     def unconfigured(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 503)

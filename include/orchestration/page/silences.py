@@ -11,7 +11,9 @@ from pydantic import AwareDatetime
 
 from include.orchestration.application import silences as stored
 from include.orchestration.page.access import Silencer
+from include.orchestration.page.answers import SilenceMade, SilencePreview, SilenceRow, Silences
 from include.orchestration.page.inputs import Body, Line, Number, Storable, Text
+from include.orchestration.page.once import OnceRoute
 from include.surveillance.desk.policy import Policy
 from include.surveillance.desk.silences import Matcher
 from include.surveillance.records import Tag
@@ -22,7 +24,7 @@ PREVIEWED = timedelta(days=7)
 Span = Literal["minute", "5minute", "15minute", "hour", "day"]
 Word = Annotated[str | None, Query(max_length=100), Storable]
 
-silences = APIRouter(prefix="/silences", tags=["silences"])
+silences = APIRouter(prefix="/silences", tags=["silences"], route_class=OnceRoute)
 
 
 class Wanted(Body):
@@ -37,13 +39,13 @@ class Wanted(Body):
     ends_at: AwareDatetime
 
 
-@silences.get("")
+@silences.get("", response_model=Silences)
 def list_silences() -> dict[str, Any]:
     """The silences in force, and those that are over, the one that ends last first."""
     return {"silences": msgspec.to_builtins(stored.list_silences()), "now": datetime.now(UTC)}
 
 
-@silences.get("/preview")
+@silences.get("/preview", response_model=SilencePreview)
 def preview(
     rule: Word = None,
     symbol: Word = None,
@@ -57,7 +59,7 @@ def preview(
     return counted
 
 
-@silences.post("", status_code=201)
+@silences.post("", status_code=201, response_model=SilenceMade)
 def silence(body: Wanted, person: Silencer) -> dict[str, int]:
     """Let people not be told of alerts from now on until then. They are detected and stored as before."""
     matcher = Matcher(rule=body.rule, symbol=body.symbol, timespan=body.timespan, tag=body.tag, up_to=body.up_to)
@@ -66,7 +68,7 @@ def silence(body: Wanted, person: Silencer) -> dict[str, int]:
     return {"silence_id": number}
 
 
-@silences.post("/{number}/end")
+@silences.post("/{number}/end", response_model=SilenceRow)
 def end(number: Number, person: Silencer) -> dict[str, Any]:
     """End a silence now."""
     ended: dict[str, Any] = msgspec.to_builtins(stored.end_silence(person, number, datetime.now(UTC)))

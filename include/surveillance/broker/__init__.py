@@ -23,6 +23,7 @@ from include.surveillance.broker.reader import (
     Reader,
     Received,
     newest_records,
+    places_since,
     read,
     read_all,
     records_since,

@@ -19,7 +19,7 @@ from include.orchestration.application.reviews import (
     select_queue,
 )
 from include.orchestration.maintenance import clean_application
-from include.orchestration.page.reviews import NO_FILTER
+from include.orchestration.page.alerts import NO_FILTER
 from include.surveillance.desk import reviews as domain
 from include.surveillance.desk.policy import Policy
 from include.surveillance.desk.reviews import Review
@@ -243,6 +243,9 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(desk, order, limit):
     assert len(seen) == 20
 
 
+MOMENT = "2026-01-01T00:00:00+00:00"
+
+
 def place(*values):
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
@@ -250,8 +253,9 @@ def place(*values):
 @pytest.mark.parametrize(
     "after",
     [
-        *("nonsense", "W10", "é", place(), place(None, None, None, None), place(2**40, 0.0, 0.0, "a")),
-        *(place(0, "x", 0.0, "a"), place(0, 0.0, 0.0, "a\0"), place(0, 0.0, 0.0, "\ud800"), place(0, 0.0, 0.0, "a", 1)),
+        *("nonsense", "W10", "é", place(), place(None, None, None, None), place(2**40, 0.0, MOMENT, "a")),
+        *(place(True, "x", MOMENT, "a"), place(True, 0.0, "2026-01-01T00:00:00", "a"), place(True, 0.0, 0.0, "a")),
+        *(place(True, 0.0, MOMENT, "a\0"), place(True, 0.0, MOMENT, "\ud800"), place(True, 0.0, MOMENT, "a", 1)),
     ],
 )
 def test_a_made_up_place_is_refused(desk, after):
