@@ -1,5 +1,5 @@
 // One alert: why it fired, what was around it, what people did with it.
-import { act, pathOfAlert, useAnswer } from "./api.js";
+import { act, pathOfAlert, useAnswer, useChanges } from "./api.js";
 import { Acts, EscalateDialog, Exports, Link } from "./cases.js";
 import { Chart } from "./chart.js";
 import { ConflictDialog, DecisionDialog, decide, describe, listDecisions } from "./decisions.js";
@@ -9,11 +9,12 @@ import { SilenceDialog } from "./silences.js";
 import { Moment, write, writeSeconds } from "./times.js";
 import { arrow, number, say } from "./words.js";
 
-const SECONDS = 10;
+const SECONDS = 30;
 
 export function Alert({ id, me, policy, say: tell }) {
   const path = pathOfAlert(id);
   const { answer, error, reload } = useAnswer(path, {}, SECONDS);
+  useChanges(() => reload());
   const around = useAnswer(`${path}/bars`);
   const alike = useAnswer(`${path}/alike`);
   const [, go] = useAddress();
@@ -26,7 +27,7 @@ export function Alert({ id, me, policy, say: tell }) {
     try {
       return await work(...given);
     } catch (refused) {
-      if (refused.status !== 409 || !refused.answer.current) throw refused;
+      if (!refused.answer?.current) throw refused;
       setQuestion({ conflict: refused.answer });
       reload();
     }

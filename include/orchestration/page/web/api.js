@@ -90,3 +90,39 @@ export const RIGHTS = {
   decide: "Surveillance decisions", silence: "Surveillance silences",
   work: "Surveillance cases", sign: "Surveillance signatures",
 };
+
+// What the server says has changed, `alerts` or `acts`, told to all who listen; one stream for the page, none while
+// nobody looks: a browser has few connections to one host.
+const listeners = new Set();
+let stream = null;
+
+function follow() {
+  const wanted = listeners.size > 0 && !document.hidden;
+  if (!wanted) {
+    stream?.close();
+    stream = null;
+  } else if (!stream) {
+    stream = new EventSource(addressOf("events"));
+    stream.addEventListener("changed", (event) => {
+      const { changed } = JSON.parse(event.data);
+      listeners.forEach((listener) => listener(changed));
+    });
+    // Whatever came meanwhile is asked for: a browser that has looked away begins anew.
+    stream.addEventListener("open", () => listeners.forEach((listener) => listener(["alerts", "acts"])));
+  }
+}
+document.addEventListener("visibilitychange", follow);
+
+export function useChanges(listener) {
+  const newest = useRef(listener);
+  newest.current = listener;
+  useEffect(() => {
+    const told = (changed) => newest.current(changed);
+    listeners.add(told);
+    follow();
+    return () => {
+      listeners.delete(told);
+      follow();
+    };
+  }, []);
+}

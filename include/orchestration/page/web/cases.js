@@ -65,7 +65,7 @@ export function Case({ id, me, say: tell }) {
       setQuestion(null);
       tell(`Case ${id}: ${{ submit: "waits for a signature", sign: "handed over", "send-back": "sent back" }[name] || "saved"}.`);
     } catch (refused) {
-      if (refused.status !== 409) throw refused;
+      if (!refused.answer?.current) throw refused;
       setQuestion({ conflict: refused.answer });
     } finally {
       reload();

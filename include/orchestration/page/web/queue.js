@@ -1,11 +1,11 @@
 // The queue: what wants a decision, unexplained and rarest first.
-import { useAnswer } from "./api.js";
+import { addressOf, useAnswer, useChanges } from "./api.js";
 import { EscalateDialog } from "./cases.js";
 import { ConflictDialog, DECISIONS, DecisionDialog, MOST_AT_ONCE, Reasons, decide, describe, listDecisions, wantSecond }
   from "./decisions.js";
 import { Dialog, Field, isAsking } from "./dialog.js";
 import { address, html, useAddress, useEffect, useLayoutEffect, useRef, useState } from "./host.js";
-import { filtersOf, listAll, useRows } from "./rows.js";
+import { asked, filtersOf, listAll, useRows } from "./rows.js";
 import { SilenceDialog } from "./silences.js";
 import { Moment } from "./times.js";
 import { RULES, SEVERITIES, STATES, TAGS, arrow, count, number, say } from "./words.js";
@@ -55,7 +55,7 @@ export function Queue({ me, policy, say: tell }) {
     try {
       return await work(...given);
     } catch (error) {
-      if (error.status !== 409) throw error;
+      if (!error.answer?.current) throw error;
       rows.merge(error.answer.current);
       setQuestion({ conflict: error.answer });
     }
@@ -106,7 +106,7 @@ export function Queue({ me, policy, say: tell }) {
             <a key=${name} href=${address({ tab: name })} aria-current=${tab === name ? "page" : undefined}
               onClick=${(event) => { event.preventDefault(); go({ tab: name === "market" ? "" : name }); }}>${label}</a>`)}
         </nav>
-        <${Counts} tab=${tab} state=${query.state || ""} choose=${(state) => set({ state })} rows=${rows} />
+        <${Counts} tab=${tab} state=${query.state || ""} choose=${(state) => set({ state })} />
       </div>
       <${Filters} query=${query} set=${set} tab=${tab} me=${me} search=${search} />
       <${List} rows=${rows} open=${open} me=${me} start=${start}
@@ -125,6 +125,7 @@ export function Queue({ me, policy, say: tell }) {
           ${me.may.decide && narrowed && rows.list?.length > 1 && html`
             <button type="button" onClick=${() => setQuestion({ all: true })}>Close all that match…</button>`}
         </div>
+        <a className="button" href=${addressOf("alerts.csv", asked(filters)).href} download>CSV</a>
         <button type="button" className="plain" onClick=${() => setQuestion({ help: true })} aria-keyshortcuts="?">Keys</button>
       </div>
       ${question?.name && html`<${DecisionDialog} name=${question.name} rows=${question.those} policy=${policy}
@@ -140,11 +141,9 @@ export function Queue({ me, policy, say: tell }) {
     </section>`;
 }
 
-function Counts({ tab, state, choose, rows }) {
-  const { answer, reload } = useAnswer(tab === "history" ? null : "counts", { kind: tab }, 5);
-  // What this person has just done is counted at once.
-  const versions = rows.list?.reduce((sum, row) => sum + row.version, 0);
-  useEffect(() => { reload(); }, [versions]);
+function Counts({ tab, state, choose }) {
+  const { answer, reload } = useAnswer(tab === "history" ? null : "counts", { kind: tab }, 30);
+  useChanges(() => reload());
   if (tab === "history") return html`<span className="quiet">what a backfill has found in the past; nobody was told</span>`;
   const by = Object.fromEntries(STATES.map((name) => [name, (answer || []).filter((one) => one.state === name)]));
   return html`<div className="counts" role="group" aria-label="Alerts of the last 30 days by state">
@@ -330,7 +329,7 @@ function CloseAllDialog({ filters, policy, done, finish }) {
       try {
         await decide("close", batch, text.trim() ? { reason, text } : { reason });
       } catch (error) {
-        if (error.status !== 409) throw error;
+        if (!error.answer?.current) throw error;
         const { current } = error.answer;
         setFound(rest.filter((row) => !(row.alert_id in current)));
         throw new Error(`Somebody else has changed ${count(Object.keys(current).length, "alert")} meanwhile: left out now. Close the others?`);

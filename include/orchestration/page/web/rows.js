@@ -1,11 +1,12 @@
 // The queue's rows: pages that follow each other, and what changes meanwhile without moving any of them.
-import { ask, now } from "./api.js";
+import { ask, now, useChanges } from "./api.js";
 import { useEffect, useState } from "./host.js";
 import { SEVERITIES, STATES } from "./words.js";
 
 const PAGE = 200;
 const NEWEST = 100;
-const POLL_MS = 5000;
+// Where the stream of changes is cut.
+const POLL_MS = 30_000;
 
 // What the address says as the interface is asked for it.
 export function filtersOf(query) {
@@ -140,6 +141,7 @@ export function useRows(filters) {
   if (kept.key !== key) kept = { key, rows: new Rows(filters) };
   const { rows } = kept;
   const [, redraw] = useState(0);
+  useChanges(() => rows.poll());
   useEffect(() => {
     const listener = () => redraw((n) => n + 1);
     rows.listeners.add(listener);
