@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
+from include.orchestration.application.evidence import store_evidence
+from include.surveillance.desk.evidence import BARS_AFTER, BARS_BEFORE, Evidence
+from include.surveillance.records import Bar, NewsItem
 from tests.conftest import free_port
 from tests.orchestration.conftest import alert, store
 
@@ -96,4 +101,32 @@ def seeded(desk):
             )
         )
     store(alerts)
+    store_evidence(make_evidence(it) for it in alerts[:20])
     return alerts
+
+
+def make_evidence(of):
+    """Bars that wander and trade most at the alert's, and two articles, one of which is hostile."""
+    chance, price, bars = random.Random(of.symbol), 60.0, []
+    for number in range(-BARS_BEFORE, BARS_AFTER + 1):
+        ts_ms, before = of.ts_ms + number * MINUTE_MS, price
+        price = round(price * (1 + chance.gauss(0, 0.0006) + (0.006 if number == 0 else 0)), 2)
+        high, low = max(before, price) + 0.02, min(before, price) - 0.02
+        volume = Decimal(chance.randint(800, 3000) * (9 if number == 0 else 1))
+        ohlc = {"open": before, "high": round(high, 2), "low": round(low, 2), "close": price}
+        bars.append(Bar(symbol=of.symbol, timespan="minute", ts_ms=ts_ms, volume=volume, **ohlc))
+    articles = [(HOSTILE, "javascript:alert(3)", -30), ("Company raises its outlook", "https://example.com/a", 12)]
+    news = tuple(
+        NewsItem(
+            symbol=of.symbol,
+            article_id=str(number),
+            published_ms=of.ts_ms + minutes * MINUTE_MS,
+            title=title,
+            url=url,
+            publisher="Wire",
+            sentiment="positive",
+        )
+        for number, (title, url, minutes) in enumerate(articles)
+    )
+    about = {"alert_id": of.event_id, "symbol": of.symbol, "timespan": of.timespan, "ts_ms": of.ts_ms}
+    return Evidence(**about, bars=tuple(bars), news=news)

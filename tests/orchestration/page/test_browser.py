@@ -156,7 +156,9 @@ def test_hostile_text_is_shown_and_nothing_of_it_runs(visit, seeded):
     row_of(page, FIRST).wait_for()
     assert row_of(page, FIRST).locator(".sentence").text_content() == HOSTILE
     row_of(page, FIRST).get_by_role("link").click()
-    page.get_by_text(HOSTILE).wait_for()
+    page.locator(".sentence-line").get_by_text(HOSTILE).wait_for()
+    assert page.locator(".news bdi").first.text_content() == HOSTILE
+    assert page.locator(".news a").count() == 1, "only an address of the web is a link"
     assert page.locator("img, main script").count() == 0
     assert not is_too_wide(page)
 

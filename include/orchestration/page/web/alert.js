@@ -1,6 +1,6 @@
 // One alert: why it fired, what was around it, what people did with it.
 import { act, pathOfAlert, useAnswer, useChanges } from "./api.js";
-import { Acts, EscalateDialog, Exports, Link } from "./cases.js";
+import { Acts, EscalateDialog, Link } from "./cases.js";
 import { Chart } from "./chart.js";
 import { ConflictDialog, DecisionDialog, decide, describe, listDecisions } from "./decisions.js";
 import { isAsking } from "./dialog.js";
@@ -73,7 +73,6 @@ export function Alert({ id, me, policy, say: tell }) {
             onClick=${() => start(name)}>${label}</button>`)}
         ${me.may.work && html`<button type="button" aria-keyshortcuts="e" onClick=${() => setQuestion({ escalate: true })}>Escalate…</button>`}
         ${me.may.silence && html`<button type="button" aria-keyshortcuts="m" onClick=${() => setQuestion({ silence: true })}>Silence…</button>`}
-        <${Exports} path=${path} />
       </div>
       ${error && html`<p className="problem" role="alert">Not up to date: ${error.message}</p>`}
       <div className="columns">
@@ -136,7 +135,7 @@ function News({ around: { answer, error } }) {
   if (!answer.news.length) return html`<${Missing} none="None within two hours before or after it." />`;
   return html`<ul className="changes news">${answer.news.map((one) => html`
     <li key=${one.event_id}><${Moment} at=${one.published_at} /> <b>${one.publisher}</b>
-      ${" "}${isWeb(one.url) ? html`<a href=${one.url} target="_blank" rel="noopener noreferrer">${one.title}</a>` : one.title}
+      ${" "}${isWeb(one.url) ? html`<a href=${one.url} target="_blank" rel="noopener noreferrer"><bdi>${one.title}</bdi></a>` : html`<bdi>${one.title}</bdi>`}
       ${" "}<span className="quiet">${one.sentiment || "sentiment unknown"}${one.withdrawn ? " · withdrawn" : ""}${one.cited ? " · cited" : ""}</span></li>`)}</ul>`;
 }
 
@@ -167,6 +166,7 @@ function Numbers({ row, answer, policy }) {
     record?.rarity_sessions != null && ["Once in", `${number(record.rarity_sessions)}${record.rarity_sessions >= 4096 ? " or more" : ""} sessions`],
     ["Form", row.form], row.firings > 1 && ["Firings", number(row.firings)], ["Status", row.status],
     correction && ["Before the correction", `${number(correction.before_value)} against ${number(correction.before_threshold)}`],
+    record?.hole_cause && ["Bars are missing", say(record.hole_cause)],
     row.inhibited_by && ["Not told because", row.inhibited_by],
     reason && ["Closed as", `${reason.text} (${reason.disposition})${row.signed_by ? `, signed by ${row.signed_by}` : ""}`],
     ["Rule", `${row.rule}${versions?.rule_version ? `, version ${versions.rule_version}` : ""}`],

@@ -89,7 +89,6 @@ export function Case({ id, me, say: tell }) {
         ${it.status === "to sign" && me.may.sign && it.submitted_by !== me.name && html`
           <button type="button" className="main" onClick=${() => now("sign")}>Sign and hand over</button>
           <button type="button" onClick=${() => setQuestion({ back: true })}>Send back…</button>`}
-        <${Exports} path=${`cases/${id}`} />
         <button type="button" onClick=${() => print()}>Print</button>
       </div>
       <h2>Narrative</h2>
@@ -107,11 +106,6 @@ export function Case({ id, me, say: tell }) {
       ${question?.back && html`<${BackDialog} id=${id} done=${() => setQuestion(null)} send=${send} />`}
       ${question?.conflict && html`<${ConflictDialog} answer=${question.conflict} done=${() => setQuestion(null)} />`}
     </section>`;
-}
-
-// Links to what the server offers as files of this.
-export function Exports({ path }) {
-  return ["pdf", "csv"].map((kind) => html`<a key=${kind} className="button" href=${addressOf(`${path}.${kind}`).href} download>${kind.toUpperCase()}</a>`);
 }
 
 function Members({ ids, remove }) {

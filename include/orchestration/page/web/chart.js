@@ -21,6 +21,7 @@ export function merge(bars, minutes) {
       last.low = Math.min(last.low, bar.low);
       last.close = bar.close;
       last.volume += bar.volume;
+      last.cited ||= bar.cited;
     }
   }
   return merged;
@@ -108,14 +109,16 @@ export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], d
       </div>
       ${problem && html`<p className="problem">${problem}</p>`}
       <div className="chart" ref=${box} role="img" aria-label=${`${all.length} bars with their volume; ${marks.filter((it) => it.kind !== "news").length} alerts and ${marks.filter((it) => it.kind === "news").length} articles are marked`} />
-      <figcaption className="chart-note">Shaded: outside regular hours. Charts by
+      <figcaption className="chart-note">Shaded: outside regular hours. Blue volume: the bars that the alert rests on. Charts by
         ${" "}<a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">TradingView Lightweight Charts™</a></figcaption>
     </figure>`;
 }
 
 function draw({ of, candles, volume, sessions, markers }, shown, all, marks) {
   candles.setData(shown.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })));
-  volume.setData(shown.map(({ time, open, close, volume: value }) => ({ time, value, color: `${of(close >= open ? "good" : "critical")}88` })));
+  // The bars that the alert rests on stand out.
+  volume.setData(shown.map(({ time, open, close, volume: value, cited }) => (
+    { time, value, color: cited ? of("accent") : `${of(close >= open ? "good" : "critical")}88` })));
   const intraday = all.length > 1 && all[1].time - all[0].time < 86400;
   sessions.setData(intraday ? shown.map(({ time }) => ({ time, value: 1, color: isRegular(time) ? "transparent" : `${of("quiet")}18` })) : []);
   const end = shown.at(-1)?.time ?? -1;

@@ -7,6 +7,8 @@ import { count, say } from "./words.js";
 
 // Of one act; what the server takes at once.
 export const MOST_AT_ONCE = 500;
+// Of a text that was changed.
+const LONGEST = 80;
 const DISPOSITIONS = ["true positive", "false positive", "no verdict"];
 
 // Each: what it is called, the states that it is offered in, and the right that it wants.
@@ -147,12 +149,19 @@ export function ConflictDialog({ answer, done }) {
 // The fields that an act has changed; version is how often, and says nothing.
 export function Difference({ before, after }) {
   if (!after) return null;
+  const were = before || {};
+  const isNone = (value) => value === null || value === undefined || value === "" || value.length === 0;
   const names = Object.keys(after).filter((name) => name !== "version"
-    && JSON.stringify(after[name]) !== JSON.stringify((before || {})[name]));
-  const text = (value) => value === null || value === undefined || value === "" ? "none"
-    : Array.isArray(value) ? count(value.length, "alert") : typeof value === "object" ? JSON.stringify(value) : String(value);
+    && !(isNone(after[name]) && isNone(were[name])) && JSON.stringify(after[name]) !== JSON.stringify(were[name]));
+  const text = (value) => {
+    if (isNone(value)) return "none";
+    if (Array.isArray(value)) return count(value.length, "alert");
+    const whole = typeof value === "object" ? JSON.stringify(value) : String(value);
+    return whole.length > LONGEST ? `${whole.slice(0, LONGEST)}…` : whole;
+  };
   return html`<span className="difference">
-    ${names.map((name) => html`<span key=${name}> ${say(name)}: <s>${text((before || {})[name])}</s> → ${text(after[name])}</span>`)}
+    ${names.map((name, at) => html`<span key=${name}>${at ? " · " : ""}${say(name)}${": "}${before && html`<s>${text(were[name])}</s>`}
+      ${before ? " → " : ""}<bdi>${text(after[name])}</bdi></span>`)}
   </span>`;
 }
 

@@ -11,7 +11,7 @@ import { Moment } from "./times.js";
 import { RULES, SEVERITIES, STATES, TAGS, arrow, count, number, say } from "./words.js";
 
 const TABS = { market: "Market", operations: "Operations", history: "History" };
-const AGES = { "0.25": "15 minutes", 1: "hour", 8: "8 hours", 24: "day", 168: "week" };
+const AGES = { "0.25": "last 15 minutes", 1: "last hour", 8: "last 8 hours", 24: "last day", 168: "last week" };
 const FILTERS = ["symbol", "rule", "tag", "severity", "age", "owner", "text", "state"];
 const NARROW = "(max-width: 699px)";
 const HEIGHTS = { narrow: 118, wide: 31 };
@@ -111,7 +111,7 @@ export function Queue({ me, policy, say: tell }) {
       <${Filters} query=${query} set=${set} tab=${tab} me=${me} search=${search} />
       <${List} rows=${rows} open=${open} me=${me} start=${start}
         empty=${narrowed ? "No alert matches." : "Nothing waits for a decision here."} />
-      <div className="bar foot">
+      <div className=${`bar foot${rows.picked.size ? "" : " idle"}`}>
         <span className="quiet">${rows.list ? `${count(rows.list.length, "alert")}${rows.next ? " and more below" : ""}` : ""}</span>
         <div className="acts" role="group" aria-label=${`Acts on ${picked.length ? describe(picked) : "nothing"}`}>
           ${picked.length > 0 && html`<strong className="what">${describe(picked)}</strong>`}
@@ -172,14 +172,14 @@ function Filters({ query, set, tab, me, search }) {
       <button type="button" className="toggle" aria-expanded=${shown} onClick=${() => setShown(!shown)}>
         Filters${active.length ? ` (${active.length})` : ""}</button>
       <div className="fields">
-        <${Typed} name="symbol" label="Symbol" query=${query} set=${set} size="7" />
+        <${Typed} name="symbol" label="Symbol" query=${query} set=${set} size="6" />
         ${select("rule", "Rule", [["", "all"], ...plain(rules)])}
         ${tab !== "operations" && select("tag", "Tag", [["", "all"], ...plain(TAGS)])}
         ${select("severity", "Severity", [["", "all"], ["critical", "critical"], ["high", "high or above"], ["medium", "medium or above"]])}
-        ${select("age", "Bars of the last", [["", "any time"], ...Object.entries(AGES).sort(([a], [b]) => a - b)])}
+        ${select("age", "Age", [["", "any time"], ...Object.entries(AGES).sort(([a], [b]) => a - b)])}
         ${select("state", "State", [["", tab === "history" ? "any" : "not closed"], ...plain(STATES), ...(tab === "history" ? [] : [["all", "any"]])])}
-        <${Typed} name="owner" label="Owner" query=${query} set=${set} size="9" />
-        <${Typed} name="text" label="Text" query=${query} set=${set} size="14" input=${search} type="search" />
+        <${Typed} name="owner" label="Owner" query=${query} set=${set} size="8" />
+        <${Typed} name="text" label="Text" query=${query} set=${set} size="12" input=${search} type="search" />
         <button type="button" aria-pressed=${query.owner === me.name}
           onClick=${() => set({ owner: query.owner === me.name ? "" : me.name })}>Mine</button>
         ${active.length > 0 && html`<button type="button" className="plain"

@@ -54,6 +54,7 @@ class Rows {
       this.by = new Map(first.alerts.map((row) => [row.alert_id, row]));
       // Whatever is older than these was there when the list was made, on a page to come.
       this.seen = new Set(newest.alerts.map((row) => row.alert_id));
+      this.since = newest.next ? newest.alerts.at(-1).bar_at : "";
       if (!this.by.has(this.cursor)) this.cursor = this.list[0]?.alert_id ?? null;
       this.picked = new Set([...this.picked].filter((id) => this.by.has(id)));
     } catch (error) {
@@ -92,7 +93,7 @@ class Rows {
       if (this.loading) return;
       for (const row of newest.alerts) {
         if (this.by.has(row.alert_id)) this.replace(row.alert_id, row);
-        else if (!this.seen.has(row.alert_id)) this.waiting.set(row.alert_id, row);
+        else if (!this.seen.has(row.alert_id) && row.bar_at > this.since) this.waiting.set(row.alert_id, row);
       }
       for (const { object_id: id, after } of acts.acts) {
         if (after && after.version > (this.by.get(id)?.version ?? Infinity)) this.replace(id, after);
