@@ -96,6 +96,22 @@ def update_audit(delete_before: datetime) -> dict[str, Any]:
     return {"added": added, "newest": newest and newest[0]}
 
 
+def select_entries(after: int, limit: int) -> list[Entry]:
+    """Return the rows that come behind one, the oldest first."""
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("audit_after"), {"after": after, "limit": limit})
+        return [Entry(*row) for row in cursor.fetchall()]
+
+
+def find_newest_common(hashes: Mapping[int, str]) -> int | None:
+    """Return the newest of some rows, given by number and hash in hex digits, that the table has; None: it has none."""
+    entries = [{"audit_id": audit_id, "hash": digits} for audit_id, digits in hashes.items()]
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("newest_common_audit"), {"entries": json.dumps(entries)})
+        ((newest,),) = cursor.fetchall()
+        return None if newest is None else int(newest)
+
+
 def verify_audit() -> int:
     """Check that each row is as it was written and follows the one before it; return how many there are.
 

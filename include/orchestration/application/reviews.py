@@ -15,7 +15,7 @@ from include.orchestration import connections
 from include.orchestration.application.audit import Act, record_acts
 from include.orchestration.application.database import fetch_rows, statement
 from include.surveillance.alerts.kinds import Kind
-from include.surveillance.desk.reviews import Review, State
+from include.surveillance.desk.reviews import STATES, Review, State
 from include.surveillance.errors import ActRefusedError, ConflictError, UnknownObjectError
 from include.surveillance.severities import Severity
 
@@ -83,7 +83,7 @@ def select_queue(filters: Mapping[str, Any], after: str | None, limit: int) -> t
         ActRefusedError: ``after`` is nothing that a page has given.
     """
     place = dict(zip(_NO_PLACE, _decode_place(after), strict=True)) if after else _NO_PLACE
-    values = {**filters, **place, "closed": _closed(filters["states"]), "limit": limit + 1}
+    values = {**filters, **place, **_read_states(filters["states"]), "limit": limit + 1}
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("queue_alerts"), values)
         rows = fetch_rows(cursor)
@@ -98,7 +98,7 @@ def count_states(kind: Kind, since: datetime) -> list[dict[str, Any]]:
 
 
 def select_alert(alert_id: str) -> dict[str, Any] | None:
-    """Return what the queue does not say of an alert: its record, its times, what was told of it; None: there is none."""
+    """Return what the queue does not say of an alert: record, times, what was told of it; None: there is none."""
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("select_alert"), {"alert_id": alert_id})
         return next(iter(fetch_rows(cursor)), None)
@@ -125,10 +125,12 @@ def _lock(cursor: Any, wanted: Mapping[str, object]) -> dict[str, tuple[Review, 
     return found
 
 
-def _closed(states: Collection[State] | None) -> bool | None:
-    """Say what the states have in common, which an index knows."""
-    closed = {state == "closed" for state in states or ("open", "closed")}
-    return closed.pop() if len(closed) == 1 else None
+def _read_states(states: Collection[State] | None) -> dict[str, Any]:
+    """Say of states whether they are closed, which an index knows, and name them only where that does not say all."""
+    wanted, ended = set(states or STATES), {"closed"}
+    closed = False if not wanted & ended else True if wanted == ended else None
+    whole = wanted in (ended, set(STATES) - ended, set(STATES))
+    return {"closed": closed, "states": None if whole else sorted(wanted)}
 
 
 def _encode_place(row: Mapping[str, Any], order: str) -> str:

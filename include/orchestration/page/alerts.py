@@ -1,4 +1,4 @@
-"""Routes of alerts: the queue, and of one alert all that is known, what was around it, its like, and its explanation."""
+"""Routes of alerts: the queue, and of one all that is known, what was around it, its like, and its explanation."""
 
 from __future__ import annotations
 

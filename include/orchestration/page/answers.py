@@ -244,7 +244,9 @@ class Pulse(BaseModel):
     now: datetime
     ready: bool = Field(description="false: the platform is empty")
     hint: str | None = Field(description="what to do first")
-    phase: str | None = Field(description="of the market's day: pre, opening_auction, regular, closing_auction, post, closed")
+    phase: str | None = Field(
+        description="of the market's day: pre, opening_auction, regular, closing_auction, post, closed"
+    )
     exchange_time: datetime = Field(description="New York's clock")
     stages: list[Stage]
     paused: list[str] = Field(description="DAGs that are paused")

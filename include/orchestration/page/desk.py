@@ -27,7 +27,13 @@ from include.orchestration.page.pulse import pulse
 from include.orchestration.page.reviews import reviews
 from include.orchestration.page.silences import silences
 from include.orchestration.pulse import EMPTY
-from include.surveillance.errors import ActRefusedError, BrokerError, ConfigurationError, ConflictError, UnknownObjectError
+from include.surveillance.errors import (
+    ActRefusedError,
+    BrokerError,
+    ConfigurationError,
+    ConflictError,
+    UnknownObjectError,
+)
 
 LOG = logging.getLogger(__name__)
 VERSION = "1"

@@ -29,7 +29,7 @@ class Subject(NamedTuple):
 
     @property
     def bars_ms(self) -> tuple[int, int]:
-        """The starts of the bars that belong to it, [from, until) in UTC epoch ms; what is of no bars counts minutes."""
+        """The starts of the bars that belong to it, [from, until) in UTC epoch ms; where there are none, of minutes."""
         span = SPAN_MS.get(self.timespan, MINUTE_MS)
         return self.ts_ms - BARS_BEFORE * span, self.ts_ms + span + bars_after_ms(self.timespan)
 

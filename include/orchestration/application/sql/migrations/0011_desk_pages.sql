@@ -34,6 +34,7 @@ create index alerts_queue on alerts (
 create index alerts_ranked on alerts (
     kind, source, (tag is not distinct from 'unexplained'), score, bar_at, alert_id
 ) where incident is null;
+create index alerts_open on alerts (kind, source, bar_at, alert_id) where incident is null and not closed;
 
 -- What the live page asks every few seconds: is there anything new?
 create index alerts_last_seen_at on alerts (last_seen_at);
