@@ -94,7 +94,7 @@ def test_the_page_has_a_permission_of_its_own(client, sign_in):
         manager.add_permission_to_role(manager.find_role("Public"), manager.create_permission("can_read", "Website"))
     try:
         assert client.get("/surveillance/", headers=sign_in("Viewer")).status_code == 200
-        for route in ("", "page.js", "api/alerts", "reports/"):
+        for route in ("", "web/desk.js", "api/alerts", "reports/"):
             assert client.get(f"/surveillance/{route}", headers=sign_in("Guest")).status_code == 403, route
     finally:
         with get_application_builder() as appbuilder:
