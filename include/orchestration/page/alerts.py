@@ -18,6 +18,7 @@ from include.orchestration.application import audit
 from include.orchestration.application.evidence import find_subject, select_evidence
 from include.orchestration.application.reviews import (
     KIND,
+    NO_FILTER,
     count_endings,
     count_states,
     select_alert,
@@ -35,7 +36,9 @@ from include.orchestration.page.answers import (
     Step,
     Surroundings,
 )
-from include.orchestration.page.csv_rows import write_csv
+from include.orchestration.page.cells import write_csv
+from include.orchestration.page.documents import write_alert
+from include.orchestration.page.files import CSV, PDF, answer_file
 from include.orchestration.page.inputs import AlertId, Limit, Storable
 from include.surveillance.alerts.kinds import Kind
 from include.surveillance.desk.evidence import unseal
@@ -49,9 +52,6 @@ from include.surveillance.timespans import to_utc
 
 MOST_ACTS, MOST_ALIKE = 500, 20
 COUNTED = timedelta(days=30)
-NO_FILTER = dict.fromkeys(
-    ("symbol", "rule", "tag", "severities", "kind", "source", "states", "owner", "text", "since", "until", "alert_id")
-)
 Word = Annotated[str | None, Query(max_length=100), Storable]
 Order = Literal["priority", "newest"]
 Tab = Literal["market", "operations", "history"]
@@ -124,7 +124,7 @@ def queue(
     return {"alerts": found, "next": following}
 
 
-@alerts.get("/alerts.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+@alerts.get("/alerts.csv", response_class=Response, responses=CSV)
 def export(filters: Filters) -> Response:
     """The queue as a table, at most 100,000 rows; times are UTC."""
 
@@ -152,6 +152,21 @@ def counts(kind: Kind = "market") -> list[dict[str, Any]]:
 
 
 # An id of an alert may hold any sign, a slash too: the longer addresses come first.
+@alerts.get("/alerts/{alert_id:path}/pdf", response_class=Response, responses=PDF)
+def document(alert_id: AlertId) -> Response:
+    """One alert as a document: its row, the hash of its evidence, its times, what people did with it."""
+    row, detail = _find(alert_id)
+    text = write_alert(row, detail["sha256"], _list_steps(detail), _select_acts(alert_id), datetime.now(UTC))
+    return answer_file(text, "application/pdf", "alert.pdf")
+
+
+@alerts.get("/alerts/{alert_id:path}/csv", response_class=Response, responses=CSV)
+def row(alert_id: AlertId) -> Response:
+    """One alert as a table of one row."""
+    found, _ = _find(alert_id)
+    return answer_file("".join(write_csv([found])), "text/csv", "alert.csv")
+
+
 @alerts.get("/alerts/{alert_id:path}/bars", response_model=Surroundings)
 def bars(alert_id: AlertId) -> dict[str, Any]:
     """The bars and news around an alert: 120 bars before, 60 after, news of two hours before and after."""
@@ -221,7 +236,7 @@ def alert(alert_id: AlertId) -> dict[str, Any]:
     corrected = detail["before_value"] is not None
     return {
         "alert": row,
-        "acts": audit.select_acts({"object_kind": KIND, "object_id": alert_id, "before": None}, MOST_ACTS),
+        "acts": _select_acts(alert_id),
         **{name: detail[name] for name in ("record", "notification", "incident", "told", "cases")},
         "steps": _list_steps(detail),
         "versions": {
@@ -295,11 +310,15 @@ def _judge(explained: Any) -> tuple[str, str]:
 
 def _find(alert_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an alert's row and what the queue does not say of it."""
-    found, _ = select_queue({**NO_FILTER, "order": "newest", "alert_id": alert_id}, None, 1)
+    found, _ = select_queue({**NO_FILTER, "order": "newest", "alert_ids": [alert_id]}, None, 1)
     detail = select_alert(alert_id) if found else None
     if detail is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
     return found[0], detail
+
+
+def _select_acts(alert_id: str) -> list[dict[str, Any]]:
+    return audit.select_acts({"object_kind": KIND, "object_id": alert_id, "before": None}, MOST_ACTS)
 
 
 def _select_others(alert_id: str, **filters: Any) -> list[dict[str, Any]]:
