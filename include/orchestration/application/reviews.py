@@ -137,7 +137,7 @@ def _lock(cursor: Any, wanted: Mapping[str, object]) -> dict[str, tuple[Review, 
 
 def _read_states(states: Collection[State] | None) -> dict[str, Any]:
     """Say of states whether they are closed, which an index knows, and name them only where that does not say all."""
-    wanted, ended = set(states or STATES), {"closed"}
+    wanted, ended = set[str](states or STATES), {"closed"}
     closed = False if not wanted & ended else True if wanted == ended else None
     whole = wanted in (ended, set(STATES) - ended, set(STATES))
     return {"closed": closed, "states": None if whole else sorted(wanted)}

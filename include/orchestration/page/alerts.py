@@ -34,6 +34,7 @@ from include.orchestration.page.answers import (
     Queue,
     StateCount,
     Step,
+    StepName,
     Surroundings,
 )
 from include.orchestration.page.cells import write_csv
@@ -60,7 +61,7 @@ MOST_ROWS, AT_ONCE = 100_000, 1_000
 # A page does not wait for more messages to be judged again; a shell does.
 MOST_MESSAGES = 1_000_000
 # What an alert's delay is made of, in the order in which it happens.
-STEPS = {
+STEPS: dict[StepName, str] = {
     "bar closed": "bar_closed_at",
     "polled": "polled_at",
     "appended": "appended_at",
@@ -328,7 +329,7 @@ def _select_others(alert_id: str, **filters: Any) -> list[dict[str, Any]]:
 
 def _list_steps(detail: Mapping[str, Any]) -> list[Step]:
     told = [it["sent_at"] for it in detail["told"] if it["outcome"] == "told"]
-    moments = {name: detail[column] for name, column in STEPS.items()}
+    moments: dict[StepName, datetime | None] = {name: detail[column] for name, column in STEPS.items()}
     moments["told"] = datetime.fromisoformat(min(told)) if told else None
     closed_at = moments["bar closed"]
     return [
