@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,6 +20,9 @@ from include.surveillance.errors import ActRefusedError, ConflictError, UnknownO
 from include.surveillance.severities import Severity
 
 KIND = "alert"
+NO_FILTER = dict.fromkeys(
+    ("symbol", "rule", "tag", "severities", "kind", "source", "states", "owner", "text", "since", "until", "alert_ids")
+)
 # The last row of a page, behind which the next one begins. It comes back from outside.
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Place = tuple[bool, float, _Moment, Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]]
@@ -75,7 +78,7 @@ def select_queue(filters: Mapping[str, Any], after: str | None, limit: int) -> t
     """Return one page of alerts with their reviews, and what the next page begins after; None: it is the last one.
 
     Args:
-        filters: symbol, rule, tag, severities, kind, source, states, owner, text, since, until, alert_id, None for
+        filters: symbol, rule, tag, severities, kind, source, states, owner, text, since, until, alert_ids, None for
             all; order, priority or newest.
         after: as the page before has given it.
 
@@ -95,6 +98,13 @@ def count_states(kind: Kind, since: datetime) -> list[dict[str, Any]]:
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("count_states"), {"kind": kind, "since": since})
         return fetch_rows(cursor)
+
+
+def list_alerts(alert_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """List the rows of alerts in the order of their ids as given; one that is no more is left out."""
+    found, _ = select_queue({**NO_FILTER, "order": "newest", "alert_ids": list(alert_ids)}, None, len(alert_ids))
+    rows = {row["alert_id"]: row for row in found}
+    return [rows[alert_id] for alert_id in alert_ids if alert_id in rows]
 
 
 def select_alert(alert_id: str) -> dict[str, Any] | None:
@@ -127,7 +137,7 @@ def _lock(cursor: Any, wanted: Mapping[str, object]) -> dict[str, tuple[Review, 
 
 def _read_states(states: Collection[State] | None) -> dict[str, Any]:
     """Say of states whether they are closed, which an index knows, and name them only where that does not say all."""
-    wanted, ended = set(states or STATES), {"closed"}
+    wanted, ended = set[str](states or STATES), {"closed"}
     closed = False if not wanted & ended else True if wanted == ended else None
     whole = wanted in (ended, set(STATES) - ended, set(STATES))
     return {"closed": closed, "states": None if whole else sorted(wanted)}

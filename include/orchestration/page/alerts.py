@@ -18,6 +18,7 @@ from include.orchestration.application import audit
 from include.orchestration.application.evidence import find_subject, select_evidence
 from include.orchestration.application.reviews import (
     KIND,
+    NO_FILTER,
     count_endings,
     count_states,
     select_alert,
@@ -33,9 +34,12 @@ from include.orchestration.page.answers import (
     Queue,
     StateCount,
     Step,
+    StepName,
     Surroundings,
 )
-from include.orchestration.page.csv_rows import write_csv
+from include.orchestration.page.cells import write_csv
+from include.orchestration.page.documents import write_alert
+from include.orchestration.page.files import CSV, PDF, answer_file
 from include.orchestration.page.inputs import AlertId, Limit, Storable
 from include.surveillance.alerts.kinds import Kind
 from include.surveillance.desk.evidence import unseal
@@ -49,9 +53,6 @@ from include.surveillance.timespans import to_utc
 
 MOST_ACTS, MOST_ALIKE = 500, 20
 COUNTED = timedelta(days=30)
-NO_FILTER = dict.fromkeys(
-    ("symbol", "rule", "tag", "severities", "kind", "source", "states", "owner", "text", "since", "until", "alert_id")
-)
 Word = Annotated[str | None, Query(max_length=100), Storable]
 Order = Literal["priority", "newest"]
 Tab = Literal["market", "operations", "history"]
@@ -60,7 +61,7 @@ MOST_ROWS, AT_ONCE = 100_000, 1_000
 # A page does not wait for more messages to be judged again; a shell does.
 MOST_MESSAGES = 1_000_000
 # What an alert's delay is made of, in the order in which it happens.
-STEPS = {
+STEPS: dict[StepName, str] = {
     "bar closed": "bar_closed_at",
     "polled": "polled_at",
     "appended": "appended_at",
@@ -124,7 +125,7 @@ def queue(
     return {"alerts": found, "next": following}
 
 
-@alerts.get("/alerts.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+@alerts.get("/alerts.csv", response_class=Response, responses=CSV)
 def export(filters: Filters) -> Response:
     """The queue as a table, at most 100,000 rows; times are UTC."""
 
@@ -152,6 +153,21 @@ def counts(kind: Kind = "market") -> list[dict[str, Any]]:
 
 
 # An id of an alert may hold any sign, a slash too: the longer addresses come first.
+@alerts.get("/alerts/{alert_id:path}/pdf", response_class=Response, responses=PDF)
+def document(alert_id: AlertId) -> Response:
+    """One alert as a document: its row, the hash of its evidence, its times, what people did with it."""
+    row, detail = _find(alert_id)
+    text = write_alert(row, detail["sha256"], _list_steps(detail), _select_acts(alert_id), datetime.now(UTC))
+    return answer_file(text, "application/pdf", "alert.pdf")
+
+
+@alerts.get("/alerts/{alert_id:path}/csv", response_class=Response, responses=CSV)
+def row(alert_id: AlertId) -> Response:
+    """One alert as a table of one row."""
+    found, _ = _find(alert_id)
+    return answer_file("".join(write_csv([found])), "text/csv", "alert.csv")
+
+
 @alerts.get("/alerts/{alert_id:path}/bars", response_model=Surroundings)
 def bars(alert_id: AlertId) -> dict[str, Any]:
     """The bars and news around an alert: 120 bars before, 60 after, news of two hours before and after."""
@@ -221,7 +237,7 @@ def alert(alert_id: AlertId) -> dict[str, Any]:
     corrected = detail["before_value"] is not None
     return {
         "alert": row,
-        "acts": audit.select_acts({"object_kind": KIND, "object_id": alert_id, "before": None}, MOST_ACTS),
+        "acts": _select_acts(alert_id),
         **{name: detail[name] for name in ("record", "notification", "incident", "told", "cases")},
         "steps": _list_steps(detail),
         "versions": {
@@ -295,11 +311,15 @@ def _judge(explained: Any) -> tuple[str, str]:
 
 def _find(alert_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return an alert's row and what the queue does not say of it."""
-    found, _ = select_queue({**NO_FILTER, "order": "newest", "alert_id": alert_id}, None, 1)
+    found, _ = select_queue({**NO_FILTER, "order": "newest", "alert_ids": [alert_id]}, None, 1)
     detail = select_alert(alert_id) if found else None
     if detail is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
     return found[0], detail
+
+
+def _select_acts(alert_id: str) -> list[dict[str, Any]]:
+    return audit.select_acts({"object_kind": KIND, "object_id": alert_id, "before": None}, MOST_ACTS)
 
 
 def _select_others(alert_id: str, **filters: Any) -> list[dict[str, Any]]:
@@ -309,7 +329,7 @@ def _select_others(alert_id: str, **filters: Any) -> list[dict[str, Any]]:
 
 def _list_steps(detail: Mapping[str, Any]) -> list[Step]:
     told = [it["sent_at"] for it in detail["told"] if it["outcome"] == "told"]
-    moments = {name: detail[column] for name, column in STEPS.items()}
+    moments: dict[StepName, datetime | None] = {name: detail[column] for name, column in STEPS.items()}
     moments["told"] = datetime.fromisoformat(min(told)) if told else None
     closed_at = moments["bar closed"]
     return [

@@ -84,10 +84,13 @@ class Acts(BaseModel):
     acts: list[Act]
 
 
+StepName = Literal["bar closed", "polled", "appended", "detected", "published", "stored", "told"]
+
+
 class Step(BaseModel):
     """One step on an alert's way."""
 
-    name: Literal["bar closed", "polled", "appended", "detected", "published", "stored", "told"]
+    name: StepName
     at: datetime
     seconds: float | None = Field(description="since the bar closed")
 

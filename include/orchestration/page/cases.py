@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, HTTPException, Query, Response
@@ -11,8 +11,12 @@ from pydantic import Base64Bytes, Field, StringConstraints
 
 from include.orchestration.application import audit
 from include.orchestration.application import cases as stored
+from include.orchestration.application.reviews import list_alerts
 from include.orchestration.page.access import CaseWorker, Signer
 from include.orchestration.page.answers import CaseChanged, CaseDetail, CaseOpened, Cases, FileAttached
+from include.orchestration.page.cells import write_csv
+from include.orchestration.page.documents import write_case
+from include.orchestration.page.files import CSV, PDF, answer_file
 from include.orchestration.page.inputs import (
     MOST_AT_ONCE,
     AlertId,
@@ -79,6 +83,22 @@ def list_cases(
     return {"cases": stored.select_cases(_filters(status=status, alert_id=alert, before=before), limit)}
 
 
+@cases.get("/{number}.pdf", response_class=Response, responses=PDF)
+def document(number: Number) -> Response:
+    """One case as a document: its narrative, its alerts as they are now, its files by hash, what people did."""
+    found = case(number)
+    rows = list_alerts(found["case"]["alerts"])
+    text = write_case(found["case"], rows, found["attachments"], found["acts"], datetime.now(UTC))
+    return answer_file(text, "application/pdf", f"case-{number}.pdf")
+
+
+@cases.get("/{number}.csv", response_class=Response, responses=CSV)
+def rows(number: Number) -> Response:
+    """The alerts of a case as a table."""
+    table = "".join(write_csv(list_alerts(case(number)["case"]["alerts"])))
+    return answer_file(table, "text/csv", f"case-{number}.csv")
+
+
 @cases.get("/{number}", response_model=CaseDetail)
 def case(number: Number) -> dict[str, Any]:
     """One case with its attachments, and what people did with it, the newest first."""
@@ -93,8 +113,7 @@ def case(number: Number) -> dict[str, Any]:
 def attachment(number: Number, attachment: Number) -> Response:
     """A file of a case, to be saved and not shown."""
     name, media_type, content = stored.read_attachment(number, attachment)
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
+    return answer_file(content, media_type, name)
 
 
 @cases.post("", status_code=201, response_model=CaseOpened)

@@ -13,13 +13,13 @@ import pytest
 from include.orchestration import connections
 from include.orchestration.application import audit
 from include.orchestration.application.reviews import (
+    NO_FILTER,
     change_reviews,
     count_states,
     note_on_alerts,
     select_queue,
 )
 from include.orchestration.maintenance import clean_application
-from include.orchestration.page.alerts import NO_FILTER
 from include.surveillance.desk import reviews as domain
 from include.surveillance.desk.policy import Policy
 from include.surveillance.desk.reviews import Review
@@ -267,7 +267,7 @@ def test_what_is_folded_into_an_incident_is_found_by_whoever_names_it(desk):
     folded = alert("AMZN", rule="feed_freshness")
     store([folded])
     assert queue() == []
-    assert [row["symbol"] for row in queue(alert_id=folded.event_id)] == ["AMZN"]
+    assert [row["symbol"] for row in queue(alert_ids=[folded.event_id])] == ["AMZN"]
     assert [row["symbol"] for row in queue(symbol="AMZN")] == ["AMZN"]
 
 

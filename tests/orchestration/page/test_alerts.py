@@ -13,8 +13,8 @@ from include.orchestration.application import reviews
 from include.orchestration.application.cases import store_case
 from include.orchestration.application.database import statement
 from include.orchestration.application.evidence import store_evidence
+from include.orchestration.application.reviews import NO_FILTER
 from include.orchestration.page import alerts as page
-from include.orchestration.page.alerts import NO_FILTER
 from include.surveillance import broker
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.desk.cases import open_case
