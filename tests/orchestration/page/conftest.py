@@ -53,7 +53,7 @@ def chromium():
 
 @pytest.fixture
 def visit(server, chromium, sign_in, desk):
-    """A function: a role and a query open the desk for somebody; returns the page. Nothing may go wrong on any of them."""
+    """A function: a role and a query open the desk for somebody; returns the page. On none may anything go wrong."""
     opened = []
 
     def visit(role="Analyst", query="", path="/surveillance/", wait=".desk", **options):
@@ -87,7 +87,8 @@ def seeded(desk):
         severity = SEVERITIES[number % 4 if number % 3 else number % 2]
         times = {"ts_ms": ts_ms, "bar_close_ms": ts_ms + MINUTE_MS, "episode_start_ms": ts_ms}
         symbol, rule = f"S{number:03}", RULES[number % len(RULES)]
-        text = f"{symbol} traded {3 + number % 7}.{number % 10} times its usual volume, the most in {number % 40 + 1} sessions"
+        times_usual = f"{3 + number % 7}.{number % 10} times its usual volume"
+        text = f"{symbol} traded {times_usual}, the most in {number % 40 + 1} sessions"
         alerts.append(
             alert(
                 symbol,

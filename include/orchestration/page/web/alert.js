@@ -1,5 +1,5 @@
 // One alert: why it fired, what was around it, what people did with it.
-import { act, pathOfAlert, useAnswer, useChanges } from "./api.js";
+import { act, addressOf, pathOfAlert, useAnswer, useChanges } from "./api.js";
 import { Acts, EscalateDialog, Link } from "./cases.js";
 import { Chart } from "./chart.js";
 import { ConflictDialog, DecisionDialog, decide, describe, listDecisions } from "./decisions.js";
@@ -73,6 +73,7 @@ export function Alert({ id, me, policy, say: tell }) {
             onClick=${() => start(name)}>${label}</button>`)}
         ${me.may.work && html`<button type="button" aria-keyshortcuts="e" onClick=${() => setQuestion({ escalate: true })}>Escalate…</button>`}
         ${me.may.silence && html`<button type="button" aria-keyshortcuts="m" onClick=${() => setQuestion({ silence: true })}>Silence…</button>`}
+        <a className="button" href=${addressOf(`${path}/pdf`).href} download>PDF</a>
       </div>
       ${error && html`<p className="problem" role="alert">Not up to date: ${error.message}</p>`}
       <div className="columns">

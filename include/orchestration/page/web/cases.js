@@ -89,6 +89,8 @@ export function Case({ id, me, say: tell }) {
         ${it.status === "to sign" && me.may.sign && it.submitted_by !== me.name && html`
           <button type="button" className="main" onClick=${() => now("sign")}>Sign and hand over</button>
           <button type="button" onClick=${() => setQuestion({ back: true })}>Send back…</button>`}
+        ${["pdf", "csv"].map((kind) => html`<a key=${kind} className="button" href=${addressOf(`cases/${id}.${kind}`).href}
+          download>${kind.toUpperCase()}</a>`)}
         <button type="button" onClick=${() => print()}>Print</button>
       </div>
       <h2>Narrative</h2>
