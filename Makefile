@@ -33,8 +33,8 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -75,6 +75,9 @@ licences: setup ## the licence of every package, none of which forbids what we d
 
 audit: setup ## known vulnerabilities of what runs; asks the network
 	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r requirements.lock
+
+audit-verify: setup ## whether each row of the audit log is as it was written; names the first that is not
+	@eval "$$($(STACK) env)" && $(BIN)/python -m include.orchestration.verify_audit
 
 demo: setup ## the whole platform, live: make demo [DURATION=300] [REPLAY=bars.parquet]
 	@$(STACK) demo $(OPTIONS) $(if $(DURATION),--duration $(DURATION))
@@ -179,6 +182,9 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
+
+vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendor.lock
+	@$(BIN)/python -m tests.vendor
 
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate

@@ -2,7 +2,7 @@
 # notify_alerts
 
 notify. One sensor waits for new alerts, on its worker or in the triggerer, and stores each as one row in the
-application database (page *Market surveillance*), with what each channel of `ALERT_CHANNELS` is to be told of it. One
+application database (the desk, *Surveillance*), with what each channel of `ALERT_CHANNELS` is to be told of it. One
 sensor per channel sends: to the log, Slack (connection `slack_alerts`), a webhook (`webhook_alerts`) or by e-mail
 (`email_alerts`).
 

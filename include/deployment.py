@@ -54,6 +54,12 @@ def _reader(given: Mapping[str, str]) -> Variables:
     return _connection("surveillance_reader", "postgres", password, **_address(given["POSTGRES"]), **login)
 
 
+def _desk(given: Mapping[str, str]) -> Variables:
+    login = {"schema": "surveillance", "login": "surveillance_desk"}
+    password = given["SURVEILLANCE_DESK_PASSWORD"]
+    return _connection("surveillance_desk", "postgres", password, **_address(given["POSTGRES"]), **login)
+
+
 def _maintenance(given: Mapping[str, str]) -> Variables:
     # Tasks cannot reach Airflow's metadata but by a connection; pruning it needs one.
     return _database("airflow_db", given["POSTGRES"], "airflow", given["MAINTENANCE_DB_PASSWORD"])
@@ -112,6 +118,7 @@ WRITERS: dict[str, Callable[[Mapping[str, str]], Variables]] = {
     "REDIS_PASSWORD": _redis,
     "SURVEILLANCE_DB_PASSWORD": _application,
     "SURVEILLANCE_READER_PASSWORD": _reader,
+    "SURVEILLANCE_DESK_PASSWORD": _desk,
     "KAFKA": _kafka,
     "SIMULATOR": _market,
     "WAREHOUSE": _account,

@@ -1,4 +1,4 @@
-"""Adds the page "Market surveillance" to Airflow's navigation."""
+"""Adds the desk to Airflow's navigation, and the platform's pulse to its home."""
 
 from typing import Any
 
@@ -7,13 +7,21 @@ from airflow.plugins_manager import AirflowPlugin
 
 class SurveillancePage(AirflowPlugin):
     name = "surveillance_page"
-    external_views = [  # noqa: RUF012 - Airflow's own class wants a list
+    # Airflow finds a script's component by the name of its app.
+    react_apps = [  # noqa: RUF012 - Airflow's own class wants a list
         {
-            "name": "Market surveillance",
-            "href": "/surveillance/",
+            "name": "Surveillance",
+            "bundle_url": "/surveillance/web/desk.js",
             "destination": "nav",
-            "url_route": "market_surveillance",
+            "url_route": "surveillance",
+            "icon": "/surveillance/web/icon.svg",
             "nav_top_level": True,
+        },
+        {
+            "name": "Pulse",
+            "bundle_url": "/surveillance/web/dashboard.js",
+            "destination": "dashboard",
+            "url_route": "pulse",
         },
     ]
 

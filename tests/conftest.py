@@ -127,3 +127,11 @@ def postgres_reader(postgres_server: tuple[int, dict[str, str]]) -> str:
     port, credentials = postgres_server
     login = f"surveillance_reader:{credentials['SURVEILLANCE_READER_PASSWORD']}"
     return f"postgresql://{login}@{HOST}:{port}/surveillance"
+
+
+@pytest.fixture(scope="session")
+def postgres_desk(postgres_server: tuple[int, dict[str, str]]) -> str:
+    """The same database as ``postgres``, for the role that writes what people do with alerts."""
+    port, credentials = postgres_server
+    login = f"surveillance_desk:{credentials['SURVEILLANCE_DESK_PASSWORD']}"
+    return f"postgresql://{login}@{HOST}:{port}/surveillance"

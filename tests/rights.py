@@ -11,12 +11,21 @@ from typing import Any
 
 import httpx
 
-API, USERS = "/api/v2", "/auth/fab/v1"
+API, USERS, DESK = "/api/v2", "/auth/fab/v1", "/surveillance/api/v1"
 DAG, STUDY = f"{API}/dags/ingest_market_data", f"{API}/dags/calibrate_rules"
 NONSENSE = {"nonsense": True}
+# What our page sends with every act.
+OWN = {"X-Surveillance": "rights"}
 # Name of the act -> method, address.
 ACTS = {
     "see the page": ("GET", "/surveillance/"),
+    "see the queue": ("GET", f"{DESK}/alerts"),
+    "see what people did at the desk": ("GET", f"{DESK}/acts"),
+    "decide on alerts": ("POST", f"{DESK}/reviews/close"),
+    "silence alerts": ("POST", f"{DESK}/silences"),
+    "open cases": ("POST", f"{DESK}/cases"),
+    "sign decisions": ("POST", f"{DESK}/reviews/sign"),
+    "sign cases": ("POST", f"{DESK}/cases/1/sign"),
     "see DAGs": ("GET", f"{API}/dags"),
     "see runs": ("GET", f"{API}/dags/~/dagRuns"),
     "see the link to the page": ("GET", f"{API}/plugins"),
@@ -54,15 +63,24 @@ ACTS = {
     "delete a user": ("DELETE", f"{USERS}/users/no_such_user"),
     "change a role": ("PATCH", f"{USERS}/roles/no_such_role"),
 }
-VIEWER = {"see the page", "see DAGs", "see runs", "see the link to the page"}
+VIEWER = {
+    "see the page",
+    "see the queue",
+    "see what people did at the desk",
+    "see DAGs",
+    "see runs",
+    "see the link to the page",
+}
 ANALYST = VIEWER | {"see logs", "see code", "see XComs"}
-LEAD = ANALYST | {"see the audit log", "trigger a study"}
+ANALYST |= {"decide on alerts", "silence alerts", "open cases"}
+SIGN = {"sign decisions", "sign cases"}
+LEAD = ANALYST | SIGN | {"see the audit log", "trigger a study"}
 KEPT_FROM_OPERATORS = {act for act in ACTS if "connection" in act or "user" in act or act.endswith((" role", " XCom"))}
 MAY = {
     "Viewer": VIEWER,
     "Analyst": ANALYST,
     "Lead": LEAD,
-    "Operator": set(ACTS) - KEPT_FROM_OPERATORS,
+    "Operator": set(ACTS) - KEPT_FROM_OPERATORS - SIGN,
     "Admin": set(ACTS),
 }
 
@@ -72,7 +90,7 @@ def acts_allowed(request: Callable[..., Any], headers: dict[str, str]) -> set[st
     allowed = set()
     for act, (method, address) in ACTS.items():
         body = {"json": NONSENSE} if method in ("POST", "PATCH") else {}
-        answer = request(method, address, headers=headers, **body)
+        answer = request(method, address, headers=headers | OWN, **body)
         assert answer.status_code < 500, f"{act}: {answer.status_code} {answer.text[:500]}"
         if answer.status_code not in (401, 403):
             allowed.add(act)

@@ -19,6 +19,7 @@ CARRIERS = {
     },
     "SURVEILLANCE_DB_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_DB"},
     "SURVEILLANCE_READER_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_READER"},
+    "SURVEILLANCE_DESK_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_DESK"},
     "KAFKA_PASSWORD": {"AIRFLOW_CONN_KAFKA_DEFAULT"},
     "POLYGON_API_KEY": {"AIRFLOW_CONN_POLYGON_DEFAULT", "POLYGON_API_KEY"},
     "SNOWFLAKE_PASSWORD": {"AIRFLOW_CONN_SNOWFLAKE_DEFAULT", "SNOWFLAKE_PASSWORD"},
@@ -52,8 +53,16 @@ SECRETS: dict[str, set[str]] = {
     },
     # Airflow's commands, typed by whoever runs the containers.
     "airflow-cli": _METADATA,
-    # Signs the tokens of people; the page shows alerts.
-    "api-server": {*_METADATA, "JWT_SECRET", "API_SECRET_KEY", "SURVEILLANCE_READER_PASSWORD", "LOGIN_SETTINGS"},
+    # Signs the tokens of people; the page shows alerts and what was around them in the log, and writes what people do.
+    "api-server": {
+        *_METADATA,
+        "JWT_SECRET",
+        "API_SECRET_KEY",
+        "KAFKA_PASSWORD",
+        "SURVEILLANCE_READER_PASSWORD",
+        "SURVEILLANCE_DESK_PASSWORD",
+        "LOGIN_SETTINGS",
+    },
     # Checks the tokens of tasks.
     "execution-api": {*_METADATA, "JWT_SECRET"},
     # Signs the tokens of tasks and queues them.

@@ -19,6 +19,7 @@ GENERATORS = {
     "AIRFLOW_DB_PASSWORD": lambda: secrets.token_hex(24),
     "SURVEILLANCE_DB_PASSWORD": lambda: secrets.token_hex(24),
     "SURVEILLANCE_READER_PASSWORD": lambda: secrets.token_hex(24),
+    "SURVEILLANCE_DESK_PASSWORD": lambda: secrets.token_hex(24),
     "SIMULATOR_API_KEY": lambda: secrets.token_hex(24),
     "WAREHOUSE_PASSWORD": lambda: secrets.token_hex(24),
 }

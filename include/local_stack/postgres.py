@@ -20,7 +20,11 @@ from include.local_stack.prerequisites import postgres_programs
 SERVER_USER = "postgres"
 DATABASES = {"airflow": "AIRFLOW_DB_PASSWORD", "surveillance": "SURVEILLANCE_DB_PASSWORD"}
 # Role -> its password.
-ROLES = {**DATABASES, "surveillance_reader": "SURVEILLANCE_READER_PASSWORD"}
+ROLES = {
+    **DATABASES,
+    "surveillance_reader": "SURVEILLANCE_READER_PASSWORD",
+    "surveillance_desk": "SURVEILLANCE_DESK_PASSWORD",
+}
 
 
 def server_user() -> str | None:
@@ -149,10 +153,13 @@ def create_databases(port: int, credentials: Mapping[str, str]) -> None:
             grant pg_read_all_data to surveillance_reader;
             alter role surveillance_reader set default_transaction_read_only = on;
             alter role surveillance_reader set statement_timeout = '10s';
+            grant connect on database surveillance to surveillance_desk;
             """
         )
-        # An alert that has been taken off Kafka is on the disk.
-        cursor.execute("alter role surveillance set synchronous_commit = on")
+        # An alert that has been taken off Kafka is on the disk, and so is what somebody was told is done.
+        for name in ("surveillance", "surveillance_desk"):
+            names = {"name": sql.Identifier(name)}
+            cursor.execute(sql.SQL("alter role {name} set synchronous_commit = on").format(**names))
     connection.close()
 
 

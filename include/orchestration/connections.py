@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "snowflake_default", "surveillance_db"
 APPLICATION_READER = "surveillance_reader"
+# May write what people do with alerts, and nothing else there.
+DESK = "surveillance_desk"
 RATE_LIMIT, FLAT_FILES = "rate_limit", "flat_files"
 # Airflow's own database, which tasks cannot reach otherwise.
 METADATA = "airflow_db"
@@ -36,7 +38,7 @@ PATIENT_SECONDS = 300.0
 CONNECT_SECONDS, STATEMENT_SECONDS, SILENT_SECONDS = 10, 60, 30
 # Of one that changes or clears whole tables.
 LONG_STATEMENT_SECONDS = 3_600
-# The page asks again every five seconds.
+# The page asks again every five seconds, and whoever has clicked waits.
 READER_SECONDS = 10
 
 
@@ -131,6 +133,13 @@ def application_database(statement_seconds: float | None = None) -> Iterator[Any
 def application_reader() -> Iterator[Any]:
     """An open connection to the application's database by a role that reads only and not for long: for the page."""
     with _open_postgres(APPLICATION_READER, READER_SECONDS) as connection:
+        yield connection
+
+
+@contextmanager
+def desk_database() -> Iterator[Any]:
+    """An open connection to the application's database by the desk's role: one transaction, for people who wait."""
+    with _open_postgres(DESK, READER_SECONDS) as connection:
         yield connection
 
 

@@ -19,7 +19,7 @@ from include.surveillance.timespans import NEW_YORK, POLLED, to_ms, to_utc
 MOST_SYMBOLS = 20_000
 LONGEST_MOMENT, LONGEST_ADDRESS, LONGEST_YAML = 40, 300, 20_000
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
-_MOMENT = f"{_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
+_MOMENT = f"({_DATE}(T{_TIME}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?)?"
 _STEP = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _FILES = f"|(s3://)?{_STEP}(/{_STEP})*/?"
 # Lines of printable ASCII and Latin letters; what opens a template never stands in YAML that anybody needs.
@@ -36,11 +36,11 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
     """Make the fields From, To, Symbols and Timespan; ``no_symbols`` says whose bars an empty list means."""
     description = f"Empty: {no_symbols}"
     return {
-        "from": Param(**_moment(), title="From", description=f"{MOMENT}. {_EMPTY_FROM}"),
-        "to": Param(**_moment(), title="To", description=f"{MOMENT}. {_EMPTY_TO}"),
+        "from": Param(**_optional(_MOMENT, LONGEST_MOMENT), title="From", description=f"{MOMENT}. {_EMPTY_FROM}"),
+        "to": Param(**_optional(_MOMENT, LONGEST_MOMENT), title="To", description=f"{MOMENT}. {_EMPTY_TO}"),
         "symbols": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items=_text(SYMBOL.pattern, LONGEST_SYMBOL),
             maxItems=MOST_SYMBOLS,
             title="Symbols",
@@ -53,8 +53,7 @@ def bars_params(no_symbols: str) -> dict[str, Param]:
 def files_param() -> Param:
     """Make a field for files of bars, one a day: a folder or an address of S3, no step of which leads up."""
     return Param(
-        "",
-        **_text(_FILES, LONGEST_ADDRESS),
+        **_optional(_FILES, LONGEST_ADDRESS),
         title="Flat files",
         description="A folder below FLAT_FILES_FOLDER, or s3://bucket/prefix of connection flat_files, with a file a "
         "day. Empty: the vendor's API is asked",
@@ -63,12 +62,12 @@ def files_param() -> Param:
 
 def yaml_param(title: str, description: str) -> Param:
     """Make a field for a text of YAML, several lines of it."""
-    return Param("", **_text(_YAML, LONGEST_YAML), format="multiline", title=title, description=description)
+    return Param(**_optional(_YAML, LONGEST_YAML), format="multiline", title=title, description=description)
 
 
-def _moment() -> dict[str, Any]:
-    """Describe a date or instant, or none: Airflow's form sends null for a field that is empty."""
-    return {"default": None, **_text(f"({_MOMENT})?", LONGEST_MOMENT), "type": ["null", "string"]}
+def _optional(pattern: str, longest: int) -> dict[str, Any]:
+    """Describe a text or none: Airflow's form sends null for a field that is empty, and starts nothing without one."""
+    return {"default": None, **_text(pattern, longest), "type": ["null", "string"]}
 
 
 def _text(pattern: str, longest: int) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def _text(pattern: str, longest: int) -> dict[str, Any]:
 
 def read_symbols(params: Mapping[str, Any]) -> list[str]:
     """Read the field Symbols: each once, in the order given; raises as ``check_symbols`` does."""
-    return check_symbols(dict.fromkeys(params["symbols"]))
+    return check_symbols(dict.fromkeys(params["symbols"] or ()))
 
 
 def check_symbols(symbols: Iterable[str]) -> list[str]:

@@ -35,6 +35,8 @@ TABLES = ("task_instance", "log", "xcom", "dag_run", "asset_event", "callback", 
 TASK_TABLES = ("task_instance", "log", "xcom")
 # Smaller tables are not worth a lock. It is taken only when nobody holds the table for long.
 LARGE_BYTES, LOCK_SECONDS = 16 * 2**20, 10
+# Nobody asks again for what he asked for so long ago.
+ASKED_AGAIN = timedelta(days=7)
 # Far longer than a landing takes between putting a file and loading it.
 STAGED_DAYS = 1
 
@@ -109,7 +111,9 @@ def clean_application(before: datetime) -> dict[str, int]:
     with connections.application_database(connections.LONG_STATEMENT_SECONDS) as database, database.cursor() as cursor:
         cursor.execute(statement("delete_old_alerts"), {"before": before})
         alerts = cursor.rowcount
+        cursor.execute(statement("delete_old_evidence"))
         cursor.execute(statement("delete_old_messages"), {"before": before})
+        cursor.execute(statement("delete_old_requests"), {"before": datetime.now(UTC) - ASKED_AGAIN})
         cursor.execute(statement("delete_old_batches"), {"before": before})
         return {"alerts": alerts, "batches": cursor.rowcount}
 

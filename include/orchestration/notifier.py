@@ -6,7 +6,7 @@ Senders of their own take it from there: a channel that is down delays its messa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.structs import astuple, replace
@@ -16,6 +16,7 @@ from include.orchestration.application.alerts import mark_alerts, store_alerts
 from include.orchestration.application.database import statement
 from include.orchestration.application.outbox import Version, add_alerts
 from include.orchestration.application.restores import TOLD_BEFORE, split_told
+from include.orchestration.application.silences import list_in_force, mark_silenced
 from include.orchestration.application.watchlist import read_watched
 from include.orchestration.market_events import find_events, store_events
 from include.surveillance import failpoints, wire
@@ -23,6 +24,7 @@ from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.log_breaks import describe_breaks
 from include.surveillance.alerts.notification import OVER, LastNotified, Notification
+from include.surveillance.desk.silences import Silence, find_silence, split_silenced
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import now_ms, to_utc
@@ -84,19 +86,21 @@ def notify(
     """Store every alert, queue for each channel what is new in the live ones; return counts.
 
     People are notified once of an alert, again when its severity rises, and when it has ended or is retracted; of
-    those of the feed as one incident. An alert that is inhibited, goes on as before, belongs to a backfill or was told
-    of before a restore is only stored.
+    those of the feed as one incident. An alert that is inhibited, goes on as before, is silenced, belongs to a backfill
+    or was told of before a restore is only stored.
 
     Args:
         watched: symbols on the watchlist; None does not look for market events.
         stamps: of the alerts' last messages, by alert id.
         publish: takes the events of the market that the alerts' topic does not have as they are now.
     """
-    stamps = stamps or {}
+    stamps, now = stamps or {}, datetime.now(UTC)
     with connections.application_database() as database, database.cursor() as cursor:
+        silences = list_in_force(cursor, now)
         stored = store_alerts(cursor, alerts, stamps)
         events, unpublished = store_events(cursor, find_events(cursor, alerts, watched)) if watched else ([], [])
-        incidents = store_alerts(cursor, _fold_incidents(cursor, alerts))
+        incidents = store_alerts(cursor, _fold_incidents(cursor, alerts, silences, now))
+        silenced, (stored, events, incidents) = split_silenced(silences, now, stored, events, incidents)
         notification, settings = Notification.compose(stored, events, incidents), Settings.from_env()
         news, told_before = split_told(cursor, notification.alerts, timedelta(minutes=settings.poll_overlap_minutes))
         add_alerts(cursor, _name_versions(news, stamps), settings.channels())
@@ -105,6 +109,8 @@ def notify(
                 mark_alerts(cursor, [it for it in known if LastNotified.of(it).status == status], mark, status)
         for reason, covered in notification.covered.items():
             mark_alerts(cursor, covered, f"not sent: {reason}", "covered", reason)
+        for reason, quiet in silenced.items():
+            mark_silenced(cursor, reason, quiet)
     failpoints.reach("notify.recorded")
     publish(unpublished)
     return {"alerts": len(alerts), "notified": len(news)}
@@ -124,8 +130,11 @@ def _name_versions(alerts: Sequence[Alert], stamps: Mapping[str, LatencyStamps])
     return versions
 
 
-def _fold_incidents(cursor: Any, alerts: Sequence[Alert]) -> list[Alert]:
-    """Fold the incidents that the alerts are part of, together with what earlier batches brought."""
+def _fold_incidents(cursor: Any, alerts: Sequence[Alert], silences: Sequence[Silence], now: datetime) -> list[Alert]:
+    """Fold the incidents that the alerts are part of, together with what earlier batches brought.
+
+    What is silenced does not count: an incident is what people are told of.
+    """
     if all(kind_of(alert.rule) == "market" for alert in alerts):
         return []
     from include.surveillance.alerts.incidents import fold_incidents, incident_of
@@ -134,7 +143,8 @@ def _fold_incidents(cursor: Any, alerts: Sequence[Alert]) -> list[Alert]:
         statement("incident_members"), {"incidents": list({incident_of(alert) for alert in alerts} - {None})}
     )
     records = [wire.decode(row[0].encode()) for row in cursor.fetchall()]
-    return fold_incidents(record for record in records if isinstance(record, Alert))
+    standing = (record for record in records if isinstance(record, Alert))
+    return fold_incidents(it for it in standing if it.status in OVER or find_silence(silences, it, now) is None)
 
 
 def _why_unstorable(alert: Alert) -> str | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Per feed that is polled while the market is open: how old its newest watermark may be.
 OLDEST = {"minute": timedelta(minutes=5), "5minute": timedelta(minutes=15)}
+# How long a message may wait for detection, a record for the warehouse, a person for an alert.
+UNDETECTED, UNLANDED, UNTOLD = timedelta(minutes=3), timedelta(minutes=15), timedelta(minutes=10)
 # Missing minutes are looked for over SPAN, but for the newest POLLED_AGAIN, and reported by one of the checks EVERY.
 EVERY, POLLED_AGAIN, SPAN = timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=30)
 # What Airflow calls a component's job -> the component.
@@ -41,12 +43,7 @@ def check_feeds(now: datetime) -> dict[str, float]:
     Raises:
         QualityError: a feed is older than allowed.
     """
-    from include.surveillance import broker
-
-    newest: dict[str, int] = {}
-    for record in _read_newest(broker.BARS):
-        if isinstance(record, Watermark) and record.source == "live":
-            newest[record.timespan] = max(newest.get(record.timespan, 0), record.as_of_ms)
+    newest = measure_feeds()
     ages = {feed: now.timestamp() - newest.get(feed, 0) / 1_000 for feed in OLDEST}
     late = [
         f"{feed}: " + (f"newest poll is of {_utc(newest[feed])}, {ages[feed]:.0f} s ago" if feed in newest else "never")
@@ -58,18 +55,25 @@ def check_feeds(now: datetime) -> dict[str, float]:
     return ages
 
 
-def check_detection(allowed: timedelta = timedelta(minutes=3)) -> float:
+def measure_feeds() -> dict[str, int]:
+    """Return of each feed up to when it was asked for last, UTC epoch ms."""
+    from include.surveillance import broker
+
+    newest: dict[str, int] = {}
+    for record in _read_newest(broker.BARS):
+        if isinstance(record, Watermark) and record.source == "live":
+            newest[record.timespan] = max(newest.get(record.timespan, 0), record.as_of_ms)
+    return newest
+
+
+def check_detection(allowed: timedelta = UNDETECTED) -> float:
     """Return for how many seconds the oldest message that detection has not seen has been waiting; 0.0: none is.
 
     Raises:
         QualityError: longer than ``allowed``, or nobody knows.
     """
-    from include.surveillance import broker
-    from include.surveillance.live import progress
-
-    kafka = connections.kafka()
     try:
-        oldest = broker.oldest_unread(kafka, progress.GROUP, progress.list_detected(kafka))
+        oldest = measure_detection()
     except LogBrokenError as error:
         raise QualityError(f"how far detection is behind is unknown: {error}; look at DAG detect_anomalies") from error
     if not oldest:
@@ -82,6 +86,19 @@ def check_detection(allowed: timedelta = timedelta(minutes=3)) -> float:
             f"{age.total_seconds():.0f} s (allowed {allowed.total_seconds():.0f} s); look at DAG detect_anomalies"
         )
     return age.total_seconds()
+
+
+def measure_detection() -> dict[tuple[str, int], int]:
+    """Return when Kafka stored the first message that detection has not seen, by topic and partition, UTC epoch ms.
+
+    Raises:
+        LogBrokenError: nobody knows.
+    """
+    from include.surveillance import broker
+    from include.surveillance.live import progress
+
+    kafka = connections.kafka()
+    return broker.oldest_unread(kafka, progress.GROUP, progress.list_detected(kafka))
 
 
 def check_components(allowed: timedelta = timedelta(minutes=2)) -> dict[str, float]:
@@ -107,7 +124,7 @@ def check_components(allowed: timedelta = timedelta(minutes=2)) -> dict[str, flo
     return ages
 
 
-def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> float:
+def check_landing(now: datetime, allowed: timedelta = UNLANDED) -> float:
     """Return the seconds since the warehouse last stored offsets.
 
     Raises:
@@ -126,7 +143,7 @@ def check_landing(now: datetime, allowed: timedelta = timedelta(minutes=15)) -> 
     return (now - last).total_seconds()
 
 
-def check_notification(now: datetime, allowed: timedelta = timedelta(minutes=10)) -> int:
+def check_notification(now: datetime, allowed: timedelta = UNTOLD) -> int:
     """Return how many messages wait to be sent.
 
     Raises:

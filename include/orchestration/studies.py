@@ -111,17 +111,17 @@ class BacktestOperator(ReportOperator):
         from include.surveillance.sessions import Sessions
         from include.surveillance.studies.backtest import backtest_books
 
-        given = ["a", "b"] if params["b"].strip() else ["a"]
+        given = ["a", "b"] if (params["b"] or "").strip() else ["a"]
         paths = [_write_parameters(params[name], out / f"{name}.yaml", settings) for name in given]
         books = [(path.name, ParameterBook.load(path)) for path in paths]
         sessions = Sessions(settings.market_calendar)
         backtest_books(files, books, out, sessions=sessions, matches=params["matches"])
 
 
-def _write_parameters(text: str, path: Path, settings: Settings) -> Path:
+def _write_parameters(text: str | None, path: Path, settings: Settings) -> Path:
     """Write the parameters of a form into the report's folder, those in force where it has none."""
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text.strip() or settings.parameters_file.read_text())
+    path.write_text((text or "").strip() or settings.parameters_file.read_text())
     return path
 
 

@@ -3,6 +3,11 @@
 Every message says what happened, with which value, against which limit, and what to do next.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 
 class SurveillanceError(Exception):
     """Root of every error that the platform raises on purpose."""
@@ -66,3 +71,24 @@ class ChannelError(UnavailableError):
 
 class MessageRefusedError(ChannelError):
     """A channel is well and refused this very message, for its size or for what it says."""
+
+
+class ActRefusedError(SurveillanceError):
+    """What somebody asked for at the desk is not allowed as things stand. Nothing was changed."""
+
+
+class ConflictError(ActRefusedError):
+    """Somebody else was faster: what was to be changed is not as it was read.
+
+    Attributes:
+        kind: of what was to be changed: alert or case.
+        current: what was to be changed, as it is now, by its id.
+    """
+
+    def __init__(self, message: str, kind: str, current: Mapping[str, Any]):
+        super().__init__(message)
+        self.kind, self.current = kind, current
+
+
+class UnknownObjectError(ActRefusedError):
+    """Nothing has the id that somebody named."""

@@ -39,6 +39,8 @@ REJECTED = Settings.kafka_name("polygon.rejected")
 ALERTS = Settings.kafka_name("market.alerts")
 METRICS = Settings.kafka_name("market.metrics")
 BASELINES = Settings.kafka_name("market.baselines")
+DISPOSITIONS = Settings.kafka_name("market.dispositions")
+AUDIT = Settings.kafka_name("platform.audit")
 
 
 def digest(*parts: object) -> str:
@@ -445,6 +447,57 @@ class Alert(Record, frozen=True, kw_only=True, tag="alert", tag_field="kind"):
         return f"{self.rule}|{self.symbol}|{self.timespan}|{self.episode_start_ms}|v{self.rule_version}"
 
 
+class Disposition(Record, frozen=True, kw_only=True, tag="disposition", tag_field="kind"):
+    """What somebody did with one alert: the review as it is after the act. The newest of an alert is how it stands."""
+
+    topic: ClassVar[str] = DISPOSITIONS
+    alert_id: str
+    rule: str
+    symbol: str
+    timespan: str
+    event: str  # a verb, e.g. take, close, sign, reopen
+    actor: str | None
+    occurred_ms: int
+    state: str  # open, in review, to sign or closed
+    owner: str | None = None
+    reason: str | None = None  # a code of the desk's policy
+    disposition: str | None = None  # what the reason says of the rule: true positive, false positive, no verdict
+    closed_by: str | None = None
+    signed_by: str | None = None
+    version: int  # of the review
+    audit_id: int  # of the row of the audit log
+
+    def identity(self) -> str:
+        return f"disposition|{self.alert_id}|{self.version}"
+
+
+class AuditEntry(Record, frozen=True, kw_only=True, tag="audit", tag_field="kind"):
+    """One row of the audit log: what somebody did in Airflow or at the desk, with the hash of the row before it."""
+
+    topic: ClassVar[str] = AUDIT
+    symbol: str = ""  # of the alert that it is about, if so
+    audit_id: int
+    occurred_ms: int
+    exported_ms: int
+    event: str
+    actor: str | None = None
+    log_id: int | None = None  # in Airflow's own log; None at the desk
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+    details: str | None = None
+    object_kind: str | None = None  # alert, silence, case or request
+    object_id: str | None = None
+    before: str | None = None  # the object as it was, JSON
+    after: str | None = None
+    previous_hash: str  # hex digits
+    hash: str
+
+    def identity(self) -> str:
+        return f"audit|{self.audit_id}|{self.hash[:16]}"
+
+
 AnyRecord = (
     Bar
     | Watermark
@@ -458,5 +511,7 @@ AnyRecord = (
     | Reject
     | Metric
     | Alert
+    | Disposition
+    | AuditEntry
 )
 """Every kind of record, the one list of them: ``wire`` decodes these, and each names its topic."""

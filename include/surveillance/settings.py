@@ -184,6 +184,11 @@ class Settings:
     parameters_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / "include" / "surveillance" / "parameters.yaml", PATH, "The parameters that detection uses."
     )
+    desk_policy_file: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / "include" / "surveillance" / "desk" / "policy.yaml",
+        PATH,
+        "What the desk asks of people: reasons for closing, second signatures, the longest silence.",
+    )
     reports_folder: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / ".local" / "reports", PATH, "Where tasks write the reports that the page shows: one folder for both."
     )

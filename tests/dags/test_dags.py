@@ -35,6 +35,7 @@ DAG_IDS = {
     "land_raw",
     "maintain_platform",
     "notify_alerts",
+    "record_desk",
     "repoll_session",
     "prepare_symbols",
 }
@@ -72,6 +73,7 @@ STRUCTURE = {
         "metadata": {"logs"},
     },
     "notify_alerts": {"notify": {"account"}, "send_log": {"account"}, "account": set()},
+    "record_desk": {"keep_evidence": set(), "publish_acts": set()},
     "repoll_session": {"repoll": set(), "repoll_news": set()},
     "prepare_symbols": {
         "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},
@@ -97,6 +99,7 @@ SCHEDULES = {
     "land_raw": "Asset or XNYS, all hours + 3600 s, every 60 s",
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
+    "record_desk": "XNYS, all hours + 3600 s, every 900 s",
     "repoll_session": "XNYS close + 16200 s",
     "prepare_symbols": "Asset",
 }

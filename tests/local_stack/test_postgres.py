@@ -12,7 +12,7 @@ import pytest
 from include.local_stack import postgres as server
 from include.local_stack.ports import HOST
 
-READER = "surveillance_reader"
+READER, DESK = "surveillance_reader", "surveillance_desk"
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def test_each_role_owns_its_database(connect, role):
 
 
 @pytest.mark.parametrize(
-    ("role", "other"), [("airflow", "surveillance"), ("surveillance", "airflow"), (READER, "airflow")]
+    ("role", "other"),
+    [("airflow", "surveillance"), ("surveillance", "airflow"), (READER, "airflow"), (DESK, "airflow")],
 )
 def test_no_role_enters_the_others_database(connect, role, other):
     with pytest.raises(psycopg2.OperationalError, match="permission denied"):

@@ -93,6 +93,22 @@ def database(postgres, postgres_reader, monkeypatch):
 
 
 @pytest.fixture
+def desk(database, postgres_desk, monkeypatch):
+    """The same, with the role of the desk and nothing that people have done; a function that asks it anything."""
+    monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DESK", postgres_desk)
+
+    def ask(sql, *arguments):
+        with transaction() as cursor:
+            cursor.execute(sql, arguments)
+            return cursor.fetchall() if cursor.description else cursor.rowcount
+
+    ask("truncate reviews, silences, cases, attachments restart identity")
+    # It only grows, as long as its triggers are there.
+    ask("alter table audit_log disable trigger user; truncate audit_log; alter table audit_log enable trigger user")
+    return ask
+
+
+@pytest.fixture
 def empty_database(postgres, monkeypatch):
     """The application's database without tables: a schema of the test's own."""
     name = f"test_{uuid.uuid4().hex[:8]}"

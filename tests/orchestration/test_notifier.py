@@ -8,11 +8,14 @@ from itertools import count
 import pytest
 
 from include.orchestration import notifier
-from include.orchestration.application import watchlist
+from include.orchestration.application import silences, watchlist
 from include.surveillance import broker, failpoints, wire
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.messages import News, write_lines
+from include.surveillance.desk.policy import Policy
+from include.surveillance.desk.silences import Matcher
 from include.surveillance.records import Reject
+from include.surveillance.settings import Settings
 from include.surveillance.timespans import now_ms
 from include.surveillance.watchlist import read_watchlist
 from tests.orchestration.conftest import alert, crowd, rows, transaction
@@ -333,3 +336,86 @@ def test_what_no_row_can_hold_is_rejected(database, sent, backlog, broken):
     broker.publish(kafka, [alert(**broken), alert("ZVZZT")])
     assert notifier.notify_backlog(kafka, positions) == {"alerts": 1, "notified": 1, "rejected": 1}
     assert broker.lag(kafka, notifier.GROUP, positions) == 0
+
+
+# --- silences
+
+
+@pytest.fixture
+def mute(desk):
+    """A function that silences what a matcher means for an hour, and returns the silence's number."""
+
+    def mute(**matcher):
+        now, policy = datetime.now(UTC), Policy.load(Settings().desk_policy_file)
+        return silences.silence("nina", Matcher(**matcher), "known", now, now + timedelta(hours=1), policy)
+
+    return mute
+
+
+def end(number):
+    silences.end_silence("nina", number, datetime.now(UTC))
+
+
+def test_what_is_silenced_is_stored_and_nobody_is_told_of_it(database, sent, mute):
+    mute(symbol="ACME")
+    assert notifier.notify([alert(), alert("ZVZZT")]) == {"alerts": 2, "notified": 1}
+    assert [notification for _, notification in rows()] == ["not sent: silence 1 of nina", "outbox"]
+    assert rows("record ->> 'inhibited_by', told_status") == [(None, None), (None, "fired")]
+    assert sent == ["[high] ZVZZT opened 3.1 % above the previous close"]
+
+
+def test_an_episode_that_outlasts_its_silence_is_told(database, sent, mute):
+    number = mute(rule="price_gap")
+    notifier.notify([alert()])
+    assert sent == []
+    end(number)
+    assert notifier.notify([alert(status="refired", ts_ms=1_700_000_120_000)])["notified"] == 1
+    assert [notification for _, notification in rows()] == ["outbox"]
+
+
+def test_a_rise_within_a_silence_is_told_when_it_is_over_and_the_row_says_what_was_told(database, sent, mute):
+    notifier.notify([alert(severity="low")])
+    number = mute(symbol="ACME")
+    worse = {"severity": "critical", "status": "refired", "ts_ms": 1_700_000_120_000}
+    assert notifier.notify([alert(**worse)])["notified"] == 0
+    assert rows("notification, told_severity") == [("outbox", "low")]
+    end(number)
+    assert notifier.notify([alert(**worse)])["notified"] == 1
+    assert len(sent) == 2
+
+
+def test_whoever_was_told_is_told_of_the_end_whatever_is_silenced(database, sent, mute):
+    notifier.notify([alert()])
+    mute(symbol="ACME")
+    assert notifier.notify([alert(status="ended")])["notified"] == 1
+    assert notifier.notify([alert("ZVZZT", status="ended")])["notified"] == 0
+
+
+def test_a_silence_up_to_a_severity_lets_the_graver_through(database, sent, mute):
+    mute(symbol="ACME", up_to="medium")
+    notifier.notify([alert(severity="medium"), alert(rule="news_impact")])
+    assert [notification for _, notification in rows()] == ["outbox", "not sent: silence 1 of nina"]
+
+
+def test_a_silenced_symbol_does_not_count_in_the_incident_that_people_are_told_of(database, sent, mute):
+    mute(symbol="AMZN")
+    stale = {"rule": "feed_freshness", "session_date": "2023-11-14"}
+    notifier.notify([alert("AMZN", **stale)])
+    assert sent == []
+    assert rows("symbol, notification") == [("AMZN", "not sent: silence 1 of nina")]
+    notifier.notify([alert("KO", **stale), alert("AMZN", status="refired", **stale)])
+    assert rows("symbol, value") == [("AMZN", 0.031), ("FEED", 1.0), ("KO", 0.031)]
+    assert len(sent) == 1
+
+
+def test_a_silence_changes_no_event_of_the_market(database, sent, mute):
+    alerts, published = crowd(30), []
+    notifier.notify(alerts, 40, None, published.extend)
+    with transaction() as cursor:
+        cursor.execute("truncate alerts, outbox")
+    mute(symbol="S1")
+    mute(symbol="S2")
+    again = []
+    notifier.notify(alerts, 40, None, again.extend)
+    assert again == published
+    assert published

@@ -36,6 +36,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "CATCHUP_DAYS": "2",
         "WATCHLIST_FILE": "/tmp/list.txt",
         "PARAMETERS_FILE": "/tmp/parameters.yaml",
+        "DESK_POLICY_FILE": "/tmp/policy.yaml",
         "REPORTS_FOLDER": "/tmp/reports",
         "FLAT_FILES_FOLDER": "/tmp/flat_files",
         "DETECT_LIFETIME_SECONDS": "60",

@@ -10,7 +10,7 @@ from airflow.providers.fab.www.security import permissions as of
 from flask_appbuilder.const import AUTH_OAUTH, AUTH_REMOTE_USER
 
 from include.orchestration.accounts.acts import note_act
-from include.orchestration.accounts.permissions import PAGE
+from include.orchestration.accounts.permissions import CASES, DECISIONS, PAGE, SIGNATURES, SILENCES
 
 Permission = tuple[str, str]
 
@@ -43,11 +43,13 @@ VIEWER = (
     | _grant(MENU, of.RESOURCE_DAG, of.RESOURCE_ASSET, of.RESOURCE_BROWSE_MENU, of.RESOURCE_CLUSTER_ACTIVITY)
     | _grant(MENU, of.RESOURCE_DAG_RUN, of.RESOURCE_TASK_INSTANCE, of.RESOURCE_DOCS, of.RESOURCE_DOCS_MENU)
 )
-ANALYST = VIEWER | _grant(READ, of.RESOURCE_TASK_LOG, of.RESOURCE_DAG_CODE, of.RESOURCE_XCOM)
+WORK_AT_DESK, SIGN = _grant(CREATE, DECISIONS, SILENCES, CASES), _grant(CREATE, SIGNATURES)
+ANALYST = VIEWER | _grant(READ, of.RESOURCE_TASK_LOG, of.RESOURCE_DAG_CODE, of.RESOURCE_XCOM) | WORK_AT_DESK
 SEE_AUDIT = _grant(READ | MENU, of.RESOURCE_AUDIT_LOG)
 LEAD = (
     ANALYST
     | SEE_AUDIT
+    | SIGN
     | _grant(CREATE, *(of.resource_name(dag_id, of.RESOURCE_DAG_RUN) for dag_id in STUDIES))
     # Airflow asks for both before it starts a run.
     | _grant(EDIT, *(of.resource_name(dag_id, of.RESOURCE_DAG) for dag_id in STUDIES))
@@ -63,6 +65,7 @@ OPERATOR = (
     | _grant(CREATE, of.RESOURCE_ASSET)
     | _grant(MENU, of.RESOURCE_ADMIN_MENU)
 )
+DESK = _grant(READ, PAGE) | WORK_AT_DESK | SIGN
 ROLES: dict[str, set[Permission]] = {"Viewer": VIEWER, "Analyst": ANALYST, "Lead": LEAD, "Operator": OPERATOR}
 
 
@@ -73,7 +76,7 @@ class SecurityManager(FabAirflowSecurityManagerOverride):
     ROLE_CONFIGS = [  # noqa: RUF012 - the class that this one extends wants a list
         {"role": "Public", "perms": []},
         *({"role": name, "perms": sorted(granted)} for name, granted in ROLES.items()),
-        {"role": ADMIN, "perms": [*_ADMIN, *_grant(READ, PAGE)]},
+        {"role": ADMIN, "perms": [*_ADMIN, *DESK]},
     ]
 
     def bulk_sync_roles(self, roles: Iterable[dict[str, Any]]) -> None:

@@ -44,6 +44,8 @@ def migrate_database() -> list[str]:
             cursor.execute(migration.sql)
             cursor.execute(statement("record_migration"), {"version": migration.version, "name": migration.name})
             applied.append(describe_missing([migration]))
+    with connections.application_database() as database, database.cursor() as cursor:
+        cursor.execute(statement("grant_desk"))
     return applied
 
 

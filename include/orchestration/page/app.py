@@ -1,5 +1,4 @@
-"""The page's server: one HTML file, its style and script, and the alerts as JSON. Every route needs a
-login that may read the page."""
+"""The page's server: the desk's files, and the alerts as JSON. Every route needs a login that may read the page."""
 
 from __future__ import annotations
 
@@ -8,18 +7,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 
-from include.orchestration.accounts.permissions import PAGE
 from include.orchestration.application.alerts import MOST_COUNTED, select_alerts
 from include.orchestration.application.runs import select_newest_runs
+from include.orchestration.page.access import READING, may_read
+from include.orchestration.page.desk import answer_refusals, desk
 from include.orchestration.page.reports import reports
 from include.surveillance.alerts.kinds import Kind
 
-HERE = Path(__file__).parent
+# Name in the address -> file, and what it is: nothing else is served.
+WEB = Path(__file__).parent / "web"
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+FILES = {path.relative_to(WEB).as_posix(): path for path in sorted(WEB.rglob("*")) if path.suffix in TYPES}
+VENDORED = "vendor/"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -27,12 +35,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 MOST_ALERTS = 500
-
-
-def may_read(user: GetUserDep) -> None:
-    """Let nobody in whose role does not read the page."""
-    if not get_auth_manager().is_authorized_custom_view(method="GET", resource_name=PAGE, user=user):
-        raise HTTPException(403, "your role does not read this page: ask an administrator for role Viewer")
+# Of a request: an attachment in base64 is a third longer than it is.
+MOST_BYTES = 8_000_000
 
 
 app = FastAPI(
@@ -47,18 +51,18 @@ app = FastAPI(
 
 @app.get("/")
 def page() -> FileResponse:
-    """The page; its style and script stand beside it."""
-    return FileResponse(HERE / "page.html")
+    """The desk outside of Airflow's own page, which loads the same scripts."""
+    return FileResponse(FILES["page.html"])
 
 
-@app.get("/page.css")
-def style() -> FileResponse:
-    return FileResponse(HERE / "page.css")
-
-
-@app.get("/page.js")
-def script() -> FileResponse:
-    return FileResponse(HERE / "page.js", media_type="text/javascript")
+@app.get("/web/{name:path}")
+def file(name: str) -> FileResponse:
+    """A script or style of the desk."""
+    if name not in FILES:
+        raise HTTPException(404, "there is no such file")
+    # A library's address has its version.
+    kept = {"Cache-Control": "private, max-age=31536000, immutable"} if name.startswith(VENDORED) else {}
+    return FileResponse(FILES[name], media_type=TYPES[FILES[name].suffix], headers=kept)
 
 
 @app.get("/api/alerts")
@@ -96,12 +100,26 @@ def batches() -> list[dict[str, Any]]:
 
 
 app.include_router(reports)
+app.include_router(desk)
+answer_refusals(app)
 
 
 @app.middleware("http")
 async def own_host_only(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Let every answer load from its own host only, and never be kept."""
-    response = await call_next(request)
+    response = _refuse_size(request) or await call_next(request)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _refuse_size(request: Request) -> Response | None:
+    """Refuse what is too large, or does not say how large it is, before it is read."""
+    if request.method in READING:
+        return None
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal():
+        return JSONResponse({"detail": "say in Content-Length how much you send"}, 411)
+    if len(length) > len(str(MOST_BYTES)) or int(length) > MOST_BYTES:
+        return JSONResponse({"detail": f"send {MOST_BYTES:,} bytes at most"}, 413)
+    return None

@@ -35,7 +35,7 @@ def every_report() -> Response:
         f"- [{dag} {run}]({dag}/{run}/), {datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
         for made_at, (*_, dag, run, _) in made
     ]
-    return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../page.css")
+    return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../web/desk.css")
 
 
 @reports.get("/{dag}/{run}/")
@@ -49,7 +49,7 @@ def report(dag: Word, run: Word) -> Response:
         return Response(text, media_type="text/html", headers={"Content-Security-Policy": _OWN_PAGE})
     others = [path.name for path in sorted(found[0].parent.iterdir()) if path.suffix in TYPES]
     files = ", ".join(f"[{name}]({name})" for name in others)
-    return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../page.css")
+    return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../web/desk.css")
 
 
 @reports.get("/{dag}/{run}/{name}")

@@ -23,10 +23,21 @@ from include.surveillance.broker.reader import (
     Reader,
     Received,
     newest_records,
+    places_since,
     read,
     read_all,
     records_since,
 )
 from include.surveillance.broker.topics import DETECTOR_STATE, TOPICS, configure_topics, ensure_topics
 from include.surveillance.broker.transactions import Transaction, Transactions, transaction
-from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED
+from include.surveillance.records import (
+    ALERTS,
+    AUDIT,
+    BARS,
+    BASELINES,
+    DISPOSITIONS,
+    METRICS,
+    NEWS,
+    REFERENCE,
+    REJECTED,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
@@ -298,6 +298,8 @@ def read_all(
     Raises:
         BrokerError: as ``read`` does.
     """
+    if not positions:
+        return
     with Reader(kafka, positions, headers=headers) as reader:
         yield from reader.read_all(limit)
 
@@ -319,14 +321,22 @@ def records_since(kafka: Kafka, topic: str, since_ms: int) -> Iterator[AnyRecord
 
     Only what is being read is held: two sessions of a market are millions.
     """
-    with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
-        asked = [TopicPartition(topic, partition, since_ms) for partition in list_partitions(it, topic)]
-        starts = it.offsets_for_times(asked, TIMEOUT_SECONDS)
-    # A negative offset: nothing has been stored since.
-    if not (positions := {(topic, start.partition): Place(start.offset) for start in starts if start.offset >= 0}):
-        return
-    for batch in read_all(kafka, positions):
+    for batch in read_all(kafka, places_since(kafka, topic, since_ms)):
         yield from _decodable(batch.messages)
+
+
+def places_since(
+    kafka: Kafka, topic: str, since_ms: int, partitions: Sequence[int] | None = None
+) -> dict[Position, Place | None]:
+    """Find the first message that Kafka has stored since then (UTC epoch ms) in each partition, or in some.
+
+    A partition that has stored none since is left out.
+    """
+    with as_broker_error(kafka, f"find what {topic} has stored since {since_ms}"), new_consumer(kafka, "reader") as it:
+        wanted = list_partitions(it, topic) if partitions is None else partitions
+        starts = it.offsets_for_times([TopicPartition(topic, one, since_ms) for one in wanted], TIMEOUT_SECONDS)
+    # A negative offset: nothing has been stored since.
+    return {(topic, start.partition): Place(start.offset) for start in starts if start.offset >= 0}
 
 
 def _decodable(messages: Iterable[Received]) -> list[AnyRecord]:

@@ -18,7 +18,17 @@ from include.surveillance.broker.client import (
     new_consumer,
 )
 from include.surveillance.errors import BrokerError, ConfigurationError
-from include.surveillance.records import ALERTS, BARS, BASELINES, METRICS, NEWS, REFERENCE, REJECTED
+from include.surveillance.records import (
+    ALERTS,
+    AUDIT,
+    BARS,
+    BASELINES,
+    DISPOSITIONS,
+    METRICS,
+    NEWS,
+    REFERENCE,
+    REJECTED,
+)
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import DAY_MS
 
@@ -56,6 +66,9 @@ TOPICS = (
     TopicSpec(METRICS, 7),
     TopicSpec(DETECTOR_STATE, None),
     TopicSpec(BASELINES, None),
+    # As long as alerts are kept in the application database.
+    TopicSpec(DISPOSITIONS, 400),
+    TopicSpec(AUDIT, 400),
 )
 
 

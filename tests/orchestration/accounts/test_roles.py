@@ -14,7 +14,7 @@ def test_every_role_is_asked():
 
 
 @pytest.mark.parametrize("role", MAY)
-def test_a_role_may_do_what_it_is_for_and_nothing_else(client, sign_in, role):
+def test_a_role_may_do_what_it_is_for_and_nothing_else(client, sign_in, desk, role):
     assert acts_allowed(client.request, sign_in(role)) == MAY[role]
 
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from include.orchestration import connections, maintenance
-from include.orchestration.application.audit import update_audit, verify_audit
+from include.orchestration.application.audit import Act, record_acts, update_audit, verify_audit
 from include.orchestration.application.database import migrate_database
 from include.surveillance.errors import ConfigurationError, SurveillanceError
 
@@ -177,3 +179,60 @@ def test_without_the_connection_nothing_is_said_to_be_copied(database, monkeypat
     monkeypatch.delenv("AIRFLOW_CONN_AIRFLOW_DB", raising=False)
     with pytest.raises(ConfigurationError, match="connection airflow_db is not defined"):
         update_audit(YEARS_AGO)
+
+
+def test_the_desks_chain_hashes_as_postgresql_does(database):
+    """Two means to the same hash: what PostgreSQL writes is what the verification expects, whatever the text."""
+
+    texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+    notes = st.dictionaries(texts, texts | st.integers() | st.floats(allow_nan=False) | st.none(), max_size=3)
+    acts = st.builds(
+        Act,
+        actor=texts,
+        event=texts,
+        object_kind=st.sampled_from(["alert", "case"]),
+        object_id=texts,
+        before=st.none() | notes,
+        after=st.none() | notes,
+        details=st.none() | texts,
+    )
+
+    @given(st.lists(acts, min_size=1, max_size=4))
+    @settings(max_examples=100)
+    def add(drawn):
+        with connections.application_database() as opened, opened.cursor() as cursor:
+            record_acts(cursor, drawn)
+
+    add()
+    assert verify_audit() >= 100
+    (wrong,) = database("select count(*) from audit_log where hash <> hash_audit(audit_log)")
+    assert wrong == (0,)
+
+
+def test_whoever_changes_the_hashing_too_is_found_out(database, airflow):
+    for number in range(3):
+        airflow(f"act {number}")
+    update_audit(YEARS_AGO)
+    database("alter table audit_log disable trigger refuse_to_change_audit")
+    database(
+        "create or replace function hash_audit(entry audit_log) returns bytea"
+        " language sql immutable as 'select entry.hash'"
+    )
+    database("update audit_log set actor = 'somebody else' where event = 'act 1'")
+    with pytest.raises(SurveillanceError, match="row 2 of table audit_log"):
+        verify_audit()
+
+
+def test_acts_of_airflow_and_of_the_desk_are_one_chain(database, airflow):
+    airflow("pause")
+    update_audit(YEARS_AGO)
+    with connections.application_database() as opened, opened.cursor() as cursor:
+        record_acts(cursor, [Act("nina", "close", "alert", "a", {"version": 1}, {"version": 2}, "why")])
+    airflow("unpause")
+    update_audit(YEARS_AGO)
+    assert events(database) == ["pause", "close", "unpause"]
+    assert verify_audit() == 3
+    database("alter table audit_log disable trigger refuse_to_change_audit")
+    database("update audit_log set after = '{\"version\": 3}' where event = 'close'")
+    with pytest.raises(SurveillanceError, match="row 2 of table audit_log"):
+        verify_audit()

@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +10,15 @@ from include.orchestration import connections
 from include.orchestration.application.database import migrate_database
 from include.orchestration.page import app
 from include.surveillance.alerts.incidents import fold_incidents
-from include.surveillance.records import Alert
+from include.surveillance.desk.reviews import STATES
+from include.surveillance.detection.rules.registry import RULES
+from include.surveillance.records import TAGS, Alert
+from include.surveillance.severities import SEVERITIES
+from include.surveillance.timespans import SPAN_MS
 from tests.orchestration.conftest import store
 
-PAGE = Path(app.__file__).parent
-FILES = ["/surveillance/", "/surveillance/page.css", "/surveillance/page.js"]
+FILES = ["/surveillance/", *(f"/surveillance/web/{name}" for name in app.FILES)]
+OWN = [path for name, path in app.FILES.items() if not name.startswith(app.VENDORED)]
 HOSTILE = "<img src=x onerror=alert(1)> '; drop table alerts; --"
 
 
@@ -60,25 +63,49 @@ def test_no_generated_documentation_is_open(client, route):
 def test_page_is_served_and_may_load_from_its_own_host_only(client, viewer, route):
     answer = client.get(route, headers=viewer)
     assert answer.status_code == 200
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert not re.search(r"https?://", answer.text)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("route", ["nothing.js", "../app.py", "%2e%2e/app.py", "vendor/", "page.css"])
+def test_nothing_else_is_served(client, viewer, route):
+    assert client.get(f"/surveillance/web/{route}", headers=viewer).status_code == 404
 
 
 def test_page_is_in_the_navigation(client, viewer):
     plugins = client.get("/api/v2/plugins", headers=viewer).json()["plugins"]
     (page,) = [plugin for plugin in plugins if plugin["name"] == "surveillance_page"]
-    (view,) = page["external_views"]
-    assert (view["name"], view["destination"]) == ("Market surveillance", "nav")
+    assert page["external_views"] == []
+    apps = {it["name"]: (it["destination"], it["bundle_url"]) for it in page["react_apps"]}
+    assert {name: where for name, (where, _) in apps.items()} == {"Surveillance": "nav", "Pulse": "dashboard"}
+    for name, (_, bundle) in apps.items():
+        assert f'show("{name}"' in client.get(bundle, headers=viewer).text, "Airflow finds it by its name"
 
 
-def test_script_never_sets_markup():
-    script = (PAGE / "page.js").read_text()
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
-    assert not re.search(r"<script>|\s(style|on\w+)=", (PAGE / "page.html").read_text())
+def test_scripts_never_set_markup_and_load_nothing_from_elsewhere():
+    for path in OWN:
+        text = path.read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), path
+        assert not re.search(r"(from|import|src=|url\() ?[\"'(]?https?:", text), path
+    page = app.FILES["page.html"].read_text()
+    assert not re.search(r"<script>|\s(style|on\w+)=", page)
+
+
+def test_the_desk_knows_every_rule_and_word():
+    words = app.FILES["words.js"].read_text()
+    rules = set(re.findall(r'"([a-z_]+)"', words.partition("RULES")[2].partition("TIMESPANS")[0]))
+    assert rules == {*RULES, "market_event", "log_break"}
+    for name, known in (("SEVERITIES", SEVERITIES), ("TAGS", TAGS), ("STATES", STATES), ("TIMESPANS", SPAN_MS)):
+        (listed,) = re.findall(rf"{name} = \[([^\]]*)\]", words)
+        assert set(re.findall('"([^"]+)"', listed)) == set(known), name
 
 
 def test_newest_alerts_first_with_counts_per_rule(client, viewer, stored):
-    stored([alert(ts_ms=1_700_000_000_000 + n * 60_000) for n in range(3)] + [alert("ZVZZT", "news_impact")])
+    stored(
+        [alert(ts_ms=1_700_000_000_000 + n * 60_000) for n in range(3)]
+        + [alert("ZVZZT", "news_impact", ts_ms=1_699_999_940_000)]
+    )
     answer = client.get("/surveillance/api/alerts", headers=viewer).json()
     assert [one["symbol"] for one in answer["alerts"]] == ["ACME", "ACME", "ACME", "ZVZZT"]
     starts = [one["bar_at"] for one in answer["alerts"]]

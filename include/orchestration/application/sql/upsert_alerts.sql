@@ -25,6 +25,8 @@ from
     )
 -- Fields and columns of the same name are of the same type.
 cross join json_populate_record(null::alerts, message.record) as alert
+-- Whoever decides on alerts locks them in the same order.
+order by message.record ->> 'event_id'
 on conflict (alert_id) do update
     set
         (

@@ -1,0 +1,2 @@
+delete from requests
+where made_at < %(before)s

@@ -1,0 +1,3 @@
+select digest, status, answer
+from requests
+where actor = %(actor)s and key = %(key)s

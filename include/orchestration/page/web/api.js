@@ -1,0 +1,128 @@
+// The desk's interface, version 1, and what it refuses.
+import { useCallback, useEffect, useRef, useState } from "./host.js";
+
+const ROOT = new URL("../api/v1/", import.meta.url);
+
+// What was refused; of a conflict `answer` has what it is now and who changed it.
+export class Refused extends Error {
+  constructor(status, answer) {
+    const { detail } = answer;
+    const text = Array.isArray(detail) ? detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join("; ") : detail;
+    super(status === 401 ? "You are signed out. Sign in to Airflow again." : text || `The server answered ${status}.`);
+    this.status = status;
+    this.answer = answer;
+  }
+}
+
+// Times are told by the server's clock: a browser's may be anything.
+let ahead = 0;
+export const now = () => Date.now() + ahead;
+
+export function addressOf(path, query = {}) {
+  const asked = new URL(path, ROOT);
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    for (const one of [value].flat()) asked.searchParams.append(name, one);
+  }
+  return asked;
+}
+
+async function read(answer) {
+  const date = Date.parse(answer.headers.get("Date"));
+  // The header has whole seconds.
+  if (date && Math.abs(date - Date.now()) > 2000) ahead = date - Date.now();
+  if (answer.status === 204) return null;
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, body);
+  return body;
+}
+
+export async function ask(path, query, signal) {
+  return read(await fetch(addressOf(path, query), { credentials: "same-origin", signal }));
+}
+
+// What is beside the desk's interface.
+export async function askElsewhere(path) {
+  return read(await fetch(new URL(`../api/${path}`, import.meta.url), { credentials: "same-origin" }));
+}
+
+export const pathOfAlert = (id) => `alerts/${encodeURIComponent(id)}`;
+
+function makeKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Sent twice with one key, an act is done once.
+export async function act(path, body, key = makeKey()) {
+  const headers = { "Content-Type": "application/json", "X-Surveillance": "page", "Idempotency-Key": key };
+  const sent = { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(body) };
+  return read(await fetch(addressOf(path), sent));
+}
+
+// Asks now and again each `seconds`, not while nobody looks; null as path asks nothing.
+export function useAnswer(path, query, seconds) {
+  const [state, setState] = useState({ answer: null, error: null });
+  const asked = JSON.stringify([path, query]);
+  const newest = useRef(0);
+  const load = useCallback(async () => {
+    if (path === null) return;
+    const mine = ++newest.current;
+    try {
+      const answer = await ask(path, query);
+      if (mine === newest.current) setState({ answer, error: null });
+    } catch (error) {
+      if (mine === newest.current) setState((before) => ({ answer: before.answer, error }));
+    }
+  }, [asked]);
+  useEffect(() => {
+    setState({ answer: null, error: null });
+    load();
+    const timer = seconds && setInterval(() => document.hidden || load(), seconds * 1000);
+    return () => {
+      newest.current++;
+      clearInterval(timer);
+    };
+  }, [load]);
+  return { ...state, reload: load };
+}
+
+export const RIGHTS = {
+  decide: "Surveillance decisions", silence: "Surveillance silences",
+  work: "Surveillance cases", sign: "Surveillance signatures",
+};
+
+// What the server says has changed, `alerts` or `acts`, told to all who listen; one stream for the page, none while
+// nobody looks: a browser has few connections to one host.
+const listeners = new Set();
+let stream = null;
+
+function follow() {
+  const wanted = listeners.size > 0 && !document.hidden;
+  if (!wanted) {
+    stream?.close();
+    stream = null;
+  } else if (!stream) {
+    stream = new EventSource(addressOf("events"));
+    stream.addEventListener("changed", (event) => {
+      const { changed } = JSON.parse(event.data);
+      listeners.forEach((listener) => listener(changed));
+    });
+    // Whatever came meanwhile is asked for: a browser that has looked away begins anew.
+    stream.addEventListener("open", () => listeners.forEach((listener) => listener(["alerts", "acts"])));
+  }
+}
+document.addEventListener("visibilitychange", follow);
+
+export function useChanges(listener) {
+  const newest = useRef(listener);
+  newest.current = listener;
+  useEffect(() => {
+    const told = (changed) => newest.current(changed);
+    listeners.add(told);
+    follow();
+    return () => {
+      listeners.delete(told);
+      follow();
+    };
+  }, []);
+}

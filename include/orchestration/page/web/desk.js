@@ -1,0 +1,63 @@
+// The desk: what stands at the head of each screen, and which screen the address asks for.
+import { Alert } from "./alert.js";
+import { RIGHTS, useAnswer } from "./api.js";
+import { Case, Cases, Link } from "./cases.js";
+import { html, inside, show, useAddress, useCallback, useDark, useEffect, useRef, useState } from "./host.js";
+import { PulseLine } from "./pulse.js";
+import { Queue } from "./queue.js";
+import { Runs } from "./runs.js";
+import { Silences } from "./silences.js";
+import { ZONES, switchZone, useZone } from "./times.js";
+
+const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", runs: "Runs" };
+const SAID_MS = 6000;
+
+function Desk() {
+  const [query] = useAddress();
+  const dark = useDark();
+  const zone = useZone();
+  const me = useAnswer("me");
+  const policy = useAnswer("policy");
+  const [said, setSaid] = useState({ text: "" });
+  const timer = useRef(0);
+  const say = useCallback((text, wrong = false) => {
+    clearTimeout(timer.current);
+    setSaid({ text, wrong });
+    timer.current = setTimeout(() => setSaid({ text: "" }), SAID_MS);
+  }, []);
+  const { screen = "queue", id } = query;
+  const top = { alert: "queue", case: "cases" }[screen] || screen;
+  useEffect(() => {
+    if (!inside) document.documentElement.className = dark ? "dark" : "";
+    if (!inside) document.title = `${SCREENS[top] || "Queue"} · Market surveillance`;
+  }, [dark, top]);
+
+  const problem = me.error || policy.error;
+  const ready = me.answer && policy.answer;
+  const may = Object.fromEntries(Object.entries(RIGHTS).map(([name, right]) => [name, Boolean(me.answer?.may_write.includes(right))]));
+  const given = { me: { name: me.answer?.name, may }, policy: policy.answer, say };
+  return html`
+    <div className="desk">
+      <header>
+        <nav aria-label="Desk">${Object.entries(SCREENS).map(([name, label]) => html`
+          <${Link} key=${name} to=${{ screen: name === "queue" ? "" : name }} aria-current=${top === name ? "page" : undefined}>${label}<//>`)}
+          <a href=${new URL("../reports/", import.meta.url).href} target=${inside ? "_blank" : undefined} rel="noopener">Reports</a></nav>
+        <${PulseLine} />
+        <button type="button" className="plain zone" onClick=${switchZone} aria-label=${`Times are ${ZONES[zone]}: switch`}>${ZONES[zone]}</button>
+        ${me.answer && html`<span className="person quiet" title="signed in as">${me.answer.name}</span>`}
+      </header>
+      <main>
+        ${problem && html`<p className="problem" role="alert">${problem.message}</p>`}
+        ${!ready && !problem && html`<p className="empty">Loading …</p>`}
+        ${ready && (screen === "alert" ? html`<${Alert} key=${id} id=${id} ...${given} />`
+          : screen === "case" ? html`<${Case} key=${id} id=${id} ...${given} />`
+          : screen === "cases" ? html`<${Cases} ...${given} />`
+          : screen === "runs" ? html`<${Runs} />`
+          : screen === "silences" ? html`<${Silences} ...${given} />`
+          : html`<${Queue} ...${given} />`)}
+      </main>
+      <p className=${`said${said.wrong ? " wrong" : ""}`} role="status">${said.text}</p>
+    </div>`;
+}
+
+show("Surveillance", Desk);

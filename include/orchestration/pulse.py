@@ -1,0 +1,134 @@
+"""The pulse: how far behind feed, detection, telling and warehouse are by the time of their data, and what is open.
+
+The limits are those of DAG check_quality, which says the same to people when somebody is to be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+from include.orchestration import connections, notifier, quality
+from include.orchestration.application.database import fetch_rows, statement
+from include.orchestration.process_wide import once_per_process
+from include.orchestration.timetables import load_sessions
+from include.surveillance.errors import SurveillanceError
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
+
+# Kafka is asked by one of all that ask in so many seconds.
+KEPT_SECONDS = 5.0
+COUNTED = timedelta(days=30)
+EMPTY = "the platform is empty: run DAG bootstrap_platform"
+
+
+class Measured(NamedTuple):
+    """Up to when a stage has all data; None and a sentence: nobody knows."""
+
+    at: datetime | None
+    problem: str | None = None
+
+
+def read_pulse(now: datetime) -> dict[str, Any]:
+    """Return the pulse as ``page/answers.py`` describes it. A platform without tables says what to do first.
+
+    Raises:
+        OperationalError: the database does not answer.
+    """
+    from psycopg.errors import UndefinedColumn, UndefinedTable
+
+    settings = Settings.from_env()
+    sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
+    phase = sessions.phase(to_ms(now))
+    answer: dict[str, Any] = {
+        "now": now,
+        "ready": True,
+        "hint": None,
+        "phase": phase,
+        "exchange_time": now.astimezone(NEW_YORK),
+        "paused": _list_paused(),
+    }
+    try:
+        known = _ask_database(now, list(settings.channels()))
+    except (UndefinedTable, UndefinedColumn):
+        return answer | {"ready": False, "hint": EMPTY, "stages": [], "open_alerts": {}, "silences": 0}
+    feed, detection, notified = _ask_kafka(int(time.monotonic() / KEPT_SECONDS))
+    told = min((it for it in (notified.at, known["waiting_since"]) if it), default=now)
+    landed = Measured(known["landed_at"], None if known["landed_at"] else "nothing has been landed")
+    measured = {
+        "feed": ("ingest_market_data", feed, quality.OLDEST["minute"]),
+        "detection": ("detect_anomalies", detection, quality.UNDETECTED),
+        "telling": ("notify_alerts", Measured(None if notified.problem else told, notified.problem), quality.UNTOLD),
+        "warehouse": ("land_raw", landed, quality.UNLANDED),
+    }
+    # Who polls and lands when the market is closed is nobody.
+    asleep = phase == "closed"
+    stages = [
+        _describe(name, dag, it, limit, now, idle=asleep and name in ("feed", "warehouse"))
+        for name, (dag, it, limit) in measured.items()
+    ]
+    return answer | {"stages": stages, "open_alerts": known["open_alerts"], "silences": known["silences"]}
+
+
+def _describe(name: str, dag: str, it: Measured, limit: timedelta, now: datetime, *, idle: bool) -> dict[str, Any]:
+    seconds = max(0.0, (now - it.at).total_seconds()) if it.at else None
+    late = not idle and (seconds is None or seconds > limit.total_seconds())
+    told = {"name": name, "dag": dag, "at": it.at, "seconds": seconds, "problem": it.problem}
+    return told | {"limit": limit.total_seconds(), "late": late}
+
+
+def _ask_database(now: datetime, channels: list[str]) -> dict[str, Any]:
+    with connections.application_reader() as database, database.cursor() as cursor:
+        cursor.execute(statement("read_pulse"), {"now": now, "since": now - COUNTED, "channels": channels})
+        (row,) = fetch_rows(cursor)
+        return row
+
+
+@once_per_process
+def _ask_kafka(_moment: int) -> tuple[Measured, Measured, Measured]:
+    """Ask how far feed, detection and notification are."""
+    return _measure(_measure_feed), _measure(_measure_detection), _measure(_measure_notification)
+
+
+def _measure(ask: Callable[[], datetime | None]) -> Measured:
+    try:
+        at = ask()
+    except SurveillanceError as error:
+        return Measured(None, str(error))
+    return Measured(at, None if at else "nothing has come yet")
+
+
+def _measure_feed() -> datetime | None:
+    newest = quality.measure_feeds().get("minute")
+    return to_utc(newest) if newest else None
+
+
+def _measure_detection() -> datetime:
+    return _oldest(quality.measure_detection)
+
+
+def _measure_notification() -> datetime:
+    from include.surveillance import broker
+
+    kafka = connections.kafka()
+    positions = [(broker.ALERTS, partition) for partition in broker.partitions_of(kafka, broker.ALERTS)]
+    return _oldest(partial(broker.oldest_unread, kafka, notifier.GROUP, positions))
+
+
+def _oldest(ask: Callable[[], Any]) -> datetime:
+    """Return when the oldest message was stored that is not handled; now, where all are."""
+    began = time.time()
+    return to_utc(min(ask().values(), default=began * 1_000))
+
+
+def _list_paused() -> list[str]:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        paused = select(DagModel.dag_id).where(DagModel.is_paused, ~DagModel.is_stale).order_by(DagModel.dag_id)
+        return list(session.scalars(paused))

@@ -1,0 +1,264 @@
+"""The desk in a real browser: by keyboard, by two people at once, on a phone, in the dark, and without a fault."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.orchestration.conftest import alert, store
+from tests.orchestration.page.conftest import HOSTILE, PHONE
+from tests.vendor import TESTED
+
+AXE = (TESTED / "axe-core@4.14.1" / "axe.min.js").read_text()
+FIRST, SECOND = "S001", "S003"
+
+
+def rows(page):
+    return page.locator("tr.row")
+
+
+def row_of(page, symbol):
+    return page.locator("tr.row", has=page.get_by_role("link", name=re.compile(f"^Open {symbol} ")))
+
+
+def find_faults(page):
+    """What axe says against the page: id of the rule and the elements."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run('.desk, dialog', {resultTypes: ['violations']})")
+    return [(it["id"], [node["html"][:200] for node in it["nodes"]][:3]) for it in found["violations"]]
+
+
+def is_too_wide(page):
+    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+def test_what_nothing_explains_comes_first_and_more_is_loaded_as_one_scrolls(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    assert [page.locator("td.symbol").nth(n).inner_text() for n in range(3)] == ["S001", "S003", "S005"]
+    assert page.locator("table").evaluate("it => it.rows.length") < 100, "only what is seen is drawn"
+    page.get_by_text("200 alerts and more below").wait_for()
+    page.locator(".scroll").evaluate("it => it.scrollTo(0, it.scrollHeight)")
+    page.get_by_text("300 alerts", exact=True).wait_for()
+    page.locator(".scroll").evaluate("it => it.scrollTo(0, it.scrollHeight)")
+    row_of(page, "S298").wait_for()
+
+
+def test_triage_by_keyboard(visit, seeded, desk):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    page.keyboard.press("a")
+    row_of(page, FIRST).get_by_text("in review").wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    row_of(page, SECOND).get_by_text(re.compile("closed|to sign")).wait_for()
+    page.keyboard.press("k")
+    page.keyboard.press("e")
+    page.get_by_role("dialog").get_by_label("Title").fill("S001 before its results")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="S001 before its results").wait_for()
+    events = desk("select actor, event, object_kind from audit_log order by audit_id")
+    assert events == [("analyst", "take", "alert"), ("analyst", "close", "alert"), ("analyst", "open", "case")]
+    page.go_back()
+    row_of(page, FIRST).wait_for()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("most in 12 sessions")
+    page.wait_for_url(re.compile(r"text=most\+in\+12"))
+    page.wait_for_function("document.querySelectorAll('tr.row').length < 20")
+
+
+def test_closed_in_five_clicks_and_only_for_a_reason(visit, seeded, desk):
+    page = visit(query="?severity=high")
+    rows(page).first.wait_for()
+    symbol = page.locator("td.symbol").first.inner_text()
+    rows(page).first.click()
+    page.get_by_role("group", name=re.compile("^Acts on")).get_by_role("button", name="Close…").click()
+    dialog = page.get_by_role("dialog")
+    button = dialog.locator("button[type=submit]")
+    assert button.is_disabled()
+    dialog.get_by_text("Usual for this symbol at this time").click()
+    button.click()
+    dialog.wait_for(state="detached")
+    assert desk("select alert_id like %s, reason from reviews where version > 0", f"%|{symbol}|%") == [(True, "usual")]
+
+
+def test_of_two_people_one_wins_and_the_other_is_told(visit, seeded):
+    first, second = visit("Analyst"), visit("Lead")
+    for page in (first, second):
+        row_of(page, FIRST).wait_for()
+    second.route("**/api/v1/acts*", lambda route: route.abort())
+    second.route("**/api/v1/events", lambda route: route.abort())
+    first.keyboard.press("a")
+    row_of(first, FIRST).get_by_text("in review").wait_for()
+    second.keyboard.press("a")
+    told = second.get_by_role("dialog", name="Somebody else was faster")
+    told.wait_for()
+    assert "analyst took it" in told.inner_text()
+    assert "owner: none → analyst" in told.inner_text()
+    second.keyboard.press("Escape")
+    assert row_of(second, FIRST).locator(".owner").inner_text() == "analyst"
+    second.wrong[:] = [text for text in second.wrong if not re.search("409|ERR_FAILED", text)]
+
+
+def test_new_alerts_wait_and_do_not_move_the_list(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    newest = seeded[0].ts_ms + 120_000
+    times = {"ts_ms": newest, "bar_close_ms": newest + 60_000, "episode_start_ms": newest}
+    store([alert("NEW", severity="critical", score=100.0, tag="unexplained", **times)])
+    button = page.get_by_role("button", name="1 new alert · show")
+    button.wait_for()
+    assert page.locator("td.symbol").first.inner_text() == FIRST
+    button.click()
+    row_of(page, "NEW").wait_for()
+    assert page.locator("td.symbol").first.inner_text() == "NEW"
+
+
+def test_filters_are_in_the_address_and_back_finds_the_place(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    page.get_by_label("Rule").select_option("price_gap")
+    page.wait_for_url(re.compile("rule=price_gap"))
+    row_of(page, SECOND).wait_for()
+    page.reload()
+    row_of(page, SECOND).wait_for()
+    assert page.get_by_label("Rule").input_value() == "price_gap"
+    row_of(page, "S013").get_by_role("link").click()
+    page.get_by_role("heading", name=re.compile("^S013")).wait_for()
+    page.go_back()
+    row_of(page, "S013").wait_for()
+    assert row_of(page, "S013").get_attribute("aria-current") is None or page.url.endswith("rule=price_gap")
+
+
+def test_a_viewer_is_offered_nothing_that_he_may_not_do(visit, seeded, desk):
+    page = visit("Viewer")
+    row_of(page, FIRST).wait_for()
+    page.keyboard.press("a")
+    page.keyboard.press("c")
+    page.keyboard.press("e")
+    assert page.get_by_role("button", name=re.compile("Take|Close|Escalate|Silence|Sign")).count() == 0
+    row_of(page, FIRST).get_by_role("link").click()
+    page.get_by_role("heading", name=re.compile(f"^{FIRST}")).wait_for()
+    assert page.get_by_role("button", name=re.compile("Take|Close|Escalate|Silence|Sign|Note")).count() == 0
+    assert desk("select * from audit_log") == []
+
+
+def test_hostile_text_is_shown_and_nothing_of_it_runs(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    assert row_of(page, FIRST).locator(".sentence").text_content() == HOSTILE
+    row_of(page, FIRST).get_by_role("link").click()
+    page.locator(".sentence-line").get_by_text(HOSTILE).wait_for()
+    assert page.locator(".news bdi").first.text_content() == HOSTILE
+    assert page.locator(".news a").count() == 1, "only an address of the web is a link"
+    assert page.locator("img, main script").count() == 0
+    assert not is_too_wide(page)
+
+
+def test_a_whole_filter_is_closed_with_one_reason(visit, seeded, desk):
+    page = visit(query="?rule=news_impact&state=open&severity=medium")
+    rows(page).first.wait_for()
+    page.get_by_role("button", name="Close all that match…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text(re.compile("of this filter are open")).wait_for()
+    dialog.get_by_text("The same as another alert").click()
+    dialog.locator("button[type=submit]").click()
+    dialog.wait_for(state="detached")
+    page.get_by_text("No alert matches.").wait_for()
+    wanted = sum(it.rule == "news_impact" and it.severity != "low" for it in seeded)
+    assert desk("select count(*) from reviews where reason = 'duplicate'") == [(wanted,)]
+
+
+def test_a_critical_alert_is_closed_by_two(visit, seeded):
+    page = visit(query="?severity=critical")
+    rows(page).first.wait_for()
+    symbol = page.locator("td.symbol").first.inner_text()
+    page.keyboard.press("c")
+    page.get_by_role("dialog").get_by_text("somebody else has to sign").wait_for()
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Propose to close").click()
+    row_of(page, symbol).get_by_text("to sign").wait_for()
+    lead = visit("Lead", query="?state=to+sign")
+    row_of(lead, symbol).wait_for()
+    lead.keyboard.press("s")
+    lead.get_by_role("dialog").get_by_role("button", name="Sign").click()
+    row_of(lead, symbol).get_by_text("closed").wait_for()
+
+
+def test_a_silence_is_previewed_made_and_ended(visit, seeded):
+    page = visit(query="?screen=silences")
+    page.get_by_role("button", name="New silence…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Rule").select_option("price_gap")
+    dialog.get_by_text("it would have kept 60 alerts from people").wait_for()
+    dialog.get_by_label("Why").fill("results tomorrow")
+    dialog.get_by_role("button", name="Silence", exact=True).click()
+    page.get_by_role("button", name="End the silence of price gap").click()
+    page.get_by_role("dialog").get_by_role("button", name="End now").click()
+    page.get_by_text("by analyst").wait_for()
+
+
+def test_a_case_of_three_is_handed_over_by_two(visit, seeded, tmp_path):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    for symbol in (FIRST, SECOND, "S005"):
+        row_of(page, symbol).get_by_role("checkbox").click()
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog", name="Escalate 3 alerts")
+    dialog.get_by_label("Title").fill("Three at once")
+    dialog.get_by_label("Narrative").fill("They rose together.\n" + HOSTILE)
+    dialog.get_by_role("button", name="Open a case").click()
+    page.get_by_role("heading", name="Three at once").wait_for()
+    row = page.get_by_role("region", name="Alerts of the case").locator("tbody tr")
+    row.nth(2).get_by_text("S005", exact=True).wait_for()
+    file = tmp_path / "<b>note.txt"
+    file.write_text("seen")
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("link", name="<b>note.txt").wait_for()
+    page.get_by_role("button", name="Submit for signature").click()
+    page.get_by_text("submitted by analyst").wait_for()
+    assert page.get_by_role("button", name="Sign and hand over").count() == 0
+    lead = visit("Lead", query="?screen=case&id=1")
+    lead.get_by_role("button", name="Sign and hand over").click()
+    lead.get_by_text("signed by lead").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["wide", "phone"])
+def test_nothing_is_hard_to_use_or_too_wide(visit, seeded, scheme, size):
+    options = {"color_scheme": scheme} | ({"viewport": PHONE} if size == "phone" else {})
+    faults = {}
+    page = visit("Lead", **options)
+    row_of(page, FIRST).wait_for()
+    assert page.evaluate("document.documentElement.className") == ("dark" if scheme == "dark" else "")
+    faults["queue"] = find_faults(page), is_too_wide(page)
+    page.keyboard.press("c")
+    page.get_by_role("dialog").wait_for()
+    faults["close"] = find_faults(page), is_too_wide(page)
+    page.keyboard.press("Escape")
+    row_of(page, FIRST).get_by_role("link").click()
+    page.get_by_role("heading", name=re.compile(f"^{FIRST}")).wait_for()
+    faults["alert"] = find_faults(page), is_too_wide(page)
+    for screen in ("cases", "silences", "runs"):
+        page = visit("Lead", f"?screen={screen}", **options)
+        page.locator("h1").wait_for()
+        faults[screen] = find_faults(page), is_too_wide(page)
+    assert faults == dict.fromkeys(faults, ([], False))
+
+
+def test_the_desk_is_a_part_of_airflow(visit, seeded):
+    page = visit(path="/plugin/surveillance", query="?rule=price_gap", wait="tr.row")
+    assert page.get_by_label("Rule").input_value() == "price_gap"
+    page.evaluate("document.documentElement.classList.add('dark')")
+    page.wait_for_function("getComputedStyle(document.querySelector('.desk')).backgroundColor === 'rgb(17, 22, 29)'")
+    row_of(page, SECOND).get_by_role("link").click()
+    page.get_by_role("heading", name=re.compile(f"^{SECOND}")).wait_for()
+    assert "/plugin/surveillance?screen=alert" in page.url
