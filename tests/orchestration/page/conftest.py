@@ -58,7 +58,7 @@ def visit(server, chromium, sign_in, desk):
 
     def visit(role="Analyst", query="", path="/surveillance/", wait=".desk", **options):
         context = chromium.new_context(**({"viewport": WIDE, "color_scheme": "light"} | options))
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         token = sign_in(role)["Authorization"].removeprefix("Bearer ")
         context.add_cookies([{"name": "_token", "value": token, "url": server}])
         page, wrong = context.new_page(), []

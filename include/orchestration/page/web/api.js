@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from "./host.js";
 const ROOT = new URL("../api/v1/", import.meta.url);
 
 // What was refused; of a conflict `answer` has what it is now and who changed it.
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, answer) {
     const { detail } = answer;
     const text = Array.isArray(detail) ? detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join("; ") : detail;
