@@ -198,14 +198,16 @@ class Rehearsal:
     def _check_same(self, before: dict[str, Any]) -> None:
         """What was alerted before is there after the second start, word for word; live minutes have added more.
 
-        A history whose last minutes live polls have brought once more may be a live alert now, which grows.
+        A history whose last minutes live polls have brought once more may be a live alert now, and an episode that had
+        not ended has grown by the minutes since.
         """
         after = self._visit("look")["alerts"]
         if lost := sorted(before.keys() - after.keys()):
             raise SurveillanceError(f"{len(lost)} of {len(before)} alerts are gone after a stop, e.g. {lost[0]}")
         same = ("rule", "symbol", "bar_at", "value", "threshold", "baseline")
         history = [it for it in before if after[it]["source"] == "backfill"]
-        if other := [it for it in history if any(before[it][name] != after[it][name] for name in same)]:
+        ended = [it for it in history if before[it]["firings"] >= after[it]["firings"]]
+        if other := [it for it in ended if any(before[it][name] != after[it][name] for name in same)]:
             raise SurveillanceError(f"{len(other)} alerts are others after a stop, e.g. {other[0]}")
         self.outcome.kept, self.outcome.live = len(before), len(after) - len(before)
 

@@ -75,6 +75,21 @@ def test_triage_by_keyboard(visit, seeded, desk):
     page.wait_for_function("document.querySelectorAll('tr.row').length < 20")
 
 
+def test_an_answer_that_comes_late_does_not_take_the_next_question_away(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    held = []
+    page.route("**/reviews/take", held.append)
+    page.keyboard.press("a")
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    page.get_by_role("dialog", name=f"Close {SECOND}").wait_for()
+    page.wait_for_function("() => true")
+    held[0].continue_()
+    row_of(page, FIRST).get_by_text("in review").wait_for()
+    assert page.get_by_role("dialog", name=f"Close {SECOND}").is_visible()
+
+
 def test_closed_in_five_clicks_and_only_for_a_reason(visit, seeded, desk):
     page = visit(query="?severity=high")
     rows(page).first.wait_for()

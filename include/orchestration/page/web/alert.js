@@ -2,7 +2,7 @@
 import { act, addressOf, pathOfAlert, useAnswer, useChanges } from "./api.js";
 import { Acts, EscalateDialog, Link } from "./cases.js";
 import { Chart } from "./chart.js";
-import { ConflictDialog, DecisionDialog, decide, describe, listDecisions } from "./decisions.js";
+import { ConflictDialog, DecisionDialog, decide, listDecisions, tellOf } from "./decisions.js";
 import { isAsking } from "./dialog.js";
 import { html, useAddress, useDark, useEffect, useMemo, useState } from "./host.js";
 import { SilenceDialog } from "./silences.js";
@@ -22,7 +22,7 @@ export function Alert({ id, me, policy, say: tell }) {
   const [question, setQuestion] = useState(null);
   const row = answer?.alert;
   const done = () => setQuestion(null);
-  const finish = (name) => () => { done(); reload(); tell(`${describe([row])}: ${name === "take" ? "yours now" : "done"}.`); };
+  const finish = (name) => (reviews) => { reload(); tell(tellOf(name, [row], reviews)); };
   const guard = (work) => async (...given) => {
     try {
       return await work(...given);
@@ -35,10 +35,13 @@ export function Alert({ id, me, policy, say: tell }) {
   const start = async (name) => {
     if (!listDecisions([row], me).some(([one]) => one === name)) return;
     if (name !== "take" && name !== "release") return setQuestion({ name });
+    // Meanwhile the next question may be open: it stays.
     try {
-      await guard(async () => { await decide(name, [row]); finish(name)(); })();
+      finish(name)(await decide(name, [row]));
     } catch (refused) {
-      tell(refused.message, true);
+      reload();
+      if (refused.answer?.current && !isAsking()) setQuestion({ conflict: refused.answer });
+      else tell(refused.message, true);
     }
   };
   useEffect(() => {
@@ -99,7 +102,7 @@ export function Alert({ id, me, policy, say: tell }) {
         </div>
       </div>
       ${question?.name && html`<${DecisionDialog} name=${question.name} rows=${[row]} policy=${policy} done=${done}
-        finish=${finish(question.name)} guard=${guard} />`}
+        finish=${(reviews) => { done(); finish(question.name)(reviews); }} guard=${guard} />`}
       ${question?.conflict && html`<${ConflictDialog} answer=${question.conflict} done=${done} />`}
       ${question?.escalate && html`<${EscalateDialog} rows=${[row]} done=${done} finish=${(n) => go({ screen: "case", id: n })} />`}
       ${question?.silence && html`<${SilenceDialog} like=${row} policy=${policy} done=${done}

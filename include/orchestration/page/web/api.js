@@ -4,7 +4,7 @@ import { useCallback, useEffect, useRef, useState } from "./host.js";
 const ROOT = new URL("../api/v1/", import.meta.url);
 
 // What was refused; of a conflict `answer` has what it is now and who changed it.
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, answer) {
     const { detail } = answer;
     const text = Array.isArray(detail) ? detail.map(({ loc, msg }) => `${loc.at(-1)}: ${msg}`).join("; ") : detail;
@@ -52,11 +52,18 @@ function makeKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Sent twice with one key, an act is done once.
-export async function act(path, body, key = makeKey()) {
+// What was sent and not answered, with its key: sent again with that, it is done once.
+const unanswered = new Map();
+
+export async function act(path, body) {
+  const asked = `${path} ${JSON.stringify(body)}`;
+  const key = unanswered.get(asked) ?? makeKey();
+  unanswered.set(asked, key);
   const headers = { "Content-Type": "application/json", "X-Surveillance": "page", "Idempotency-Key": key };
   const sent = { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(body) };
-  return read(await fetch(addressOf(path), sent));
+  const answer = await fetch(addressOf(path), sent);
+  if (answer.status < 500) unanswered.delete(asked);
+  return read(answer);
 }
 
 // Asks now and again each `seconds`, not while nobody looks; null as path asks nothing.

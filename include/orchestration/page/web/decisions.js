@@ -45,6 +45,14 @@ export async function decide(name, rows, more = {}) {
   return (await act(`reviews/${name}`, { alerts, ...more })).reviews;
 }
 
+// What an act has made of alerts, in one sentence; `reviews` is what the server said.
+export function tellOf(name, rows, reviews) {
+  const waits = Object.values(reviews).some((review) => review.state === "to sign");
+  const said = { take: "yours now", note: "noted", close: waits ? "to be signed by somebody else" : "closed", sign: "closed",
+    release: "for everybody again", reopen: "open again", "send-back": "sent back", assign: "assigned" };
+  return `${describe(rows)}: ${said[name]}.`;
+}
+
 export function describe(rows) {
   const [first] = rows;
   return rows.length === 1 ? `${first.symbol} ${say(first.rule)}` : count(rows.length, "alert");

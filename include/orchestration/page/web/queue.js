@@ -1,14 +1,14 @@
 // The queue: what wants a decision, unexplained and rarest first.
 import { addressOf, useAnswer, useChanges } from "./api.js";
 import { EscalateDialog } from "./cases.js";
-import { ConflictDialog, DECISIONS, DecisionDialog, MOST_AT_ONCE, Reasons, decide, describe, listDecisions, wantSecond }
-  from "./decisions.js";
+import { ConflictDialog, DecisionDialog, MOST_AT_ONCE, Reasons, decide, describe, listDecisions, tellOf,
+  wantSecond } from "./decisions.js";
 import { Dialog, Field, isAsking } from "./dialog.js";
 import { address, html, useAddress, useEffect, useLayoutEffect, useRef, useState } from "./host.js";
 import { asked, filtersOf, listAll, useRows } from "./rows.js";
 import { SilenceDialog } from "./silences.js";
 import { Moment } from "./times.js";
-import { RULES, SEVERITIES, STATES, TAGS, arrow, count, number, say } from "./words.js";
+import { RULES, STATES, TAGS, arrow, count, number, say } from "./words.js";
 
 const TABS = { market: "Market", operations: "Operations", history: "History" };
 const AGES = { "0.25": "last 15 minutes", 1: "last hour", 8: "last 8 hours", 24: "last day", 168: "last week" };
@@ -45,10 +45,9 @@ export function Queue({ me, policy, say: tell }) {
     return at ? [at] : [];
   };
   const finish = (name, those) => (reviews) => {
+    for (const row of those) rows.picked.delete(row.alert_id);
     rows.merge(reviews);
-    rows.pickNone();
-    setQuestion(null);
-    tell(`${describe(those)}: ${{ take: "yours now", note: "noted", close: "closed", release: "put back" }[name] || "done"}.`);
+    tell(tellOf(name, those, reviews));
   };
   // Of two who act on what both have seen, one wins; the other sees who, and what it is now.
   const guard = (work) => async (...given) => {
@@ -64,10 +63,13 @@ export function Queue({ me, policy, say: tell }) {
     if (!listDecisions(those, me).some(([one]) => one === name)) return;
     if (those.length > MOST_AT_ONCE) return tell(`At most ${MOST_AT_ONCE} at once.`, true);
     if (name !== "take" && name !== "release") return setQuestion({ name, those });
+    // Meanwhile the next question may be open: it stays.
     try {
-      await guard(async () => finish(name, those)(await decide(name, those)))();
+      finish(name, those)(await decide(name, those));
     } catch (error) {
-      tell(error.message, true);
+      if (error.answer?.current) rows.merge(error.answer.current);
+      if (error.answer?.current && !isAsking()) setQuestion({ conflict: error.answer });
+      else tell(error.message, true);
     }
   };
   const open = (row) => go({ screen: "alert", id: row.alert_id });
@@ -129,7 +131,8 @@ export function Queue({ me, policy, say: tell }) {
         <button type="button" className="plain" onClick=${() => setQuestion({ help: true })} aria-keyshortcuts="?">Keys</button>
       </div>
       ${question?.name && html`<${DecisionDialog} name=${question.name} rows=${question.those} policy=${policy}
-        done=${() => setQuestion(null)} finish=${finish(question.name, question.those)} guard=${guard} />`}
+        done=${() => setQuestion(null)} guard=${guard}
+        finish=${(reviews) => { setQuestion(null); finish(question.name, question.those)(reviews); }} />`}
       ${question?.conflict && html`<${ConflictDialog} answer=${question.conflict} done=${() => setQuestion(null)} />`}
       ${question?.escalate && html`<${EscalateDialog} rows=${question.escalate} done=${() => setQuestion(null)}
         finish=${(number) => go({ screen: "case", id: number })} />`}

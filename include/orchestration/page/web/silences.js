@@ -7,7 +7,7 @@ import { RULES, SEVERITIES, TAGS, TIMESPANS, count, say } from "./words.js";
 
 const HOURS = { 1: "1 hour", 4: "4 hours", 24: "1 day", 72: "3 days", 168: "1 week", 720: "30 days" };
 
-export const writeMatcher = (matcher) => Object.entries(matcher).filter(([, value]) => value)
+const writeMatcher = (matcher) => Object.entries(matcher).filter(([, value]) => value)
   .map(([name, value]) => name === "up_to" ? `${value} or below` : say(value)).join(" · ");
 
 export function Silences({ me, policy, say: tell }) {
