@@ -1,6 +1,7 @@
 """What a series takes in the snapshot once its state is mature: ``python -m tests.benchmarks.state_size``.
 
-With literal rules, which find the most: in the robust form a series takes a fourth.
+With literal rules, which fire and so remember the most: capacity is planned for them. Robust ones, held against the
+profiles of the sessions before, take a fourth of it.
 
 A state is mature after ten sessions or more: all that rules remember of a series, the last 32 bars of abnormal volume
 above all, is then full. The minute bars of two symbols over 19 sessions are the smallest such recording that we have.
