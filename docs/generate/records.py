@@ -13,6 +13,7 @@ from include.surveillance.records import AnyRecord, Record
 from include.surveillance.warehouse.rows import TABLES
 
 KEYS = {
+    broker.AUDIT: "symbol of the alert, else `event_id`; all in partition 0",
     broker.BASELINES: "`event_id` of the record",
     broker.DETECTOR_STATE: "number of the partition, for a shard with its name",
 }

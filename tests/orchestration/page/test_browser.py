@@ -79,12 +79,11 @@ def test_an_answer_that_comes_late_does_not_take_the_next_question_away(visit, s
     page = visit()
     row_of(page, FIRST).wait_for()
     held = []
-    page.route("**/reviews/take", held.append)
+    page.route("**/reviews/take", lambda route: held.append(route))
     page.keyboard.press("a")
     page.keyboard.press("j")
     page.keyboard.press("c")
     page.get_by_role("dialog", name=f"Close {SECOND}").wait_for()
-    page.wait_for_function("() => true")
     held[0].continue_()
     row_of(page, FIRST).get_by_text("in review").wait_for()
     assert page.get_by_role("dialog", name=f"Close {SECOND}").is_visible()

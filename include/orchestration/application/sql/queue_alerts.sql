@@ -21,7 +21,10 @@ where
     and (%(states)s::text[] is null or coalesce(reviews.state, 'open') = any(%(states)s))
     and (%(owner)s::text is null or reviews.owner = %(owner)s)
     and (%(text)s::text is null or strpos(lower(alerts.explanation), lower(%(text)s)) > 0)
-    and (alerts.incident is null or alerts.symbol = %(symbol)s or alerts.alert_id = any(%(alert_ids)s))
+    and (
+        alerts.incident is null or alerts.symbol = %(symbol)s
+        or (%(alert_ids)s::text[] is not null and alerts.alert_id = any(%(alert_ids)s))
+    )
     and (%(since)s::timestamptz is null or alerts.bar_at >= %(since)s)
     and (%(until)s::timestamptz is null or alerts.bar_at < %(until)s)
     and (%(alert_ids)s::text[] is null or alerts.alert_id = any(%(alert_ids)s))
