@@ -5,24 +5,26 @@ select
     alerts.appended_at, alerts.detected_at, alerts.published_at, alerts.first_seen_at, alerts.last_seen_at,
     encode(evidence.sha256, 'hex') as sha256, evidence.kept_at,
     (
-        select coalesce(
-            json_agg(
-                json_build_object(
-                    'channel', outbox.channel, 'status', outbox.status, 'severity', outbox.severity,
-                    'known_at', outbox.known_at, 'sent_at', outbox.sent_at, 'outcome', outbox.outcome
-                ) order by outbox.outbox_id
-            ), '[]'
-        )
+        select
+            coalesce(
+                json_agg(
+                    json_build_object(
+                        'channel', outbox.channel, 'status', outbox.status, 'severity', outbox.severity,
+                        'known_at', outbox.known_at, 'sent_at', outbox.sent_at, 'outcome', outbox.outcome
+                    ) order by outbox.outbox_id
+                ), '[]'
+            )
         from outbox
         where outbox.subject = alerts.alert_id and outbox.kind = 'alert'
     ) as told,
     (
-        select coalesce(
-            json_agg(
-                json_build_object('case_id', cases.case_id, 'title', cases.title, 'status', cases.status)
-                order by cases.case_id
-            ), '[]'
-        )
+        select
+            coalesce(
+                json_agg(
+                    json_build_object('case_id', cases.case_id, 'title', cases.title, 'status', cases.status)
+                    order by cases.case_id
+                ), '[]'
+            )
         from cases
         where cases.alerts @> array[alerts.alert_id]
     ) as cases

@@ -39,7 +39,7 @@ create index alerts_open on alerts (kind, source, bar_at, alert_id) where incide
 -- What the live page asks every few seconds: is there anything new?
 create index alerts_last_seen_at on alerts (last_seen_at);
 
--- Bars and news around an alert, as they were when it was kept. The hash is of the JSON in content, which is compressed.
+-- Bars and news around an alert, as they were when it was kept. The hash is of the JSON that content holds, compressed.
 create table evidence (
     alert_id text primary key,
     sha256 bytea not null unique,
