@@ -139,7 +139,7 @@ def _read_states(states: Collection[State] | None) -> dict[str, Any]:
     """Say of states whether they are closed, which an index knows, and name them only where that does not say all."""
     wanted, ended = set[str](states or STATES), {"closed"}
     closed = False if not wanted & ended else True if wanted == ended else None
-    whole = wanted in (ended, set(STATES) - ended, set(STATES))
+    whole = wanted in (ended, set[str](STATES) - ended, set[str](STATES))
     return {"closed": closed, "states": None if whole else sorted(wanted)}
 
 
