@@ -14,7 +14,6 @@ class SurveillancePage(AirflowPlugin):
             "bundle_url": "/surveillance/web/desk.js",
             "destination": "nav",
             "url_route": "surveillance",
-            "icon": "/surveillance/web/icon.svg",
             "nav_top_level": True,
         },
         {

@@ -137,10 +137,9 @@ def _lock(cursor: Any, wanted: Mapping[str, object]) -> dict[str, tuple[Review, 
 
 def _read_states(states: Collection[State] | None) -> dict[str, Any]:
     """Say of states whether they are closed, which an index knows, and name them only where that does not say all."""
-    known, ended = set[str](STATES), {"closed"}
-    wanted = set[str](states or known)
+    wanted, ended = set[str](states or STATES), {"closed"}
     closed = False if not wanted & ended else True if wanted == ended else None
-    whole = wanted in (ended, known - ended, known)
+    whole = wanted in (ended, set[str](STATES) - ended, set[str](STATES))
     return {"closed": closed, "states": None if whole else sorted(wanted)}
 
 

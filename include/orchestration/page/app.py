@@ -19,13 +19,7 @@ from include.surveillance.alerts.kinds import Kind
 
 # Name in the address -> file, and what it is: nothing else is served.
 WEB = Path(__file__).parent / "web"
-TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".svg": "image/svg+xml",
-}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript"}
 FILES = {path.relative_to(WEB).as_posix(): path for path in sorted(WEB.rglob("*")) if path.suffix in TYPES}
 VENDORED = "vendor/"
 HEADERS = {

@@ -1,4 +1,4 @@
-"""Alerts and cases as PDF. Each number is the row's, with all its digits; each text is text, whatever it holds."""
+"""Alerts and cases as PDF: each number is the row's with all its digits, and each text is text, whatever it holds."""
 
 from __future__ import annotations
 

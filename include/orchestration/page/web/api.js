@@ -71,20 +71,25 @@ export function useAnswer(path, query, seconds) {
   const [state, setState] = useState({ answer: null, error: null });
   const asked = JSON.stringify([path, query]);
   const newest = useRef(0);
+  const waits = useRef(0);
   const load = useCallback(async () => {
     if (path === null) return;
     const mine = ++newest.current;
+    waits.current++;
     try {
       const answer = await ask(path, query);
       if (mine === newest.current) setState({ answer, error: null });
     } catch (error) {
       if (mine === newest.current) setState((before) => ({ answer: before.answer, error }));
+    } finally {
+      waits.current--;
     }
   }, [asked]);
   useEffect(() => {
     setState({ answer: null, error: null });
     load();
-    const timer = seconds && setInterval(() => document.hidden || load(), seconds * 1000);
+    // A server that takes longer than this is not asked again meanwhile.
+    const timer = seconds && setInterval(() => document.hidden || waits.current || load(), seconds * 1000);
     return () => {
       newest.current++;
       clearInterval(timer);

@@ -175,14 +175,14 @@ function Filters({ query, set, tab, me, search }) {
       <button type="button" className="toggle" aria-expanded=${shown} onClick=${() => setShown(!shown)}>
         Filters${active.length ? ` (${active.length})` : ""}</button>
       <div className="fields">
-        <${Typed} name="symbol" label="Symbol" query=${query} set=${set} size="6" />
+        <${Typed} name="symbol" label="Symbol" query=${query} set=${set} size="5" />
         ${select("rule", "Rule", [["", "all"], ...plain(rules)])}
         ${tab !== "operations" && select("tag", "Tag", [["", "all"], ...plain(TAGS)])}
         ${select("severity", "Severity", [["", "all"], ["critical", "critical"], ["high", "high or above"], ["medium", "medium or above"]])}
         ${select("age", "Age", [["", "any time"], ...Object.entries(AGES).sort(([a], [b]) => a - b)])}
         ${select("state", "State", [["", tab === "history" ? "any" : "not closed"], ...plain(STATES), ...(tab === "history" ? [] : [["all", "any"]])])}
-        <${Typed} name="owner" label="Owner" query=${query} set=${set} size="8" />
-        <${Typed} name="text" label="Text" query=${query} set=${set} size="12" input=${search} type="search" />
+        <${Typed} name="owner" label="Owner" query=${query} set=${set} size="7" />
+        <${Typed} name="text" label="Text" query=${query} set=${set} size="10" input=${search} type="search" />
         <button type="button" aria-pressed=${query.owner === me.name}
           onClick=${() => set({ owner: query.owner === me.name ? "" : me.name })}>Mine</button>
         ${active.length > 0 && html`<button type="button" className="plain"
