@@ -167,7 +167,7 @@ def _watched(symbols: list[str], minutes: range, rng: np.random.Generator) -> li
 def _move(kind: str, symbol: str, minute: int, sign: int) -> Anomaly:
     length = LENGTH[kind]
     first, last, detail = {
-        "abnormal_volume": (minute, minute + 6, "three minutes of 30 times the mean volume"),
+        "abnormal_volume": (minute, minute + 6, "three minutes of 30 times the usual volume"),
         "price_breakout": (minute, minute + 5, f"{'rises' if sign > 0 else 'falls'} out of a narrow range, on volume"),
         "news_impact": (minute, minute + 12, f"negative article {'before' if sign > 0 else 'after'} a volume burst"),
         "volatility_spike": (minute, minute + 25, "ten minutes of 20 times the volatility"),

@@ -180,7 +180,7 @@ def _inject(
         returns[at] = 20 * sigma[at] * signs * rng.uniform(0.7, 1.3, size)
     elif anomaly.kind in ("abnormal_volume", "news_impact"):
         burst = slice(*burst_minutes(anomaly))
-        usual = volume[burst.start - 20 : burst.start].mean()
+        usual = np.median(volume[burst.start - 20 : burst.start])
         volume[burst] = np.floor(usual * rng.uniform(28, 36, 3))
         if anomaly.kind == "news_impact":
             returns[burst] = -sigma[burst] * rng.uniform(1.5, 2.5, 3)
