@@ -28,7 +28,6 @@ def run(
         int,
         typer.Option(
             min=0,
-            envvar="SIMULATOR_WATCHED_FROM_MS",
             help="UTC epoch ms from which a generated market has frequent anomalies for one session; 0 for never.",
         ),
     ] = 0,
