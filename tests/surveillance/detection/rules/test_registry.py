@@ -69,10 +69,10 @@ def test_a_metric_has_a_field_for_every_measure_that_is_reported():
 
 
 class TestWhoeverListsRules:
-    def test_the_page_of_alerts(self):
-        page = (ROOT / "include/orchestration/page/page.html").read_text()
-        select = re.search(r"<select[^>]*rule.*?</select>", page, flags=re.DOTALL)[0]
-        assert tuple(re.findall(r"<option>(\w+)</option>", select)) == (*RULES, market_events.RULE, log_breaks.RULE)
+    def test_the_desk(self):
+        words = (ROOT / "include/orchestration/page/web/words.js").read_text()
+        listed = re.findall(r'"(\w+)"', words.partition("RULES")[2].partition("TIMESPANS")[0])
+        assert set(listed) == {*RULES, market_events.RULE, log_breaks.RULE}
 
     @pytest.mark.parametrize(
         ("file", "model"), [("staging/_staging.yml", "stg_alerts"), ("marts/_marts.yml", "fact_alerts")]
