@@ -65,7 +65,7 @@ def test_each_detects_its_own_bars_while_the_other_holds_the_same_partition(kafk
     admin = AdminClient(kafka)
     for prefix in PREFIXES:
         ours = {name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)}
-        assert len(ours) == 8, ours
+        assert len(ours) == 10, ours
     groups = {group.group_id for group in admin.list_consumer_groups().result().valid}
     assert groups >= {f"{prefix}detector" for prefix in PREFIXES}
 

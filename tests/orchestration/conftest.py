@@ -89,7 +89,7 @@ def database(postgres, postgres_reader, monkeypatch):
     migrate_database()
     migrate_database()
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate alerts, outbox, channels, watchlist")
+        cursor.execute("truncate alerts, outbox, channels, watchlist, silences")
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_connections_are_those_that_the_code_asks_for(settings):
         connections.WAREHOUSE,
         connections.APPLICATION,
         connections.APPLICATION_READER,
+        connections.DESK,
     }
     assert {entry["conn_id"] for entry in settings["connections"]} == asked
 

@@ -92,7 +92,7 @@ def test_hostile_text_comes_back_as_text(client, viewer, nina, desk):
 
 
 def test_a_database_that_is_away_changes_nothing_and_says_so(client, nina, viewer, desk, monkeypatch):
-    away = "postgresql://surveillance_desk:secret@127.0.0.1:1/surveillance"
+    away = "postgresql://surveillance_desk@127.0.0.1:1/surveillance"
     for name in ("SURVEILLANCE_DESK", "SURVEILLANCE_READER"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", away)
     for answer in (
