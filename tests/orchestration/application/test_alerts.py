@@ -91,7 +91,8 @@ def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeyp
     monkeypatch.setenv("AIRFLOW_CONN_SURVEILLANCE_DB", postgres)
     earlier = MIGRATIONS[0].sql.partition(";")[0]
     with connections.application_database() as connection, connection.cursor() as cursor:
-        cursor.execute(f"drop schema public cascade; create schema public; {earlier}")
+        cursor.execute("drop schema public cascade; create schema public; grant usage on schema public to public")
+        cursor.execute(earlier)
         cursor.execute(
             "insert into alerts values (%(id)s, 'price_gap', 'ACME', 'minute', now(), 'high', 70, '', 0.03, 0.02, null,"
             " 'regular', '2023-11-14', 900, 'live', 'said', '{}', now(), now(), 'slack', now())",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 
 import pytest
 
@@ -92,7 +94,7 @@ def test_hostile_text_comes_back_as_text(client, viewer, nina, desk):
 
 
 def test_a_database_that_is_away_changes_nothing_and_says_so(client, nina, viewer, desk, monkeypatch):
-    away = "postgresql://surveillance_desk@127.0.0.1:1/surveillance"
+    away = re.sub(r":\d+/", ":1/", os.environ["AIRFLOW_CONN_SURVEILLANCE_DESK"])
     for name in ("SURVEILLANCE_DESK", "SURVEILLANCE_READER"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", away)
     for answer in (
@@ -101,7 +103,7 @@ def test_a_database_that_is_away_changes_nothing_and_says_so(client, nina, viewe
     ):
         assert answer.status_code == 503
         assert "try again" in answer.json()["detail"]
-        assert "secret" not in answer.text
+        assert "surveillance_desk" not in answer.text
         assert "127.0.0.1" not in answer.text
 
 
