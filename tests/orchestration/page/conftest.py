@@ -41,7 +41,7 @@ def server(client):
     thread.join(20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """Debian's browser."""
     from playwright.sync_api import sync_playwright
