@@ -32,7 +32,6 @@ START_SECONDS = 60
 POLL_SECONDS = 0.1
 # supervisord's words for a component that does not run and will not by itself.
 DOWN = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
-GONE = "supervisord has ended; `make stop` in another shell does that"
 # Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
 LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
@@ -102,10 +101,8 @@ class Supervisor:
         """
         try:
             self.rpc.startProcess(name, False)
-        except Fault as error:
-            raise StackError(f"{name} cannot be started: {error.faultString}") from error
-        except OSError as error:
-            raise StackError(f"{name} cannot be started: {GONE}") from error
+        except (Fault, OSError) as error:
+            raise StackError(f"{name} cannot be started: {_explain(error)}") from error
 
     def restart(self, name: str) -> None:
         """Stop a component, by force when it does not stop by itself, and start it without waiting for it.
@@ -124,12 +121,12 @@ class Supervisor:
         """Return state, process id and start time (epoch seconds) of a component.
 
         Raises:
-            StackError: supervisord is gone.
+            StackError: there is no such component, or supervisord is gone.
         """
         try:
             return self.rpc.getProcessInfo(name)
         except (Fault, OSError) as error:
-            raise StackError(f"nothing is known of {name}: {GONE}") from error
+            raise StackError(f"nothing is known of {name}: {_explain(error)}") from error
 
     def stop(self) -> None:
         """Stop all components, then supervisord: floor by floor, from the top, and those of a floor at once.
@@ -218,6 +215,13 @@ stdout_logfile_maxbytes={LOG_MEGABYTES}MB
 stdout_logfile_backups={LOG_BACKUPS}
 {f"user={component.user}" if component.user else ""}
 """
+
+
+def _explain(error: Fault | OSError) -> str:
+    """Say why supervisord did not do what it was asked for."""
+    if isinstance(error, Fault) and error.faultCode != Faults.SHUTDOWN_STATE:
+        return error.faultString
+    return "supervisord has ended; `make stop` in another shell does that"
 
 
 def _runs(pid: int) -> bool:

@@ -208,7 +208,10 @@ class Rehearsal:
         history = [it for it in before if after[it]["source"] == "backfill"]
         ended = [it for it in history if before[it]["firings"] >= after[it]["firings"]]
         if other := [it for it in ended if any(before[it][name] != after[it][name] for name in same)]:
-            raise SurveillanceError(f"{len(other)} alerts are others after a stop, e.g. {other[0]}")
+            was, now = (
+                {name: alerts[other[0]][name] for name in (*same, "status", "firings")} for alerts in (before, after)
+            )
+            raise SurveillanceError(f"{len(other)} alerts are others after a stop, e.g. {other[0]}: {was}, now {now}")
         self.outcome.kept, self.outcome.live = len(before), len(after) - len(before)
 
     def _check_leftovers(self) -> None:

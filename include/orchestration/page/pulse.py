@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ async def _follow(last: str | None) -> AsyncIterator[str]:
                 for name, one, other in zip(("alerts", "acts"), seen.split("."), now.split("."), strict=True)
                 if one != other
             ]
-            yield f'event: changed\nid: {now}\ndata: {{"changed": {_write(changed)}}}\n\n'
+            yield f"event: changed\nid: {now}\ndata: {json.dumps({'changed': changed})}\n\n"
             seen, spoken = now, time.monotonic()
         elif time.monotonic() - spoken >= SILENT_SECONDS:
             yield ": nothing new\n\n"
@@ -63,7 +64,3 @@ async def _follow(last: str | None) -> AsyncIterator[str]:
 
 def _name(changes: tuple[int, int]) -> str:
     return ".".join(map(str, changes))
-
-
-def _write(names: list[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in names) + "]"

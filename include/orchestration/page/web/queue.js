@@ -82,12 +82,12 @@ export function Queue({ me, policy, say: tell }) {
       const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "checkbox";
       if (typing) return event.key === "Escape" && event.target.blur();
       const move = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+      const openIt = () => rows.by?.has(rows.cursor) && open(rows.by.get(rows.cursor));
       const keys = {
         a: () => start("take"), c: () => start("close"), e: escalate, m: silence, n: () => start("note"),
         s: () => start("sign"), x: () => rows.cursor && rows.pick(rows.cursor), "/": () => search.current.focus(),
         "?": () => setQuestion({ help: true }), Escape: () => rows.pickNone(), r: () => rows.load(),
-        [event.target.closest("a, button") ? "o" : "Enter"]: () => rows.by?.has(rows.cursor) && open(rows.by.get(rows.cursor)),
-        o: () => rows.by?.has(rows.cursor) && open(rows.by.get(rows.cursor)),
+        o: openIt, ...(event.target.closest("a, button") ? {} : { Enter: openIt }),
       };
       if (!rows.list || (!move && !keys[event.key])) return;
       event.preventDefault();
