@@ -74,7 +74,7 @@ def services(state: Path, ports: Ports, credentials: Mapping[str, str], market: 
         Component(
             "postgres",
             postgres.command(cluster, ports.postgres),
-            lambda _: postgres.answers(ports.postgres, password),
+            lambda _: postgres.accepts(ports.postgres, password),
             "login of the administrator",
             address=f"{HOST}:{ports.postgres}",
             prepare=partial(postgres.create_cluster, cluster, password),

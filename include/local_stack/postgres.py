@@ -121,11 +121,30 @@ def command(data: Path, port: int) -> list[str]:
 
 def answers(port: int, password: str) -> bool:
     """Whether the server accepts the administrator."""
+    return _refusal(port, password) is None
+
+
+def accepts(port: int, password: str) -> bool:
+    """Whether the server that starts accepts the administrator by now.
+
+    Raises:
+        StackError: it never will, for it has another password.
+    """
+    refusal = _refusal(port, password)
+    if refusal and "password authentication failed" in refusal:
+        raise StackError(
+            "PostgreSQL's data has another password than secrets.env: it is left of a state folder that was removed by "
+            "hand; `make clean` removes it, or put the secrets.env of before back"
+        )
+    return refusal is None
+
+
+def _refusal(port: int, password: str) -> str | None:
     try:
         _connect(port, password).close()
-    except psycopg2.OperationalError:
-        return False
-    return True
+    except psycopg2.OperationalError as error:
+        return str(error)
+    return None
 
 
 def create_databases(port: int, credentials: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from include.local_stack import postgres as server
+from include.local_stack.errors import StackError
 from include.local_stack.ports import HOST
 
 READER, DESK = "surveillance_reader", "surveillance_desk"
@@ -75,6 +76,15 @@ def test_no_server_is_told_from_a_server(postgres_server):
     port, credentials = postgres_server
     assert server.answers(port, credentials["POSTGRES_PASSWORD"])
     assert not server.answers(1, credentials["POSTGRES_PASSWORD"])
+    assert not server.answers(port, "wrong")
+
+
+def test_who_starts_on_data_with_another_password_is_told_at_once(postgres_server):
+    port, credentials = postgres_server
+    assert server.accepts(port, credentials["POSTGRES_PASSWORD"])
+    assert not server.accepts(1, credentials["POSTGRES_PASSWORD"])
+    with pytest.raises(StackError, match="another password than secrets.env: .*; `make clean` removes it"):
+        server.accepts(port, "wrong")
 
 
 def test_data_lies_outside_a_folder_that_the_server_cannot_enter(tmp_path, monkeypatch):
