@@ -83,7 +83,7 @@ def test_who_starts_on_data_with_another_password_is_told_at_once(postgres_serve
     port, credentials = postgres_server
     assert server.accepts(port, credentials["POSTGRES_PASSWORD"])
     assert not server.accepts(1, credentials["POSTGRES_PASSWORD"])
-    with pytest.raises(StackError, match="another password than secrets.env: .*; `make clean` removes it"):
+    with pytest.raises(StackError, match=r"another password than secrets\.env: .*; `make clean` removes it"):
         server.accepts(port, "wrong")
 
 
