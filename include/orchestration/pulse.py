@@ -22,6 +22,8 @@ from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
 # Kafka is asked by one of all that ask in so many seconds.
 KEPT_SECONDS = 5.0
 COUNTED = timedelta(days=30)
+# What Airflow calls the timetable of a DAG without a schedule.
+BY_HAND = "NullTimetable"
 EMPTY = "the platform is empty: run DAG bootstrap_platform"
 
 
@@ -125,10 +127,11 @@ def _oldest(ask: Callable[[], Any]) -> datetime:
 
 
 def _list_paused() -> list[str]:
+    """Name the DAGs that are paused; those that only people start wait for nothing."""
     from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
-        paused = select(DagModel.dag_id).where(DagModel.is_paused, ~DagModel.is_stale).order_by(DagModel.dag_id)
-        return list(session.scalars(paused))
+        waiting = (DagModel.is_paused, ~DagModel.is_stale, DagModel.timetable_type != BY_HAND)
+        return list(session.scalars(select(DagModel.dag_id).where(*waiting).order_by(DagModel.dag_id)))

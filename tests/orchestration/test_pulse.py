@@ -124,12 +124,18 @@ def test_paused_dags_are_named(platform):
     from airflow.models.dagbundle import DagBundleModel
     from airflow.utils.session import create_session
 
-    made = [("at_rest", True, False), ("at_work", False, False), ("gone", True, True)]
+    made = [
+        ("at_rest", True, False, "CronTriggerTimetable"),
+        ("at_work", False, False, "CronTriggerTimetable"),
+        ("gone", True, True, "CronTriggerTimetable"),
+        ("study", True, False, "NullTimetable"),
+    ]
     with create_session() as session:
         session.merge(DagBundleModel(name="of the test"))
         session.flush()
-        for name, paused, stale in made:
-            session.merge(DagModel(dag_id=name, bundle_name="of the test", is_paused=paused, is_stale=stale))
+        for name, paused, stale, timetable in made:
+            own = {"is_paused": paused, "is_stale": stale, "timetable_type": timetable}
+            session.merge(DagModel(dag_id=name, bundle_name="of the test", **own))
     found = pulse.read_pulse(NOW)["paused"]
     assert [name for name, *_ in made if name in found] == ["at_rest"]
     with create_session() as session:

@@ -22,7 +22,15 @@ from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 
 ALWAYS_ON = ("detect_anomalies", "notify_alerts", "judge_history")
-AT_LAST = ("land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts")
+AT_LAST = (
+    "land_raw",
+    "prepare_symbols",
+    "ingest_market_data",
+    "check_quality",
+    "maintain_platform",
+    "build_marts",
+    "record_desk",
+)
 LIVE_POLLS = 2
 # Limits for a busy machine; what each step takes is measured.
 DAGS_SECONDS, RUN_SECONDS, CAUGHT_UP_SECONDS, LIVE_SECONDS = 600.0, 900.0, 1200.0, 600.0
