@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tenacity import retry, retry_if_exception_message, stop_after_attempt
 
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.credentials import ensure_credentials
@@ -63,13 +64,21 @@ def polls(state: Path) -> tuple[int, int]:
     return parsed, len(logs) - parsed
 
 
+@retry(
+    retry=retry_if_exception_message(match=".*answered 500 .*Database error"), stop=stop_after_attempt(5), reraise=True
+)
+def mark_run(airflow: AirflowApi, path: str, state: str) -> None:
+    """Mark a run, as often as Airflow's deadlock with its own scheduler is what it answers: a person presses again."""
+    airflow._call("PATCH", path, json={"state": state})
+
+
 def clear_runs(airflow: AirflowApi) -> None:
     """Clear a run that has failed and one that goes on: both are done in the end."""
     dag_id = "bootstrap_platform"
     for state in ("failed", None):
         run = airflow.trigger(dag_id)
         if state:
-            airflow._call("PATCH", f"/dags/{dag_id}/dagRuns/{run}", json={"state": state})
+            mark_run(airflow, f"/dags/{dag_id}/dagRuns/{run}", state)
         airflow._call("POST", f"/dags/{dag_id}/dagRuns/{run}/clear", json={"dry_run": False})
         airflow.wait(dag_id, run, timeout=180)
 
