@@ -1,9 +1,9 @@
 """The anomalies of a session: which symbol, which kind, which minutes. Labels are made from this plan.
 
 Market anomalies are rare, as in a market: about one of ten symbols has one in a session, so that to a profile of these
-sessions none of them is usual. Only while the market is watched is there one every two or three minutes, on some symbol
-that has been calm. Each is strong enough that the robust rule must fire inside its label, with profiles of few sessions
-and the shipped budget of alerts.
+sessions none of them is usual. Only while the market is watched is there one every two or three minutes, the first four
+even sooner, on some symbol that has been calm. Each is strong enough that the robust rule must fire inside its label,
+with profiles of few sessions and the shipped budget of alerts.
 
 Operations have no such measure, and are frequent in all sessions. Some symbols fall silent in turn, so that at any time
 one has been silent for more than 15 minutes; the others take market anomalies. Broken bars go to whoever has nothing
@@ -31,7 +31,8 @@ RARE = 0.1  # of the symbols that do not fall silent have a market anomaly in a 
 GAPS = 2  # at the open of a session that is watched
 BROKEN_EVERY, BROKEN_SPACING = 4, 28  # minutes between broken bars, anywhere and on one symbol
 CALM = 20  # minutes in which a price stays in a narrow range before it breaks out
-CYCLE = 10  # watched minutes in which each kind of move occurs once
+FIRST = 6  # watched minutes in which each kind of move occurs for the first time: nobody waits long to see one
+CYCLE = 10  # watched minutes in which each kind of move occurs once from then on
 LAP = 50  # watched minutes between two moves of one kind on one symbol: until then the first one is forgotten
 MOVES = {
     "volatility_spike": (0.0, 0.0),
@@ -152,12 +153,15 @@ def _rare(symbols: list[str], minutes: range, rng: np.random.Generator) -> list[
 
 
 def _watched(symbols: list[str], minutes: range, rng: np.random.Generator) -> list[Anomaly]:
-    """Plan each kind of move once in every cycle, on a symbol that had none of this kind for a lap."""
-    cycle = max(CYCLE, -(-LAP // len(symbols)))
+    """Plan each kind of move once in every cycle, the first one short, on a symbol that had none of it for a lap."""
+    cycle = max(CYCLE, -(-(LAP - FIRST) // (len(symbols) - 1)))
     anomalies = []
     for kind, (in_cycle, in_lap) in MOVES.items():
         sign, behind = int(rng.choice([-1, 1])), int(in_lap * len(symbols))
-        for turn, minute in enumerate(range(minutes.start + int(in_cycle * cycle), minutes.stop, cycle)):
+        first, second = minutes.start + int(in_cycle * FIRST), minutes.start + FIRST + int(in_cycle * cycle)
+        for turn, minute in enumerate((first, *range(second, minutes.stop, cycle))):
+            if minute not in minutes:
+                break
             lap, index = divmod(turn - behind, len(symbols))
             # What has broken out must come back before it can break out again.
             anomalies.append(_move(kind, symbols[index], minute, sign * (-1) ** (lap % 2)))

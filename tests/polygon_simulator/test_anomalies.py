@@ -147,7 +147,7 @@ def test_in_history_one_of_ten_symbols_has_a_market_anomaly():
 
 @pytest.mark.parametrize(
     ("calendar", "symbols", "cycle", "apart"),
-    [("24/7", 24, 10, 3), ("XNYS", 24, 10, 3), ("24/7", 5, 17, 5), ("XNYS", 5, 17, 5)],
+    [("24/7", 24, 10, 3), ("XNYS", 24, 10, 3), ("24/7", 5, 22, 7), ("XNYS", 5, 22, 7)],
 )
 def test_while_it_is_watched_every_kind_of_move_comes_soon_and_far_apart_on_one_symbol(calendar, symbols, cycle, apart):
     market, sessions = watched_market(1, calendar, symbols)
@@ -156,6 +156,7 @@ def test_while_it_is_watched_every_kind_of_move_comes_soon_and_far_apart_on_one_
     first, last = minutes[0], minutes[-1]
     assert sessions[-1].open_ms + first * MINUTE == sessions[-1].close_ms - 180 * MINUTE
     assert max(later - earlier for earlier, later in itertools.pairwise(minutes)) <= apart
+    assert {it.kind for it in planned if it.minute < first + 6} == set(MOVES)
     for at in range(first, last - cycle):
         assert {it.kind for it in planned if at <= it.minute < at + cycle} == set(MOVES), at
     for symbol in market.instruments:
