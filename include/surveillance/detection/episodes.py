@@ -10,12 +10,12 @@ from include.surveillance.timespans import DAY_MS
 CONTINUES, OPENS, GROWS = range(3)
 """What a firing does to its episode; GROWS: its alert is published again, because the number of firings has doubled or
 the severity has risen."""
-LONGEST_COOLDOWN_MS = 4 * DAY_MS
-"""So that an episode of day bars goes on over a long weekend, and not over three weeks."""
+LONGEST_COOLDOWN_MS = DAY_MS // 2
+"""What fires on the next day is news again: the worst day of a year is not silent because last week was bad."""
 
 
 def cooldown_ms(bars: int, span_ms: np.ndarray | int) -> np.ndarray:
-    """Return how long after a firing another one continues its episode: so many bars' time, at most four days.
+    """Return how long after a firing another one continues its episode: so many bars' time, at most half a day.
 
     Args:
         span_ms: length of the bars.

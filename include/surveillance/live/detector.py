@@ -164,10 +164,10 @@ class Detector:
             failpoints.reach("detect.begun")
             detection = detect_records(self._engine, state, decoded.records)
             failpoints.reach("detect.evaluated")
-            transaction.send_all(detection.metrics, partition=self.partition)
             for alert, index in zip(detection.alerts, detection.raised_by, strict=True):
                 headers = stamp_headers(decoded.records[index], decoded.stored_ms[index], began_ms)
                 transaction.send(alert, partition=self.partition, headers=headers)
+            transaction.send_all(detection.metrics, partition=self.partition)
             transaction.send_all(decoded.rejects, partition=self.partition)
             detection.state.places = {topic: place for (topic, _), place in places.items()}
             detection.state.clock_ms = dict(self._intake.clock_ms)

@@ -23,8 +23,8 @@ published; an event of the market counts once, and its members not. Operations a
 
 Product and yardsticks are compared on judged symbol-days: all but a symbol's first {new_sessions} sessions, and those
 before which it has fewer than 21 bars. There each yardstick has the threshold with which it raises exactly as many
-alerts as the product. Within the day its firings of one side at most 15 bars apart are one alert, as the product's are;
-of day bars each day is an alert of its own, while the product's alert goes on for 15 bars' time.
+alerts as the product. Its firings of one side at most 15 bars apart are one alert within the day, as the product's
+are, and each firing of a day bar is an alert of its own.
 """
 
 CAVEATS = """\

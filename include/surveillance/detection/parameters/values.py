@@ -48,7 +48,7 @@ class Parameters(LiteralRules, frozen=True, kw_only=True, dict=True):
         alerting_form: the form in which rules of bars raise alerts, of all or by rule, where ``default`` stands for
             those that are not named and is robust unless it is given; ``news_impact`` has that of ``abnormal_volume``;
             ``rules`` in a parameters file.
-        cooldown_bars: a firing at most so many bars' time, and four days, after the last one continues its episode.
+        cooldown_bars: a firing at most so many bars' time, and half a day, after the last one continues its episode.
         session_reset: restart windows (not the percentile's history) each New York date.
         market_breadth: share of the watched symbols above which alerts of one minute are one event of the market.
         market_minimum: symbols that such an event needs at least.
