@@ -6,12 +6,13 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from include.orchestration import connections, forms
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # With the digest, the name of a folder has to stay below 255 characters.
 LONGEST_WORD = 200
+MADE = "made.yaml"
+"""The file of each report that says how it was made."""
 BARS_OF_THE_LOG = forms.bars_params(no_symbols="all of the log")
 """The part of a run's form that says which bars the report is made from."""
 
@@ -38,6 +41,19 @@ def report_path(dag_id: str, run_id: str) -> str:
     """
     dag, run = (re.sub(r"[^A-Za-z0-9_-]+", "-", part)[:LONGEST_WORD] for part in (dag_id, run_id))
     return f"{dag}/{run}-{sha256(json.dumps([dag_id, run_id]).encode()).hexdigest()[:32]}"
+
+
+def describe_run(run: Any, params: dict[str, Any]) -> str:
+    """Describe as YAML how a report was made: which run, who started it, when, with which form."""
+    made = {
+        "study": run.dag_id,
+        "run": run.run_id,
+        "started_by": run.triggering_user_name or "nobody by name",
+        "started_at": f"{run.run_after.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "form": params,
+    }
+    text: str = yaml.safe_dump(made, sort_keys=False, allow_unicode=True)
+    return text
 
 
 class ReportLink(BaseOperatorLink):
@@ -70,6 +86,7 @@ class ReportOperator(BaseOperator):
             files = _export_bars(Path(name), params, settings, run.run_after)
             out = Path(name) / "out"
             self.write_report(files, params, settings, out)
+            (out / MADE).write_text(describe_run(run, params))
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(out, folder)
         return str(folder)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from include.orchestration import studies
 from include.surveillance import broker
@@ -43,7 +44,9 @@ def destination(log, tmp_path, monkeypatch):
 
 
 def context(dag_id, **form):
-    run = SimpleNamespace(dag_id=dag_id, run_id=RUN, run_after=datetime(2024, 3, 5, 8, tzinfo=UTC))
+    run = SimpleNamespace(
+        dag_id=dag_id, run_id=RUN, run_after=datetime(2024, 3, 5, 8, tzinfo=UTC), triggering_user_name="ada"
+    )
     return {"params": FORM | form, "dag_run": run}
 
 
@@ -52,7 +55,7 @@ def test_calibration_writes_a_report_with_its_curves_and_a_proposal(destination)
     made = operator.execute(context("calibrate_rules", rules="literal", budget=2))
     assert made == str(destination / studies.report_path("calibrate_rules", RUN))
     assert {path.name for path in (destination / studies.report_path("calibrate_rules", RUN)).iterdir()} == {
-        "report.md", "curves.png", "parameters.yaml",
+        "report.md", "curves.png", "parameters.yaml", "made.yaml",
     }  # fmt: skip
     text = (destination / studies.report_path("calibrate_rules", RUN) / "report.md").read_text()
     assert "200 bars of 1 symbols" in text
@@ -68,6 +71,16 @@ def test_comparison_tells_what_only_one_raises(destination):
     row = next(line for line in (made / "whatif.md").read_text().splitlines() if line.startswith("| abnormal_volume"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     assert (cells[2], cells[3], cells[6]) == ("5", "0", "5")
+
+
+def test_a_report_says_who_made_it_when_and_with_which_form(destination):
+    studies.CompareOperator(task_id="compare").execute(context("compare_parameters", a="", b="base: {rules: literal}"))
+    made = yaml.safe_load((destination / studies.report_path("compare_parameters", RUN) / "made.yaml").read_text())
+    form = FORM | {"a": "", "b": "base: {rules: literal}"}
+    assert made == {
+        "study": "compare_parameters", "run": RUN, "started_by": "ada", "started_at": "2024-03-05T08:00:00Z",
+        "form": form,
+    }  # fmt: skip
 
 
 def test_bars_that_a_replay_has_moved_are_judged_at_the_times_they_were_recorded(destination, monkeypatch):
@@ -89,7 +102,9 @@ def test_a_backtest_is_one_page_with_the_parameters_beside_it(destination):
     form = {"a": "base: {rules: literal}\n", "b": "", "matches": 3}
     studies.BacktestOperator(task_id="backtest").execute(context("backtest_rules", **form))
     made = destination / studies.report_path("backtest_rules", RUN)
-    assert {path.name for path in made.iterdir()} == {"backtest.html", "outcomes.parquet", "matched.parquet", "a.yaml"}
+    assert {path.name for path in made.iterdir()} == {
+        "backtest.html", "outcomes.parquet", "matched.parquet", "a.yaml", "made.yaml",
+    }  # fmt: skip
     assert "A is a.yaml, literal" in (made / "backtest.html").read_text()
     studies.BacktestOperator(task_id="backtest").execute(context("backtest_rules", **form | {"b": form["a"]}))
     assert "B is b.yaml, literal" in (made / "backtest.html").read_text()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -15,6 +16,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.values import encode_value
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.build import Progress
+from include.surveillance.detection.rules.registry import TAILED
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.calibration import markdown_table
@@ -27,6 +29,7 @@ from include.surveillance.timespans import SPAN_MS, to_utc
 HEADER = ["rule", "form", "alerts A", "alerts B", "A per symbol-day", "B per symbol-day", "only A", "only B"]
 SERIES = ["symbol", "timespan", "rule", "direction"]
 OVERRIDES = ["of", "override", "sets"]
+DIFFERENCES = ["entry", "A", "B", "effect"]
 SAMPLES = 20
 SymbolDays = Mapping[tuple[str, str], int]
 """(rule, form) -> the symbol-days on which the form judged the rule."""
@@ -84,13 +87,15 @@ def compare_books(
     make_folder(out)
     episodes: list[pd.DataFrame] = []
     symbol_days: list[SymbolDays] = []
+    unjudged: list[str] = []
     for number, book in enumerate(books):
         progress("detect", number, len(books))
         engine, evaluation = recording.engine(book), recording.evaluate(book)
         episodes.append(group_episodes(pd.DataFrame(firing_columns(evaluation))))
         symbol_days.append({(it.rule, it.form): it.symbol_days for it in count_forms(engine, evaluation)})
-        for line in explain_unjudged(engine, evaluation):
-            tell(f"{names[number]}: {line}")
+        unjudged += [f"{names[number]}: {line}" for line in explain_unjudged(engine, evaluation)]
+    for line in unjudged:
+        tell(line)
     days = count_symbol_days(recording.bars, recording.sessions).days
     session = evaluation.scan.positions.session
     first, last = iso_date(int(session.min())), iso_date(int(session.max()))
@@ -98,10 +103,34 @@ def compare_books(
     cooldown_bars = max(book.base.cooldown_bars for book in books)
     comparison = compare_episodes(a, b, cooldown_bars=cooldown_bars, symbol_days=(symbol_days[0], symbol_days[1]))
     about = f"{len(recording.bars):,} bars, {first} to {last}. {days:,} symbol-days."
-    write_report(out / "whatif.md", comparison, names=names, about=about, overrides=describe_overrides(books))
+    write_report(out / "whatif.md", comparison, names=names, about=about, books=books, unjudged=unjudged)
     comparison.only_a.to_parquet(out / "only_a.parquet", index=False)
     comparison.only_b.to_parquet(out / "only_b.parquet", index=False)
     return comparison
+
+
+def describe_differences(books: tuple[ParameterBook, ParameterBook]) -> list[list[str]]:
+    """Return a row for each entry of the base in which two books differ: its values, and whether it can have an effect.
+
+    The limits of a form in which a rule raises no alerts have none.
+    """
+    a, b = (_list_entries(msgspec.to_builtins(book.base)) for book in books)
+    rows = []
+    for entry in sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name)):
+        robust, _, rest = entry.partition(".")
+        form, rule = ("robust", rest.partition(".")[0]) if robust == "robust" else ("literal", robust)
+        idle = rule in TAILED and all(book.base.form_of(rule) != form for book in books)
+        effect = f"none: {rule} alerts in its {books[0].base.form_of(rule)} form" if idle else ""
+        rows.append([entry, *(encode_value(it[entry]) if entry in it else "" for it in (a, b)), effect])
+    return rows
+
+
+def _list_entries(value: object, name: str = "") -> dict[str, object]:
+    """Name each value inside mappings by the path that leads to it, parted by dots."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    inner = (_list_entries(it, f"{name}.{key}" if name else str(key)) for key, it in value.items())
+    return {path: it for entries in inner for path, it in entries.items()}
 
 
 def describe_overrides(books: tuple[ParameterBook, ParameterBook]) -> list[list[str]]:
@@ -155,15 +184,26 @@ def group_episodes(firings: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_report(
-    path: Path, comparison: Comparison, *, names: tuple[str, str], about: str, overrides: list[list[str]]
+    path: Path,
+    comparison: Comparison,
+    *,
+    names: tuple[str, str],
+    about: str,
+    books: tuple[ParameterBook, ParameterBook],
+    unjudged: Sequence[str] = (),
 ) -> None:
     """Write the comparison as Markdown.
 
     Args:
-        overrides: as ``describe_overrides`` gives them.
+        unjudged: a sentence for each part of the bars that rules could not judge.
     """
+    differences, overrides = describe_differences(books), describe_overrides(books)
     lines = ["# What if", "", f"A is `{names[0]}`, B is `{names[1]}`. {about}", ""]
     lines += markdown_table(HEADER, comparison.describe())
+    if unjudged:
+        lines += ["", "What no rule judged cannot differ:", "", *(f"- {line}" for line in unjudged)]
+    lines += ["", "## What differs in the parameters", ""]
+    lines += markdown_table(DIFFERENCES, differences) if differences else ["No entry of the base."]
     lines += ["", "## Overrides", "", *(markdown_table(OVERRIDES, overrides) if overrides else ["Neither has any."])]
     for name, only in zip("AB", (comparison.only_a, comparison.only_b), strict=True):
         lines += ["", f"## Only {name} raises", ""]

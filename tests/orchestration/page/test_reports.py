@@ -1,5 +1,6 @@
 """Reports inside Airflow's real API server: a login, a page with its pictures, and no way out of the folder."""
 
+import pandas as pd
 import pytest
 
 ROOT = "/surveillance/reports"
@@ -62,6 +63,22 @@ def test_pictures_and_files_come_with_it(client, viewer, report):
     assert client.get(f"{RUN}/parameters.yaml", headers=viewer).text == "base: {}\n"
 
 
+def test_rows_come_as_csv_too_and_no_cell_is_a_formula(client, viewer, report):
+    pd.DataFrame({"symbol": ["AAPL", "=1+1"], "value": [1.5, -2.0]}).to_parquet(report / "only_a.parquet")
+    assert '<a href="only_a.csv">' in client.get(f"{RUN}/", headers=viewer).text
+    rows = client.get(f"{RUN}/only_a.csv", headers=viewer)
+    assert rows.headers["Content-Type"].startswith("text/csv")
+    assert rows.text.splitlines() == ["symbol,value", "AAPL,1.5", "'=1+1,-2.0"]
+
+
+def test_how_it_was_made_is_shown_as_it_was_written(client, viewer, report):
+    (report / "made.yaml").write_text(f"started_by: ada\nform: {HOSTILE}\n")
+    text = client.get(f"{RUN}/", headers=viewer).text
+    assert (
+        "<pre>started_by: ada\nform: &lt;script&gt;alert(1)&lt;/script&gt; [here](javascript:alert(1))\n</pre>" in text
+    )
+
+
 @pytest.mark.parametrize(
     "route",
     [
@@ -73,6 +90,7 @@ def test_pictures_and_files_come_with_it(client, viewer, report):
         f"{ROOT}/calibrate_rules/%2e%2e%2f%2e%2e/",
         f"{ROOT}/calibrate_rules/nothing/",
         f"{RUN}/other.png",
+        f"{RUN}/curves.csv",
     ],
 )
 def test_nothing_else_is_served(client, viewer, report, route):

@@ -115,6 +115,17 @@ def test_a_book_against_itself_has_nothing_of_its_own(bars, tmp_path):
     report = (tmp_path / "whatif.md").read_text()
     assert "A is `a.yaml`, B is `b.yaml`. 1,560 bars, 2019-02-13 to 2019-02-14. 4 symbol-days." in report
     assert report.count("Nothing.") == 2
+    assert "No entry of the base." in report
+
+
+def test_the_report_says_what_differs_and_what_of_that_can_have_no_effect(bars, tmp_path):
+    (tmp_path / "b.yaml").write_text("base: {cooldown_bars: 3, abnormal_volume: {multiple: 9.0}}")
+    compare(bars, tmp_path, ParameterBook.default(), ParameterBook.load(tmp_path / "b.yaml"))
+    report = (tmp_path / "whatif.md").read_text()
+    assert "| abnormal_volume.multiple | 3.0 | 9.0 | none: abnormal_volume alerts in its robust form |" in report
+    assert "| cooldown_bars | 15 | 3 |  |" in report
+    assert "What no rule judged cannot differ:" in report
+    assert "- a.yaml: " in report
 
 
 def test_what_only_one_book_raises_is_written_beside_the_report(bars, tmp_path):
