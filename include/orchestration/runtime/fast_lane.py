@@ -115,6 +115,7 @@ class InProcessSupervisor(supervisor.InProcessTestSupervisor):
     def run(cls, what: Any, dag_rel_path: Any, bundle_info: Any, client: Any, logger: Any) -> Any:
         """Run one task from its start to its last state, and return that."""
         share_process()
+        logger = task_log.fold_errors(logger)
         lane = cls(id=what.id, pid=os.getpid(), process=_own_process(), process_log=logger, client=client)
         lane.ti, lane.answers = what, deque()
         lane.cancellation, lane.reporting, lane.heard_at = Cancellation(), Lock(), monotonic()

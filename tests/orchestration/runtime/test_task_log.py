@@ -1,5 +1,6 @@
 """A task's log has what its thread logs and prints, and nothing of others."""
 
+import json
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from airflow.sdk.execution_time.supervisor import _configure_logging
 from structlog.testing import LogCapture
 
 from include.orchestration.runtime import task_log
@@ -93,3 +95,17 @@ def test_the_workers_log_has_what_is_amiss_and_what_operators_follow():
     logger.info("no task's")
     assert said == ["a minute", "amiss", "no task's"]
     assert [entry["event"] for entry in entries] == ["a task's own", "a minute", "amiss"]
+
+
+def test_airflows_page_folds_an_error_as_that_of_a_task_in_a_process_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path))
+    log, file = _configure_logging("task.log", None)
+    try:
+        raise ValueError("no such bar")
+    except ValueError:
+        task_log.fold_errors(log).exception("Task failed with exception")
+    file.close()
+    line = json.loads((tmp_path / "task.log").read_text())
+    assert (line["event"], line["level"]) == ("Task failed with exception", "error")
+    assert [(it["exc_type"], it["exc_value"]) for it in line["error_detail"]] == [("ValueError", "no such bar")]
+    assert "exception" not in line
