@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ HOME = "/root/market-surveillance"
 UP_SECONDS, VISIT_SECONDS = 2400.0, 5400.0
 # Long enough for market anomalies in the history that an empty form brings.
 WATCHED_BEFORE_MS = 4 * HOUR_MS
+SETTLED_AFTER = timedelta(hours=1)  # longer than the minutes that a live poll brings once more
 # Tries of `up` are one: whoever must type it twice has met a fault.
 UP = ("docker", "compose", "up", "-d", "--build")
 RAN_ONCE = {"airflow-init", "postgres-roles"}
@@ -198,19 +200,19 @@ class Rehearsal:
     def _check_same(self, before: dict[str, Any]) -> None:
         """What was alerted before is there after the second start, word for word; live minutes have added more.
 
-        A history whose last minutes live polls have brought once more may be a live alert now, and an episode that had
-        not ended has grown by the minutes since.
+        Live polls bring the newest minutes of a history once more. From then on these are live, so that an episode of
+        history that reached into them is shorter, or has grown; what ended before has not changed.
         """
         after = self._visit("look")["alerts"]
         if lost := sorted(before.keys() - after.keys()):
             raise SurveillanceError(f"{len(lost)} of {len(before)} alerts are gone after a stop, e.g. {lost[0]}")
-        same = ("rule", "symbol", "bar_at", "value", "threshold", "baseline")
-        history = [it for it in before if after[it]["source"] == "backfill"]
-        ended = [it for it in history if before[it]["firings"] >= after[it]["firings"]]
-        if other := [it for it in ended if any(before[it][name] != after[it][name] for name in same)]:
-            was, now = (
-                {name: alerts[other[0]][name] for name in (*same, "status", "firings")} for alerts in (before, after)
-            )
+        same = ("rule", "symbol", "source", "bar_at", "value", "threshold", "baseline", "status", "firings")
+        at = {it: datetime.fromisoformat(alert["bar_at"]) for it, alert in before.items()}
+        settled = [it for it in before if at[it] < max(at.values()) - SETTLED_AFTER]
+        if not settled:
+            raise SurveillanceError(f"none of {len(before)} alerts is older than {SETTLED_AFTER}; nothing is compared")
+        if other := [it for it in settled if any(before[it][name] != after[it][name] for name in same)]:
+            was, now = ({name: alerts[other[0]][name] for name in same} for alerts in (before, after))
             raise SurveillanceError(f"{len(other)} alerts are others after a stop, e.g. {other[0]}: {was}, now {now}")
         self.outcome.kept, self.outcome.live = len(before), len(after) - len(before)
 
