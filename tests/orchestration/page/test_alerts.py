@@ -7,6 +7,7 @@ import io
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from include.orchestration import connections
 from include.orchestration.application import reviews
@@ -100,6 +101,18 @@ def test_what_is_not_kept_yet_comes_from_kafka(get, topics, monkeypatch):
     broker.publish(topics, [bar(5), bar(61), bar(-200)])
     answer = get(f"alerts/{KO.event_id}/bars").json()
     assert (answer["evidence"], [it["event_id"] for it in answer["bars"]]) == (None, [bar(5).event_id])
+
+
+def test_another_symbol_is_read_around_the_same_bar(get, topics, monkeypatch):
+    monkeypatch.setattr(connections, "kafka", lambda: topics)
+    store([KO])
+    keep(KO, [bar()])
+    others = [replace(bar(minute), symbol="SPY", event_id="") for minute in (-1, 0, 61)]
+    broker.publish(topics, others)
+    answer = get(f"alerts/{KO.event_id}/bars", of="spy").json()
+    assert [it["event_id"] for it in answer["bars"]] == [it.event_id for it in others[:2]]
+    assert (answer["symbol"], answer["evidence"], answer["intact"]) == ("SPY", None, True)
+    assert get(f"alerts/{KO.event_id}/bars", of="KO").json()["evidence"], "its own are those that were kept"
 
 
 def test_its_like_and_how_they_ended(get, desk):

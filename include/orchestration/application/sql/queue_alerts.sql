@@ -18,7 +18,11 @@ where
     and (%(kind)s::text is null or alerts.kind = %(kind)s)
     and (%(source)s::text is null or alerts.source = %(source)s)
     and (%(closed)s::boolean is null or alerts.closed = %(closed)s)
-    and (%(states)s::text[] is null or coalesce(reviews.state, 'open') = any(%(states)s))
+    -- What nobody has touched has no review: where only touched ones are asked for, their reviews are read first.
+    and (
+        %(states)s::text[] is null or reviews.state = any(%(states)s)
+        or (%(untouched)s::boolean and reviews.state is null)
+    )
     and (%(owner)s::text is null or reviews.owner = %(owner)s)
     and (%(text)s::text is null or strpos(lower(alerts.explanation), lower(%(text)s)) > 0)
     and (
