@@ -73,3 +73,16 @@ def open_context(chromium: Any, address: str, token: str, **options: Any) -> Any
     context.set_default_timeout(30_000)
     context.add_cookies([{"name": "_token", "value": token, "url": address}])
     return context
+
+
+def wait_until(page: Any, condition: str, seconds: float = 60) -> None:
+    """Return when an expression of JavaScript is true; the page's policy lets nobody evaluate a string later."""
+    page.evaluate(
+        f"""async () => {{
+            const begun = performance.now();
+            while (!({condition})) {{
+                if (performance.now() - begun > {seconds} * 1000) throw new Error("not within {seconds} s");
+                await new Promise(requestAnimationFrame);
+            }}
+        }}"""
+    )

@@ -1,7 +1,7 @@
-"""A tour of the desk: ``python -m tests.tour`` (``make tour``) walks through a running Airflow's desk in a real browser.
+"""A tour of the desk in a real browser, on a running Airflow: ``python -m tests.tour`` (``make tour``).
 
 People of each role sign in at Airflow's own form and do what they are there for; each step says what it has seen, fails
-where that is wrong, and leaves a picture. What the tour writes stays: reviews, a silence that is ended at the end, a case.
+where that is wrong, and leaves a picture. What the tour writes stays: reviews, a case, and a silence that has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import httpx
 import typer
 from PIL import Image
 
-from tests.desk import WIDE, browser
+from tests.desk import WIDE, browser, wait_until
 from tests.paths import ROOT
 from tests.rights import DESK, USERS
 
@@ -193,7 +193,7 @@ class Tour:
     def silence(self, page: Any) -> None:
         """Silence a stale feed until tomorrow."""
         self._go(page, "?tab=operations&rule=feed_freshness")
-        page.wait_for_function("document.querySelector('.scroll').ariaBusy !== 'true'")
+        wait_until(page, "document.querySelector('.scroll').ariaBusy !== 'true'")
         if page.locator("tr.row").count():
             page.locator("tr.row").first.click()
             page.get_by_role("button", name="Silence…", exact=True).click()
@@ -204,7 +204,7 @@ class Tour:
             page.get_by_role("dialog").get_by_label("Rule").select_option("feed_freshness")
         dialog = page.get_by_role("dialog")
         assert dialog.get_by_label("Rule").input_value() == "feed_freshness"
-        dialog.get_by_label("For", exact=True).select_option("24")
+        dialog.locator("label", has_text=re.compile("^For")).locator("select").select_option("24")
         dialog.get_by_label("Why").fill("The vendor works on it until tomorrow")
         dialog.get_by_text("In the last seven days it would have kept").wait_for()
         self._picture(page, "4_silence")

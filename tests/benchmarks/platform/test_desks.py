@@ -11,8 +11,9 @@ from tests.benchmarks.platform.desks import KEPT, compare, open_desks
 from tests.benchmarks.platform.figures import Figure, Result
 from tests.desk import CHROMIUM
 
-PAGE = """<!doctype html><link rel="icon" href="data:,"><div class="scroll"><table><tr class="row"><td>KO</td></tr></table>
-</div><script>fetch("/events"); fetch("/nothing");</script>"""
+PAGE = """<!doctype html><link rel="icon" href="data:,">
+<div class="scroll"><table><tr class="row"><td>KO</td></tr></table></div>
+<script>fetch("/events"); fetch("/nothing");</script>"""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -56,7 +57,9 @@ def test_desks_that_do_not_open_are_an_error(chromium):
 @pytest.mark.parametrize(("p95", "held"), [(1.1, True), (1.2, False), (None, False)])
 def test_detection_with_desks_is_held_against_detection_without(p95, held):
     alone = Result("market", "", [Figure(name, 1.0, "s") for name in KEPT])
-    beside = Result("market, desks", "", [Figure(name, value, "s") for name, value in zip(KEPT, (0.9, p95), strict=True)])
+    beside = Result(
+        "market, desks", "", [Figure(name, value, "s") for name, value in zip(KEPT, (0.9, p95), strict=True)]
+    )
     first, second = compare(alone, beside)
     assert (first.value, first.held) == (0.9, True)
     assert (second.value, second.held) == (p95, held)

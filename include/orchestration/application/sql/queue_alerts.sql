@@ -13,7 +13,11 @@ left join reviews on alerts.alert_id = reviews.alert_id
 where
     (%(symbol)s::text is null or alerts.symbol = %(symbol)s)
     and (%(rule)s::text is null or alerts.rule = %(rule)s)
-    and (%(tag)s::text is null or alerts.tag = %(tag)s)
+    -- The second says what the first implies, in the words of the index that has the queue's order.
+    and (
+        %(tag)s::text is null
+        or (alerts.tag = %(tag)s and (alerts.tag is not distinct from 'unexplained') = (%(tag)s = 'unexplained'))
+    )
     and (%(severities)s::text[] is null or alerts.severity = any(%(severities)s))
     and (%(kind)s::text is null or alerts.kind = %(kind)s)
     and (%(source)s::text is null or alerts.source = %(source)s)
@@ -24,7 +28,10 @@ where
         or (%(untouched)s::boolean and reviews.state is null)
     )
     and (%(owner)s::text is null or reviews.owner = %(owner)s)
-    and (%(text)s::text is null or strpos(lower(alerts.explanation), lower(%(text)s)) > 0)
+    and (
+        %(text)s::text is null
+        or lower(alerts.explanation) like '%%' || regexp_replace(lower(%(text)s), '([\\%%_])', '\\\1', 'g') || '%%'
+    )
     and (
         alerts.incident is null or alerts.symbol = %(symbol)s
         or (%(alert_ids)s::text[] is not null and alerts.alert_id = any(%(alert_ids)s))
