@@ -127,6 +127,7 @@ def measure(folder: Path, alerts: int, *, explain: bool) -> Result:
     """Store the alerts, serve the desk and look at it."""
     from fastapi.testclient import TestClient
 
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     migrate_metadata()
     with postgres_cluster(folder) as cluster:
         address = address_database(cluster, "surveillance")
@@ -284,7 +285,8 @@ def filter_all(page: Any) -> tuple[dict[str, list[float]], list[float]]:
     def take(kind: str, act: Any) -> None:
         page.evaluate("bench.took = null")
         act()
-        wait_until(page, "bench.took !== null")
+        wait_until(page, "bench.took !== null || document.querySelector('.list .problem')")
+        assert page.locator(".list .problem").count() == 0, page.locator(".list .problem").inner_text()
         taken[kind].append(page.evaluate("bench.took"))
 
     def choose(label: str, *values: str) -> None:

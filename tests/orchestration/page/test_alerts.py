@@ -221,6 +221,40 @@ def test_a_page_of_a_long_queue_reads_little_more_than_its_rows(desk, order, sta
         assert count_read(filters, after) < 200
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"owner": "nina"},
+        {"tag": "halt"},
+        {"states": ["to sign"]},
+        {"text": "nothing has it"},
+        {"text": "100 %", "tag": "unexplained"},
+    ],
+    ids=str,
+)
+def test_a_filter_that_few_match_reads_little_more_than_its_rows(desk, filters):
+    with transaction() as cursor:
+        cursor.execute(MANY)
+        # Four thousand closed ones of hers, and one that she is at.
+        cursor.execute(
+            "insert into reviews (alert_id, state, owner, reason, closed_by) "
+            "select alert_id, 'closed', 'nina', 'usual', 'nina' from alerts where closed limit 4000"
+        )
+        cursor.execute(
+            "insert into reviews (alert_id, state, owner) "
+            "select alert_id, 'in review', 'nina' from alerts where not closed order by alert_id limit 1"
+        )
+    with connections.application_database() as database:
+        database.commit()
+        database.autocommit = True
+        database.execute("vacuum analyze alerts, reviews")
+    wanted = NO_FILTER | {"order": "priority", "kind": "market", "source": "live"}
+    wanted |= {"states": ["open", "in review", "to sign"]} | filters
+    found, following = reviews.select_queue(wanted, None, 50)
+    assert (len(found), following) == ("owner" in filters, None)
+    assert count_read(wanted, None) < 200
+
+
 def count_read(filters, after):
     """Count the rows of table alerts that PostgreSQL reads for a page."""
     place = dict(zip(reviews._NO_PLACE, reviews._decode_place(after), strict=True)) if after else reviews._NO_PLACE

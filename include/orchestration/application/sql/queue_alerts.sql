@@ -13,10 +13,10 @@ left join reviews on alerts.alert_id = reviews.alert_id
 where
     (%(symbol)s::text is null or alerts.symbol = %(symbol)s)
     and (%(rule)s::text is null or alerts.rule = %(rule)s)
-    -- The second says what the first implies, in the words of the index that has the queue's order.
+    -- The second says what the first implies in words that PostgreSQL looks up in the index of the queue's order.
     and (
         %(tag)s::text is null
-        or (alerts.tag = %(tag)s and (alerts.tag is not distinct from 'unexplained') = (%(tag)s = 'unexplained'))
+        or (alerts.tag = %(tag)s and (alerts.tag is not distinct from 'unexplained') <= (%(tag)s = 'unexplained'))
     )
     and (%(severities)s::text[] is null or alerts.severity = any(%(severities)s))
     and (%(kind)s::text is null or alerts.kind = %(kind)s)
@@ -27,7 +27,19 @@ where
         %(states)s::text[] is null or reviews.state = any(%(states)s)
         or (%(untouched)s::boolean and reviews.state is null)
     )
-    and (%(owner)s::text is null or reviews.owner = %(owner)s)
+    -- Whoever asks for his own is at few and has closed thousands: his reviews are read first.
+    and (
+        %(owner)s::text is null
+        or alerts.alert_id = any(
+            array(
+                select owned.alert_id
+                from reviews as owned
+                where
+                    owned.owner = %(owner)s
+                    and (%(closed)s::boolean is null or (owned.state = 'closed') = %(closed)s)
+            )
+        )
+    )
     and (
         %(text)s::text is null
         or lower(alerts.explanation) like '%%' || regexp_replace(lower(%(text)s), '([\\%%_])', '\\\1', 'g') || '%%'

@@ -257,7 +257,7 @@ function List({ rows, open, me, start, empty }) {
     box.current.scrollTop = 0;
     rows.load();
   };
-  const spacer = (n) => html`<tr aria-hidden="true" className="spacer" style=${{ height: `${n * height}px` }}><td colSpan="11" /></tr>`;
+  const spacer = (n) => html`<tr aria-hidden="true" className="spacer" style=${{ height: `${n * height}px` }}><td colSpan="10" /></tr>`;
   return html`
     <div className="list">
       ${rows.waiting.size > 0 && html`<button type="button" className="new" onClick=${show}>
