@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -143,7 +143,7 @@ export: setup ## the log's bars, news, alerts and metrics as files: make export 
 capacity: setup ## what a watchlist takes, once, ten and a hundred times: make capacity [SYMBOLS=500] [ARGS="--cores 8"]
 	@$(SURVEILLANCE) capacity --symbols $(or $(SYMBOLS),500) $(ARGS)
 
-bench: setup ## the whole platform under load, 45 minutes; writes docs/measured/benchmarks: make bench [ARGS="--only cosmos --minutes 3"]
+bench: setup ## the whole platform under load, 45 minutes; writes docs/measured/benchmarks: make bench [ARGS="--only market-11000 --desks 5"]
 	$(BIN)/python -m tests.benchmarks.platform $(ARGS)
 
 bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/measured/benchmarks
@@ -151,6 +151,12 @@ bench-engine: setup ## speed of detection, with a pandas baseline in the same ru
 
 bench-files: setup ## how long a month of flat files takes to read; writes docs/measured/benchmarks
 	$(BIN)/python -m tests.benchmarks.files
+
+bench-desk: setup ## the desk in a browser with 100,000 alerts; writes docs/measured/benchmarks
+	$(BIN)/python -m tests.benchmarks.desk $(ARGS)
+
+tour: setup ## the running local stack's desk, walked through in a browser by people of each role; writes docs/how/desk
+	@eval "$$($(STACK) env)" && $(BIN)/python -m tests.tour $(ARGS)
 
 recall: setup ## bursts found at an equal budget, literal against robust; writes docs/measured/recall
 	$(BIN)/python -m tests.benchmarks.recall $(ARGS)

@@ -42,6 +42,11 @@ if "SURVEILLANCE_TEST_HOME" not in os.environ:
 @pytest.fixture(scope="session")
 def airflow_database() -> Path:
     """The migrated metadata database."""
+    return migrate_metadata()
+
+
+def migrate_metadata() -> Path:
+    """Make the metadata database; returns its file."""
     from airflow.utils.db import initdb
 
     initdb()

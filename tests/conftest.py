@@ -105,6 +105,13 @@ def redis_url(folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_server(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """A real PostgreSQL with the databases airflow and surveillance; yields its port and the roles' passwords."""
+    with postgres_cluster(folder) as cluster:
+        yield cluster
+
+
+@contextmanager
+def postgres_cluster(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Run a PostgreSQL of one's own; yields its port and the roles' passwords."""
     credentials = {name: generate() for name, generate in GENERATORS.items()}
     password, port, data = credentials["POSTGRES_PASSWORD"], free_port(), folder / "postgres"
     server.create_cluster(data, password)
@@ -114,24 +121,33 @@ def postgres_server(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield port, credentials
 
 
+# Login in PostgreSQL -> the secret that is its password.
+LOGINS = {
+    "surveillance": "SURVEILLANCE_DB_PASSWORD",
+    "surveillance_reader": "SURVEILLANCE_READER_PASSWORD",
+    "surveillance_desk": "SURVEILLANCE_DESK_PASSWORD",
+}
+
+
+def address_database(cluster: tuple[int, dict[str, str]], login: str) -> str:
+    """Return the address, login and password of the application's database as one URI."""
+    port, credentials = cluster
+    return f"postgresql://{login}:{credentials[LOGINS[login]]}@{HOST}:{port}/surveillance"
+
+
 @pytest.fixture(scope="session")
 def postgres(postgres_server: tuple[int, dict[str, str]]) -> str:
     """The address, login and password of the application's database in a real PostgreSQL, as one URI."""
-    port, credentials = postgres_server
-    return f"postgresql://surveillance:{credentials['SURVEILLANCE_DB_PASSWORD']}@{HOST}:{port}/surveillance"
+    return address_database(postgres_server, "surveillance")
 
 
 @pytest.fixture(scope="session")
 def postgres_reader(postgres_server: tuple[int, dict[str, str]]) -> str:
     """The same database as ``postgres``, for a role that only reads."""
-    port, credentials = postgres_server
-    login = f"surveillance_reader:{credentials['SURVEILLANCE_READER_PASSWORD']}"
-    return f"postgresql://{login}@{HOST}:{port}/surveillance"
+    return address_database(postgres_server, "surveillance_reader")
 
 
 @pytest.fixture(scope="session")
 def postgres_desk(postgres_server: tuple[int, dict[str, str]]) -> str:
     """The same database as ``postgres``, for the role that writes what people do with alerts."""
-    port, credentials = postgres_server
-    login = f"surveillance_desk:{credentials['SURVEILLANCE_DESK_PASSWORD']}"
-    return f"postgresql://{login}@{HOST}:{port}/surveillance"
+    return address_database(postgres_server, "surveillance_desk")

@@ -18,6 +18,7 @@ from include.orchestration.application.database import migrate_database
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError
 from include.surveillance.records import Alert
+from tests.desk import create_app, password_of
 from tests.sinks import HttpSink, SmtpSink, serving
 
 PARTITIONS = 4
@@ -26,14 +27,9 @@ PARTITIONS = 4
 @pytest.fixture(scope="session")
 def client(airflow_database):
     """Airflow's own API server with our plugins in it, as `airflow api-server` runs it, and a user for each role."""
-    from airflow.api_fastapi.app import create_app
     from fastapi.testclient import TestClient
 
-    from include.orchestration.accounts.apply_roles import apply_roles
-    from include.orchestration.accounts.roles import ADMIN, ROLES
-
-    apply_roles([(role.lower(), f"password of {role}", role) for role in (*ROLES, ADMIN)])
-    with TestClient(create_app(apps="all")) as client:
+    with TestClient(create_app()) as client:
         yield client
 
 
@@ -43,7 +39,7 @@ def sign_in(client):
 
     @cache
     def headers(role):
-        login = {"username": role.lower(), "password": f"password of {role}"}
+        login = {"username": role.lower(), "password": password_of(role)}
         return {"Authorization": f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"}
 
     return headers

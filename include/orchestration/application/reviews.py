@@ -140,7 +140,7 @@ def _read_states(states: Collection[State] | None) -> dict[str, Any]:
     wanted, ended = set[str](states or STATES), {"closed"}
     closed = False if not wanted & ended else True if wanted == ended else None
     whole = wanted in (ended, set[str](STATES) - ended, set[str](STATES))
-    return {"closed": closed, "states": None if whole else sorted(wanted)}
+    return {"closed": closed, "states": None if whole else sorted(wanted), "untouched": "open" in wanted}
 
 
 def _encode_place(row: Mapping[str, Any], order: str) -> str:

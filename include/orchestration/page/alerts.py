@@ -169,21 +169,25 @@ def row(alert_id: AlertId) -> Response:
 
 
 @alerts.get("/alerts/{alert_id:path}/bars", response_model=Surroundings)
-def bars(alert_id: AlertId) -> dict[str, Any]:
-    """The bars and news around an alert: 120 bars before, 60 after, news of two hours before and after."""
+def bars(alert_id: AlertId, of: Word = None) -> dict[str, Any]:
+    """The bars and news around an alert: 120 bars before, 60 after, news of two hours before and after.
+
+    With ``of``, those of another symbol at that time, as far as the log goes back.
+    """
     row, detail = _find(alert_id)
-    kept, intact = select_evidence(alert_id), True
+    symbol = of.strip().upper() if of else row["symbol"]
+    kept, intact = select_evidence(alert_id) if symbol == row["symbol"] else None, True
     if kept:
         sha256, found = unseal(bytes(kept["content"]))
         intact = sha256 == kept["sha256"]
     else:
         subject = find_subject(alert_id)
         assert subject is not None
-        (found,) = evidence.read_evidence(connections.kafka(), [subject])
+        (found,) = evidence.read_evidence(connections.kafka(), [subject._replace(symbol=symbol)])
     cited = (detail["record"] or {}).get("event_ids", [])
     return {
         "alert_id": alert_id,
-        "symbol": row["symbol"],
+        "symbol": symbol,
         "timespan": row["timespan"],
         "bar_at": row["bar_at"],
         "bars": [

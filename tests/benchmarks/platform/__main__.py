@@ -44,6 +44,7 @@ def main(
     minutes: Annotated[int, typer.Option(min=1, help="Measured minutes of symbols-500 and market-11000.")] = 10,
     symbols: Annotated[int, typer.Option(help="Symbols of symbols-500, cosmos and peer.")] = 500,
     market: Annotated[int, typer.Option(help="Symbols of market-11000.")] = 11_000,
+    desks: Annotated[int, typer.Option(min=0, help="After market-11000, measure it again with desks open.")] = 0,
     sessions: Annotated[int, typer.Option(min=2, help="Sessions of backfill.")] = backfill.SESSIONS,
     data: Annotated[Path, typer.Option(envvar="SHARED_DATA", help="Folder with universe_us.csv.")] = (
         ROOT.parent / "shared" / "data"
@@ -58,11 +59,12 @@ def main(
     parts, about, begun = set(only or Part), machine.facts() | {"commit": _commit()}, time.monotonic()
     folder = out or (MEASURED / "benchmarks" if parts == set(Part) else None)
     universe = read_universe(data / "universe_us.csv", max(symbols, market))
-    bench = Bench(parts, minutes, folder)
+    bench = Bench(parts, minutes, folder, desks)
     bench.run_parts(lambda: bench.watchlist(universe[:symbols]), Part.symbols, Part.peer, Part.cosmos)
     bench.run_parts(lambda: bench.stock(universe[:STOCK_SYMBOLS]), live.STOCK)
     bench.run_parts(lambda: bench.backfill(sessions), Part.backfill)
-    bench.run_parts(lambda: bench.market(universe[:market]), Part.market)
+    both = (Part.market, *([live.name_with_desks(Part.market, desks)] if desks else ()))
+    bench.run_parts(lambda: bench.market(universe[:market]), *both)
     results = bench.results
     for result in results:
         result.measured = f"{about['date']}, commit {about['commit']}"
@@ -86,8 +88,8 @@ def main(
 class Bench:
     """The parts that are wanted, on one stack after the other, and their results."""
 
-    def __init__(self, parts: set[Part], minutes: int, folder: Path | None):
-        self.parts, self.minutes, self.folder = parts, minutes, folder
+    def __init__(self, parts: set[Part], minutes: int, folder: Path | None, desks: int):
+        self.parts, self.minutes, self.folder, self.desks = parts, minutes, folder, desks
         self.results: list[Result] = []
         self._polled: live.Live | None = None
 
@@ -136,6 +138,10 @@ class Bench:
         with platform(console, symbols, POLL_BY="market", POLL_TIMESPANS="minute") as stage:
             stage.publish_history(HISTORY_MINUTES)
             self._measure(stage, self._market, polling)
+            if self.desks:
+                alone = self.results[-1]
+                beside = partial(live.market_with_desks, minutes=self.minutes, count=self.desks, alone=alone)
+                self._measure(stage, beside, polling)
 
     def _symbols(self, stage: Stage) -> Result:
         result, self._polled = live.symbols_500(stage, self.minutes)

@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
+from include.local_stack.ports import HOST
 from include.surveillance import broker
 from include.surveillance.timespans import MINUTE_MS
 from tests.benchmarks.platform.cpu import Meter
+from tests.benchmarks.platform.desks import compare, open_desks, sign_in
 from tests.benchmarks.platform.figures import Figure, Result, quantile, ratio, spread
 from tests.benchmarks.platform.latency import LatencyStamps, due, next_minute_ms, sleep_until
 from tests.benchmarks.platform.stage import BESIDE, Stage
@@ -196,3 +198,23 @@ def market_11000(stage: Stage, minutes: int) -> Result:
         cpu=measured.meter.shares(),
         tables={"Each minute": [("minute", "last alert after s", "landed after s"), *rows]},
     )
+
+
+def market_with_desks(stage: Stage, minutes: int, count: int, alone: Result) -> Result:
+    """Measure the market again while so many desks are open, and compare it with how it was ``alone``."""
+    address = f"http://{HOST}:{stage.environment['AIRFLOW__API__PORT']}"
+    names = ("AIRFLOW_ADMIN_USER", "AIRFLOW_ADMIN_PASSWORD")
+    token = sign_in(address, *(stage.environment[name] for name in names))
+    with open_desks(address, token, count) as desks:
+        result = market_11000(stage, minutes)
+    result.name = name_with_desks(alone.name, count)
+    result.about += (
+        f" Meanwhile {count} pages of one headless Chromium on the same machine stood on the desk's queue, each with "
+        "its own stream of changes; right before, the same was measured without them."
+    )
+    result.figures += [*compare(alone, result), *desks.figures()]
+    return result
+
+
+def name_with_desks(name: str, count: int) -> str:
+    return f"{name}, {count} desks open"

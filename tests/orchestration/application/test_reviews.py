@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from include.orchestration import connections
 from include.orchestration.application import audit
@@ -29,6 +32,7 @@ from tests.orchestration.conftest import alert, store
 
 POLICY = Policy.load(Settings().desk_policy_file)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AT = 1_700_000_000_000
 
 
 @pytest.fixture
@@ -213,13 +217,12 @@ def test_what_somebody_has_touched_outlives_its_age(ids, desk):
 
 
 def test_the_queue_begins_with_what_nothing_explains_and_is_rarest(desk):
-    at = 1_700_000_000_000
     store(
         [
             alert("NEWS", tag="news", score=99.0),
             alert("RARE", tag="unexplained", score=90.0),
             alert("OLD", tag="unexplained", score=60.0),
-            alert("NEW", tag="unexplained", score=60.0, ts_ms=at + 60_000, bar_close_ms=at + 120_000),
+            alert("NEW", tag="unexplained", score=60.0, ts_ms=AT + 60_000, bar_close_ms=AT + 120_000),
         ]
     )
     assert [row["symbol"] for row in queue()] == ["RARE", "NEW", "OLD", "NEWS"]
@@ -241,6 +244,57 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(desk, order, limit):
             break
     assert seen == [row["alert_id"] for row in queue(order=order)]
     assert len(seen) == 20
+
+
+ROW = st.tuples(
+    st.sampled_from((0.0, 50.0, 99.9)),
+    st.sampled_from((None, "news", "unexplained")),
+    st.integers(0, 2),
+    st.sampled_from(("open", "in review", "closed")),
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    made=st.lists(ROW, max_size=30),
+    later=st.lists(ROW, max_size=30),
+    limit=st.integers(1, 12),
+    order=st.sampled_from(("priority", "newest")),
+    states=st.sampled_from((None, ["open"], ["open", "in review"], ["closed"], ["in review", "closed"])),
+)
+def test_whoever_pages_through_a_queue_sees_each_row_once_in_its_order(desk, made, later, limit, order, states):
+    """Also while others come, which are seen where they belong behind the page, or not at all."""
+    desk("truncate alerts, reviews")
+
+    def add(number, score, tag, minutes, state):
+        times = {"ts_ms": AT + minutes * 60_000, "bar_close_ms": AT + (minutes + 1) * 60_000}
+        one = alert(f"S{number:02}", score=score, tag=tag, **times)
+        store([one])
+        if state != "open":
+            reason, closed_by = ("usual", "nina") if state == "closed" else (None, None)
+            review = {"state": state, "owner": "nina", "reason": reason, "closed_by": closed_by}
+            change_reviews("nina", "act", {one.event_id: 0}, lambda it, _: Review(**review, version=it.version + 1))
+        stored[state, one.severity] += 1
+        if states is None or state in states:
+            rank = (tag == "unexplained", score) if order == "priority" else ()
+            wanted[one.event_id] = (*rank, minutes, one.event_id)
+
+    stored, wanted, seen, after, waiting = Counter(), {}, [], None, list(enumerate(later, len(made)))
+    for number, row in enumerate(made):
+        add(number, *row)
+    first = set(wanted)
+    while True:
+        rows, after = select_queue({**NO_FILTER, "order": order, "states": states}, after, limit)
+        seen += [row["alert_id"] for row in rows]
+        if after is None:
+            break
+        assert len(rows) == limit
+        if waiting:
+            number, row = waiting.pop()
+            add(number, *row)
+    assert seen == sorted(set(seen), key=wanted.get, reverse=True)
+    assert first <= set(seen) <= set(wanted)
+    assert {(row["state"], row["severity"]): row["alerts"] for row in count_states("market", EPOCH)} == stored
 
 
 MOMENT = "2026-01-01T00:00:00+00:00"

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import uvicorn
 
 from include.orchestration.application.evidence import store_evidence
 from include.surveillance.desk.evidence import BARS_AFTER, BARS_BEFORE, Evidence
 from include.surveillance.records import Bar, NewsItem
-from tests.conftest import free_port
+from tests.desk import CHROMIUM, browser, listening, open_context
 from tests.orchestration.conftest import alert, store
 
-CHROMIUM = "/usr/bin/chromium"
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 RULES = ("abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact")
 SEVERITIES = ("low", "medium", "high", "critical")
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> \u202e'; drop table alerts; --"
@@ -29,29 +24,17 @@ MINUTE_MS = 60_000
 @pytest.fixture(scope="session")
 def server(client):
     """The address of the API server on a port of its own."""
-    port = free_port()
-    own = uvicorn.Server(uvicorn.Config(client.app, host="127.0.0.1", port=port, lifespan="off", log_level="warning"))
-    # What stands for signals belongs to the main thread.
-    thread = threading.Thread(target=own.run, daemon=True)
-    thread.start()
-    while not own.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    own.should_exit = own.force_exit = True
-    thread.join(20)
+    with listening(client.app) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def chromium():
     """Debian's browser."""
-    from playwright.sync_api import sync_playwright
-
-    if not Path(CHROMIUM).exists():
+    if not CHROMIUM.exists():
         pytest.skip(f"the page is tried in Debian's browser, and there is no {CHROMIUM}: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
+    with browser() as chromium:
+        yield chromium
 
 
 @pytest.fixture
@@ -60,10 +43,7 @@ def visit(server, chromium, sign_in, desk):
     opened = []
 
     def visit(role="Analyst", query="", path="/surveillance/", wait=".desk", **options):
-        context = chromium.new_context(**({"viewport": WIDE, "color_scheme": "light"} | options))
-        context.set_default_timeout(30_000)
-        token = sign_in(role)["Authorization"].removeprefix("Bearer ")
-        context.add_cookies([{"name": "_token", "value": token, "url": server}])
+        context = open_context(chromium, server, sign_in(role)["Authorization"].removeprefix("Bearer "), **options)
         page, wrong = context.new_page(), []
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))

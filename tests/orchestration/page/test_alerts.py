@@ -7,6 +7,7 @@ import io
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from include.orchestration import connections
 from include.orchestration.application import reviews
@@ -100,6 +101,18 @@ def test_what_is_not_kept_yet_comes_from_kafka(get, topics, monkeypatch):
     broker.publish(topics, [bar(5), bar(61), bar(-200)])
     answer = get(f"alerts/{KO.event_id}/bars").json()
     assert (answer["evidence"], [it["event_id"] for it in answer["bars"]]) == (None, [bar(5).event_id])
+
+
+def test_another_symbol_is_read_around_the_same_bar(get, topics, monkeypatch):
+    monkeypatch.setattr(connections, "kafka", lambda: topics)
+    store([KO])
+    keep(KO, [bar()])
+    others = [replace(bar(minute), symbol="SPY", event_id="") for minute in (-1, 0, 61)]
+    broker.publish(topics, others)
+    answer = get(f"alerts/{KO.event_id}/bars", of="spy").json()
+    assert [it["event_id"] for it in answer["bars"]] == [it.event_id for it in others[:2]]
+    assert (answer["symbol"], answer["evidence"], answer["intact"]) == ("SPY", None, True)
+    assert get(f"alerts/{KO.event_id}/bars", of="KO").json()["evidence"], "its own are those that were kept"
 
 
 def test_its_like_and_how_they_ended(get, desk):
@@ -206,6 +219,40 @@ def test_a_page_of_a_long_queue_reads_little_more_than_its_rows(desk, order, sta
     assert len({row["alert_id"] for row in first + second}) == 100
     for after in (None, following):
         assert count_read(filters, after) < 200
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"owner": "nina"},
+        {"tag": "halt"},
+        {"states": ["to sign"]},
+        {"text": "nothing has it"},
+        {"text": "100 %", "tag": "unexplained"},
+    ],
+    ids=str,
+)
+def test_a_filter_that_few_match_reads_little_more_than_its_rows(desk, filters):
+    with transaction() as cursor:
+        cursor.execute(MANY)
+        # Four thousand closed ones of hers, and one that she is at.
+        cursor.execute(
+            "insert into reviews (alert_id, state, owner, reason, closed_by) "
+            "select alert_id, 'closed', 'nina', 'usual', 'nina' from alerts where closed limit 4000"
+        )
+        cursor.execute(
+            "insert into reviews (alert_id, state, owner) "
+            "select alert_id, 'in review', 'nina' from alerts where not closed order by alert_id limit 1"
+        )
+    with connections.application_database() as database:
+        database.commit()
+        database.autocommit = True
+        database.execute("vacuum analyze alerts, reviews")
+    wanted = NO_FILTER | {"order": "priority", "kind": "market", "source": "live"}
+    wanted |= {"states": ["open", "in review", "to sign"]} | filters
+    found, following = reviews.select_queue(wanted, None, 50)
+    assert (len(found), following) == ("owner" in filters, None)
+    assert count_read(wanted, None) < 200
 
 
 def count_read(filters, after):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 
+from include.orchestration.application.evidence import store_evidence
+from tests.desk import PHONE, wait_until
 from tests.orchestration.conftest import alert, store
-from tests.orchestration.page.conftest import HOSTILE, PHONE
+from tests.orchestration.page.conftest import HOSTILE, make_evidence
 from tests.vendor import TESTED
 
 AXE = (TESTED / "axe-core@4.14.1" / "axe.min.js").read_text()
@@ -72,7 +75,7 @@ def test_triage_by_keyboard(visit, seeded, desk):
     page.keyboard.press("/")
     page.keyboard.type("most in 12 sessions")
     page.wait_for_url(re.compile(r"text=most\+in\+12"))
-    page.wait_for_function("document.querySelectorAll('tr.row').length < 20")
+    wait_until(page, "document.querySelectorAll('tr.row').length < 20")
 
 
 def test_an_answer_that_comes_late_does_not_take_the_next_question_away(visit, seeded):
@@ -272,7 +275,93 @@ def test_the_desk_is_a_part_of_airflow(visit, seeded):
     page = visit(path="/plugin/surveillance", query="?rule=price_gap", wait="tr.row")
     assert page.get_by_label("Rule").input_value() == "price_gap"
     page.evaluate("document.documentElement.classList.add('dark')")
-    page.wait_for_function("getComputedStyle(document.querySelector('.desk')).backgroundColor === 'rgb(17, 22, 29)'")
+    wait_until(page, "getComputedStyle(document.querySelector('.desk')).backgroundColor === 'rgb(17, 22, 29)'")
     row_of(page, SECOND).get_by_role("link").click()
     page.get_by_role("heading", name=re.compile(f"^{SECOND}")).wait_for()
     assert "/plugin/surveillance?screen=alert" in page.url
+
+
+def test_a_view_has_a_name_and_is_there_again(visit, seeded):
+    page = visit(query="?rule=price_gap&severity=high")
+    page.get_by_role("button", name="Save view…").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("Gaps that count")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    view = page.locator(".views select")
+    assert view.input_value() == "Gaps that count"
+    page.get_by_role("button", name="Clear filters").click()
+    page.wait_for_url(re.compile(r"/surveillance/$"))
+    page.reload()
+    view.select_option("Gaps that count")
+    page.wait_for_url(re.compile("rule=price_gap"))
+    assert page.get_by_label("Severity").input_value() == "high"
+    page.get_by_role("button", name="Remove view").click()
+    assert view.count() == 0
+
+
+def test_letters_that_come_while_the_first_are_asked_for_stay(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    field = page.get_by_label("Text", exact=True)
+    field.focus()
+    for letter in "most in 12":
+        page.keyboard.type(letter)
+        page.wait_for_timeout(120)
+    page.wait_for_url(re.compile(r"text=most\+in\+12"))
+    assert field.input_value() == "most in 12"
+
+
+def ask_chart(page, expression):
+    return page.evaluate(f"import('/surveillance/web/chart.js').then((it) => {expression})")
+
+
+# 14:30 UTC on a Monday in winter: the exchange has just opened.
+OPEN = 1_768_228_200
+
+
+def test_where_bars_are_missing_is_a_hole_of_the_session(visit, seeded):
+    page = visit()
+    minutes = [-5, -2, 0, 1, 4, 5, 389, 390, 395, 1440, 1441]
+    bars = [{"time": OPEN + 60 * minute} for minute in minutes]
+    causes = [{"from": OPEN + 150, "until": OPEN + 200, "cause": "halt"}]
+    holes = ask_chart(page, f"it.findHoles({bars}, 1, {causes})")
+    # Nobody misses bars before the open, after the close or overnight.
+    assert [((it["from"] - OPEN) // 60, (it["until"] - OPEN) // 60, it.get("cause")) for it in holes] == [
+        (2, 4, "halt"),
+        (6, 389, None),
+    ]
+    assert ask_chart(page, f"it.findHoles({bars}, 0)") == [], "days have no minutes to miss"
+
+
+def test_another_symbol_begins_where_this_one_is(visit, seeded):
+    page = visit()
+    own = [{"time": 60 * n, "close": close} for n, close in enumerate((10, 20, 30))]
+    other = [{"time": 60 * n, "close": close} for n, close in enumerate((500, 400, 440), start=1)]
+    line = ask_chart(page, f"it.rebase({own}, {other})")
+    assert line == [{"time": 60, "value": 20}, {"time": 120, "value": 16}, {"time": 180, "value": 17.6}]
+    assert ask_chart(page, f"it.rebase({own}, [])") == []
+
+
+def test_a_day_is_replayed_step_by_step_and_peers_stand_beside_it(visit, seeded):
+    minute = {"ts_ms": seeded[1].ts_ms, "bar_close_ms": seeded[1].bar_close_ms, "episode_start_ms": seeded[1].ts_ms}
+    peer = alert("PEER", rule="price_gap", severity="high", **minute)
+    store([peer])
+    store_evidence([make_evidence(peer)])
+    page = visit(query=f"?screen=alert&id={quote(seeded[1].event_id)}")
+    page.locator(".chart canvas").first.wait_for()
+    slider = page.get_by_label("Replay")
+    bars = int(slider.get_attribute("max"))
+    page.keyboard.press("[")
+    page.get_by_role("button", name="One bar back").click()
+    assert int(slider.input_value()) == bars - 2
+    page.keyboard.press("]")
+    page.keyboard.press("]")
+    page.keyboard.press("]")
+    assert int(slider.input_value()) == bars
+    beside = page.get_by_role("group", name="Beside it")
+    button = beside.get_by_role("button", name="PEER")
+    button.click()
+    wait_until(page, "document.querySelector('.beside [aria-pressed=true]')")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert find_faults(page) == []
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"

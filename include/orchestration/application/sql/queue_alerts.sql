@@ -13,14 +13,37 @@ left join reviews on alerts.alert_id = reviews.alert_id
 where
     (%(symbol)s::text is null or alerts.symbol = %(symbol)s)
     and (%(rule)s::text is null or alerts.rule = %(rule)s)
-    and (%(tag)s::text is null or alerts.tag = %(tag)s)
+    -- The second says what the first implies in words that PostgreSQL looks up in the index of the queue's order.
+    and (
+        %(tag)s::text is null
+        or (alerts.tag = %(tag)s and (alerts.tag is not distinct from 'unexplained') <= (%(tag)s = 'unexplained'))
+    )
     and (%(severities)s::text[] is null or alerts.severity = any(%(severities)s))
     and (%(kind)s::text is null or alerts.kind = %(kind)s)
     and (%(source)s::text is null or alerts.source = %(source)s)
     and (%(closed)s::boolean is null or alerts.closed = %(closed)s)
-    and (%(states)s::text[] is null or coalesce(reviews.state, 'open') = any(%(states)s))
-    and (%(owner)s::text is null or reviews.owner = %(owner)s)
-    and (%(text)s::text is null or strpos(lower(alerts.explanation), lower(%(text)s)) > 0)
+    -- What nobody has touched has no review: where only touched ones are asked for, their reviews are read first.
+    and (
+        %(states)s::text[] is null or reviews.state = any(%(states)s)
+        or (%(untouched)s::boolean and reviews.state is null)
+    )
+    -- Whoever asks for his own is at few and has closed thousands: his reviews are read first.
+    and (
+        %(owner)s::text is null
+        or alerts.alert_id = any(
+            array(
+                select owned.alert_id
+                from reviews as owned
+                where
+                    owned.owner = %(owner)s
+                    and (%(closed)s::boolean is null or (owned.state = 'closed') = %(closed)s)
+            )
+        )
+    )
+    and (
+        %(text)s::text is null
+        or lower(alerts.explanation) like '%%' || regexp_replace(lower(%(text)s), '([\\%%_])', '\\\1', 'g') || '%%'
+    )
     and (
         alerts.incident is null or alerts.symbol = %(symbol)s
         or (%(alert_ids)s::text[] is not null and alerts.alert_id = any(%(alert_ids)s))

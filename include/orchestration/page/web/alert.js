@@ -1,7 +1,7 @@
 // One alert: why it fired, what was around it, what people did with it.
-import { act, addressOf, pathOfAlert, useAnswer, useChanges } from "./api.js";
+import { act, addressOf, ask, pathOfAlert, useAnswer, useChanges } from "./api.js";
 import { Acts, EscalateDialog, Link } from "./cases.js";
-import { Chart } from "./chart.js";
+import { Chart, MOST_BESIDE } from "./chart.js";
 import { ConflictDialog, DecisionDialog, decide, listDecisions, tellOf } from "./decisions.js";
 import { isAsking } from "./dialog.js";
 import { html, useAddress, useDark, useEffect, useMemo, useState } from "./host.js";
@@ -82,7 +82,7 @@ export function Alert({ id, me, policy, say: tell }) {
       <div className="columns">
         <div>
           <h2>Bars</h2>
-          <${Bars} around=${around} row=${row} alike=${alike.answer} dark=${dark} />
+          <${Bars} around=${around} row=${row} record=${answer.record} alike=${alike.answer} dark=${dark} />
           <h2>News</h2>
           <${News} around=${around} />
           <h2>Alike</h2>
@@ -114,9 +114,23 @@ const Missing = ({ error, none }) => html`<p className=${error ? "problem" : "em
 
 const seconds = (moment) => Math.floor(Date.parse(moment) / 1000);
 
-function Bars({ around, row, alike, dark }) {
+// What the studies measure against, too.
+const BENCHMARK = "SPY";
+const readBars = (answer) => (answer?.bars || []).map((bar) => ({ ...bar, time: seconds(bar.at) }));
+
+// Why bars are missing, as far as this alert and others of its symbol say it.
+function listCauses(record, alike) {
+  const own = record?.hole_cause ? [[record.hole_cause, record.hole_start_ms, record.hole_end_ms]] : [];
+  const told = (alike?.symbol || []).flatMap((one) => one.tag_evidence || []).map((it) => it.split("|"))
+    .filter(([cause]) => ["halt", "LULD pause"].includes(cause));
+  return [...own, ...told].map(([cause, from, until]) => ({ cause, from: from / 1000, until: until / 1000 }));
+}
+
+function Bars({ around, row, record, alike, dark }) {
   const { answer, error } = around;
-  const bars = useMemo(() => (answer?.bars || []).map((bar) => ({ ...bar, time: seconds(bar.at) })), [answer]);
+  const [beside, setBeside] = useState([]);
+  const bars = useMemo(() => readBars(answer), [answer]);
+  const causes = useMemo(() => listCauses(record, alike), [record?.hole_start_ms, alike]);
   const marks = useMemo(() => [
     { time: seconds(row.bar_at), text: say(row.rule), kind: "alert" },
     ...(alike?.symbol || []).filter((one) => one.timespan === row.timespan).map((one) => ({ time: seconds(one.bar_at), text: "", kind: "other" })),
@@ -125,10 +139,52 @@ function Bars({ around, row, alike, dark }) {
   if (!answer) return html`<${Missing} error=${error} none="Loading …" />`;
   if (!bars.length) return html`<${Missing} none="There are no bars around it." />`;
   // What the rule compares is a price only for some of them.
-  const levels = row.rule === "price_breakout" && row.form === "literal" ? [{ price: row.threshold, title: "threshold" }] : [];
+  const base = row.baseline === null ? [] : [row.baseline];
+  const levels = row.rule === "price_breakout" ? [{ price: row.threshold, title: "threshold" },
+    ...base.filter((price) => price !== row.threshold).map((price) => ({ price, title: "level" }))]
+    : row.rule === "price_gap" ? base.map((price) => ({ price, title: "close before" })) : [];
   const volumes = row.rule === "abnormal_volume" && row.form === "literal"
-    ? [{ value: row.threshold, title: "threshold" }, ...(row.baseline === null ? [] : [{ value: row.baseline, title: "baseline" }])] : [];
-  return html`<${Chart} bars=${bars} timespan=${row.timespan} marks=${marks} levels=${levels} volumes=${volumes} dark=${dark} />`;
+    ? [{ value: row.threshold, title: "threshold" }, ...base.map((value) => ({ value, title: "baseline" }))] : [];
+  return html`<${Chart} bars=${bars} timespan=${row.timespan} marks=${marks} levels=${levels} volumes=${volumes} beside=${beside}
+      causes=${causes} dark=${dark} />
+    <${Beside} row=${row} peers=${alike?.minute || []} beside=${beside} setBeside=${setBeside} />`;
+}
+
+// Which other symbols are drawn beside it: the market, those that alerted in the same minute, or whatever is named.
+function Beside({ row, peers, beside, setBeside }) {
+  const [named, setNamed] = useState("");
+  const [problem, setProblem] = useState("");
+  // Of a peer its own evidence is asked for, which is kept as long as its alert.
+  const kept = Object.fromEntries(peers.filter((one) => one.timespan === row.timespan).map((one) => [one.symbol, one.alert_id]));
+  const offered = [...new Set([BENCHMARK, ...Object.keys(kept)])].filter((symbol) => symbol !== row.symbol).slice(0, MOST_BESIDE);
+  const isShown = (symbol) => beside.some((one) => one.symbol === symbol);
+  const add = async (symbol) => {
+    setProblem("");
+    if (beside.length >= MOST_BESIDE) return setProblem(`At most ${MOST_BESIDE} at once.`);
+    try {
+      const answer = kept[symbol] ? await ask(`${pathOfAlert(kept[symbol])}/bars`)
+        : await ask(`${pathOfAlert(row.alert_id)}/bars`, { of: symbol });
+      const bars = readBars(answer);
+      if (!bars.length) return setProblem(`There are no bars of ${symbol} around it.`);
+      setBeside((before) => before.some((one) => one.symbol === symbol) ? before : [...before, { symbol, bars }]);
+    } catch (error) {
+      setProblem(error.message);
+    }
+  };
+  const toggle = (symbol) => isShown(symbol) ? setBeside((before) => before.filter((one) => one.symbol !== symbol)) : add(symbol);
+  const submit = (event) => {
+    event.preventDefault();
+    const symbol = named.trim().toUpperCase();
+    setNamed("");
+    if (symbol && symbol !== row.symbol && !isShown(symbol)) add(symbol);
+  };
+  const more = beside.map((one) => one.symbol).filter((symbol) => !offered.includes(symbol));
+  return html`<div className="beside" role="group" aria-label="Beside it"><span>Beside it</span>
+    ${[...offered, ...more].map((symbol) => html`<button type="button" key=${symbol} aria-pressed=${isShown(symbol)}
+      onClick=${() => toggle(symbol)}>${symbol}</button>`)}
+    <form onSubmit=${submit}><input size="6" maxLength="20" aria-label="Another symbol" placeholder="symbol" autoComplete="off"
+      value=${named} onInput=${(event) => setNamed(event.target.value)} /></form>
+    ${problem && html`<span role="status">${problem}</span>`}</div>`;
 }
 
 // A link from outside is one only where it leads to a web page.

@@ -1,7 +1,8 @@
-// Candles and volume around an alert, with what fired, articles, and the sessions.
+// Candles and volume around an alert, with what fired, articles, the sessions, missing bars, and other symbols beside it.
+import { isAsking } from "./dialog.js";
 import { html, useEffect, useMemo, useRef, useState } from "./host.js";
 import { ZONES, useZone, write } from "./times.js";
-import { number } from "./words.js";
+import { number, say } from "./words.js";
 
 const LIBRARY = "./vendor/lightweight-charts@5.2.1/lightweight-charts.standalone.production.mjs";
 const SPANS = { minute: 1, "5minute": 5, "15minute": 15, hour: 60 };
@@ -32,14 +33,40 @@ function isRegular(seconds) {
   return hour * 60 + minute >= OPENS && hour * 60 + minute < CLOSES;
 }
 
+// Where bars of `minutes` are missing within one regular session: [from, until) in seconds, and the cause where one of
+// `causes` (from, until, cause) lies there.
+export function findHoles(bars, minutes, causes = []) {
+  const holes = [];
+  for (const [at, bar] of bars.entries()) {
+    const from = bars[at - 1]?.time + minutes * 60;
+    if (!minutes || !(bar.time > from) || bar.time - from > (CLOSES - OPENS) * 60) continue;
+    if (!isRegular(from) || !isRegular(bar.time - 1)) continue;
+    const cause = causes.find((one) => one.from < bar.time && one.until > from)?.cause;
+    holes.push({ from, until: bar.time, cause });
+  }
+  return holes;
+}
+
+// Another symbol's closes as a line that begins where this one's do: both moved alike where they lie on each other.
+export function rebase(bars, others) {
+  const first = others.find((one) => bars.some((bar) => bar.time === one.time));
+  if (!first) return [];
+  const { close } = bars.find((bar) => bar.time === first.time);
+  return others.filter((one) => one.time >= first.time).map(({ time, close: value }) => ({ time, value: (value / first.close) * close }));
+}
+
 // The bar in which a moment lies, or the first one behind it.
 const placeIn = (bars, seconds) => (bars.findLast((bar) => bar.time <= seconds) || bars[0])?.time;
 
 const colour = (element, name) => getComputedStyle(element).getPropertyValue(`--${name}`).trim();
 
+const LINES = ["accent", "medium", "low", "good"];
+export const MOST_BESIDE = LINES.length;
+const MOST_TOLD = 12;
+
 // `bars`: time (s), open, high, low, close, volume; `marks`: time, text, kind (alert, other, news); `levels`: price, title;
-// `volumes`: value, title.
-export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], dark }) {
+// `volumes`: value, title; `beside`: symbol, bars; `causes` of holes: from, until (s), cause.
+export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], beside = [], causes = [], dark }) {
   const box = useRef(null);
   const zone = useZone();
   const native = SPANS[timespan] || 0;
@@ -48,12 +75,33 @@ export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], d
   const [problem, setProblem] = useState("");
   const all = useMemo(() => span > native ? merge(bars, span) : bars, [bars, span]);
   const shown = steps === null ? all : all.slice(0, steps);
+  const holes = useMemo(() => findHoles(all, span, causes), [all, causes]);
+  const lines = useMemo(() => beside.map((one) => ({ symbol: one.symbol, points: rebase(all, span > native ? merge(one.bars, span) : one.bars) })),
+    [all, beside]);
+  // Whoever replays sees nothing of what came later.
+  const until = steps === null ? Infinity : (shown.at(-1)?.time ?? 0) + (span * 60 || 86400);
+  const missed = holes.filter((hole) => hole.until < until);
+  const step = (n) => setSteps((before) => {
+    const wanted = Math.max(1, Math.min(all.length, (before ?? all.length) + n));
+    return wanted === all.length ? null : wanted;
+  });
+  useEffect(() => {
+    const press = (event) => {
+      const n = { "[": -1, "]": 1 }[event.key];
+      if (!n || event.ctrlKey || event.metaKey || isAsking() || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)
+        && event.target.type !== "range") return;
+      event.preventDefault();
+      step(n);
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  });
 
   const drawn = useRef(null);
   useEffect(() => {
     let gone = false;
     let chart;
-    import(LIBRARY).then(({ createChart, CandlestickSeries, HistogramSeries, createSeriesMarkers, LineStyle }) => {
+    import(LIBRARY).then(({ createChart, CandlestickSeries, HistogramSeries, LineSeries, createSeriesMarkers, LineStyle }) => {
       if (gone) return;
       const of = (name) => colour(box.current, name);
       const told = (seconds) => `${write(seconds * 1000).slice(0, 16)} ${ZONES[zone]}`;
@@ -78,9 +126,11 @@ export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], d
         lineStyle: LineStyle.Dashed, axisLabelVisible: true });
       for (const { price, title } of levels) line(candles, price, title);
       for (const { value, title } of volumes) line(volume, value, title);
+      const others = lines.map(({ symbol }, at) => chart.addSeries(LineSeries, { color: of(LINES[at]), lineWidth: 1, title: symbol,
+        priceLineVisible: false, lastValueVisible: true }));
       const markers = createSeriesMarkers(candles, []);
-      drawn.current = { of, chart, candles, volume, sessions, markers };
-      draw(drawn.current, all, all, marks);
+      drawn.current = { of, chart, candles, volume, sessions, others, markers };
+      draw(drawn.current, { shown, holes, lines, marks, until, minutes: span });
       chart.timeScale().fitContent();
     }).catch((error) => setProblem(`The chart cannot be drawn: ${error.message}`));
     return () => {
@@ -88,10 +138,10 @@ export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], d
       drawn.current = null;
       chart?.remove();
     };
-  }, [bars, dark, zone, span, JSON.stringify(levels), JSON.stringify(volumes)]);
+  }, [bars, dark, zone, span, lines, JSON.stringify(levels), JSON.stringify(volumes)]);
   useEffect(() => {
-    if (drawn.current) draw(drawn.current, shown, all, marks);
-  }, [shown, marks]);
+    if (drawn.current) draw(drawn.current, { shown, holes, lines, marks, until, minutes: span });
+  }, [shown, marks, holes]);
 
   const wider = Object.entries(SPANS).filter(([, minutes]) => native && minutes >= native);
   const last = shown.at(-1);
@@ -105,30 +155,44 @@ export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], d
             const n = Number(event.target.value);
             setSteps(n === all.length ? null : n);
           }} /></label>
+        <button type="button" aria-keyshortcuts="[" aria-label="One bar back" onClick=${() => step(-1)}>‹</button>
+        <button type="button" aria-keyshortcuts="]" aria-label="One bar on" onClick=${() => step(1)}>›</button>
         ${last && html`<span className="quiet">${`${write(last.time * 1000).slice(5, 16)} ${ZONES[zone]} · O ${number(last.open)} H ${number(last.high)} L ${number(last.low)} C ${number(last.close)} · ${number(last.volume)}`}</span>`}
       </div>
       ${problem && html`<p className="problem">${problem}</p>`}
       <div className="chart" ref=${box} role="img" aria-label=${`${all.length} bars with their volume; ${marks.filter((it) => it.kind !== "news").length} alerts and ${marks.filter((it) => it.kind === "news").length} articles are marked`} />
-      <figcaption className="chart-note">Shaded: outside regular hours. Blue volume: the bars that the alert rests on. Charts by
+      ${missed.length > 0 && html`<p className="chart-note holes">No bars in regular hours: ${missed.slice(0, MOST_TOLD).map((hole, at) => html`
+        <span key=${hole.from}>${at ? ", " : ""}${write(hole.from * 1000).slice(11, 16)}–${write(hole.until * 1000).slice(11, 16)}${hole.cause ? ` (${say(hole.cause)})` : ""}</span>`)}${
+          missed.length > MOST_TOLD ? ` and ${missed.length - MOST_TOLD} more` : ""}.</p>`}
+      <figcaption className="chart-note">Shaded: outside regular hours; yellow where bars are missing, red in a halt. Blue volume: the bars that the alert rests on. Charts by
         ${" "}<a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">TradingView Lightweight Charts™</a></figcaption>
     </figure>`;
 }
 
-function draw({ of, candles, volume, sessions, markers }, shown, all, marks) {
-  candles.setData(shown.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })));
+const HALTS = ["halt", "LULD pause"];
+
+function draw({ of, candles, volume, sessions, others, markers }, { shown, holes, lines, marks, until, minutes }) {
+  const end = shown.at(-1)?.time ?? -1;
+  const start = shown[0]?.time ?? 0;
+  // A time without a bar keeps its place on the axis.
+  const gaps = holes.filter((hole) => hole.until <= end).flatMap((hole) => Array.from({ length: (hole.until - hole.from) / (minutes * 60) },
+    (_, n) => ({ time: hole.from + n * minutes * 60, cause: hole.cause })));
+  const inOrder = (points) => points.sort((one, other) => one.time - other.time);
+  candles.setData(inOrder([...shown.map(({ time, open, high, low, close }) => ({ time, open, high, low, close })), ...gaps.map(({ time }) => ({ time }))]));
   // The bars that the alert rests on stand out.
   volume.setData(shown.map(({ time, open, close, volume: value, cited }) => (
     { time, value, color: cited ? of("accent") : `${of(close >= open ? "good" : "critical")}88` })));
-  const intraday = all.length > 1 && all[1].time - all[0].time < 86400;
-  sessions.setData(intraday ? shown.map(({ time }) => ({ time, value: 1, color: isRegular(time) ? "transparent" : `${of("quiet")}18` })) : []);
-  const end = shown.at(-1)?.time ?? -1;
-  const start = shown[0]?.time ?? 0;
+  sessions.setData(minutes ? inOrder([
+    ...shown.map(({ time }) => ({ time, value: 1, color: isRegular(time) ? "transparent" : `${of("quiet")}18` })),
+    ...gaps.map(({ time, cause }) => ({ time, value: 1, color: `${of(HALTS.includes(cause) ? "critical" : "medium")}44` })),
+  ]) : []);
+  others.forEach((series, at) => series.setData(lines[at].points.filter(({ time }) => time >= start && time <= end)));
   const LOOKS = {
     alert: { position: "aboveBar", shape: "arrowDown", color: of("high") },
     other: { position: "aboveBar", shape: "circle", color: of("quiet") },
     news: { position: "belowBar", shape: "square", color: of("accent") },
   };
-  const placed = marks.filter(({ time }) => time >= start - 86400 && time <= end + 60 * 60)
+  const placed = marks.filter(({ time }) => time >= start - 86400 && time <= end + 60 * 60 && time < until)
     .map(({ time, text, kind }) => ({ time: placeIn(shown, time), text, ...LOOKS[kind] }));
   markers.setMarkers(placed.filter((mark) => mark.time !== undefined).sort((one, other) => one.time - other.time));
 }

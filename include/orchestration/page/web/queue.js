@@ -8,6 +8,7 @@ import { address, html, useAddress, useEffect, useLayoutEffect, useRef, useState
 import { asked, filtersOf, listAll, useRows } from "./rows.js";
 import { SilenceDialog } from "./silences.js";
 import { Moment } from "./times.js";
+import { Views } from "./views.js";
 import { RULES, STATES, TAGS, arrow, count, number, say } from "./words.js";
 
 const TABS = { market: "Market", operations: "Operations", history: "History" };
@@ -17,6 +18,7 @@ const NARROW = "(max-width: 699px)";
 const HEIGHTS = { narrow: 118, wide: 31 };
 const AROUND = 12;
 const MOST_CLOSED = 10_000;
+const PAUSE_MS = 100;
 
 function useNarrow() {
   const [narrow, setNarrow] = useState(matchMedia(NARROW).matches);
@@ -109,6 +111,7 @@ export function Queue({ me, policy, say: tell }) {
               onClick=${(event) => { event.preventDefault(); go({ tab: name === "market" ? "" : name }); }}>${label}</a>`)}
         </nav>
         <${Counts} tab=${tab} state=${query.state || ""} choose=${(state) => set({ state })} />
+        <${Views} owner=${me.name} query=${query} go=${go} names=${["tab", ...FILTERS]} />
       </div>
       <${Filters} query=${query} set=${set} tab=${tab} me=${me} search=${search} />
       <${List} rows=${rows} open=${open} me=${me} start=${start}
@@ -194,10 +197,19 @@ function Filters({ query, set, tab, me, search }) {
 // A field whose text is asked for when somebody pauses, not at each letter.
 function Typed({ name, label, query, set, size, input, type = "text" }) {
   const [text, setText] = useState(query[name] || "");
-  useEffect(() => setText(query[name] || ""), [query[name]]);
+  const asked = useRef(text);
+  // What was asked for here comes back later than the next letter.
   useEffect(() => {
-    if (text.trim() === (query[name] || "")) return;
-    const timer = setTimeout(() => set({ [name]: text.trim() }, true), 250);
+    if ((query[name] || "") === asked.current) return;
+    asked.current = query[name] || "";
+    setText(asked.current);
+  }, [query[name]]);
+  useEffect(() => {
+    if (text.trim() === asked.current) return;
+    const timer = setTimeout(() => {
+      asked.current = text.trim();
+      set({ [name]: asked.current }, true);
+    }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
   return html`<label className=${query[name] ? "active" : ""}><span>${label}</span>
@@ -245,7 +257,7 @@ function List({ rows, open, me, start, empty }) {
     box.current.scrollTop = 0;
     rows.load();
   };
-  const spacer = (n) => html`<tr aria-hidden="true" className="spacer" style=${{ height: `${n * height}px` }}><td colSpan="11" /></tr>`;
+  const spacer = (n) => html`<tr aria-hidden="true" className="spacer" style=${{ height: `${n * height}px` }}><td colSpan="10" /></tr>`;
   return html`
     <div className="list">
       ${rows.waiting.size > 0 && html`<button type="button" className="new" onClick=${show}>

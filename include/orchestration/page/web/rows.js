@@ -3,7 +3,8 @@ import { ask, now, useChanges } from "./api.js";
 import { useEffect, useState } from "./host.js";
 import { SEVERITIES, STATES } from "./words.js";
 
-const PAGE = 200;
+// The first page is soon there; whoever goes on gets more at once.
+const PAGE = 200, FURTHER = 500;
 const NEWEST = 100;
 // Where the stream of changes is cut.
 const POLL_MS = 30_000;
@@ -47,16 +48,18 @@ class Rows {
     try {
       const filters = asked(this.filters);
       const first = await ask("alerts", { ...filters, limit: PAGE });
-      const newest = await ask("alerts", { ...filters, order: "newest", limit: NEWEST });
       if (this.loading !== mine) return;
       this.list = first.alerts;
       this.next = first.next;
       this.by = new Map(first.alerts.map((row) => [row.alert_id, row]));
+      if (!this.by.has(this.cursor)) this.cursor = this.list[0]?.alert_id ?? null;
+      this.picked = new Set([...this.picked].filter((id) => this.by.has(id)));
+      this.tell();
+      const newest = await ask("alerts", { ...filters, order: "newest", limit: NEWEST });
+      if (this.loading !== mine) return;
       // Whatever is older than these was there when the list was made, on a page to come.
       this.seen = new Set(newest.alerts.map((row) => row.alert_id));
       this.since = newest.next ? newest.alerts.at(-1).bar_at : "";
-      if (!this.by.has(this.cursor)) this.cursor = this.list[0]?.alert_id ?? null;
-      this.picked = new Set([...this.picked].filter((id) => this.by.has(id)));
     } catch (error) {
       if (this.loading !== mine) return;
       this.error = error;
@@ -69,7 +72,7 @@ class Rows {
     if (!this.next || this.loading) return;
     const mine = (this.loading = {});
     try {
-      const page = await ask("alerts", { ...asked(this.filters), limit: PAGE, after: this.next });
+      const page = await ask("alerts", { ...asked(this.filters), limit: FURTHER, after: this.next });
       if (this.loading !== mine) return;
       const added = page.alerts.filter((row) => !this.by.has(row.alert_id));
       for (const row of added) this.by.set(row.alert_id, row);
