@@ -28,5 +28,9 @@ class SurveillancePage(AirflowPlugin):
     @property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         from include.orchestration.page.app import app
+        from include.orchestration.page.slack import app as slack
 
-        return [{"app": app, "url_prefix": "/surveillance", "name": "Market surveillance"}]
+        return [
+            {"app": app, "url_prefix": "/surveillance", "name": "Market surveillance"},
+            {"app": slack, "url_prefix": "/slack", "name": "Acts in Slack"},
+        ]

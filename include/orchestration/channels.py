@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 from include.orchestration import connections
 from include.surveillance.channels import (
     MAIL_BYTES,
-    SLACK_BYTES,
+    SLACK_BLOCKS_BYTES,
     TIMEOUT_SECONDS,
     WEBHOOK_BYTES,
     Message,
@@ -89,12 +90,18 @@ class Log(Channel):
 
 
 class Slack(Channel):
-    """An incoming webhook of Slack."""
+    """An incoming webhook of Slack. With ``buttons`` in the connection's extra, people act on alerts there."""
 
-    name, conn_id, limit_bytes = "slack", SLACK, SLACK_BYTES
+    name, conn_id, limit_bytes = "slack", SLACK, SLACK_BLOCKS_BYTES
 
     def encode(self, message: Message) -> bytes:
-        return encode_slack(message)
+        return encode_slack(message, acts=self._has_buttons)
+
+    @cached_property
+    def _has_buttons(self) -> bool:
+        from airflow.sdk import Connection
+
+        return connections.exists(SLACK) and Connection.get(SLACK).extra_dejson.get("buttons") is True
 
     def post(self, message: Message) -> None:
         import requests

@@ -29,6 +29,8 @@ POLYGON, KAFKA, WAREHOUSE, APPLICATION = "polygon_default", "kafka_default", "sn
 APPLICATION_READER = "surveillance_reader"
 # May write what people do with alerts, and nothing else there.
 DESK = "surveillance_desk"
+# What people press in Slack's messages is signed with its password; its extra says who they are here.
+SLACK_ACTIONS = "slack_actions"
 RATE_LIMIT, FLAT_FILES = "rate_limit", "flat_files"
 # Airflow's own database, which tasks cannot reach otherwise.
 METADATA = "airflow_db"
@@ -106,6 +108,22 @@ def kafka() -> dict[str, Any]:
     if not client.get("bootstrap.servers"):
         raise ConfigurationError(f"{_place(KAFKA)} has no bootstrap.servers in its extra; add host:port")
     return client
+
+
+def slack_actions() -> tuple[str, dict[str, str]]:
+    """The secret with which Slack signs what people press, and by Slack's ids of people their names in Airflow.
+
+    Raises:
+        ConfigurationError: the connection is not defined, has no password, or its ``users`` are no such mapping.
+    """
+    given = _get(SLACK_ACTIONS)
+    people = given.extra_dejson.get("users", {})
+    if not given.password or not isinstance(people, dict) or not all(isinstance(it, str) for it in people.values()):
+        raise ConfigurationError(
+            f"{_place(SLACK_ACTIONS)} needs the signing secret as password, and who is who in its extra: "
+            '{"users": {"U0123": "nina"}}'
+        )
+    return given.password, people
 
 
 @contextmanager

@@ -18,13 +18,14 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from include.orchestration import connections
-from include.orchestration.addresses import page_address
+from include.orchestration.addresses import desk_address
 from include.orchestration.application import outbox
 from include.orchestration.application.outbox import ChannelState, Waiting
 from include.orchestration.channels import Channel, open_channel
 from include.surveillance import failpoints, wire
 from include.surveillance.alerts.messages import News, write_digest, write_lines
-from include.surveillance.channels import Message
+from include.surveillance.alerts.notification import OVER
+from include.surveillance.channels import AlertLine, Message
 from include.surveillance.errors import MessageRefusedError, SurveillanceError
 from include.surveillance.records import Alert
 from include.surveillance.settings import Settings
@@ -286,10 +287,10 @@ def _write_digest(choice: Choice) -> Message:
         "kind": "digest",
         "count": len(choice.rows),
         "severities": {severity: severities.count(severity) for severity in SEVERITIES if severity in severities},
-        "link": page_address(),
+        "link": desk_address(),
         **{name: moment.isoformat() for name, moment in times.items()},
     }
-    return Message(_key(choice.rows), digest, (digest, page_address()), detail)
+    return Message(_key(choice.rows), digest, (digest, desk_address()), detail)
 
 
 def _compose(kind: str, rows: Sequence[Waiting], messages: Sequence[tuple[str, dict[str, Any]]]) -> Message:
@@ -304,8 +305,16 @@ def _compose(kind: str, rows: Sequence[Waiting], messages: Sequence[tuple[str, d
         assert isinstance(alert, Alert)
         news.append(News(alert, message["was"]))
         ids = record["event_ids"]
-        alerts.append(record | {"event_ids": ids[:MOST_EVENT_IDS], "events": len(ids), "version": version})
-    lines = write_lines(news)
+        told = {"event_ids": ids[:MOST_EVENT_IDS], "events": len(ids), "version": version, "link": _link(alert)}
+        alerts.append(record | told)
+    lines = [
+        AlertLine(line.text, _link(line.alert), "" if line.alert.status in OVER else line.alert.event_id)
+        for line in write_lines(news)
+    ]
     subject = write_digest([row.severity for row in rows], "now")
-    detail = {"kind": "alerts", "alerts": alerts, "link": page_address()}
-    return Message(_key(rows), subject, (*lines, page_address()), detail)
+    detail = {"kind": "alerts", "alerts": alerts, "link": desk_address()}
+    return Message(_key(rows), subject, (*(line.text for line in lines), desk_address()), detail, tuple(lines))
+
+
+def _link(alert: Alert) -> str:
+    return desk_address(screen="alert", id=alert.event_id)

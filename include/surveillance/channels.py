@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from include.surveillance.errors import ChannelError, MessageRefusedError
@@ -30,8 +31,26 @@ LONGEST_RETRY_AFTER = 3_600.0
 # What each takes at once. Slack asks for at most 4,000 characters, and cuts off what is beyond 40,000; the smallest
 # limit that is known of receivers of JSON is 28 kB.
 SLACK_BYTES, WEBHOOK_BYTES, MAIL_BYTES = 4_000, 24_000, 100_000
+# With buttons, which say all of the text once more.
+SLACK_BLOCKS_BYTES = 12_000
+# Of Slack: of a message, of a button's address and of what it sends back. It refuses a message with more.
+MOST_BLOCKS, LONGEST_ADDRESS, LONGEST_VALUE = 50, 3_000, 2_000
 # Refusals that no other message would have spared: of the login, the address, the method or the rate.
 OF_THE_CHANNEL = {401, 403, 404, 405, 407, 408, 410, 421, 423, 425, 426, 429, 451}
+
+
+@dataclass(frozen=True)
+class AlertLine:
+    """A line of a message that is about an alert.
+
+    Attributes:
+        link: the alert's page.
+        alert_id: of what may be acted on; empty where it is over.
+    """
+
+    text: str
+    link: str
+    alert_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +62,14 @@ class Message:
         subject: short, and nobody else's text.
         lines: what a person reads: plain text, each on one line.
         detail: what a machine reads beside it; JSON types only.
+        alerts: the lines that are about alerts, which come first.
     """
 
     key: str
     subject: str
     lines: tuple[str, ...]
     detail: dict[str, Any] = field(default_factory=dict)
+    alerts: tuple[AlertLine, ...] = ()
 
     @property
     def text(self) -> str:
@@ -73,10 +94,30 @@ class Receiver:
     place: str
 
 
-def encode_slack(message: Message) -> bytes:
-    """Encode for an incoming webhook of Slack: plain text, no markup, no mention, no preview of a link."""
+def encode_slack(message: Message, *, acts: bool = False) -> bytes:
+    """Encode for an incoming webhook of Slack: plain text, no markup, no mention, no preview of a link.
+
+    Args:
+        acts: each alert has buttons that take it and that silence its like for an hour, beside the one that opens it.
+    """
     text = html.escape(message.text, quote=False)
-    return json.dumps({"text": text, "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}).encode()
+    body = {"text": text, "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
+    blocks = [block for line in message.alerts for block in _write_blocks(line, acts=acts)]
+    return json.dumps(body | ({"blocks": blocks} if 0 < len(blocks) <= MOST_BLOCKS else {})).encode()
+
+
+def _write_blocks(line: AlertLine, *, acts: bool) -> Iterator[dict[str, Any]]:
+    section: dict[str, Any] = {"type": "section", "text": {"type": "plain_text", "text": line.text, "emoji": False}}
+    if len(line.link) <= LONGEST_ADDRESS:
+        section["accessory"] = _write_button("open", "Open", url=line.link)
+    yield section
+    if acts and 0 < len(line.alert_id) <= LONGEST_VALUE:
+        buttons = [("take", "Take"), ("silence", "Silence 1 h")]
+        yield {"type": "actions", "elements": [_write_button(*it, value=line.alert_id) for it in buttons]}
+
+
+def _write_button(action: str, label: str, **more: str) -> dict[str, Any]:
+    return {"type": "button", "action_id": action, "text": {"type": "plain_text", "text": label}, **more}
 
 
 def encode_webhook(message: Message) -> bytes:
@@ -86,7 +127,9 @@ def encode_webhook(message: Message) -> bytes:
 
 def encode_mail(message: Message) -> bytes:
     """Encode for a mail as HTML."""
-    return "<br>\n".join(html.escape(line) for line in message.lines).encode()
+    links = [f' <a href="{html.escape(line.link)}">open</a>' for line in message.alerts]
+    lines = zip_longest(message.lines, links, fillvalue="")
+    return "<br>\n".join(html.escape(line) + link for line, link in lines).encode()
 
 
 def post_webhook(receiver: Receiver, session: Session, url: str, message: Message, secret: str | None) -> None:

@@ -487,7 +487,7 @@ class AuditEntry(Record, frozen=True, kw_only=True, tag="audit", tag_field="kind
     task_id: str | None = None
     map_index: int | None = None
     details: str | None = None
-    object_kind: str | None = None  # alert, silence, case or request
+    object_kind: str | None = None  # alert, silence, case, report or request
     object_id: str | None = None
     before: str | None = None  # the object as it was, JSON
     after: str | None = None

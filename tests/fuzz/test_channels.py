@@ -99,7 +99,7 @@ def test_an_answer_is_taken_or_the_channels_error_with_a_bounded_wait(server, an
 
 @given(title=TITLES)
 def test_hostile_titles_are_one_line_without_markup(title):
-    lines = write_lines([News(alert(explanation=title)), News(alert("S1"))])
+    lines = [line.text for line in write_lines([News(alert(explanation=title)), News(alert("S1"))])]
     assert len(lines) == 2
     text = json.loads(Slack().encode(Message("key", "subject", tuple(lines))))["text"]
     assert len(text.splitlines()) == 2

@@ -99,8 +99,9 @@ def desk(database, postgres_desk, monkeypatch):
             return cursor.fetchall() if cursor.description else cursor.rowcount
 
     ask("truncate reviews, silences, cases, attachments restart identity")
-    # It only grows, as long as its triggers are there.
-    ask("alter table audit_log disable trigger user; truncate audit_log; alter table audit_log enable trigger user")
+    # They only grow, as long as their triggers are there.
+    for table in ("audit_log", "report_signatures"):
+        ask(f"alter table {table} disable trigger user; truncate {table}; alter table {table} enable trigger user")
     return ask
 
 

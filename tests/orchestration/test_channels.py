@@ -8,7 +8,7 @@ import pytest
 
 from include.orchestration import channels
 from include.orchestration.channels import Email, Log, Slack, Webhook, open_channel
-from include.surveillance.channels import Message, sign
+from include.surveillance.channels import AlertLine, Message, sign
 from include.surveillance.errors import ChannelError, ConfigurationError, MessageRefusedError
 from tests.sinks import Answer
 
@@ -45,6 +45,44 @@ def test_slack_gets_plain_text(slack):
     assert request.json["text"] == "[high] A &amp; B &lt;!channel&gt; &lt;http://evil|portal&gt; *bold*"
     assert request.json["mrkdwn"] is False
     assert request.json["unfurl_links"] is False
+
+
+LINE = AlertLine("[high] A & B <!channel>", "http://airflow/plugin/surveillance?screen=alert&id=a%7C1", "a|1")
+
+
+def test_slack_gets_each_alert_with_a_button_that_opens_it(slack):
+    Slack().send(Message("k", "s", (LINE.text, "http://airflow/"), alerts=(LINE,)))
+    (section,) = slack.taken[0].json["blocks"]
+    assert section["text"] == {"type": "plain_text", "text": LINE.text, "emoji": False}
+    assert (section["accessory"]["action_id"], section["accessory"]["url"]) == ("open", LINE.link)
+
+
+def test_slack_gets_buttons_that_act_where_the_connection_asks_for_them(slack, monkeypatch):
+    connection = {"conn_type": "slackwebhook", "host": slack.url, "password": "T0/B0/X", "extra": {"buttons": True}}
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", json.dumps(connection))
+    over = AlertLine("withdrawn: C", LINE.link)
+    Slack().send(Message("k", "s", (LINE.text, over.text), alerts=(LINE, over)))
+    blocks = slack.taken[0].json["blocks"]
+    assert [block["type"] for block in blocks] == ["section", "actions", "section"]
+    assert [(it["action_id"], it["value"]) for it in blocks[1]["elements"]] == [("take", "a|1"), ("silence", "a|1")]
+
+
+def test_slack_gets_text_alone_where_it_would_refuse_the_buttons(slack):
+    long = AlertLine("[low] L", f"http://airflow/{'x' * 3_000}", "i" * 2_001)
+    Slack().send(Message("k", "s", (long.text,), alerts=(long,)))
+    Slack().send(Message("k", "s", ("many",), alerts=(LINE,) * 51))
+    first, second = (request.json for request in slack.taken)
+    assert [list(block) for block in first["blocks"]] == [["type", "text"]]
+    assert "blocks" not in second
+
+
+def test_a_mail_leads_to_each_alert(email):
+    Email().send(Message("k1", "1 alert", (LINE.text, "http://airflow/"), alerts=(LINE,)))
+    (part,) = email.taken[0].iter_parts()
+    assert part.get_content().split("<br>")[0] == (
+        "[high] A &amp; B &lt;!channel&gt; "
+        '<a href="http://airflow/plugin/surveillance?screen=alert&amp;id=a%7C1">open</a>'
+    )
 
 
 def test_e_mail_is_text_with_an_id_of_the_message(email):

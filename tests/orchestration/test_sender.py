@@ -5,6 +5,7 @@ import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -93,10 +94,30 @@ def test_an_alert_is_told_once_and_the_page_says_by_whom(opened):
     told = Told()
     drain(opened(told), seconds=5)
     assert told.lines == ["[high] ACME opened 3.1 % above the previous close"]
-    assert told.messages[0].lines[-1].endswith("/surveillance/")
+    assert told.messages[0].lines[-1].endswith("/plugin/surveillance")
     assert outcomes() == [("slack", "told"), ("webhook", None)]
     ((row,), _) = select_alerts(EVERYTHING, 9)
     assert row["notification"] == "slack, webhook (waits)"
+
+
+def test_each_line_leads_to_its_alert_and_to_what_may_be_done_with_it(opened):
+    withdrawn = alert("GONE", status="retracted")
+    queue([alert(), alert("GONE")])
+    told = Told()
+    one = opened(told)
+    drain(one)
+    later = NOW + timedelta(minutes=1)
+    queue([withdrawn], known=later)
+    drain(one, later)
+    lines = [line for message in told.messages for line in message.alerts]
+    assert [line.text.split()[:2] for line in lines] == [["[high]", "ACME"], ["[high]", "GONE"], ["withdrawn:", "GONE"]]
+    assert [line.alert_id for line in lines] == [alert().event_id, alert("GONE").event_id, ""]
+    for line, of in zip(lines, (alert(), withdrawn, withdrawn), strict=True):
+        address = urlsplit(line.link)
+        assert address.path == "/plugin/surveillance"
+        assert parse_qs(address.query) == {"screen": ["alert"], "id": [of.event_id]}
+    records = [record for message in told.messages for record in message.detail["alerts"]]
+    assert [record["link"] for record in records] == [line.link for line in lines]
 
 
 def test_a_broken_channel_disturbs_no_other(opened):

@@ -24,7 +24,7 @@ class Act(NamedTuple):
     Attributes:
         actor: the name with which he signs in.
         event: a verb, e.g. close.
-        object_kind: alert, silence, case, or a request that was refused.
+        object_kind: alert, silence, case, report, or a request that was refused.
         before: the object as it was; None where there was none or nothing changed.
         after: the object as it is.
         details: what he wrote.

@@ -42,6 +42,18 @@ def record_asked(cursor: Any) -> None:
         cursor.execute(statement("insert_request"), asked._asdict())
 
 
+def record_request(asked: Asked) -> bool:
+    """Store that something is asked for; say whether it is for the first time."""
+    from psycopg.errors import UniqueViolation  # heavy, and no DAG file needs it
+
+    try:
+        with connections.desk_database() as database, database.cursor() as cursor:
+            cursor.execute(statement("insert_request"), asked._asdict())
+    except UniqueViolation:
+        return False
+    return True
+
+
 def keep_answer(asked: Asked, status: int, answer: str) -> None:
     """Keep the answer for whoever asks again."""
     values = {"actor": asked.actor, "key": asked.key, "status": status, "answer": answer}

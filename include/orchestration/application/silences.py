@@ -60,7 +60,7 @@ def end_silence(actor: str, number: int, now: datetime) -> Silence:
         rows = cursor.fetchall()
         if not rows:
             raise UnknownObjectError(f"there is no silence {number}")
-        before = _read(rows[0])
+        before = read_silence(rows[0])
         if before.ends_at <= now:
             raise ActRefusedError(f"silence {number} has ended at {before.ends_at.isoformat()} already")
         after = replace(before, ends_at=max(now, before.begins_at), ended_by=actor)
@@ -74,13 +74,13 @@ def list_silences() -> list[Silence]:
     """List the silences that end last, at most MOST_SILENCES, over or not."""
     with connections.application_reader() as database, database.cursor() as cursor:
         cursor.execute(statement("select_silences"), {"in_force_at": None, "limit": MOST_SILENCES})
-        return [_read(row) for row in cursor.fetchall()]
+        return [read_silence(row) for row in cursor.fetchall()]
 
 
 def list_in_force(cursor: Any, at: datetime) -> list[Silence]:
     """List all silences that are in force then."""
     cursor.execute(statement("select_silences"), {"in_force_at": at, "limit": None})
-    return [_read(row) for row in cursor.fetchall()]
+    return [read_silence(row) for row in cursor.fetchall()]
 
 
 def preview(matcher: Matcher, since: datetime) -> Preview:
@@ -96,7 +96,8 @@ def mark_silenced(cursor: Any, reason: str, alerts: Sequence[Alert]) -> None:
     cursor.execute(statement("mark_silenced"), {"reason": reason, "alert_ids": [alert.event_id for alert in alerts]})
 
 
-def _read(row: Sequence[Any]) -> Silence:
+def read_silence(row: Sequence[Any]) -> Silence:
+    """Read a row of the table."""
     number, matcher, *rest = row
     names = ("reason", "author", "begins_at", "ends_at", "ended_by")
     read = msgspec.convert(matcher, Matcher)

@@ -60,6 +60,31 @@ def list_writable(user: GetUserDep) -> list[str]:
     return [it for it in written if manager.is_authorized_custom_view(method="POST", resource_name=it, user=user)]
 
 
+def list_writable_by(name: str) -> list[str]:
+    """List what somebody who is known by name may write; nothing where he is nobody, inactive or may not read.
+
+    Only Flask-AppBuilder's manager knows people by their names.
+    """
+    from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
+    from airflow.providers.fab.auth_manager.models import User
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    manager = get_auth_manager()
+    if not isinstance(manager, FabAuthManager):
+        return []
+    with create_session() as session:
+        number = session.scalar(select(User.id).where(User.username == name))
+    if number is None:
+        return []
+    try:
+        user = manager.deserialize_user({"sub": str(number)})
+    except ValueError:
+        return []
+    reads = manager.is_authorized_custom_view(method="GET", resource_name=PAGE, user=user)
+    return list_writable(user) if reads else []
+
+
 def _may(resource: str, role: str) -> Callable[..., str]:
     def check(request: Request, user: GetUserDep) -> str:
         if resource not in list_writable(user):

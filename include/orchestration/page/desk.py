@@ -21,6 +21,7 @@ from include.orchestration.page.access import Person, check_site, list_writable
 from include.orchestration.page.alerts import alerts
 from include.orchestration.page.answers import Acts, Me
 from include.orchestration.page.cases import cases
+from include.orchestration.page.desk_reports import desk_reports
 from include.orchestration.page.inputs import AlertId, Before, Limit
 from include.orchestration.page.once import answer_repeated, find_repeated
 from include.orchestration.page.pulse import pulse
@@ -52,7 +53,7 @@ def me(user: GetUserDep, person: Person) -> dict[str, Any]:
 
 @desk.get("/acts", tags=["people"], response_model=Acts)
 def acts(
-    object_kind: Annotated[str | None, Query(pattern="^(alert|silence|case|request)$")] = None,
+    object_kind: Annotated[str | None, Query(pattern="^(alert|silence|case|report|request)$")] = None,
     object_id: AlertId | None = None,
     before: Before = None,
     limit: Limit = 100,
@@ -71,6 +72,7 @@ desk.include_router(alerts)
 desk.include_router(reviews)
 desk.include_router(silences)
 desk.include_router(cases)
+desk.include_router(desk_reports)
 desk.include_router(pulse)
 
 

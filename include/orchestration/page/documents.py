@@ -1,4 +1,4 @@
-"""Alerts and cases as PDF: each number is the row's with all its digits, and each text is text, whatever it holds."""
+"""Alerts, cases, reports as PDF: each number is the row's with all its digits, each text is text, whatever it holds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 FONT = "DejaVuSans"
+# Of a table; a row with more is written as a list.
+MOST_COLUMNS = 8
 # Of a row of the queue, what stands in a heading already.
 _HEADING = ("explanation",)
 _CASE = ("case_id", "status", "opened_by", "submitted_by", "signed_by", "version", "changed_at")
@@ -42,6 +44,15 @@ def write_alert(alert: Row, sha256: str | None, steps: Iterable[Any], acts: Sequ
     return _build([*parts, _heading("On its way"), _facts(times, times), *_acts(acts)])
 
 
+def write_report(title: str, tables: Mapping[str, Sequence[Row]], made_at: datetime) -> bytes:
+    """Write tables by name; a table of one row has its names at the left."""
+    parts = _head(title, made_at)
+    for name, rows in tables.items():
+        listed = len(rows) == 1 or any(len(row) > MOST_COLUMNS for row in rows)
+        parts += [_heading(name.replace("_", " ")), *([_facts(row, row) for row in rows] if listed else [_table(rows)])]
+    return _build(parts)
+
+
 def _head(title: str, made_at: datetime) -> list[Flowable]:
     return [_text(title, size=15), _text(f"Written at {write_value(made_at)}. Times are UTC.")]
 
@@ -65,6 +76,21 @@ def _facts(row: Row, names: Iterable[str]) -> Flowable:
     lines = [[_text(name.replace("_", " ")), _text(write_value(row[name]))] for name in names if row[name] is not None]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     return Table(lines or [[_text("nothing"), ""]], colWidths=[110, 390], style=style)
+
+
+def _table(rows: Sequence[Row]) -> Flowable:
+    from reportlab.lib import colors
+    from reportlab.platypus import Table
+
+    if not rows:
+        return _text("none")
+    lines = [[_text(name.replace("_", " ")) for name in rows[0]]]
+    lines += [[_text(write_value(value)) for value in row.values()] for row in rows]
+    style = [("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+    shares = [3 if any(isinstance(row[name], str | datetime) for row in rows) else 1 for name in rows[0]]
+    widths = [500 * share / sum(shares) for share in shares]
+    # A text may be longer than a page.
+    return Table(lines, widths, style=style, repeatRows=1, splitInRow=1)
 
 
 def _text(text: str, size: float = 8, before: float = 2) -> Flowable:

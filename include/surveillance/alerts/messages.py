@@ -26,7 +26,14 @@ class News(NamedTuple):
     was: Severity | None = None
 
 
-def write_lines(news: Sequence[News]) -> list[str]:
+class Line(NamedTuple):
+    """What people read of an alert, or of the group that it leads."""
+
+    text: str
+    alert: Alert
+
+
+def write_lines(news: Sequence[News]) -> list[Line]:
     """Write one line per event, group of alerts of a symbol, or withdrawal; of several versions the last counts.
 
     Whatever an alert's texts hold, each line is one: printable, and ``LINE_CHARACTERS`` long at most.
@@ -40,12 +47,13 @@ def write_lines(news: Sequence[News]) -> list[str]:
     market = [alert for alert in standing if kind_of(alert.rule) == "market"]
     events = [alert for alert in market if alert.symbol == MARKET]
     groups = [*group_alerts([], events), *group_alerts(market)]
-    lines = [_write_line(group.lead, group.alerts, was[group.lead.event_id]) for group in groups]
+    lines = [(_write_line(group.lead, group.alerts, was[group.lead.event_id]), group.lead) for group in groups]
     operations = [alert for alert in standing if kind_of(alert.rule) == "operations"]
-    lines += [_write_line(alert, [alert], was[alert.event_id]) for alert in operations]
+    lines += [(_write_line(alert, [alert], was[alert.event_id]), alert) for alert in operations]
     over = {"retracted": "withdrawn", "ended": "ended"}
-    lines += [f"{over[alert.status]}: {alert.explanation}" for alert in last.values() if alert.status in OVER]
-    return [one_line(line, LINE_CHARACTERS) for line in lines]
+    ended = [alert for alert in last.values() if alert.status in OVER]
+    lines += [(f"{over[alert.status]}: {alert.explanation}", alert) for alert in ended]
+    return [Line(one_line(text, LINE_CHARACTERS), alert) for text, alert in lines]
 
 
 def write_digest(severities: Iterable[Severity], which: str) -> str:

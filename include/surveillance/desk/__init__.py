@@ -1,1 +1,1 @@
-"""What people do with alerts: reviews, silences, cases, and the chain of what they did. Touches nothing."""
+"""What people do with alerts: reviews, silences, cases, reports, and the chain of what they did. Touches nothing."""

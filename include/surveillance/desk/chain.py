@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     Attributes:
         log_id: in Airflow's table; None at the desk.
         details: text as it was given.
-        object_kind: what was changed: alert, silence, case, or a request that was refused.
+        object_kind: what was changed: alert, silence, case, report, or a request that was refused.
         before: how it was, as JSON; None where there was nothing.
         after: how it is.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,6 +13,7 @@ from include.surveillance.severities import SEVERITIES, Severity
 
 Disposition = Literal["true positive", "false positive", "no verdict"]
 """What a decision on an alert says of the rule that raised it."""
+DISPOSITIONS: tuple[Disposition, ...] = get_args(Disposition)
 Code = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}$")]
 Count = Annotated[int, Meta(ge=1)]
 

@@ -16,6 +16,7 @@ DECIDE = {f"/reviews/{act}" for act in ("take", "assign", "release", "close", "r
 SILENCE = {"/silences", "/silences/{number}/end"}
 CASE = {"/cases", *(f"/cases/{{number}}/{act}" for act in ("describe", "add", "remove", "attach", "submit"))}
 SIGN = {f"/{kind}/{act}" for kind in ("reviews", "cases/{number}") for act in ("sign", "send-back")}
+SIGN |= {"/reports/daily/{session}/sign"}
 MAY = {
     "Viewer": set(),
     "Analyst": DECIDE | SILENCE | CASE,
@@ -30,8 +31,13 @@ EXPLAIN = "/alerts/{alert_id:path}/explain"
 WRITES = {path for method, path in ROUTES if method == "POST"} - {EXPLAIN}
 
 
+EXAMPLES = {"number": "1", "attachment": "1", "alert_id:path": "none", "session": "2026-03-09", "sha256": "0" * 64}
+
+
 def address(path):
-    return PATH + path.replace("{number}", "1").replace("{attachment}", "1").replace("{alert_id:path}", "none")
+    for name, example in EXAMPLES.items():
+        path = path.replace(f"{{{name}}}", example)
+    return PATH + path
 
 
 def acts(desk):

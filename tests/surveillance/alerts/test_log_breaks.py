@@ -37,7 +37,7 @@ def test_each_loss_is_one_alert():
 def test_people_are_told_of_each_in_a_line_that_says_what_follows():
     alerts = describe_breaks([anew(0, 100), lost(1, 90)._replace(topic="news")], 1_700_000_000_000)
     assert [wire.decode(wire.encode(alert)) for alert in alerts] == alerts
-    anew_line, lost_line = write_lines([News(alert) for alert in alerts])
+    anew_line, lost_line = (line.text for line in write_lines([News(alert) for alert in alerts]))
     assert anew_line == (
         "[critical] Topic bars was made anew; offset 100 was of the former one; what it holds is read from the "
         "beginning; where that was not intended, restore the former one."

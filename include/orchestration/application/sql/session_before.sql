@@ -1,0 +1,11 @@
+-- The parameters that the alerts of the newest session with any, before a date, were judged by.
+select distinct record ->> 'parameters_version' as parameters_version
+from alerts
+where
+    source = 'live' and incident is null
+    and session_date = (
+        select max(session_date)
+        from alerts
+        where source = 'live' and session_date < %(session)s and session_date <> ''
+    )
+    and record ->> 'parameters_version' <> ''
