@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -349,9 +350,12 @@ def _measure_heap(session: Any) -> float:
 
 def _measure_tab() -> float:
     """Megabytes of the largest renderer: the tab's process."""
-    below = psutil.Process().children(recursive=True)
-    tabs = [it for it in below if "--type=renderer" in it.cmdline()]
-    return max(it.memory_full_info().pss for it in tabs) / 1e6
+    sizes = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended
+            if "--type=renderer" in process.cmdline():
+                sizes.append(process.memory_full_info().pss / 1e6)
+    return max(sizes)
 
 
 def _find_alert(address: str, number: int) -> str:

@@ -5,6 +5,7 @@ import { Case, Cases, Link } from "./cases.js";
 import { html, inside, show, useAddress, useCallback, useDark, useEffect, useRef, useState } from "./host.js";
 import { PulseLine } from "./pulse.js";
 import { Queue } from "./queue.js";
+import { filtersOf, prepareRows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Silences } from "./silences.js";
 import { ZONES, switchZone, useZone } from "./times.js";
@@ -26,6 +27,8 @@ function Desk() {
     timer.current = setTimeout(() => setSaid({ text: "" }), SAID_MS);
   }, []);
   const { screen = "queue", id } = query;
+  // The rows are on their way while it is still asked who wants them.
+  if (screen === "queue") prepareRows(filtersOf(query));
   const top = { alert: "queue", case: "cases" }[screen] || screen;
   useEffect(() => {
     if (!inside) document.documentElement.className = dark ? "dark" : "";

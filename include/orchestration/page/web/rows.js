@@ -140,10 +140,15 @@ class Rows {
 
 let kept = { key: null, rows: null };
 
-export function useRows(filters) {
+// Asks for the rows of a filter, unless it is the one of before.
+export function prepareRows(filters) {
   const key = JSON.stringify(filters);
   if (kept.key !== key) kept = { key, rows: new Rows(filters) };
-  const { rows } = kept;
+  return kept.rows;
+}
+
+export function useRows(filters) {
+  const rows = prepareRows(filters);
   const [, redraw] = useState(0);
   useChanges(() => rows.poll());
   useEffect(() => {
