@@ -178,7 +178,7 @@ def _list_values(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[
 
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
             flat |= {f"{name}_{key}": inner for key, inner in value.items()}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
+from include.orchestration.addresses import desk_address
 from include.orchestration.application.evidence import store_evidence
 from tests.desk import PHONE, wait_until
 from tests.orchestration.conftest import alert, store
@@ -365,3 +366,57 @@ def test_a_day_is_replayed_step_by_step_and_peers_stand_beside_it(visit, seeded)
     assert find_faults(page) == []
     button.click()
     assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_a_session_is_reported_and_signed(visit, seeded, desk, client, sign_in):
+    session = seeded[0].session_date
+    analyst = visit("Analyst", f"?screen=report&id={session}")
+    analyst.get_by_role("heading", name=f"Surveillance report of {session}").wait_for()
+    analyst.get_by_role("region", name="Rules").get_by_text("price gap").wait_for()
+    assert analyst.get_by_role("button", name="Sign", exact=True).count() == 0
+    page = visit("Lead", "?screen=reports")
+    page.get_by_role("region", name="Sessions").locator("tbody tr").first.wait_for()
+    page.get_by_role("link", name="Indicators").click()
+    page.get_by_role("region", name="Rules").get_by_text("all rules").wait_for()
+    page.get_by_role("link", name="Proposals").click()
+    page.get_by_text("No rule has ten decisions").wait_for()
+    page.goto(page.url.partition("?")[0] + f"?screen=report&id={session}")
+    page.get_by_role("button", name="Sign", exact=True).click()
+    page.get_by_text("as it is now.").wait_for()
+    assert page.get_by_role("button", name="Sign", exact=True).count() == 0
+    alerts = {seeded[0].event_id: 0}
+    body = {"alerts": alerts, "reason": "usual"}
+    headers = sign_in("Analyst") | {"X-Surveillance": "page"}
+    client.post("/surveillance/api/v1/reviews/close", headers=headers, json=body)
+    page.reload()
+    page.get_by_text("what was signed differs from what it is now").wait_for()
+    assert page.get_by_role("button", name="Sign", exact=True).is_visible()
+
+
+@pytest.mark.parametrize("size", ["wide", "phone"])
+def test_reports_are_not_hard_to_use_nor_too_wide(visit, seeded, size):
+    shown = {
+        "reports": "table tbody tr",
+        "reports&view=indicators": "text=all rules",
+        "reports&view=proposals": "text=No rule has ten decisions",
+        f"report&id={seeded[0].session_date}": "text=Age of what is not closed",
+    }
+    faults = {}
+    for query, wait in shown.items():
+        options = {"viewport": PHONE} if size == "phone" else {}
+        page = visit("Lead", f"?screen={query}", wait=wait, **options)
+        faults[query] = find_faults(page), is_too_wide(page)
+    assert faults == dict.fromkeys(faults, ([], False))
+
+
+def test_a_link_of_a_message_leads_through_the_sign_in_to_its_alert(server, chromium, seeded, sign_in):
+    sign_in("Analyst")
+    of = seeded[1]
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(60_000)
+    page.goto(server + urlsplit(desk_address(screen="alert", id=of.event_id))._replace(scheme="", netloc="").geturl())
+    page.get_by_label("Username").fill("analyst")
+    page.get_by_label("Password").fill("password of Analyst")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=re.compile(f"^{of.symbol}")).wait_for()
+    page.context.close()

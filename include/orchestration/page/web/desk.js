@@ -5,12 +5,13 @@ import { Case, Cases, Link } from "./cases.js";
 import { html, inside, show, useAddress, useCallback, useDark, useEffect, useRef, useState } from "./host.js";
 import { PulseLine } from "./pulse.js";
 import { Queue } from "./queue.js";
+import { Report, Reports } from "./reports.js";
 import { filtersOf, prepareRows } from "./rows.js";
 import { Runs } from "./runs.js";
 import { Silences } from "./silences.js";
 import { ZONES, switchZone, useZone } from "./times.js";
 
-const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", runs: "Runs" };
+const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", reports: "Reports", runs: "Runs" };
 const SAID_MS = 6000;
 
 function Desk() {
@@ -29,7 +30,7 @@ function Desk() {
   const { screen = "queue", id } = query;
   // The rows are on their way while it is still asked who wants them.
   if (screen === "queue") prepareRows(filtersOf(query));
-  const top = { alert: "queue", case: "cases" }[screen] || screen;
+  const top = { alert: "queue", case: "cases", report: "reports" }[screen] || screen;
   useEffect(() => {
     if (!inside) document.documentElement.className = dark ? "dark" : "";
     if (!inside) document.title = `${SCREENS[top] || "Queue"} · Market surveillance`;
@@ -43,8 +44,7 @@ function Desk() {
     <div className="desk">
       <header>
         <nav aria-label="Desk">${Object.entries(SCREENS).map(([name, label]) => html`
-          <${Link} key=${name} to=${{ screen: name === "queue" ? "" : name }} aria-current=${top === name ? "page" : undefined}>${label}<//>`)}
-          <a href=${new URL("../reports/", import.meta.url).href} target=${inside ? "_blank" : undefined} rel="noopener">Reports</a></nav>
+          <${Link} key=${name} to=${{ screen: name === "queue" ? "" : name }} aria-current=${top === name ? "page" : undefined}>${label}<//>`)}</nav>
         <${PulseLine} />
         <button type="button" className="plain zone" onClick=${switchZone} aria-label=${`Times are ${ZONES[zone]}: switch`}>${ZONES[zone]}</button>
         ${me.answer && html`<span className="person quiet" title="signed in as">${me.answer.name}</span>`}
@@ -55,6 +55,8 @@ function Desk() {
         ${ready && (screen === "alert" ? html`<${Alert} key=${id} id=${id} ...${given} />`
           : screen === "case" ? html`<${Case} key=${id} id=${id} ...${given} />`
           : screen === "cases" ? html`<${Cases} ...${given} />`
+          : screen === "report" ? html`<${Report} key=${id} id=${id} ...${given} />`
+          : screen === "reports" ? html`<${Reports} />`
           : screen === "runs" ? html`<${Runs} />`
           : screen === "silences" ? html`<${Silences} ...${given} />`
           : html`<${Queue} ...${given} />`)}
