@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-import httpx
-
+from include.desk_client import Desk, Session
 from include.local_stack.patience import Patience
 from include.surveillance.errors import SurveillanceError
 
@@ -17,34 +16,21 @@ Answer = dict[str, Any]
 
 
 class AirflowApi:
-    """Airflow at ``base_url``, signed in as ``user``; the token is renewed when it runs out.
+    """Airflow at ``base_url``, signed in as ``user``.
+
+    Attributes:
+        desk: the analyst's desk there.
 
     Raises:
         SurveillanceError: a call was refused; the message carries Airflow's own answer.
     """
 
     def __init__(self, base_url: str, user: str, password: str):
-        self._credentials = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=base_url, timeout=30)
-        self._sign_in()
+        self.session = Session(base_url, user, password)
+        self.desk = Desk(self.session)
 
-    def _sign_in(self) -> None:
-        answer = self._http.post("/auth/token", json=self._credentials)
-        if answer.status_code >= 400:
-            raise SurveillanceError(f"Airflow refused the sign-in of {self._credentials['username']!r}: {answer.text}")
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-    def _call(self, method: str, path: str, *, root: str = API, **options: Any) -> Answer:
-        path = root + path
-        answer = self._http.request(method, path, **options)
-        if answer.status_code == 401:
-            self._sign_in()
-            answer = self._http.request(method, path, **options)
-        if answer.status_code >= 400:
-            raise SurveillanceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
-        if not answer.headers.get("content-type", "").startswith("application/json"):
-            raise SurveillanceError(f"Airflow has no {path}: its plugins did not load; api-server.log says why")
-        return answer.json()
+    def _call(self, method: str, path: str, **options: Any) -> Answer:
+        return self.session.ask(method, API + path, **options)
 
     def dag_ids(self) -> set[str]:
         return {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}
@@ -95,14 +81,9 @@ class AirflowApi:
             if len(tasks) >= page["total_entries"] or not page["task_instances"]:
                 return tasks
 
-    def alerts(self, **filters: Any) -> Answer:
-        """Return what the page Market surveillance shows: its newest alerts and its counts."""
-        return self._call("GET", "/api/alerts", root="/surveillance", params=filters)
-
     def shown_alerts(self) -> int:
-        """Return how many alerts the page counts, live ones and history, but for those of the feed."""
-        counts = [row for history in (False, True) for row in self.alerts(kind="market", history=history)["counts"]]
-        return sum(row["alerts"] for row in counts)
+        """Return how many alerts of the market the desk shows, live ones and history."""
+        return sum(1 for history in (False, True) for _ in self.desk.alerts(kind="market", history=history))
 
     def run(self, dag_id: str, timeout: float, conf: Answer | None = None) -> Answer:
         """Start a run, wait for its success and return it; see ``wait``."""

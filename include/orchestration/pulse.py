@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 from include.orchestration import connections, notifier, quality
@@ -19,8 +21,8 @@ from include.surveillance.errors import SurveillanceError
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import NEW_YORK, to_ms, to_utc
 
-# Kafka is asked by one of all that ask in so many seconds.
-KEPT_SECONDS = 5.0
+# What Kafka has said holds for so long, and whoever asks waits no longer than this for what it says next.
+KEPT_SECONDS, PATIENCE_SECONDS = 5.0, 3.0
 COUNTED = timedelta(days=30)
 # What Airflow calls the timetable of a DAG without a schedule.
 BY_HAND = "NullTimetable"
@@ -32,6 +34,9 @@ class Measured(NamedTuple):
 
     at: datetime | None
     problem: str | None = None
+
+
+SILENT = Measured(None, "Kafka does not answer")
 
 
 def read_pulse(now: datetime) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def read_pulse(now: datetime) -> dict[str, Any]:
         known = _ask_database(now, list(settings.channels()))
     except (UndefinedTable, UndefinedColumn):
         return answer | {"ready": False, "hint": EMPTY, "stages": [], "open_alerts": {}, "silences": 0}
-    feed, detection, notified = _ask_kafka(int(time.monotonic() / KEPT_SECONDS))
+    feed, detection, notified = _kafka().ask()
     told = min((it for it in (notified.at, known["waiting_since"]) if it), default=now)
     landed = Measured(known["landed_at"], None if known["landed_at"] else "nothing has been landed")
     measured = {
@@ -89,10 +94,46 @@ def _ask_database(now: datetime, channels: list[str]) -> dict[str, Any]:
         return row
 
 
+class _Kafka:
+    """How far feed, detection and notification are, asked by one thread of its own, however many want to know."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._answer: Future[tuple[Measured, ...]] | None = None
+        self._asked_at = self._answered_at = 0.0
+
+    def ask(self) -> tuple[Measured, ...]:
+        """Return what Kafka says, or that it does not answer: in PATIENCE_SECONDS since it was asked."""
+        with self._lock:
+            answer = self._answer
+            if answer is None or (answer.done() and time.monotonic() - self._answered_at >= KEPT_SECONDS):
+                answer = self._answer = Future()
+                self._asked_at = time.monotonic()
+                # Nobody waits for it when the server stops.
+                Thread(target=self._fill, args=[answer], name="pulse", daemon=True).start()
+            until = self._asked_at + PATIENCE_SECONDS
+        try:
+            return answer.result(max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            return SILENT, SILENT, SILENT
+
+    def _fill(self, answer: Future[tuple[Measured, ...]]) -> None:
+        try:
+            said = tuple(map(_measure, (_measure_feed, _measure_detection, _measure_notification)))
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            self._answered_at = time.monotonic()
+            answer.set_exception(error)
+        else:
+            self._answered_at = time.monotonic()
+            answer.set_result(said)
+
+
 @once_per_process
-def _ask_kafka(_moment: int) -> tuple[Measured, Measured, Measured]:
-    """Ask how far feed, detection and notification are."""
-    return _measure(_measure_feed), _measure(_measure_detection), _measure(_measure_notification)
+def _kafka() -> _Kafka:
+    # What is slow to load is not Kafka's silence.
+    from include.surveillance import broker  # noqa: F401
+
+    return _Kafka()
 
 
 def _measure(ask: Callable[[], datetime | None]) -> Measured:

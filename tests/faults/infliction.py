@@ -13,12 +13,14 @@ import psutil
 from confluent_kafka.admin import AdminClient
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
+from include.desk_client import Desk
 from include.surveillance import broker
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.settings import Settings
 from include.surveillance.timespans import MINUTE_MS, now_ms
 from tests import segments
 from tests.failpoints import is_armed
+from tests.faults.acts import Acts
 from tests.faults.people import CHANNELS
 from tests.faults.stage import LANE_LIMIT_SECONDS, Stage
 from tests.paths import ROOT
@@ -30,6 +32,8 @@ FROZEN_SECONDS = 60.0
 BESIDE_SECONDS = 20.0
 CHANNEL_DOWN_SECONDS = 30.0
 DEATHS_SECONDS = 240.0
+# How long a server may be away until whoever acts gives up.
+ACTS_SECONDS = 120.0
 
 
 def kill(stage: Stage, fault: Fault) -> float:
@@ -71,6 +75,25 @@ def restart(stage: Stage, fault: Fault) -> float:
     rpc.stopProcess(fault.target, True)
     rpc.startProcess(fault.target, False)
     return begun
+
+
+def kill_amid_acts(stage: Stage, fault: Fault) -> float:
+    """``kill -9`` in the middle of what people do at the desk.
+
+    Raises:
+        SurveillanceError: an act that was answered is not there once, another one is there twice, or the chain of the
+            audit log is broken.
+    """
+    acts, begun = Acts(Desk(stage.airflow.session, ACTS_SECONDS)), []
+    acts.send(lambda: begun.append(kill(stage, fault)))
+    wrong = acts.compare(stage.database)
+    command = [sys.executable, "-m", "include.orchestration.verify_audit"]
+    done = subprocess.run(command, env=stage.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        wrong.append(f"the audit log: {done.stderr[-1000:]}")
+    if wrong:
+        raise SurveillanceError("; ".join(wrong))
+    return begun[0]
 
 
 def await_deaths(stage: Stage, fault: Fault) -> float:

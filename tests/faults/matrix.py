@@ -74,6 +74,12 @@ def faults() -> list[Fault]:
             points=("poll.published",),
             what=failpoints.HANG,
         ),
+        Fault(
+            "api-server: kill -9 amid 200 acts",
+            infliction.kill_amid_acts,
+            target="api-server",
+            component="api-server",
+        ),
         Fault("two detectors", infliction.second_detector),
         Fault("webhook down", infliction.fail_channel, target="webhook", answer=Answer(503, {"Retry-After": "3"})),
         Fault("Slack down", infliction.fail_channel, target="slack", answer=Answer(reset=True)),

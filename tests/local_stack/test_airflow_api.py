@@ -69,7 +69,7 @@ def test_a_wrong_password_is_told(address):
 
 
 def test_a_page_without_its_plugin_is_told(address):
-    with pytest.raises(SurveillanceError, match="Airflow has no /surveillance/api/alerts: its plugins did not load"):
+    with pytest.raises(SurveillanceError, match="Airflow has no /surveillance/api/v1/alerts: its plugins did not load"):
         AirflowApi(address, "admin", "right").shown_alerts()
 
 

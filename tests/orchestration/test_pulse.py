@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -28,14 +30,15 @@ POLICY = Policy.load(Settings().desk_policy_file)
 def platform(desk, airflow_database, monkeypatch):
     """What Kafka says: how old, in seconds, the newest poll and the oldest unread messages are."""
     ages = SimpleNamespace(feed=30.0, detection=None, notification=None)
-    pulse._ask_kafka.cache_clear()
+    pulse._kafka.cache_clear()
 
     def oldest(age):
         return {} if age is None else {(broker.BARS, 0): to_ms(NOW) - round(age * 1_000)}
 
     monkeypatch.setenv("MARKET_CALENDAR", "24/7")
     monkeypatch.setattr(connections, "kafka", dict)
-    monkeypatch.setattr(pulse, "KEPT_SECONDS", 1e-9)
+    monkeypatch.setattr(pulse, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(pulse, "PATIENCE_SECONDS", 60.0)
     monkeypatch.setattr(quality, "measure_feeds", lambda: {"minute": to_ms(NOW) - round(ages.feed * 1_000)})
     monkeypatch.setattr(quality, "measure_detection", lambda: oldest(ages.detection))
     monkeypatch.setattr(broker, "partitions_of", lambda *_: [0])
@@ -89,6 +92,46 @@ def test_what_nobody_knows_is_late_and_says_why(platform, monkeypatch):
     feed = stages()["feed"]
     assert (feed["seconds"], feed["late"], feed["problem"]) == (None, True, "Kafka does not answer")
     assert stages()["warehouse"]["problem"] == "nothing has been landed"
+
+
+def test_kafka_that_does_not_answer_is_asked_once_and_waited_for_by_nobody(platform, monkeypatch):
+    asked, back = [], threading.Event()
+
+    def hang():
+        asked.append(1)
+        back.wait(60)
+        return {"minute": to_ms(NOW)}
+
+    monkeypatch.setattr(quality, "measure_feeds", hang)
+    monkeypatch.setattr(pulse, "PATIENCE_SECONDS", 0.01)
+    try:
+        # More than the server has threads for.
+        with ThreadPoolExecutor(60) as pool:
+            answers = list(pool.map(lambda _: pulse._kafka().ask(), range(120)))
+        assert answers == [(pulse.SILENT,) * 3] * 120
+        found = stages()
+        silent = {name for name, stage in found.items() if stage["problem"] == "Kafka does not answer"}
+        assert silent == {"feed", "detection", "telling"}
+        assert all(found[name]["late"] for name in silent)
+        assert len(asked) == 1
+    finally:
+        back.set()
+    monkeypatch.setattr(pulse, "PATIENCE_SECONDS", 60.0)
+    assert stages()["feed"]["problem"] is None
+
+
+def test_what_goes_wrong_besides_is_raised_and_asked_again(platform, monkeypatch):
+    measure, answers = quality.measure_feeds, [KeyError("minute")]
+
+    def fail_once():
+        if answers:
+            raise answers.pop()
+        return measure()
+
+    monkeypatch.setattr(quality, "measure_feeds", fail_once)
+    with pytest.raises(KeyError):
+        stages()
+    assert stages()["feed"]["problem"] is None
 
 
 def test_when_the_market_is_closed_nobody_polls_and_nothing_lands(platform, monkeypatch):

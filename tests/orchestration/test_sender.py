@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from include.orchestration import connections, notifier, sender
 from include.orchestration.application import outbox
-from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.outbox import Waiting
+from include.orchestration.application.reviews import select_alert
 from include.orchestration.channels import Channel
 from include.orchestration.sender import Limits, Sender, choose_next, open_sender
 from include.surveillance.alerts.latency import LatencyStamps
@@ -27,7 +27,6 @@ from tests.sinks import Answer
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LIMITS = Limits(timedelta(minutes=30), 60)
-EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "kind", "source", "since", "until"))
 
 
 def queue(alerts, *, channels="slack", known=NOW):
@@ -96,8 +95,8 @@ def test_an_alert_is_told_once_and_the_page_says_by_whom(opened):
     assert told.lines == ["[high] ACME opened 3.1 % above the previous close"]
     assert told.messages[0].lines[-1].endswith("/plugin/surveillance")
     assert outcomes() == [("slack", "told"), ("webhook", None)]
-    ((row,), _) = select_alerts(EVERYTHING, 9)
-    assert row["notification"] == "slack, webhook (waits)"
+    row = select_alert(alert().event_id)
+    assert [(it["channel"], it["outcome"]) for it in row["told"]] == [("slack", "told"), ("webhook", None)]
 
 
 def test_each_line_leads_to_its_alert_and_to_what_may_be_done_with_it(opened):
@@ -280,8 +279,9 @@ def test_a_channel_is_told_from_its_severity_on_and_of_what_becomes_of_it(opened
 
 def test_an_alert_below_every_channels_severity_says_so(database):
     queue([alert(severity="low")], channels="slack:high")
-    ((row,), _) = select_alerts(EVERYTHING, 9)
-    assert (row["notification"], outcomes()) == ("not sent: below the severity of every channel", [])
+    row = select_alert(alert().event_id)
+    assert (row["told"], outcomes()) == ([], [])
+    assert row["notification"].startswith("no message is there: below the severity of every channel")
 
 
 def test_the_same_messages_read_again_after_a_restore_are_told_once(opened):

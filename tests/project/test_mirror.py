@@ -7,6 +7,8 @@ from tests.paths import ROOT
 LONGEST_WITHOUT = 60
 # Longer modules without a test file of their own path, and the file that tests each.
 TESTED_BY: dict[str, str] = {
+    "include/desk_client/desk.py": "tests/orchestration/page/test_desk_client.py",
+    "include/desk_client/session.py": "tests/orchestration/page/test_desk_client.py",
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/access.py": "tests/project/test_access.py",
     "include/orchestration/backup/__main__.py": "tests/integration/test_backup.py",

@@ -19,6 +19,7 @@ from include.deployment import KAFKA_USER
 from include.local_stack.airflow_api import AirflowApi
 from include.polygon_simulator.universe import GENERATED
 from include.surveillance import broker
+from include.surveillance.alerts.kinds import KINDS
 from include.surveillance.errors import SurveillanceError
 
 ALWAYS_ON = ("detect_anomalies", "notify_alerts", "judge_history")
@@ -34,8 +35,6 @@ AT_LAST = (
 LIVE_POLLS = 2
 # Limits for a busy machine; what each step takes is measured.
 DAGS_SECONDS, RUN_SECONDS, CAUGHT_UP_SECONDS, LIVE_SECONDS = 600.0, 900.0, 1200.0, 600.0
-# As many as the page hands out at once.
-PAGE = 500
 
 Alert = dict[str, Any]
 
@@ -79,18 +78,10 @@ class Visit:
         return {"took": self.took, "alerts": self.alerts()}
 
     def alerts(self) -> dict[str, Alert]:
-        """Return every alert of the generated market, live or history, by its id, as the page's API shows it.
-
-        Raises:
-            SurveillanceError: a symbol has more alerts than the page hands out.
-        """
-        seen = dict[str, Alert]()
-        for symbol, history in product((instrument.symbol for instrument in GENERATED), (False, True)):
-            found = self.airflow.alerts(symbol=symbol, history=history, limit=PAGE)["alerts"]
-            if len(found) == PAGE:
-                raise SurveillanceError(f"{symbol} has {PAGE} alerts or more: the page cannot show all; backfill less")
-            seen |= {alert["alert_id"]: alert for alert in found}
-        return seen
+        """Return every alert of the generated market, live or history, by its id, as the desk's interface shows it."""
+        asked = product((instrument.symbol for instrument in GENERATED), KINDS, (False, True))
+        shown = (self.airflow.desk.alerts(symbol=symbol, kind=kind, history=history) for symbol, kind, history in asked)
+        return {alert["alert_id"]: alert for alerts in shown for alert in alerts}
 
     def _knows(self, wanted: set[str]) -> bool:
         return wanted <= self.airflow.dag_ids() and not self._errors()

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from include.orchestration import connections
-from include.orchestration.application.database import fetch_rows, statement
+from include.orchestration.application.database import statement
 from include.surveillance import wire
 from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.alerts.latency import LatencyStamps
@@ -16,7 +15,6 @@ from include.surveillance.alerts.notification import LastNotified, reason_not_to
 from include.surveillance.records import Alert
 
 ROWS_PER_STATEMENT = 1_000
-MOST_COUNTED = 10_000
 
 
 def store_alerts(
@@ -37,22 +35,6 @@ def store_alerts(
         cursor.execute(statement("upsert_alerts"), {"messages": messages})
         notified |= {alert_id: LastNotified(*last) for alert_id, *last in cursor.fetchall()}
     return [(alert, notified[alert.event_id]) for alert in newest]
-
-
-def select_alerts(filters: Mapping[str, Any], limit: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the newest alerts and the counts per rule, both of the newest MOST_COUNTED.
-
-    Those of the market come session by session, in each what nothing explains first.
-
-    Args:
-        filters: symbol, rule, severity, kind, source, since, until; None for all. What is folded into an incident
-            counts only where its symbol is asked for.
-    """
-    with connections.application_reader() as database, database.cursor() as cursor:
-        cursor.execute(statement("newest_alerts"), {**filters, "limit": limit, "counted": MOST_COUNTED})
-        alerts = fetch_rows(cursor)
-        cursor.execute(statement("count_alerts"), {**filters, "counted": MOST_COUNTED})
-        return alerts, fetch_rows(cursor)
 
 
 def mark_alerts(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Header, HTTPException, Request
 
 from include.orchestration.accounts.permissions import CASES, DECISIONS, PAGE, SIGNATURES, SILENCES
 from include.orchestration.addresses import page_address
@@ -36,18 +36,23 @@ def name_person(user: GetUserDep) -> str:
     return user.get_name()
 
 
-def check_site(request: Request, user: GetUserDep) -> None:
+Word = Annotated[str | None, Header(alias=HEADER, description="any word: whatever changes something wants one")]
+
+
+def check_site(request: Request, user: GetUserDep, word: Word = None) -> None:
     """Refuse what changes something unless our own page or a script with a token asks for it."""
     if request.method in READING:
         return
     headers = request.headers
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin" or HEADER not in headers:
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin" or word is None:
         _refuse(request, user, f"send it from the page, or with header {HEADER}")
     # An address without a host, such as that of a page in a sandbox, is nobody's own.
     own = {headers.get("host", ""), urlsplit(page_address()).netloc} - {""}
     if "origin" in headers and urlsplit(headers["origin"]).netloc not in own:
         _refuse(request, user, "it comes from another site")
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+    # Whoever sends nothing need not say what it is.
+    is_json = headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+    if not is_json and headers.get("content-length") != "0":
         raise HTTPException(415, f"send {JSON}")
 
 

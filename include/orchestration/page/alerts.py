@@ -25,6 +25,7 @@ from include.orchestration.application.reviews import (
     select_queue,
 )
 from include.orchestration.page.answers import (
+    REFUSED_ACTS,
     AlertDetail,
     Alike,
     Article,
@@ -253,7 +254,7 @@ def alert(alert_id: AlertId) -> dict[str, Any]:
     }
 
 
-@alerts.post("/alerts/{alert_id:path}/explain", response_model=Explanation)
+@alerts.post("/alerts/{alert_id:path}/explain", response_model=Explanation, responses=REFUSED_ACTS)
 def explain(alert_id: AlertId) -> dict[str, Any]:
     """Judge an alert's inputs again, and say whether the same comes out bit for bit. It changes nothing.
 

@@ -404,3 +404,52 @@ class Me(BaseModel):
 
     name: str
     may_write: list[str]
+
+
+class Fault(BaseModel):
+    """What is wrong with one thing that was sent."""
+
+    loc: list[str | int] = Field(description="where it is")
+    msg: str
+    type: str
+
+
+class Refusal(BaseModel):
+    """Why nothing was done, in a sentence or by what was sent."""
+
+    detail: str | list[Fault]
+
+
+class Conflict(Refusal):
+    """Somebody else was faster, or the same was asked for before: then the last two are missing."""
+
+    current: dict[str, ReviewState | CaseState] = Field(default_factory=dict, description="as it is now, by id")
+    changes: list[Act] = Field(default_factory=list, description="who changed it, the newest first")
+
+
+def _describe(refusals: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": Conflict if status == 409 else Refusal, "description": it} for status, it in refusals.items()
+    }
+
+
+REFUSALS = _describe(
+    {
+        401: "nobody is signed in",
+        403: "the role may not",
+        404: "there is nothing of this name",
+        422: "what was asked for is unusable, or not allowed as things stand",
+        503: "something that is needed does not answer",
+    }
+)
+"""What every route may answer."""
+REFUSED_ACTS = _describe(
+    {
+        400: "the body cannot be read",
+        409: "somebody else was faster, or it was done before",
+        411: "the length is not said",
+        413: "it is too large",
+        415: "it is no JSON",
+    }
+)
+"""What a route that changes something may answer besides."""

@@ -1,21 +1,18 @@
-"""The page's server: the desk's files, and the alerts as JSON. Every route needs a login that may read the page."""
+"""The page's server: the desk's files and its interface. Every route needs a login that may read the page."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from include.orchestration.application.alerts import MOST_COUNTED, select_alerts
 from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.access import READING, may_read
 from include.orchestration.page.desk import answer_refusals, desk
 from include.orchestration.page.reports import reports
-from include.surveillance.alerts.kinds import Kind
 
 # Name in the address -> file, and what it is: nothing else is served.
 WEB = Path(__file__).parent / "web"
@@ -28,7 +25,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-MOST_ALERTS = 500
 # Of a request: an attachment in base64 is a third longer than it is.
 MOST_BYTES = 8_000_000
 
@@ -57,34 +53,6 @@ def file(name: str) -> FileResponse:
     # A library's address has its version.
     kept = {"Cache-Control": "private, max-age=31536000, immutable"} if name.startswith(VENDORED) else {}
     return FileResponse(FILES[name], media_type=TYPES[FILES[name].suffix], headers=kept)
-
-
-@app.get("/api/alerts")
-def alerts(
-    symbol: Annotated[str | None, Query(max_length=20)] = None,
-    rule: Annotated[str | None, Query(max_length=40)] = None,
-    severity: Literal["low", "medium", "high", "critical"] | None = None,
-    kind: Kind | None = None,
-    history: bool = False,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_ALERTS)] = 200,
-) -> dict[str, Any]:
-    """The newest alerts that match, and counts per rule of the newest ``counted`` of them; times are aware UTC.
-
-    Live ones, or with ``history`` those of backfills; without ``kind`` those of the market and of operations.
-    """
-    filters = {
-        "symbol": symbol.strip().upper() if symbol else None,
-        "rule": rule,
-        "severity": severity,
-        "kind": kind,
-        "source": "backfill" if history else "live",
-        "since": since,
-        "until": until,
-    }
-    newest, counts = select_alerts(filters, limit)
-    return {"alerts": newest, "counts": counts, "counted": MOST_COUNTED}
 
 
 @app.get("/api/batches")

@@ -16,7 +16,7 @@ from include.orchestration.page.access import CaseWorker, Signer
 from include.orchestration.page.answers import CaseChanged, CaseDetail, CaseOpened, Cases, FileAttached
 from include.orchestration.page.cells import write_csv
 from include.orchestration.page.documents import write_case
-from include.orchestration.page.files import CSV, PDF, answer_file
+from include.orchestration.page.files import ATTACHMENT, CSV, PDF, answer_file
 from include.orchestration.page.inputs import (
     MOST_AT_ONCE,
     AlertId,
@@ -109,7 +109,7 @@ def case(number: Number) -> dict[str, Any]:
     return {"case": found[0], "attachments": stored.list_attachments(number), "acts": acts}
 
 
-@cases.get("/{number}/attachments/{attachment}")
+@cases.get("/{number}/attachments/{attachment}", response_class=Response, responses=ATTACHMENT)
 def attachment(number: Number, attachment: Number) -> Response:
     """A file of a case, to be saved and not shown."""
     name, media_type, content = stored.read_attachment(number, attachment)

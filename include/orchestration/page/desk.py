@@ -19,7 +19,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from include.orchestration.application import audit
 from include.orchestration.page.access import Person, check_site, list_writable
 from include.orchestration.page.alerts import alerts
-from include.orchestration.page.answers import Acts, Me
+from include.orchestration.page.answers import REFUSALS, Acts, Me
 from include.orchestration.page.cases import cases
 from include.orchestration.page.desk_reports import desk_reports
 from include.orchestration.page.inputs import AlertId, Before, Limit
@@ -42,7 +42,9 @@ VERSION = "1"
 MOST_SHOWN, MOST_ACTS = 20, 10
 
 # Whoever may not ask at all is not told what was answered before.
-desk = APIRouter(prefix=f"/api/v{VERSION}", dependencies=[Depends(check_site), Depends(find_repeated)])
+desk = APIRouter(
+    prefix=f"/api/v{VERSION}", dependencies=[Depends(check_site), Depends(find_repeated)], responses=REFUSALS
+)
 
 
 @desk.get("/me", tags=["people"], response_model=Me)
@@ -63,9 +65,10 @@ def acts(
 
 
 @desk.get("/openapi.json", include_in_schema=False)
-def description() -> dict[str, Any]:
+def description(request: Request) -> dict[str, Any]:
     """Describe the interface."""
-    return get_openapi(title="Market surveillance: the desk", version=VERSION, routes=desk.routes)
+    servers = [{"url": request.scope["root_path"]}]
+    return get_openapi(title="Market surveillance: the desk", version=VERSION, routes=desk.routes, servers=servers)
 
 
 desk.include_router(alerts)

@@ -75,7 +75,8 @@ def _facts(row: Row, names: Iterable[str]) -> Flowable:
 
     lines = [[_text(name.replace("_", " ")), _text(write_value(row[name]))] for name in names if row[name] is not None]
     style = [("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey), ("VALIGN", (0, 0), (-1, -1), "TOP")]
-    return Table(lines or [[_text("nothing"), ""]], colWidths=[110, 390], style=style)
+    # A note may be longer than a page.
+    return Table(lines or [[_text("nothing"), ""]], colWidths=[110, 390], style=style, splitInRow=1)
 
 
 def _table(rows: Sequence[Row]) -> Flowable:

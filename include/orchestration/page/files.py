@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 from fastapi import Response
 
+from include.surveillance.desk.cases import TYPES
+
 # For the description of the interface.
 PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
+ATTACHMENT: dict[int | str, dict[str, Any]] = {200: {"content": {media_type: {} for media_type, _ in TYPES.values()}}}
 
 
 def answer_file(content: bytes | str, media_type: str, name: str) -> Response:

@@ -15,6 +15,7 @@ from psycopg.errors import UniqueViolation
 
 from include.orchestration.application.requests import ASKED, Answered, Asked, find_answer, keep_answer
 from include.orchestration.page.access import READING, name_person
+from include.orchestration.page.answers import REFUSED_ACTS
 
 LONGEST_KEY = 200
 Key = Annotated[
@@ -51,6 +52,11 @@ async def find_repeated(request: Request, user: GetUserDep, key: Key = None) -> 
 
 class OnceRoute(APIRoute):
     """A route whose answer is kept for whoever asks again with the same key."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any):
+        if set(options.get("methods") or ()) - READING:
+            options["responses"] = REFUSED_ACTS | (options.get("responses") or {})
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

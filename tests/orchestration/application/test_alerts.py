@@ -1,19 +1,14 @@
 """Table alerts in a real PostgreSQL: one row per alert, as its last message says it."""
 
-from datetime import UTC, datetime
-
 import psycopg
 import pytest
 
 from include.orchestration import connections
 from include.orchestration.application import alerts as alerts_table
-from include.orchestration.application.alerts import select_alerts
 from include.orchestration.application.database import MIGRATIONS, migrate_database
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.alerts.notification import LastNotified
 from tests.orchestration.conftest import alert, crowd, mark, rows, store
-
-EVERYTHING = dict.fromkeys(("symbol", "rule", "severity", "kind", "source", "since", "until"))
 
 
 def test_row_says_what_the_alert_says(database):
@@ -68,23 +63,6 @@ def test_stamps_that_a_message_does_not_have_are_null(database):
     store([alert(), alert("ZVZZT")], stamps)
     columns = [f"(extract(epoch from {name}) * 1000)::bigint" for name in ("polled_at", "detected_at", "published_at")]
     assert rows(", ".join(columns)) == [(1_700_000_062_000, None, 1_700_000_063_500), (None, None, None)]
-
-
-def test_the_newest_alerts_come_first_and_the_newest_that_match_are_counted(database, monkeypatch):
-    later = 1_700_000_060_000
-    store([alert(), alert("ZVZZT", ts_ms=later), alert("ZVZZT", ts_ms=later, rule="news_impact", score=90.0)])
-    alerts, counts = select_alerts(EVERYTHING, limit=2)
-    assert [(row["symbol"], row["rule"]) for row in alerts] == [("ZVZZT", "news_impact"), ("ZVZZT", "price_gap")]
-    assert [(row["rule"], row["alerts"], row["symbols"]) for row in counts] == [
-        ("price_gap", 2, 2), ("news_impact", 1, 1)
-    ]  # fmt: skip
-    monkeypatch.setattr(alerts_table, "MOST_COUNTED", 2)
-    assert {row["rule"]: row["alerts"] for row in select_alerts(EVERYTHING, limit=9)[1]} == {
-        "news_impact": 1, "price_gap": 1
-    }  # fmt: skip
-    since = datetime.fromtimestamp(later / 1_000, UTC)
-    assert [row["rule"] for row in select_alerts({**EVERYTHING, "until": since}, limit=9)[0]] == ["price_gap"]
-    assert select_alerts({**EVERYTHING, "symbol": "NOBODY"}, limit=9) == ([], [])
 
 
 def test_table_of_an_earlier_version_is_upgraded_with_its_rows(postgres, monkeypatch):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import psycopg
 import pytest
@@ -236,3 +238,30 @@ def test_acts_of_airflow_and_of_the_desk_are_one_chain(database, airflow):
     database("update audit_log set after = '{\"version\": 3}' where event = 'close'")
     with pytest.raises(SurveillanceError, match="row 2 of table audit_log"):
         verify_audit()
+
+
+def test_whoever_acts_at_once_makes_one_chain(database):
+    """However many threads add however many acts, those that are undone among them, the chain has no break."""
+
+    @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=2, max_size=8))
+    @settings(max_examples=15)
+    def act(drawn):
+        before, together = verify_audit(), Barrier(len(drawn))
+
+        def add(number):
+            count, undone = drawn[number]
+            together.wait()
+            with suppress(KeyError), connections.application_database() as opened, opened.cursor() as cursor:
+                record_acts(cursor, [Act(f"person {number}", f"{place}", "case", "1") for place in range(count)])
+                if undone:
+                    raise KeyError
+
+        with ThreadPoolExecutor(len(drawn)) as pool:
+            list(pool.map(add, range(len(drawn))))
+        assert verify_audit() - before == sum(count for count, undone in drawn if not undone)
+        added = database("select actor, event from audit_log where audit_id > %s order by audit_id", before)
+        # Of each transaction all rows lie together, in their order.
+        done = [person for person, place in added if place == "0"]
+        assert added == [(person, f"{place}") for person in done for place in range(drawn[int(person[7:])][0])]
+
+    act()

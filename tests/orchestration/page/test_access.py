@@ -111,6 +111,11 @@ def test_a_form_is_not_taken(client, sign_in, desk, media_type):
         assert client.post(address(path), headers=headers, content="a=1").status_code == 415, path
 
 
+def test_an_act_that_says_nothing_needs_no_type_but_the_pages_word(client, sign_in, desk):
+    assert client.post(f"{PATH}/silences/7/end", headers=sign_in("Analyst") | OWN).status_code == 404
+    assert client.post(f"{PATH}/silences/7/end", headers=sign_in("Analyst")).status_code == 403
+
+
 def test_the_page_itself_is_let_through(client, sign_in, desk):
     for own in ({"Sec-Fetch-Site": "same-origin", "Origin": "http://testserver"}, {}):
         answer = client.post(f"{PATH}/cases", headers=sign_in("Analyst") | OWN | own, json={"title": "KO"})

@@ -17,6 +17,7 @@ from include.orchestration.application.evidence import store_evidence
 from include.orchestration.application.reviews import NO_FILTER
 from include.orchestration.page import alerts as page
 from include.surveillance import broker
+from include.surveillance.alerts.incidents import fold_incidents
 from include.surveillance.alerts.latency import LatencyStamps
 from include.surveillance.desk.cases import open_case
 from include.surveillance.desk.evidence import Evidence
@@ -274,3 +275,48 @@ def test_times_are_utc_in_the_table(get):
     store([KO])
     (row,) = csv.DictReader(io.StringIO(get("alerts.csv").text))
     assert row["bar_at"] == "2023-11-14T22:13:20.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("query", "symbols"),
+    [
+        ({"symbol": "zvzzt "}, ["ZVZZT"]),
+        ({"rule": "price_gap"}, ["KO"]),
+        ({"severity": "critical"}, ["ZVZZT"]),
+        ({"severity": ["critical", "high"]}, ["ZVZZT", "KO"]),
+        ({"since": "2023-11-14T22:13:20Z", "until": "2023-11-14T22:14:20Z"}, ["KO"]),
+        ({"limit": 1}, ["ZVZZT"]),
+        ({"symbol": "' or 1=1"}, []),
+        ({"rule": "<img src=x onerror=alert(1)> '; drop table alerts; --"}, []),
+    ],
+)
+def test_filters(get, query, symbols):
+    later = {"ts_ms": AT + 60_000, "episode_start_ms": AT + 60_000}
+    store([alert("KO"), alert("ZVZZT", rule="news_impact", severity="critical", **later)])
+    assert [it["symbol"] for it in get("alerts", order="newest", **query).json()["alerts"]] == symbols
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *({"kind": "weather"}, {"severity": "huge"}, {"limit": 0}, {"limit": 100_000}, {"order": "random"}),
+        *({"since": "yesterday"}, {"since": "2026-01-01T00:00:00"}),
+    ],
+)
+def test_impossible_filter_is_refused(get, query):
+    assert get("alerts", **query).status_code == 422
+
+
+def test_operations_and_history_have_queues_of_their_own(get):
+    quality, history = {"rule": "data_quality"}, {"source": "backfill"}
+    store([KO, alert("ZVZZT", **quality), alert("polygon.bars.raw", rule="log_break")])
+    store([alert("OLD", **history), alert("BAD", **quality, **history)])
+    store(fold_incidents([alert("ZVZZT", **quality), alert("BAD", **quality, **history)]))
+
+    def shown(**query):
+        return sorted(row["symbol"] for row in get("alerts", **query).json()["alerts"])
+
+    assert shown(kind="market") == ["KO"]
+    assert shown(kind="operations") == ["FEED", "polygon.bars.raw"]
+    assert (shown(history=True), shown(kind="operations", history=True)) == (["OLD"], ["FEED"])
+    assert shown(kind="operations", symbol="ZVZZT") == ["ZVZZT"], "what is folded can be asked for"

@@ -83,7 +83,7 @@ def test_our_routes_change_nothing_but_at_the_desk(client):
 
 @pytest.mark.parametrize("token", ["", "nonsense", UNSIGNED])
 def test_a_made_up_token_is_none(client, token):
-    for address in ("/surveillance/api/alerts", "/surveillance/reports/", "/api/v2/dags"):
+    for address in ("/surveillance/api/v1/alerts", "/surveillance/reports/", "/api/v2/dags"):
         assert client.get(address, headers={"Authorization": f"Bearer {token}"}).status_code in (401, 403)
         assert client.get(address, headers={"Cookie": f"_token={token}"}).status_code in (401, 403)
 
@@ -100,7 +100,7 @@ def test_the_page_has_a_permission_of_its_own(client, sign_in):
         manager.add_permission_to_role(manager.find_role("Public"), manager.create_permission("can_read", "Website"))
     try:
         assert client.get("/surveillance/", headers=sign_in("Viewer")).status_code == 200
-        for route in ("", "web/desk.js", "api/alerts", "reports/"):
+        for route in ("", "web/desk.js", "api/v1/alerts", "reports/"):
             assert client.get(f"/surveillance/{route}", headers=sign_in("Guest")).status_code == 403, route
     finally:
         with get_application_builder() as appbuilder:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 
 import pytest
 
+from include.orchestration import pulse as platform
 from include.orchestration.application import changes
 from include.orchestration.application.audit import Act, record_act
 from include.orchestration.page import pulse
+from include.surveillance.broker import client as kafka_client
 from tests.orchestration.conftest import alert, store
 
 PATH = "/surveillance/api/v1"
@@ -50,8 +54,28 @@ def test_an_id_that_no_event_had_is_refused(client, viewer, desk, last):
 
 def test_the_pulse_is_shown_to_whoever_reads(client, viewer, desk, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_KAFKA_DEFAULT", raising=False)
+    monkeypatch.setattr(platform, "PATIENCE_SECONDS", 60.0)
+    platform._kafka.cache_clear()
     answer = client.get(f"{PATH}/pulse", headers=viewer).json()
     stages = {stage["name"]: stage for stage in answer["stages"]}
     assert list(stages) == ["feed", "detection", "telling", "warehouse"]
     assert (answer["ready"], answer["hint"]) == (True, None)
     assert "kafka_default" in stages["feed"]["problem"]
+
+
+def test_the_pulse_says_that_kafka_does_not_answer(client, viewer, desk, monkeypatch):
+    """A server that takes connections and says nothing, as one that hangs does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        kafka = {"bootstrap.servers": f"127.0.0.1:{silent.getsockname()[1]}"}
+        monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": kafka}))
+        monkeypatch.setattr(kafka_client, "TIMEOUT_SECONDS", 2.0)
+        monkeypatch.setattr(platform, "PATIENCE_SECONDS", 0.1)
+        platform._kafka.cache_clear()
+        answers = [client.get(f"{PATH}/pulse", headers=viewer).json()["stages"] for _ in range(3)]
+        for thread in threading.enumerate():
+            if thread.name == "pulse":
+                thread.join(60)
+        platform._kafka.cache_clear()
+    for stages in answers:
+        problems = {stage["name"]: stage["problem"] for stage in stages}
+        assert problems["feed"] == problems["detection"] == problems["telling"] == "Kafka does not answer"

@@ -1,9 +1,18 @@
 -- What of one alert the queue does not say.
 select
-    alerts.record, alerts.notification, alerts.notified_at, alerts.told_status, alerts.told_severity, alerts.incident,
+    alerts.record, alerts.notified_at, alerts.told_status, alerts.told_severity, alerts.incident,
     alerts.profile_version, alerts.before_value, alerts.before_threshold, alerts.bar_closed_at, alerts.polled_at,
     alerts.appended_at, alerts.detected_at, alerts.published_at, alerts.first_seen_at, alerts.last_seen_at,
     encode(evidence.sha256, 'hex') as sha256, evidence.kept_at,
+    case
+        when
+            alerts.notification = 'outbox' and not exists (
+                select from outbox
+                where outbox.subject = alerts.alert_id and outbox.kind = 'alert'
+            )
+            then 'no message is there: below the severity of every channel, or deleted for its age'
+        else alerts.notification
+    end as notification,
     (
         select
             coalesce(
