@@ -46,7 +46,7 @@ def test_what_is_lost_or_doubled_is_named(desk):
     """The comparison itself: on purpose one is lost and one is there twice."""
     acts = Acts(desk=None)
     first, second, third = (acts._name(number) for number in range(3))
-    columns, values = "matcher, reason, author, begins_at, ends_at", "'{}', unnest(%s), 'x', now(), now()"
+    columns, values = "matcher, reason, author, begins_at, ends_at", "'{}', unnest(%s::text[]), 'x', now(), now()"
     desk(f"insert into silences ({columns}) select {values}", [second, second, third])
     acts.answered = {first}
     wrong = acts.compare(lambda sql, given: desk(sql, *given))
