@@ -7,6 +7,8 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
+import pytest
+
 from include.desk_client import Desk, Session
 from include.local_stack.health import http
 from include.orchestration.application.audit import verify_audit
@@ -22,6 +24,7 @@ uvicorn.run(create_app("all"), port=int(sys.argv[1]), log_level="warning")
 PATIENCE_SECONDS = 200.0
 
 
+@pytest.mark.timeout(900)
 def test_what_is_sent_again_after_a_kill_is_done_once(client, desk, tmp_path):
     desk("truncate requests")
     port = free_port()
@@ -46,7 +49,7 @@ def test_what_is_lost_or_doubled_is_named(desk):
     """The comparison itself: on purpose one is lost and one is there twice."""
     acts = Acts(desk=None)
     first, second, third = (acts._name(number) for number in range(3))
-    columns, values = "matcher, reason, author, begins_at, ends_at", "'{}', unnest(%s), 'x', now(), now()"
+    columns, values = "matcher, reason, author, begins_at, ends_at", "'{}', unnest(%s::text[]), 'x', now(), now()"
     desk(f"insert into silences ({columns}) select {values}", [second, second, third])
     acts.answered = {first}
     wrong = acts.compare(lambda sql, given: desk(sql, *given))
