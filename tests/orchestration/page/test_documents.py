@@ -81,6 +81,13 @@ def test_an_alert_is_a_document_and_a_table(client, viewer, case):
     assert float(table["threshold"]) == row["threshold"]
 
 
+def test_a_note_longer_than_a_page_is_there_to_its_end(client, sign_in, case):
+    alert_id, text = ALERTS[0].event_id, "W" * 3_990 + "to its end"
+    note = {"alerts": [alert_id], "text": text}
+    assert client.post(f"{PATH}/reviews/note", headers=sign_in("Analyst") | OWN, json=note).status_code == 204
+    assert "".join(text.split()) in words(client.get(f"{PATH}/alerts/{alert_id}/pdf", headers=sign_in("Viewer")))
+
+
 def test_what_is_not_there_is_no_document(client, viewer, desk):
     for path in ("cases/7.pdf", "cases/7.csv", "alerts/none/pdf", "alerts/none/csv"):
         assert client.get(f"{PATH}/{path}", headers=viewer).status_code == 404

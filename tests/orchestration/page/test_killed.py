@@ -7,6 +7,8 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
+import pytest
+
 from include.desk_client import Desk, Session
 from include.local_stack.health import http
 from include.orchestration.application.audit import verify_audit
@@ -22,6 +24,7 @@ uvicorn.run(create_app("all"), port=int(sys.argv[1]), log_level="warning")
 PATIENCE_SECONDS = 200.0
 
 
+@pytest.mark.timeout(900)
 def test_what_is_sent_again_after_a_kill_is_done_once(client, desk, tmp_path):
     desk("truncate requests")
     port = free_port()
