@@ -26,7 +26,11 @@ counted as (
     union all
     select
         'open' as state, severity,
-        alerts - (select coalesce(sum(begun.alerts), 0) from begun where begun.severity = live.severity)::bigint
+        alerts - (
+            select coalesce(sum(begun.alerts), 0)
+            from begun
+            where begun.severity = live.severity
+        )::bigint
     from live
     where not closed
 )
