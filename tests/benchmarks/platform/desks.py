@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import Any
 
 import httpx
 
@@ -60,15 +61,32 @@ def open_desks(address: str, token: str, count: int) -> Iterator[Desks]:
     """
     desks, opened, over, failures = Desks(count), Event(), Event(), list[BaseException]()
 
+    def watch(page: Any) -> None:
+        answered = []
+
+        def ask(request: Any) -> None:
+            desks.asked += 1
+            desks.streams += request.url.endswith("/events")
+
+        def answer(response: Any) -> None:
+            answered.append(response.request)
+            desks.refused += response.status >= 400
+
+        def fail(request: Any) -> None:
+            # What is under way when the desks are closed has not failed.
+            desks.refused += request not in answered and not over.is_set()
+
+        page.on("request", ask)
+        page.on("response", answer)
+        page.on("requestfailed", fail)
+
     def look() -> None:
         # A browser belongs to the thread that has started it.
         try:
             with browser() as chromium:
                 pages = [open_context(chromium, address, token).new_page() for _ in range(count)]
                 for page in pages:
-                    page.on("request", lambda request: _count(desks, request.url))
-                    page.on("response", lambda answer: _refuse(desks, answer.status >= 400))
-                    page.on("requestfailed", lambda request: _refuse(desks, not request.url.endswith("/events")))
+                    watch(page)
                     page.goto(f"{address}/surveillance/")
                     page.wait_for_selector(".scroll")
                 opened.set()
@@ -101,12 +119,3 @@ def compare(alone: Result, beside: Result) -> list[Figure]:
         Figure(f"{name}: with desks over without", ratio(*(it.get(name) for it in values)), "x", most=TENTH)
         for name in KEPT
     ]
-
-
-def _count(desks: Desks, url: str) -> None:
-    desks.asked += 1
-    desks.streams += url.endswith("/events")
-
-
-def _refuse(desks: Desks, wrong: bool) -> None:
-    desks.refused += wrong

@@ -16,7 +16,11 @@ where
     -- The second says what the first implies in words that PostgreSQL looks up in the index of the queue's order.
     and (
         %(tag)s::text is null
-        or (alerts.tag = %(tag)s and (alerts.tag is not distinct from 'unexplained') <= (%(tag)s = 'unexplained'))
+        or (
+            alerts.tag = %(tag)s
+            and (alerts.tag is not distinct from 'unexplained')
+            <= (%(tag)s = 'unexplained')
+        )
     )
     and (%(severities)s::text[] is null or alerts.severity = any(%(severities)s))
     and (%(kind)s::text is null or alerts.kind = %(kind)s)
@@ -42,7 +46,12 @@ where
     )
     and (
         %(text)s::text is null
-        or lower(alerts.explanation) like '%%' || regexp_replace(lower(%(text)s), '([\\%%_])', '\\\1', 'g') || '%%'
+        or lower(alerts.explanation) like
+        '%%'
+        || regexp_replace(
+            lower(%(text)s),
+            '([\\%%_])', '\\\1', 'g'
+        ) || '%%'
     )
     and (
         alerts.incident is null or alerts.symbol = %(symbol)s
