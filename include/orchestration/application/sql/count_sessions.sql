@@ -1,17 +1,24 @@
 -- Of each of these sessions how many live alerts there are, how many are not closed, and who has signed what last.
-select
-    wanted.session, counts.alerts, counts.waiting, signatures.sha256, signatures.signed_by, signatures.signed_at
-from unnest(%(sessions)s::text[]) as wanted (session)
-cross join lateral (
-    select count(*) as alerts, count(*) filter (where not closed) as waiting
+with counts as (
+    select session_date, count(*) as alerts, count(*) filter (where not closed) as waiting
     from alerts
-    where source = 'live' and session_date = wanted.session and incident is null
-) as counts
-left join lateral (
-    select encode(report_signatures.sha256, 'hex') as sha256, report_signatures.signed_by, report_signatures.signed_at
+    where source = 'live' and session_date = any(%(sessions)s) and incident is null
+    group by session_date
+),
+
+signatures as (
+    select distinct on (session_date) session_date, encode(sha256, 'hex') as sha256, signed_by, signed_at
     from report_signatures
-    where report_signatures.session_date = wanted.session
-    order by report_signatures.signed_at desc
-    limit 1
-) as signatures on true
+    where session_date = any(%(sessions)s)
+    order by session_date asc, signed_at desc
+)
+
+select
+    wanted.session,
+    coalesce(counts.alerts, 0) as alerts,
+    coalesce(counts.waiting, 0) as waiting,
+    signatures.sha256, signatures.signed_by, signatures.signed_at
+from unnest(%(sessions)s::text[]) as wanted (session)
+left join counts on wanted.session = counts.session_date
+left join signatures on wanted.session = signatures.session_date
 order by wanted.session desc

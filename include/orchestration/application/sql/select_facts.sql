@@ -1,5 +1,10 @@
 -- The live alerts of the sessions from one date to another, and what has become of each. What is of no session, such as
 -- a log that was lost, belongs to the time of those.
+with escalated as (
+    select distinct unnest(alerts) as alert_id
+    from cases
+)
+
 select
     alerts.alert_id, alerts.kind, alerts.rule, alerts.form, alerts.symbol, alerts.tag, alerts.severity,
     alerts.session_date, alerts.bar_at, alerts.first_seen_at, alerts.status, alerts.value,
@@ -22,14 +27,12 @@ left join lateral (
     where
         audit_log.object_kind = 'alert' and audit_log.object_id = reviews.alert_id and audit_log.event = 'close'
 ) as closings on true
-left join (
-    select distinct unnest(cases.alerts) as alert_id
-    from cases
-) as escalated on alerts.alert_id = escalated.alert_id
+left join escalated on alerts.alert_id = escalated.alert_id
 where
     alerts.source = 'live'
     and (
         (alerts.session_date >= %(first)s and alerts.session_date <= %(last)s)
         or (alerts.session_date = '' and alerts.bar_at >= %(since)s and alerts.bar_at < %(until)s)
     )
+order by alerts.alert_id
 limit %(limit)s

@@ -4,8 +4,8 @@ from alerts
 where
     source = 'live' and incident is null
     and session_date = (
-        select max(session_date)
-        from alerts
-        where source = 'live' and session_date < %(session)s and session_date <> ''
+        select max(earlier.session_date)
+        from alerts as earlier
+        where earlier.source = 'live' and earlier.session_date < %(session)s and earlier.session_date <> ''
     )
     and record ->> 'parameters_version' <> ''
