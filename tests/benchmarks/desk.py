@@ -316,7 +316,7 @@ def filter_all(page: Any) -> tuple[dict[str, list[float]], list[float]]:
     write("Symbol", *(f"S{chance.randrange(SYMBOLS):04}" for _ in range(10)), "NONE")
     write("Owner", *PEOPLE, "nobody")
     write(
-        "Text", "usual volume", "case 77", "once in 4,0", "200 sessions", "case 99999", "S0042", "nothing has it", "x"
+        "Text", "usual volume", "case 77", "once in 4,0", "200 sessions", "case 99999", "S0042", "nothing has it", "xyz"
     )
     for name in ("open", "in review", "to sign", "closed"):
         take("count", lambda name=name: page.get_by_role("button", name=name).first.click())

@@ -309,6 +309,11 @@ def test_letters_that_come_while_the_first_are_asked_for_stay(visit, seeded):
         page.wait_for_timeout(120)
     page.wait_for_url(re.compile(r"text=most\+in\+12"))
     assert field.input_value() == "most in 12"
+    field.fill("mo")
+    page.wait_for_timeout(300)
+    assert "text=most+in+12" in page.url, "two letters are not asked for"
+    field.fill("")
+    page.wait_for_url(re.compile(r"/surveillance/$"))
 
 
 def ask_chart(page, expression):

@@ -19,6 +19,8 @@ const HEIGHTS = { narrow: 118, wide: 31 };
 const AROUND = 12;
 const MOST_CLOSED = 10_000;
 const PAUSE_MS = 100;
+// What the database's index of sentences knows.
+const LEAST_LETTERS = 3;
 
 function useNarrow() {
   const [narrow, setNarrow] = useState(matchMedia(NARROW).matches);
@@ -185,7 +187,7 @@ function Filters({ query, set, tab, me, search }) {
         ${select("age", "Age", [["", "any time"], ...Object.entries(AGES).sort(([a], [b]) => a - b)])}
         ${select("state", "State", [["", tab === "history" ? "any" : "not closed"], ...plain(STATES), ...(tab === "history" ? [] : [["all", "any"]])])}
         <${Typed} name="owner" label="Owner" query=${query} set=${set} size="7" />
-        <${Typed} name="text" label="Text" query=${query} set=${set} size="10" input=${search} type="search" />
+        <${Typed} name="text" label="Text" query=${query} set=${set} size="10" input=${search} type="search" least=${LEAST_LETTERS} />
         <button type="button" aria-pressed=${query.owner === me.name}
           onClick=${() => set({ owner: query.owner === me.name ? "" : me.name })}>Mine</button>
         ${active.length > 0 && html`<button type="button" className="plain"
@@ -194,8 +196,8 @@ function Filters({ query, set, tab, me, search }) {
     </form>`;
 }
 
-// A field whose text is asked for when somebody pauses, not at each letter.
-function Typed({ name, label, query, set, size, input, type = "text" }) {
+// A field whose text is asked for when somebody pauses, not at each letter, and not before it has `least` of them.
+function Typed({ name, label, query, set, size, input, type = "text", least = 0 }) {
   const [text, setText] = useState(query[name] || "");
   const asked = useRef(text);
   // What was asked for here comes back later than the next letter.
@@ -205,7 +207,8 @@ function Typed({ name, label, query, set, size, input, type = "text" }) {
     setText(asked.current);
   }, [query[name]]);
   useEffect(() => {
-    if (text.trim() === asked.current) return;
+    const letters = text.trim().length;
+    if (text.trim() === asked.current || (letters && letters < least)) return;
     const timer = setTimeout(() => {
       asked.current = text.trim();
       set({ [name]: asked.current }, true);
@@ -214,7 +217,7 @@ function Typed({ name, label, query, set, size, input, type = "text" }) {
   }, [text]);
   return html`<label className=${query[name] ? "active" : ""}><span>${label}</span>
     <input ref=${input} type=${type} size=${size} maxLength="100" autoComplete="off" spellCheck="false" value=${text}
-      onInput=${(event) => setText(event.target.value)} /></label>`;
+      placeholder=${least ? `${least} letters` : undefined} onInput=${(event) => setText(event.target.value)} /></label>`;
 }
 
 function List({ rows, open, me, start, empty }) {
