@@ -6,6 +6,8 @@ where
     and session_date = (
         select max(earlier.session_date)
         from alerts as earlier
-        where earlier.source = 'live' and earlier.session_date < %(session)s and earlier.session_date <> ''
+        where
+            earlier.source = 'live' and earlier.session_date <> ''
+            and earlier.session_date < %(session)s
     )
     and record ->> 'parameters_version' <> ''
