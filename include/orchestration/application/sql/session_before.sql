@@ -7,8 +7,7 @@ where
         select max(earlier.session_date)
         from alerts as earlier
         where
-            earlier.source = 'live'
+            earlier.source = 'live' and earlier.session_date <> ''
             and earlier.session_date < %(session)s
-            and earlier.session_date <> ''
     )
     and record ->> 'parameters_version' <> ''
