@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
 .PHONY: alerts chart export
 .PHONY: backup restore restore-rehearsal
 
@@ -103,11 +103,18 @@ doctor: setup ## what this machine lacks
 clean: setup ## remove all data, logs and secrets of the local stack
 	@$(STACK) clean
 
+# Two minutes on two cores; each of their parts has tests of its own.
+DESK_TRIALS := tests/orchestration/page/test_tour.py tests/orchestration/page/test_killed.py
+
+desk-trials: setup ## the tour, and a kill amid 200 acts, on the API server of the tests
+	$(BIN)/python -m pytest -c tests/pytest.ini $(DESK_TRIALS)
+
 test: check ## every test, on real services
 	@$(STACK) install
 	@trap 'exit 130' INT; failed=0; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
-	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile tests --ignore tests/e2e || failed=1; \
+	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile tests --ignore tests/e2e \
+		$(addprefix --ignore ,$(DESK_TRIALS)) || failed=1; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]

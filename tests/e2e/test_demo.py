@@ -26,7 +26,7 @@ from tests.leaks import leaked_credentials
 from tests.paths import ROOT, SHARED_DATA
 from tests.rights import MAY, acts_of_every_role
 
-LIVE_SECONDS = 180
+LIVE_SECONDS = 150
 # Airflow's own way of running a task; the fast lane is what the example settings switch on.
 PLAIN_LANE = {"AIRFLOW__SDK__QUEUE_TO_COORDINATOR": "{}"}
 RECORDED = SHARED_DATA / "minute_2019feb.parquet"

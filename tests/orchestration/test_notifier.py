@@ -33,7 +33,8 @@ def sent(monkeypatch):
             cursor.execute("select message::text from outbox where sent_at is null order by outbox_id")
             messages = [json.loads(text) for (text,) in cursor.fetchall()]
             cursor.execute("update outbox set sent_at = now(), outcome = 'told' where sent_at is null")
-        lines.extend(write_lines([News(wire.decode(json.dumps(it["record"]).encode()), it["was"]) for it in messages]))
+        news = [News(wire.decode(json.dumps(it["record"]).encode()), it["was"]) for it in messages]
+        lines.extend(line.text for line in write_lines(news))
         return counts
 
     monkeypatch.setenv("ALERT_CHANNELS", "slack")

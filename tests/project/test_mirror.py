@@ -11,7 +11,6 @@ TESTED_BY: dict[str, str] = {
     "include/desk_client/session.py": "tests/orchestration/page/test_desk_client.py",
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/access.py": "tests/project/test_access.py",
-    "include/orchestration/application/requests.py": "tests/orchestration/page/test_once.py",
     "include/orchestration/backup/__main__.py": "tests/integration/test_backup.py",
     "include/orchestration/market_events.py": "tests/orchestration/test_notifier.py",
     "include/orchestration/page/answers.py": "tests/orchestration/page/test_desk.py",
