@@ -103,10 +103,10 @@ doctor: setup ## what this machine lacks
 clean: setup ## remove all data, logs and secrets of the local stack
 	@$(STACK) clean
 
-# Two minutes on two cores; each of their parts has tests of its own.
-DESK_TRIALS := tests/orchestration/page/test_tour.py tests/orchestration/page/test_killed.py
+# Minutes on two cores; each of their parts has tests of its own.
+DESK_TRIALS := $(addprefix tests/orchestration/page/,test_fuzz.py test_killed.py test_tour.py)
 
-desk-trials: setup ## the tour, and a kill amid 200 acts, on the API server of the tests
+desk-trials: setup ## Schemathesis, a kill amid 200 acts and the tour, on the API server of the tests
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DESK_TRIALS)
 
 test: check ## every test, on real services

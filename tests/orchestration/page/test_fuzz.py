@@ -35,7 +35,7 @@ from tests.orchestration.conftest import alert, store, transaction
 from tests.orchestration.page.conftest import make_evidence
 
 ROOT = "/surveillance"
-EXAMPLES = 8
+EXAMPLES = 20
 EMPTIED = "alerts, outbox, evidence, reviews, silences, cases, attachments, requests"
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 NEEDS_KAFKA = ("/bars", "/explain")
