@@ -32,6 +32,11 @@ TEN, THREE, CLICKS = 10, 3, 5
 WAIT_MS = 60_000
 # What the page offers to nobody who may only look.
 OFFERS = re.compile("^(Take|Assign|Put back|Close|Sign|Send back|Reopen|Note|Escalate|Silence|End|New|Edit|Submit)")
+# The rows, or that there is none.
+SHOWN = """
+    document.querySelector("tr.row")
+    || [...document.querySelectorAll(".scroll .empty")].some((it) => !it.textContent.startsWith("Loading"))
+"""
 ASK = """
     async ([path, body]) => {
       const headers = body ? { "Content-Type": "application/json", "X-Surveillance": "page" } : {};
@@ -125,7 +130,7 @@ class Tour:
     def triage(self, page: Any) -> list[str]:
         """Take the ten most important alerts by keyboard; return their ids in the order of the queue."""
         self._go(page, "?state=open")
-        page.locator("tr.row").first.wait_for()
+        wait_until(page, SHOWN)
         if page.locator("tr.row").count() < TEN:
             self.say(f"fewer than {TEN} alerts of the market are open: the ten are those of history")
             self._go(page, "?tab=history&state=open")
