@@ -14,7 +14,7 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/backup/__main__.py": "tests/integration/test_backup.py",
     "include/orchestration/market_events.py": "tests/orchestration/test_notifier.py",
     "include/orchestration/page/answers.py": "tests/orchestration/page/test_desk.py",
-    "include/orchestration/page/report_answers.py": "tests/orchestration/page/test_desk_reports.py",
+    "include/orchestration/page/report_answers.py": "tests/orchestration/page/test_reports.py",
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
     "include/surveillance/warehouse/copies.py": "tests/integration/test_backup.py",

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from include.orchestration.application.runs import select_newest_runs
 from include.orchestration.page.access import READING, may_read
 from include.orchestration.page.desk import answer_refusals, desk
-from include.orchestration.page.reports import reports
+from include.orchestration.page.study_pages import studies
 
 # Name in the address -> file, and what it is: nothing else is served.
 WEB = Path(__file__).parent / "web"
@@ -61,7 +61,7 @@ def batches() -> list[dict[str, Any]]:
     return select_newest_runs()
 
 
-app.include_router(reports)
+app.include_router(studies)
 app.include_router(desk)
 answer_refusals(app)
 

@@ -21,10 +21,10 @@ from include.orchestration.page.access import Person, check_site, list_writable
 from include.orchestration.page.alerts import alerts
 from include.orchestration.page.answers import REFUSALS, Acts, Me
 from include.orchestration.page.cases import cases
-from include.orchestration.page.desk_reports import desk_reports
 from include.orchestration.page.inputs import AlertId, Before, Limit
 from include.orchestration.page.once import answer_repeated, find_repeated
 from include.orchestration.page.pulse import pulse
+from include.orchestration.page.reports import reports
 from include.orchestration.page.reviews import reviews
 from include.orchestration.page.silences import silences
 from include.orchestration.pulse import EMPTY
@@ -75,7 +75,7 @@ desk.include_router(alerts)
 desk.include_router(reviews)
 desk.include_router(silences)
 desk.include_router(cases)
-desk.include_router(desk_reports)
+desk.include_router(reports)
 desk.include_router(pulse)
 
 

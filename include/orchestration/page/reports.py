@@ -1,95 +1,187 @@
-"""Reports of studies as pages. Names in addresses are words: none can leave the folder."""
+"""Routes of reports: of a session, which a lead signs; of a range of sessions; and what decisions say of the rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from html import escape
-from pathlib import Path
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Response
-from fastapi import Path as InPath
-from markdown_it import MarkdownIt
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from msgspec import to_builtins
+from pydantic import StringConstraints
 
+from include.orchestration import reports as made
+from include.orchestration.addresses import airflow_address
+from include.orchestration.application.reports import list_signatures
+from include.orchestration.page.access import Signer
 from include.orchestration.page.cells import write_csv
-from include.orchestration.page.files import answer_file
-from include.orchestration.studies import MADE
-from include.surveillance.settings import Settings
-
-TYPES = {".png": "image/png", ".yaml": "text/plain", ".parquet": "application/octet-stream"}
-Word = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,300}$")]
-Attachment = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{1,100}\.(png|yaml|parquet|csv)$")]
-
-reports = APIRouter(prefix="/reports")
-# A report that is a page of its own has its style and pictures in it, and no script.
-_OWN_PAGE = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+from include.orchestration.page.documents import write_report
+from include.orchestration.page.files import CSV, PDF, answer_file
+from include.orchestration.page.inputs import Body
+from include.orchestration.page.once import OnceRoute
+from include.orchestration.page.report_answers import (
+    DailyAnswer,
+    DailyReportAnswer,
+    IndicatorsAnswer,
+    ProposalsAnswer,
+    SessionRows,
+    Signed,
 )
-# HTML in a report would be shown as text.
-_markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+from include.surveillance.alerts.kinds import Kind
+from include.surveillance.desk.daily_report import hash_report
+
+# Of a range that nobody has said, and the longest that may be said.
+USUAL, LONGEST = timedelta(days=30), timedelta(days=400)
+Session = Annotated[str, Path(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="the trading date")]
+SHA256 = r"^[0-9a-f]{64}$"
+Sha256 = Annotated[str, Path(pattern=SHA256)]
+Day = Annotated[
+    date | None, Query(ge=date(1970, 1, 1), le=date(2100, 12, 31), description="a date; both ends are included")
+]
+
+reports = APIRouter(prefix="/reports", tags=["reports"], route_class=OnceRoute)
 
 
-@reports.get("/")
-def every_report() -> Response:
-    """All reports, the newest first."""
-    made = sorted(((path.stat().st_mtime, path.parts) for path in _find("*/*/*")), reverse=True)
-    lines = [
-        f"- [{dag} {run}]({dag}/{run}/), {datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
-        for made_at, (*_, dag, run, _) in made
-    ]
-    return _page("Reports", "\n".join(["# Reports", "", *(lines or ["There is none yet."])]), "../web/desk.css")
+class Signature(Body):
+    """The report that was seen."""
+
+    sha256: Annotated[str, StringConstraints(pattern=SHA256)]
 
 
-@reports.get("/{dag}/{run}/")
-def report(dag: Word, run: Word) -> Response:
-    """A run's report."""
-    found = _find(f"{dag}/{run}/*")
-    if not found:
-        raise HTTPException(404, f"{dag} has made no report in run {run}, or it has been deleted")
-    text = found[0].read_text()
-    if found[0].suffix == ".html":
-        return Response(text, media_type="text/html", headers={"Content-Security-Policy": _OWN_PAGE})
-    others = [path.name for path in sorted(found[0].parent.iterdir()) if path.suffix in TYPES]
-    others += [name.replace(".parquet", ".csv") for name in others if name.endswith(".parquet")]
-    files = ", ".join(f"[{name}]({name})" for name in others)
-    made = found[0].with_name(MADE)
-    about = made.read_text() if made.is_file() else ""
-    return _page(dag, f"{text}\n\nFiles: {files}" if files else text, "../../../web/desk.css", about)
+@reports.get("/daily", response_model=SessionRows)
+def sessions() -> dict[str, Any]:
+    """The newest sessions, each with its alerts and the newest signature under its report."""
+    return {"sessions": made.list_sessions(datetime.now(UTC))}
 
 
-@reports.get("/{dag}/{run}/{name}")
-def attachment(dag: Word, run: Word, name: Attachment) -> Response:
-    """A picture or file that belongs to a report; its rows are there as CSV, too."""
-    path = _folder() / dag / run / name
-    if path.suffix == ".csv" and path.with_suffix(".parquet").is_file():
-        return answer_file("".join(write_csv(_read_rows(path.with_suffix(".parquet")))), "text/csv", name)
-    if path.suffix not in TYPES or not path.is_file():
-        raise HTTPException(404, f"{name} is no file of this report")
-    return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+@reports.get("/daily/{session}.pdf", response_class=Response, responses=PDF)
+def document(session: Session) -> Response:
+    """The report of a session as a document."""
+    answer = daily(session)
+    text = write_report(f"Surveillance report of {session}", _list_tables(answer), answer["now"])
+    return answer_file(text, "application/pdf", f"surveillance-{session}.pdf")
 
 
-def _find(pattern: str) -> list[Path]:
-    """Return the reports, Markdown and HTML, among the files of the folder that match a pattern without its suffix."""
-    return [path for suffix in (".html", ".md") for path in sorted(_folder().glob(pattern + suffix))]
+@reports.get("/daily/{session}.csv", response_class=Response, responses=CSV)
+def table(session: Session) -> Response:
+    """The report of a session as one table: a line for each value, with its table, its row and its name."""
+    return answer_file("".join(write_csv(_list_values(_list_tables(daily(session))))), "text/csv", f"{session}.csv")
 
 
-def _folder() -> Path:
-    return Settings.from_env().reports_folder
+@reports.get("/daily/{session}", response_model=DailyAnswer)
+def daily(session: Session) -> dict[str, Any]:
+    """The report of a session: alerts, silences, acts, parameters and coverage; and who has signed it as what."""
+    now = datetime.now(UTC)
+    report, ages = made.read_daily_report(session, now)
+    sha256, content = hash_report(report)
+    current = json.loads(content)
+    return {
+        "report": to_builtins(report, builtin_types=(datetime,)),
+        "sha256": sha256,
+        "signatures": [
+            {
+                **{name: one[name] for name in ("sha256", "signed_by", "signed_at")},
+                "is_current": one["sha256"] == sha256,
+                "differences": _compare(json.loads(one["content"]), current),
+            }
+            for one in list_signatures(session)
+        ],
+        "ages": to_builtins(ages),
+        "airflow": made.count_airflow_acts(session),
+        "now": now,
+    }
 
 
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq  # slow to import, and few need it
+@reports.get("/daily/{session}/signed/{sha256}", response_model=DailyReportAnswer)
+def signed(session: Session, sha256: Sha256) -> Response:
+    """A report as it was signed, byte for byte: its SHA-256 is the one that was signed."""
+    for one in list_signatures(session):
+        if one["sha256"] == sha256:
+            return Response(one["content"], media_type="application/json")
+    raise HTTPException(404, f"nobody has signed {sha256} of {session}")
 
-    for batch in pq.ParquetFile(path).iter_batches(1_000):
-        yield from batch.to_pylist()
+
+@reports.post("/daily/{session}/sign", response_model=Signed)
+def sign(session: Session, body: Signature, person: Signer) -> dict[str, datetime]:
+    """Sign the report of a session that is over, as it was seen."""
+    return {"signed_at": made.sign_daily_report(person, session, body.sha256, datetime.now(UTC))}
 
 
-def _page(title: str, text: str, style: str, made: str = "") -> Response:
-    """Make a page of Markdown. What people wrote into the form of the run, ``made``, is shown as it is."""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><link rel="stylesheet" href="{style}">'
-    about = f"<details><summary>How it was made</summary><pre>{escape(made)}</pre></details>" if made else ""
-    body = f'<body class="report">{about}{_markdown.render(text)}</body>'
-    html = f'<!doctype html><html lang="en"><head>{head}</head>{body}</html>'
-    return Response(html, media_type="text/html")
+@reports.get("/indicators", response_model=IndicatorsAnswer)
+def indicators(first: Day = None, last: Day = None, kind: Kind = "market") -> dict[str, Any]:
+    """How much was raised in some sessions, how long it waited, how it ended and how precise each rule was."""
+    now = datetime.now(UTC)
+    answer: dict[str, Any] = to_builtins(made.read_indicators(*_read_range(first, last, now), kind, now))
+    return answer
+
+
+@reports.get("/indicators.csv", response_class=Response, responses=CSV)
+def indicators_table(first: Day = None, last: Day = None, kind: Kind = "market") -> Response:
+    """The rules of the indicators as a table, a line for each."""
+    answer = indicators(first, last, kind)
+    rows = "".join(write_csv(_flatten(rule) for rule in answer["rules"]))
+    return answer_file(rows, "text/csv", f"indicators-{answer['first']}-{answer['last']}.csv")
+
+
+@reports.get("/proposals", response_model=ProposalsAnswer)
+def proposals(first: Day = None, last: Day = None) -> dict[str, Any]:
+    """Where a rule raised much that was wrong, and what a stricter limit would have left. Nothing acts on it."""
+    start, end = _read_range(first, last, datetime.now(UTC))
+    return {
+        "first": start,
+        "last": end,
+        "proposals": to_builtins(made.read_proposals(start, end)),
+        "try_at": airflow_address("dags/compare_parameters"),
+    }
+
+
+def _read_range(first: date | None, last: date | None, now: datetime) -> tuple[str, str]:
+    end = last or date.fromisoformat(made.name_session(now))
+    start = first or end - USUAL
+    if not timedelta(0) <= end - start <= LONGEST:
+        raise HTTPException(422, f"from {start} to {end}: ask for one day to {LONGEST.days}")
+    return start.isoformat(), end.isoformat()
+
+
+def _compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _list_tables(answer: Mapping[str, Any]) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """List all that an answer says as tables by name."""
+    tables: dict[str, Sequence[Mapping[str, Any]]] = {}
+
+    def add(part: Mapping[str, Any], name: str) -> None:
+        plain: dict[str, Any] = {}
+        tables[name] = [plain]
+        for key, value in part.items():
+            if isinstance(value, Mapping):
+                add(value, key)
+            elif isinstance(value, list | tuple):
+                tables[key] = [one if isinstance(one, Mapping) else {key: one} for one in value]
+            else:
+                plain[key] = value
+
+    add({**answer["report"], "sha256": answer["sha256"]}, "report")
+    tables["signatures"], tables["ages"] = answer["signatures"], answer["ages"]
+    tables["acts_in_Airflow"] = answer["airflow"]["acts"]
+    tables["acts_in_Airflow_known"] = [{"until": answer["airflow"]["copied_at"]}]
+    return tables
+
+
+def _list_values(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+    for name, rows in tables.items():
+        for number, row in enumerate(rows, 1):
+            for field, value in row.items():
+                yield {"table": name, "row": number, "name": field, "value": value}
+
+
+def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}_{key}": inner for key, inner in value.items()}
+        else:
+            flat[name] = value
+    return flat

@@ -254,7 +254,7 @@ ROW = st.tuples(
 )
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     made=st.lists(ROW, max_size=30),
     later=st.lists(ROW, max_size=30),
