@@ -42,12 +42,14 @@ from include.orchestration.page.cells import write_csv
 from include.orchestration.page.documents import write_alert
 from include.orchestration.page.files import CSV, PDF, answer_file
 from include.orchestration.page.inputs import AlertId, Limit, Storable
+from include.orchestration.timetables import load_sessions
 from include.surveillance.alerts.kinds import Kind
 from include.surveillance.desk.evidence import unseal
 from include.surveillance.desk.policy import Policy
 from include.surveillance.desk.reviews import State
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.records import Tag
+from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
 from include.surveillance.severities import Severity
 from include.surveillance.timespans import to_utc
@@ -186,6 +188,8 @@ def bars(alert_id: AlertId, of: Word = None) -> dict[str, Any]:
         assert subject is not None
         (found,) = evidence.read_evidence(connections.kafka(), [subject._replace(symbol=symbol)])
     cited = (detail["record"] or {}).get("event_ids", [])
+    settings = Settings.from_env()
+    sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
     return {
         "alert_id": alert_id,
         "symbol": symbol,
@@ -195,6 +199,7 @@ def bars(alert_id: AlertId, of: Word = None) -> dict[str, Any]:
             BarRow(
                 **{name: getattr(bar, name) for name in ("event_id", "open", "high", "low", "close", "vwap", "trades")},
                 at=to_utc(bar.ts_ms),
+                session=_name_session(sessions, bar.ts_ms),
                 volume=float(bar.volume),
                 cited=bar.event_id in cited,
             )
@@ -321,6 +326,12 @@ def _find(alert_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if detail is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
     return found[0], detail
+
+
+def _name_session(sessions: Sessions, at_ms: int) -> str | None:
+    """Name the regular session that a moment is of."""
+    session = sessions.at_or_before(at_ms)
+    return session.date if session and at_ms < session.close_ms else None
 
 
 def _select_acts(alert_id: str) -> list[dict[str, Any]]:

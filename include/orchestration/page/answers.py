@@ -160,6 +160,7 @@ class BarRow(BaseModel):
 
     event_id: str
     at: datetime = Field(description="its start")
+    session: str | None = Field(description="date of the regular session that it is of; null: it is of none")
     open: float
     high: float
     low: float

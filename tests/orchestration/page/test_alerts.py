@@ -71,6 +71,18 @@ def test_all_that_is_known_of_an_alert(get):
     assert (answer["told"], answer["evidence"]) == ([], None)
 
 
+def test_the_calendar_says_of_which_session_a_bar_is(get, desk, monkeypatch):
+    store([alert("KO")])
+    # Friday the day after Thanksgiving, 2023: the market closes at 13:00 New York, 18:00 UTC.
+    close = -((AT - 1_700_848_800_000) // 60_000)
+    keep(KO, [bar(close - 1), bar(close), bar(close + 3 * 24 * 60)])
+    asked = [it["session"] for it in get(f"alerts/{KO.event_id}/bars").json()["bars"]]
+    assert asked == ["2023-11-24", None, "2023-11-27"]
+    monkeypatch.setenv("MARKET_CALENDAR", "24/7")
+    asked = [it["session"] for it in get(f"alerts/{KO.event_id}/bars").json()["bars"]]
+    assert asked == ["2023-11-24", "2023-11-24", "2023-11-27"]
+
+
 def test_bars_and_news_that_were_kept(get, desk):
     store([alert("KO", event_ids=(bar().event_id, "elsewhere"))])
     article = NewsItem(

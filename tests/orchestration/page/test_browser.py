@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import quote, urlsplit
 
@@ -327,7 +328,8 @@ OPEN = 1_768_228_200
 def test_where_bars_are_missing_is_a_hole_of_the_session(visit, seeded):
     page = visit()
     minutes = [-5, -2, 0, 1, 4, 5, 389, 390, 395, 1440, 1441]
-    bars = [{"time": OPEN + 60 * minute} for minute in minutes]
+    dates = {minute: str(minute // 1440) if 0 <= minute % 1440 < 390 else None for minute in minutes}
+    bars = json.dumps([{"time": OPEN + 60 * minute, "session": date} for minute, date in dates.items()])
     causes = [{"from": OPEN + 150, "until": OPEN + 200, "cause": "halt"}]
     holes = ask_chart(page, f"it.findHoles({bars}, 1, {causes})")
     # Nobody misses bars before the open, after the close or overnight.

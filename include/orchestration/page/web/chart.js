@@ -6,8 +6,6 @@ import { number, say } from "./words.js";
 
 const LIBRARY = "./vendor/lightweight-charts@5.2.1/lightweight-charts.standalone.production.mjs";
 const SPANS = { minute: 1, "5minute": 5, "15minute": 15, hour: 60 };
-const OPENS = 9 * 60 + 30, CLOSES = 16 * 60;
-const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: "America/New_York", hour: "2-digit", minute: "2-digit" });
 
 // Bars of `minutes` made of shorter ones.
 export function merge(bars, minutes) {
@@ -23,14 +21,10 @@ export function merge(bars, minutes) {
       last.close = bar.close;
       last.volume += bar.volume;
       last.cited ||= bar.cited;
+      last.session ??= bar.session;
     }
   }
   return merged;
-}
-
-function isRegular(seconds) {
-  const [hour, minute] = clock.format(new Date(seconds * 1000)).split(":").map(Number);
-  return hour * 60 + minute >= OPENS && hour * 60 + minute < CLOSES;
 }
 
 // Where bars of `minutes` are missing within one regular session: [from, until) in seconds, and the cause where one of
@@ -39,8 +33,8 @@ export function findHoles(bars, minutes, causes = []) {
   const holes = [];
   for (const [at, bar] of bars.entries()) {
     const from = bars[at - 1]?.time + minutes * 60;
-    if (!minutes || !(bar.time > from) || bar.time - from > (CLOSES - OPENS) * 60) continue;
-    if (!isRegular(from) || !isRegular(bar.time - 1)) continue;
+    if (!minutes || !(bar.time > from)) continue;
+    if (!bar.session || bars[at - 1].session !== bar.session) continue;
     const cause = causes.find((one) => one.from < bar.time && one.until > from)?.cause;
     holes.push({ from, until: bar.time, cause });
   }
@@ -64,7 +58,7 @@ const LINES = ["accent", "medium", "low", "good"];
 export const MOST_BESIDE = LINES.length;
 const MOST_TOLD = 12;
 
-// `bars`: time (s), open, high, low, close, volume; `marks`: time, text, kind (alert, other, news); `levels`: price, title;
+// `bars`: time (s), open, high, low, close, volume, session; `marks`: time, text, kind (alert, other, news); `levels`: price, title;
 // `volumes`: value, title; `beside`: symbol, bars; `causes` of holes: from, until (s), cause.
 export function Chart({ bars, timespan, marks = [], levels = [], volumes = [], beside = [], causes = [], dark }) {
   const box = useRef(null);
@@ -183,7 +177,7 @@ function draw({ of, candles, volume, sessions, others, markers }, { shown, holes
   volume.setData(shown.map(({ time, open, close, volume: value, cited }) => (
     { time, value, color: cited ? of("accent") : `${of(close >= open ? "good" : "critical")}88` })));
   sessions.setData(minutes ? inOrder([
-    ...shown.map(({ time }) => ({ time, value: 1, color: isRegular(time) ? "transparent" : `${of("quiet")}18` })),
+    ...shown.map(({ time, session }) => ({ time, value: 1, color: session ? "transparent" : `${of("quiet")}18` })),
     ...gaps.map(({ time, cause }) => ({ time, value: 1, color: `${of(HALTS.includes(cause) ? "critical" : "medium")}44` })),
   ]) : []);
   others.forEach((series, at) => series.setData(lines[at].points.filter(({ time }) => time >= start && time <= end)));
