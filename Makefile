@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export
+.PHONY: alerts chart export dbt-ci
 .PHONY: backup restore restore-rehearsal
 
 help: ## this list
@@ -192,6 +192,9 @@ restore-rehearsal: setup ## an older copy restored on the whole platform, nothin
 fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]
 	FUZZ_PAYLOADS=$(or $(PAYLOADS),200000) FUZZ_SEED=$(or $(SEED),4) \
 		$(BIN)/python -m pytest -c tests/pytest.ini -o timeout=3600 tests/fuzz
+
+dbt-ci: setup ## what a change of dbt_project does to the tables of a commit: make dbt-ci [BASE=main]
+	@$(BIN)/python -m tests.dbt_ci --base '$(or $(BASE),main)' $(ARGS)
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse

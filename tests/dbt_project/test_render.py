@@ -52,9 +52,10 @@ def nodes(group) -> dict[str, set[str]]:
 
 
 def test_each_node_and_its_tests_are_tasks(group):
+    """The messages as they are, staging, have no tests: what is made of them has."""
     from tests.dbt_project.test_project import MODELS
 
-    kinds = {name: {"snapshot" if name.startswith("snap_") else "run", "test"} for name in MODELS}
+    kinds = {name: {"run"} if name.startswith("stg_") else {"run", "test"} for name in MODELS}
     assert nodes(group) == kinds
 
 
@@ -65,7 +66,7 @@ def test_tasks_follow_the_graph_of_dbt(group):
         "dbt.fact_alerts.test",
         "dbt.fact_intraday_metrics.test",
     }
-    assert tasks["dbt.dim_instruments.run"].upstream_task_ids >= {"dbt.snap_instruments.test"}
+    assert tasks["dbt.dim_instruments.run"].upstream_task_ids >= {"dbt.int_instruments.test"}
 
 
 def test_every_task_is_tried_twice(group):
@@ -103,12 +104,12 @@ def test_a_dbt_that_hangs_is_ended(group, monkeypatch, deaf):
 
 
 def waiting(group) -> list:
-    return [task for task in group.iter_tasks() if task.task_id.endswith((".run", ".snapshot", ".test"))]
+    return [task for task in group.iter_tasks() if task.task_id.endswith((".run", ".test"))]
 
 
 def test_no_task_waits_for_another_node_when_dbt_is_done(group):
     """Nor does one that dbt has not been done with begin, or one be left out because the one before it failed."""
-    assert len(waiting(group)) == 26
+    assert len(waiting(group)) == sum(map(len, nodes(group).values()))
     for task in waiting(group):
         assert PRODUCER in task.upstream_task_ids
         assert task.trigger_rule == ("all_done" if task.upstream_task_ids == {PRODUCER} else "one_done"), task.task_id
@@ -182,3 +183,10 @@ def test_results_are_published_whole_and_only_when_written(tmp_path, monkeypatch
     monkeypatch.setenv("DBT_DOCS_DIR", str(tmp_path / "docs"))
     publish_files(str(tmp_path), ["run_results.json", "catalog.json"], context={})
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["run_results.json"]
+
+
+@pytest.mark.parametrize(("whole", "given"), [(True, "{whole: true}"), (False, "{}")])
+def test_a_whole_run_gives_dbt_the_variable(group, whole, given):
+    """Another run gives it what it has without: other variables would have it parse the project anew."""
+    producer = group.dag.get_task(PRODUCER)
+    assert producer.render_template(producer.vars, {"params": {"whole": whole}}) == given

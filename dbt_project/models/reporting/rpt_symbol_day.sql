@@ -1,3 +1,11 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='session_date'
+    )
+}}
+
 with bars as (
 
     select
@@ -8,9 +16,14 @@ with bars as (
         min_by(open, bar_start_at) as open,
         max(high) as high,
         min(low) as low,
-        max_by(close, bar_start_at) as close
+        max_by(close, bar_start_at) as close,
+        max(landed_at) as landed_at
     from {{ ref('fact_intraday_metrics') }}
-    where timespan = 'minute' and session_date is not null
+    where
+        timespan = 'minute' and session_date is not null
+        {% if is_incremental() %}
+            and session_date in ({{ touched_sessions() }})
+        {% endif %}
     group by symbol, session_date
 
 ),
@@ -20,10 +33,15 @@ alerts as (
     select
         symbol,
         session_date,
-        count(*) as alerts,
-        max(score) as highest_score
+        count_if(status <> 'retracted') as alerts,
+        max(iff(status <> 'retracted', score, null)) as highest_score,
+        max(landed_at) as landed_at
     from {{ ref('fact_alerts') }}
-    where status <> 'retracted'
+    where
+        session_date is not null
+        {% if is_incremental() %}
+            and session_date in ({{ touched_sessions() }})
+        {% endif %}
     group by symbol, session_date
 
 )
@@ -38,6 +56,7 @@ select
     bars.low,
     bars.close,
     coalesce(alerts.alerts, 0) as alerts,
-    alerts.highest_score
+    alerts.highest_score,
+    greatest(coalesce(bars.landed_at, alerts.landed_at), coalesce(alerts.landed_at, bars.landed_at)) as landed_at
 from bars
 full outer join alerts on bars.symbol = alerts.symbol and bars.session_date = alerts.session_date

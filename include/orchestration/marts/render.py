@@ -76,7 +76,9 @@ class ConnectionProfile(SnowflakeBaseProfileMapping):  # type: ignore[misc]  # C
 PROFILE = ProfileConfig(
     profile_name="market",
     target_name="snowflake",
-    profile_mapping=ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}),
+    profile_mapping=ConnectionProfile(
+        conn_id="snowflake_default", profile_args={"schema": "ANALYTICS", "query_tag": "build_marts"}
+    ),
 )
 
 
@@ -136,6 +138,8 @@ def dbt_task_group() -> DbtTaskGroup:
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
                 "queue": Queue.WAREHOUSE,
+                # None otherwise, as when the project was parsed: dbt parses it anew for other variables.
+                "vars": "{{ '{whole: true}' if params.whole else '{}' }}",
                 "execution_timeout": BUILD_TIMEOUT,
                 "on_failure_callback": report_task_failure,
             },
