@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import airflow  # noqa: F401 - cosmos imported first leaves Airflow half imported
 import pytest

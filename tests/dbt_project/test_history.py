@@ -100,10 +100,10 @@ def test_what_comes_back_to_what_it_was_is_a_version_of_its_own(built):
 def test_facts_are_healed_when_their_version_is_learnt_of_late(built):
     for fact in ("fact_intraday_metrics", "fact_alerts"):
         rows = built.query(
-            f"select distinct to_char(bar_start_at, 'HH24:MI'), name from analytics.{fact} as facts "
+            f"select distinct to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS'), name from analytics.{fact} as facts "
             "inner join analytics.dim_instruments using (instrument_key) where facts.symbol = 'LATE' order by 1"
         )
-        assert rows == [("07:00", "Late"), ("14:31", "Late, renamed")][-len(rows) :], fact
+        assert rows == [("2024-03-08 07:00:00", "Late"), ("2024-03-08 14:31:00", "Late, renamed")][-len(rows) :], fact
         assert rows
 
 
@@ -171,10 +171,10 @@ def test_a_retraction_does_not_change_how_the_alert_began(built):
         "updated_at": datetime(2024, 3, 8, 16, 30, 30), "close_to_alert_seconds": 3.0, "messages": 2,  # noqa: DTZ001
     }  # fmt: skip
     told = built.query(
-        "select status, to_char(published_at, 'HH24:MI:SS') from analytics.fact_alert_events "
+        "select status, to_char(published_at, 'YYYY-MM-DD HH24:MI:SS') from analytics.fact_alert_events "
         "where symbol = 'LATE' order by published_at"
     )
-    assert told == [("fired", "14:32:03"), ("retracted", "16:30:30")]
+    assert told == [("fired", "2024-03-08 14:32:03"), ("retracted", "2024-03-08 16:30:30")]
 
 
 def test_the_latency_counts_what_was_taken_back_later(built):

@@ -2,7 +2,6 @@
     config(
         materialized='incremental',
         unique_key=['bar_start_at', 'bar_id'],
-        on_schema_change='append_new_columns',
         full_refresh=false,
         transient=false,
         cluster_by=['bar_start_at::date']
