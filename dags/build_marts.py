@@ -44,9 +44,7 @@ with DAG(
     },
     tags=[Tag.MODEL, Tag.TIER_2],
     doc_md=__doc__,
-    **dag_defaults(
-        deadline=timedelta(minutes=30 + settings.marts_every_minutes), retries=1, queue=Queue.WAREHOUSE
-    ),
+    **dag_defaults(deadline=timedelta(minutes=30 + settings.marts_every_minutes), retries=1, queue=Queue.WAREHOUSE),
 ):
     gather = DateTimeSensorAsync(
         task_id="gather",

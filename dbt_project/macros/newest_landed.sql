@@ -3,6 +3,6 @@
     (
         select coalesce(dateadd('minute', -{{ minutes_before }}, max(landed_at)), '1970-01-01'::timestamp_ntz)
         from {{ relation }}
-        where landed_at <= '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}'::timestamp_ntz
+        where landed_at <= {{ build_started_at() }}
     )
 {%- endmacro %}

@@ -4,12 +4,14 @@
     Later is what was published later: a topic that was restored or made anew counts its offsets anew.
 #}
 {% macro newest_messages(messages, key) -%}
+    {%- set same = [] -%}
+    {%- for column in key -%}{%- do same.append("newest." ~ column ~ " = known." ~ column) -%}{%- endfor -%}
 with landed as (
 
     select * from {{ messages }}
-    {% if is_incremental() -%}
+    {% if is_incremental() %}
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
-    {%- endif %}
+    {% endif %}
 
 ),
 
@@ -26,15 +28,11 @@ newest as (
 
 select newest.*
 from newest
-{% if is_incremental() -%}
-    left join {{ this }} as known
-        on
-            {% for column in key -%}
-                {{ 'and ' if not loop.first }}newest.{{ column }} = known.{{ column }}
-            {% endfor %}
+{% if is_incremental() %}
+    left join {{ this }} as known on {{ same | join(" and ") }}
     where
         known.published_at is null
         or newest.published_at > known.published_at
         or (newest.published_at = known.published_at and newest.kafka_offset > known.kafka_offset)
-{%- endif %}
+{% endif %}
 {%- endmacro %}

@@ -27,7 +27,7 @@ def main(
     except StageError as error:
         broken = str(error)
     text = report(base, differences, broken)
-    print(text)
+    typer.echo(text)
     if report_to:
         report_to.write_text(text)
     raise SystemExit(bool(broken))

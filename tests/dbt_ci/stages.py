@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT
 
 DBT = ROOT / "include" / "orchestration" / "marts" / "dbt"
-PRODUCTION, CHANGED = "PROD", "CI"
+PRODUCTION = "PROD"
 SELECTED = "state:modified+"
 NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 NO_TESTS = ("--exclude-resource-type", "test", *NO_UNIT_TESTS)
@@ -57,7 +57,12 @@ class Warehouse:
     connection: SnowflakeConnection
     environment: dict[str, str]
     folder: Path
-    stages: list[str] = field(default_factory=list)
+    changes: int = 0
+
+    @property
+    def changed(self) -> str:
+        """The database of the change that was built last; each has one of its own."""
+        return f"CI_{self.changes}"
 
     @property
     def state(self) -> Path:
@@ -100,36 +105,23 @@ class Warehouse:
         Raises:
             StageError: something of it is broken.
         """
-        cursor = self.connection.cursor()
-        cursor.execute(f"create or replace database {CHANGED}")
-        self.dbt(project, CHANGED, "--warn-error", "parse", "--no-partial-parse")
+        self.changes += 1
+        self.connection.cursor().execute(f"create database {self.changed}")
+        self.dbt(project, self.changed, "--warn-error", "parse", "--no-partial-parse")
         known = ("--state", str(self.state))
-        selected = self._list_models(project, *known)
-        if not selected:
-            return []
         defer = ("--select", SELECTED, "--defer", *known)
-        self.dbt(project, CHANGED, "clone", "--select", f"{SELECTED},config.materialized:incremental", *known)
-        self.dbt(project, CHANGED, "build", *defer, *NO_UNIT_TESTS)
-        self.dbt(project, CHANGED, "build", *defer)
-        return [self._compare(schema, name) for schema, name in selected]
-
-    def _list_models(self, project: Path, *known: str) -> list[tuple[str, str]]:
-        """List schema and name of every table that is changed, or reads one that is."""
-        target = self.folder / CHANGED.lower() / "target"
-        listed = subprocess.run(
-            [sys.executable, DBT, "--quiet", "ls", "--select", SELECTED, "--resource-type", "model", "--output", "json",
-             "--output-keys", "name schema config", *known, "--project-dir", project, "--profiles-dir", project,
-             "--target-path", target, "--log-path", self.folder / "logs"],
-            env={**os.environ, **self.environment, "SNOWFLAKE_DATABASE": CHANGED, "SNOWFLAKE_RAW_DATABASE": PRODUCTION},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        models = [json.loads(line) for line in listed.stdout.splitlines() if line.startswith("{")]
-        return [(one["schema"], one["name"]) for one in models if one["config"]["materialized"] != "view"]
+        self.dbt(project, self.changed, "clone", "--select", f"{SELECTED},config.materialized:incremental", *known)
+        self.dbt(project, self.changed, "build", *defer, *NO_UNIT_TESTS)
+        built = self.dbt(project, self.changed, "build", *defer)
+        tables = [result["relation_name"] for result in built if result["unique_id"].startswith("model.")]
+        return [self._compare(*table.lower().split(".")[1:]) for table in tables]
 
     def _compare(self, schema: str, table: str) -> Difference:
-        before, after = (self._columns(database, schema, table) for database in (PRODUCTION, CHANGED))
-        old, new = (f"{database}.{schema}.{table}" for database in (PRODUCTION, CHANGED))
-        counts = tuple(self._count(f"select * from {name}") if has else None for name, has in ((old, before), (new, after)))
+        before, after = (self._columns(database, schema, table) for database in (PRODUCTION, self.changed))
+        old, new = (f"{database}.{schema}.{table}" for database in (PRODUCTION, self.changed))
+        counts = tuple(
+            self._count(f"select * from {name}") if has else None for name, has in ((old, before), (new, after))
+        )
         both = ", ".join(name for name in before if name in after)
         if not both:
             return Difference(table, counts)  # type: ignore[arg-type]
@@ -154,6 +146,7 @@ class Warehouse:
 @contextmanager
 def open_warehouse(folder: Path) -> Iterator[Warehouse]:
     """Yield a warehouse of its own whose production has tables of RAW, still empty."""
+    (folder / "warehouse").mkdir()
     launcher = Launcher(folder / "warehouse").start()
     environment = dict.fromkeys(REQUIRED, "any") | {
         "SNOWFLAKE_HOST": "127.0.0.1",
@@ -192,7 +185,9 @@ def lint(project: Path) -> None:
         StageError: SQLFluff found something.
     """
     sqlfluff = Path(sys.executable).with_name("sqlfluff")
-    done = subprocess.run([sqlfluff, "lint", "--disable-progress-bar", project], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sqlfluff, "lint", "--disable-progress-bar", project], cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
         raise StageError(f"sqlfluff lint {project.name}:\n{done.stdout}{done.stderr}")
 
@@ -205,7 +200,10 @@ def report(base: str, differences: list[Difference], broken: str | None) -> str:
     if not differences:
         return "\n".join([*lines, "No table is changed, and none reads a model that is.", ""])
     lines += ["Built twice over copies of production; rows are compared over the columns of both.", ""]
-    lines += ["| table | rows before | rows after | rows only before | rows only after | columns |", "|---|--:|--:|--:|--:|---|"]
+    lines += [
+        "| table | rows before | rows after | rows only before | rows only after | columns |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
     for one in differences:
         gone, new = one.columns
         changed = ", ".join([*(f"-{name}" for name in gone), *(f"+{name}" for name in new)])

@@ -121,7 +121,7 @@ def land_second(market) -> None:
 
 @pytest.fixture(scope="module")
 def built(market, dbt):
-    """The market after an empty build and two real ones, each with every data test; with unit tests once there is data."""
+    """The market after an empty build and two real ones, each with every data test; two with unit tests."""
     for land in (lambda market: None, land_first, land_second):
         land(market)
         # Unit tests of the incremental branch ask the warehouse for the columns of the table, which must be there.

@@ -2,7 +2,8 @@
     config(
         materialized='incremental',
         incremental_strategy='delete+insert',
-        unique_key='session_date'
+        unique_key='session_date',
+        transient=false
     )
 }}
 

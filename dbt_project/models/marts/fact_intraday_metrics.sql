@@ -29,10 +29,16 @@ metrics as (
 {% if is_incremental() %}
     changed as (
 
-        select bar_start_at, bar_id from bars
+        select
+            bar_start_at,
+            bar_id
+        from bars
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
-        select bar_start_at, bar_id from metrics
+        select
+            bar_start_at,
+            bar_id
+        from metrics
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
         -- Heal: a version that was learnt of late, or in the wrong order, covers bars that are here already.
@@ -44,12 +50,13 @@ metrics as (
             on facts.symbol = instruments.symbol and {{ as_of('facts.bar_start_at', 'instruments') }}
         where
             facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
-            {% if not var('whole') %}
-                and facts.symbol in (
+            and (
+                {{ var("whole") }}
+                or facts.symbol in (
                     select learnt.symbol from instruments as learnt
                     where learnt.landed_at >= {{ newest_landed(ref('dim_instruments'), 60 * var('heal_hours')) }}
                 )
-            {% endif %}
+            )
 
     ),
 

@@ -125,6 +125,7 @@ def dbt_task_group() -> DbtTaskGroup:
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.AFTER_EACH,
             emit_datasets=False,
+            exclude=["resource_type:exposure"],
         ),
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,
