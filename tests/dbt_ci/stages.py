@@ -90,12 +90,12 @@ class Warehouse:
         return json.loads(written.read_text())["results"] if written.exists() else []
 
     def build_production(self, project: Path) -> None:
-        """Build the base's project over a market that changes in between, and keep its manifest as the state."""
+        """Build the base's project over a market of two sessions, and keep its manifest as the state."""
         self.connection.cursor().execute(f"use database {PRODUCTION}")
         market = Market(self.connection)
-        for land in (land_first, land_second):
-            land(market)
-            self.dbt(project, PRODUCTION, "build", *NO_TESTS)
+        land_first(market)
+        land_second(market)
+        self.dbt(project, PRODUCTION, "build", *NO_TESTS)
         self.state.mkdir()
         (self.folder / PRODUCTION.lower() / "target" / "manifest.json").rename(self.state / "manifest.json")
 
@@ -110,7 +110,8 @@ class Warehouse:
         self.dbt(project, self.changed, "--warn-error", "parse", "--no-partial-parse")
         known = ("--state", str(self.state))
         defer = ("--select", SELECTED, "--defer", *known)
-        self.dbt(project, self.changed, "clone", "--select", f"{SELECTED},config.materialized:incremental", *known)
+        copied = ("--select", f"{SELECTED},config.materialized:incremental", "--vars", "{copy_grants: false}")
+        self.dbt(project, self.changed, "clone", *copied, *known)
         self.dbt(project, self.changed, "build", *defer, *NO_UNIT_TESTS)
         built = self.dbt(project, self.changed, "build", *defer)
         tables = [result["relation_name"] for result in built if result["unique_id"].startswith("model.")]
