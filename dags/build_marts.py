@@ -17,13 +17,13 @@ older than a day, or for a version of an instrument that was learnt of late, nee
 
 from datetime import timedelta
 
-from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, Param
 
 from include.orchestration.application.runs import account_for
 from include.orchestration.assets import MARTS, RAW_TABLES
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.marts.render import dbt_docs, dbt_task_group
+from include.orchestration.marts.runs import wait_for_more
 from include.orchestration.queues import Queue
 from include.surveillance.settings import Settings
 
@@ -46,12 +46,6 @@ with DAG(
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(minutes=30 + settings.marts_every_minutes), retries=1, queue=Queue.WAREHOUSE),
 ):
-    gather = DateTimeSensorAsync(
-        task_id="gather",
-        target_time="{{ (dag_run.run_after + macros.timedelta(minutes="
-        f"{settings.marts_every_minutes} if dag_run.run_type == 'asset_triggered' else 0)).isoformat() }}}}",
-        queue="default",
-        execution_timeout=None,
-    )
+    gather = wait_for_more("gather", timedelta(minutes=settings.marts_every_minutes))
     marts = gather >> dbt_task_group() >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
     marts >> account_for("model")

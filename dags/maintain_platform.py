@@ -28,12 +28,12 @@ disk is nearly full, set smaller values and run it by hand. Choose `RUN_DAYS` lo
 
 from datetime import datetime, timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from include.orchestration import connections, maintenance
 from include.orchestration.application import audit as audit_log
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
+from include.orchestration.marts.runs import start_whole_build
 from include.orchestration.timetables import AfterCloseTimetable
 from include.surveillance.settings import Settings
 
@@ -116,4 +116,4 @@ with DAG(
     topics()
     raw_rows()
     staged_files()
-    TriggerDagRunOperator(task_id="marts", trigger_dag_id="build_marts", conf={"whole": True})
+    start_whole_build("marts")

@@ -14,6 +14,8 @@ from tests.dbt_ci.stages import StageError, open_warehouse, report
 from tests.dbt_project.conftest import PROJECT
 from tests.paths import ROOT
 
+# Some dozen starts of dbt.
+pytestmark = pytest.mark.timeout(900)
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
