@@ -105,6 +105,7 @@ export const RIGHTS = {
 
 // What the server says has changed, `alerts` or `acts`, told to all who listen; one stream for the page, none while
 // nobody looks: a browser has few connections to one host.
+const SETTLED_MS = 1000;
 const listeners = new Set();
 let stream = null;
 
@@ -119,8 +120,8 @@ function follow() {
       const { changed } = JSON.parse(event.data);
       listeners.forEach((listener) => listener(changed));
     });
-    // Whatever came meanwhile is asked for: a browser that has looked away begins anew.
-    stream.addEventListener("open", () => listeners.forEach((listener) => listener(["alerts", "acts"])));
+    // Whatever came meanwhile is asked for: a browser that has looked away begins anew. First comes what is being shown.
+    stream.addEventListener("open", () => setTimeout(() => listeners.forEach((listener) => listener(["alerts", "acts"])), SETTLED_MS));
   }
 }
 document.addEventListener("visibilitychange", follow);
