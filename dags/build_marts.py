@@ -23,7 +23,7 @@ from include.orchestration.application.runs import account_for
 from include.orchestration.assets import MARTS, RAW_TABLES
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.marts.render import dbt_docs, dbt_task_group
-from include.orchestration.marts.runs import wait_for_more
+from include.orchestration.marts.runs import GatherOperator
 from include.orchestration.queues import Queue
 from include.surveillance.settings import Settings
 
@@ -46,6 +46,6 @@ with DAG(
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(minutes=30 + settings.marts_every_minutes), retries=1, queue=Queue.WAREHOUSE),
 ):
-    gather = wait_for_more("gather", timedelta(minutes=settings.marts_every_minutes))
+    gather = GatherOperator(task_id="gather", span=timedelta(minutes=settings.marts_every_minutes))
     marts = gather >> dbt_task_group() >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
     marts >> account_for("model")

@@ -40,6 +40,7 @@ from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
 from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dag_defaults import Pool
+from include.orchestration.marts.runs import choose_rows
 from include.orchestration.queues import Queue
 from include.surveillance.errors import SurveillanceError
 
@@ -139,8 +140,7 @@ def dbt_task_group() -> DbtTaskGroup:
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
                 "queue": Queue.WAREHOUSE,
-                # None otherwise, as when the project was parsed: dbt parses it anew for other variables.
-                "vars": "{{ '{whole: true}' if params.whole else '{}' }}",
+                "pre_execute": choose_rows,
                 "execution_timeout": BUILD_TIMEOUT,
                 "on_failure_callback": report_task_failure,
             },

@@ -1,19 +1,43 @@
-"""When the marts are built: tasks that wait for what lands meanwhile, and that start a build of everything."""
+"""When the marts are built, and how much of them: from what a run is, never by a template."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import BaseOperator, timezone
+from airflow.utils.types import DagRunType
 
 
-def wait_for_more(task_id: str, span: timedelta) -> DateTimeSensorAsync:
-    """Make a task that ends so long after what has landed started its run; in a run started by hand it ends at once."""
-    minutes = span.total_seconds() / 60
-    waits = f"{minutes} if dag_run.run_type == 'asset_triggered' else 0"
-    until = f"(dag_run.run_after + macros.timedelta(minutes={waits})).isoformat()"
-    return DateTimeSensorAsync(task_id=task_id, target_time=f"{{{{ {until} }}}}")
+class GatherOperator(BaseOperator):
+    """Ends ``span`` after what has landed started the run, so that what lands meanwhile is in it.
+
+    A run that somebody has started, or another DAG, does not wait.
+    """
+
+    def __init__(self, *, span: timedelta, **options: Any):
+        super().__init__(**options)
+        self.span = span
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        run = context["dag_run"]
+        until = run.run_after + self.span
+        if run.run_type == DagRunType.ASSET_TRIGGERED and until > timezone.utcnow():
+            self.defer(trigger=DateTimeTrigger(moment=until), method_name="end")
+
+    def end(self, context: Mapping[str, Any], event: Any) -> None:
+        """End; the time has come."""
+
+
+def choose_rows(context: Mapping[str, Any]) -> None:
+    """Let dbt's task test all rows and heal all facts where its run asks for the whole.
+
+    There are no variables otherwise, as when the project was parsed: for others dbt parses it anew.
+    """
+    context["task"].vars = "{whole: true}" if context["params"]["whole"] is True else "{}"
 
 
 def start_whole_build(task_id: str) -> TriggerDagRunOperator:
