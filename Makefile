@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci
+.PHONY: alerts chart export dbt-ci dbt-trials
 .PHONY: backup restore restore-rehearsal
 
 help: ## this list
@@ -109,6 +109,12 @@ DESK_TRIALS := $(addprefix tests/orchestration/page/,test_fuzz.py test_killed.py
 desk-trials: setup ## Schemathesis, a kill amid 200 acts and the tour, on the API server of the tests
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DESK_TRIALS)
 
+# The warehouse is built five times; what a change does to it is for who changes it.
+DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
+
+dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
+	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
+
 # Tests that start nothing. They run beside the demo's, which mostly waits, and give way to it.
 PURE := tests/surveillance/detection tests/properties
 
@@ -120,7 +126,7 @@ test: check ## every test, on real services
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	wait $$pure || failed=1; cat $$said; rm $$said; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS)) || failed=1; \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
