@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials
+.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check
 .PHONY: backup restore restore-rehearsal
 
 help: ## this list
@@ -208,8 +208,14 @@ fuzz: setup ## broken answers and messages, many more than make test sends: make
 dbt-ci: setup ## what a change of dbt_project does to the tables of a commit: make dbt-ci [BASE=main]
 	@$(BIN)/python -m tests.dbt_ci --base '$(or $(BASE),main)' $(ARGS)
 
-warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
+warehouse-contract: setup ## the embedded warehouse keeps its promises
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse
+
+snowflake-check: setup ## landing, dbt and the contract on the account of SNOWFLAKE_TEST_*, or which of these is missing
+	@$(BIN)/python -m tests.account
+	@$(STACK) install
+	$(BIN)/python -m pytest -c tests/pytest.ini -m "not embedded" \
+		tests/embedded_warehouse tests/integration/test_land.py tests/dbt_project/test_build.py
 
 vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendor.lock
 	@$(BIN)/python -m tests.vendor
