@@ -1,4 +1,4 @@
-"""A real Snowflake account for tests: what SNOWFLAKE_TEST_* say of it, or what is missing (``python -m tests.account``)."""
+"""A real Snowflake account for tests, as SNOWFLAKE_TEST_* say; ``python -m tests.account`` says what is missing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from snowflake.connector import SnowflakeConnection
 from include.surveillance.warehouse.login import read_login
 
 PREFIX = "SNOWFLAKE_TEST_"
-NEEDED = ("ACCOUNT", "USER", "WAREHOUSE", "ROLE", "DATABASE")
-WAYS_IN = ("PRIVATE_KEY_PATH", "PASSWORD")
+NEEDED = (
+    ACCOUNT := "SNOWFLAKE_TEST_ACCOUNT",
+    "SNOWFLAKE_TEST_USER",
+    "SNOWFLAKE_TEST_WAREHOUSE",
+    "SNOWFLAKE_TEST_ROLE",
+    "SNOWFLAKE_TEST_DATABASE",
+)
+KEY, PASSWORD = "SNOWFLAKE_TEST_PRIVATE_KEY_PATH", "SNOWFLAKE_TEST_PASSWORD"
 
 
 def is_given() -> bool:
-    return bool(os.environ.get(f"{PREFIX}ACCOUNT"))
+    return bool(os.environ.get(ACCOUNT))
 
 
 def read_environment() -> dict[str, str]:
@@ -31,10 +37,10 @@ def read_environment() -> dict[str, str]:
 
 
 def find_missing() -> list[str]:
-    """Return the variables without which nobody can log in, each with what it is for."""
-    missing = [f"{PREFIX}{name}" for name in NEEDED if not os.environ.get(f"{PREFIX}{name}")]
-    if not any(os.environ.get(f"{PREFIX}{way}") for way in WAYS_IN):
-        missing.append(f"{PREFIX}PRIVATE_KEY_PATH (its passphrase is {PREFIX}PASSWORD), or {PREFIX}PASSWORD alone")
+    """Return the variables without which nobody can log in; of the last, what it may be."""
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if not (os.environ.get(KEY) or os.environ.get(PASSWORD)):
+        missing.append(f"{KEY} (its passphrase is {PASSWORD}), or {PASSWORD} alone")
     return missing
 
 

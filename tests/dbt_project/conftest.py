@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,7 +92,8 @@ def dbt(profile, tmp_path_factory) -> Callable[..., dbtRunnerResult]:
 def market(profile, tmp_path_factory) -> Iterator[Market]:
     """Empty RAW tables in a database that only these tests use; dbt's profile points at it."""
     database = f"DBT_{os.getpid()}"
-    opened = own_account(profile, database) if account.is_given() else own_warehouse(profile, database, tmp_path_factory)
+    folder = tmp_path_factory.mktemp("warehouse")
+    opened = own_account(profile, database) if account.is_given() else own_warehouse(profile, database, folder)
     with opened as connection:
         migrate_raw(connection)
         yield Market(connection)
@@ -106,10 +108,8 @@ def own_account(profile: pytest.MonkeyPatch, database: str) -> Iterator[Snowflak
 
 
 @contextmanager
-def own_warehouse(
-    profile: pytest.MonkeyPatch, database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SnowflakeConnection]:
-    launcher = Launcher(tmp_path_factory.mktemp("warehouse")).start()
+def own_warehouse(profile: pytest.MonkeyPatch, database: str, folder: Path) -> Iterator[SnowflakeConnection]:
+    launcher = Launcher(folder).start()
     profile.setenv("SNOWFLAKE_HOST", "127.0.0.1")
     profile.setenv("SNOWFLAKE_PORT", str(launcher.port))
     profile.setenv("SNOWFLAKE_DATABASE", database)
