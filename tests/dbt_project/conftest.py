@@ -7,7 +7,9 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from snowflake.connector import SnowflakeConnection
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record
 from include.surveillance.warehouse.schema import migrate_raw
 from include.surveillance.wire import encode
+from tests import account
 from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT
 
@@ -88,15 +91,32 @@ def dbt(profile, tmp_path_factory) -> Callable[..., dbtRunnerResult]:
 @pytest.fixture(scope="module")
 def market(profile, tmp_path_factory) -> Iterator[Market]:
     """Empty RAW tables in a database that only these tests use; dbt's profile points at it."""
-    launcher, database = Launcher(tmp_path_factory.mktemp("warehouse")).start(), f"DBT_{os.getpid()}"
+    database = f"DBT_{os.getpid()}"
+    folder = tmp_path_factory.mktemp("warehouse")
+    opened = own_account(profile, database) if account.is_given() else own_warehouse(profile, database, folder)
+    with opened as connection:
+        migrate_raw(connection)
+        yield Market(connection)
+
+
+@contextmanager
+def own_account(profile: pytest.MonkeyPatch, database: str) -> Iterator[SnowflakeConnection]:
+    for name, value in {**account.read_environment(), "SNOWFLAKE_DATABASE": database}.items():
+        profile.setenv(name, value)
+    with account.own_database(database) as connection:
+        yield connection
+
+
+@contextmanager
+def own_warehouse(profile: pytest.MonkeyPatch, database: str, folder: Path) -> Iterator[SnowflakeConnection]:
+    launcher = Launcher(folder).start()
     profile.setenv("SNOWFLAKE_HOST", "127.0.0.1")
     profile.setenv("SNOWFLAKE_PORT", str(launcher.port))
     profile.setenv("SNOWFLAKE_DATABASE", database)
     profile.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     try:
         with launcher.connect(database=database) as connection:
-            migrate_raw(connection)
-            yield Market(connection)
+            yield connection
     finally:
         launcher.stop()
         # dbt leaves connections open; the connector closes them when Python exits, when neither the warehouse nor

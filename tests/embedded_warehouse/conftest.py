@@ -1,36 +1,22 @@
 """The contract: what a user of Snowflake expects, asked through the real connector over TLS.
 
-Runs against the embedded warehouse; against a real account when SNOWFLAKE_TEST_ACCOUNT is set (with
-SNOWFLAKE_TEST_USER, _PASSWORD, _DATABASE, _WAREHOUSE, _ROLE). Tests marked ``embedded`` are about the server itself.
+Runs against the embedded warehouse; against a real account when SNOWFLAKE_TEST_* name one (``make snowflake-check``).
+Tests marked ``embedded`` are about the server itself.
 """
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import snowflake.connector
 from snowflake.connector import SnowflakeConnection
 
+from tests import account
 from tests.embedded_warehouse.launcher import Launcher
 
-ACCOUNT = os.environ.get("SNOWFLAKE_TEST_ACCOUNT")
-
 Connect = Callable[..., SnowflakeConnection]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "embedded: about the embedded server; skipped against a real account")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if ACCOUNT:
-        for item in items:
-            if item.get_closest_marker("embedded"):
-                item.add_marker(pytest.mark.skip(reason="about the embedded server, not a real account"))
 
 
 @pytest.fixture(scope="session")
@@ -44,19 +30,14 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 @pytest.fixture
 def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     """Open sessions in a schema of the test's own."""
-    launcher = None if ACCOUNT else request.getfixturevalue("launcher")
+    launcher = None if account.is_given() else request.getfixturevalue("launcher")
     if launcher:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     schema = f"CONTRACT_{uuid.uuid4().hex[:8].upper()}"
     opened: list[SnowflakeConnection] = []
 
     def open_session(**settings: object) -> SnowflakeConnection:
-        if launcher:
-            session = launcher.connect(**settings)
-        else:
-            names = ("account", "user", "password", "database", "warehouse", "role")
-            known = {name: os.environ.get(f"SNOWFLAKE_TEST_{name.upper()}") for name in names}
-            session = snowflake.connector.connect(**{n: v for n, v in known.items() if v}, **settings)
+        session = (launcher or account).connect(**settings)
         opened.append(session)
         run(session, f"create schema if not exists {schema}")
         run(session, f"use schema {schema}")
