@@ -19,12 +19,7 @@ import numpy as np
 
 from include.surveillance.detection import alert_records, metric_records
 from include.surveillance.detection.arrivals import Arrival, classify
-from include.surveillance.detection.columns import (
-    BarColumns,
-    BarStamp,
-    SeriesKey,
-    write_event_id,
-)
+from include.surveillance.detection.columns import BarColumns, SeriesKey, write_event_id
 from include.surveillance.detection.coverage import Coverage
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.news_matcher import NewsMatcher
@@ -84,14 +79,13 @@ class LogPass:
         other = len(records) - len(bars) - len(watermarks) - len(articles)
         self.counts += Counter(bars=len(bars), watermarks=len(watermarks), news=len(articles), other=other)
         polled = [(i, self._series_of(watermark), watermark) for i, watermark in watermarks]
-        latest = self.state.latest_bars({key for _, key, _ in polled})
-        self.before = {key: self._name_bar(key, stamp) for key, stamp in latest.items()}
+        self.before = self.state.latest_bars({key for _, key, _ in polled})
         self.arrived: dict[SeriesKey, list[LatestBar]] = {key: [] for key in self.before}
         self.coverage = Coverage(self.state.record_state, watermarks)
         self._detect_bars(bars)
         self.raised += self.coverage.settle()
         for log_index, key, watermark in polled:
-            self._detect_watermark(log_index, watermark, *self._last_bar(key, log_index))
+            self._detect_watermark(log_index, watermark, key)
         for raised in self.raised:
             self.news.add_alert(*raised)
         self.raised.clear()
@@ -118,7 +112,7 @@ class LogPass:
                 self.arrived[columns.key(at)].append((number, bar.ts_ms, bar.event_id))
             for at in corrected[watched[columns.code[corrected]]].tolist():
                 (number, bar), key = bars[at], columns.key(at)
-                if bar.ts_ms == self._last_bar(key, number)[0]:
+                if bar.ts_ms == self._last_start(key, number):
                     self.arrived[key].append((number, bar.ts_ms, bar.event_id))
             self.counts["stale"] += len(stale)
 
@@ -194,19 +188,27 @@ class LogPass:
     def _series_of(self, watermark: Watermark) -> SeriesKey:
         return self.engine.succession.key(watermark.symbol, watermark.timespan, watermark.as_of_ms)
 
-    def _last_bar(self, key: SeriesKey, log_index: int) -> tuple[int | None, str]:
-        """Start and event id of the latest bar of a series with watermarks before a place in the log."""
+    def _arrived_before(self, key: SeriesKey, log_index: int) -> LatestBar | None:
+        """Return the latest bar that a series with watermarks has got in this pass before a place in the log."""
         earlier = bisect_left(self.arrived[key], log_index, key=itemgetter(0))
-        return self.arrived[key][earlier - 1][1:] if earlier else self.before[key]
+        return self.arrived[key][earlier - 1] if earlier else None
 
-    def _name_bar(self, key: SeriesKey, stamp: BarStamp | None) -> tuple[int | None, str]:
-        """Start and event id of a series' bar, under the ticker that it had; None for none."""
-        if stamp is None:
-            return None, ""
-        return stamp[0], write_event_id(self.engine.succession.name(key, stamp[0]), stamp)
+    def _last_start(self, key: SeriesKey, log_index: int) -> int | None:
+        """Start of the latest bar of a series with watermarks before a place in the log."""
+        if arrived := self._arrived_before(key, log_index):
+            return arrived[1]
+        stamp = self.before[key]
+        return stamp[0] if stamp else None
 
-    def _detect_watermark(self, log_index: int, watermark: Watermark, last_ms: int | None, last_id: str) -> None:
-        key = watermark.symbol, watermark.timespan
+    def _last_id(self, key: SeriesKey, log_index: int) -> str:
+        """Event id of that bar, under the ticker that it had; empty for none."""
+        if arrived := self._arrived_before(key, log_index):
+            return arrived[2]
+        stamp = self.before[key]
+        return write_event_id(self.engine.succession.name(key, stamp[0]), stamp) if stamp else ""
+
+    def _detect_watermark(self, log_index: int, watermark: Watermark, series: SeriesKey) -> None:
+        key, last_ms = (watermark.symbol, watermark.timespan), self._last_start(series, log_index)
         if watermark.source == "live":
             watermarks, name = self.state.record_state.watermarks, "|".join(key)
             if watermark.as_of_ms <= watermarks.get(name, 0):
@@ -215,14 +217,15 @@ class LogPass:
             watermarks[name] = watermark.as_of_ms
             if last_ms is not None and _is_whole(watermark, last_ms):
                 # As most are: no rule finds anything, so that what it would need is not looked up.
-                for order, rule_name in enumerate((FeedFreshness.name, DataQuality.name), start=10):
-                    self.episodes.end_quiet(log_index, order, key, rule_name, watermark.as_of_ms)
+                if key in self.episodes.open:
+                    for order, rule_name in enumerate((FeedFreshness.name, DataQuality.name), start=10):
+                        self.episodes.end_quiet(log_index, order, key, rule_name, watermark.as_of_ms)
                 return
         parameters, profile, date = self.engine.in_force(key, watermark.as_of_ms)
         view = WatermarkView(
             watermark=watermark,
             last_ms=last_ms,
-            last_id=last_id,
+            last_id=self._last_id(series, log_index),
             presence=None if profile is None else self.engine.calendar.regular_presence(profile),
             sessions=self.engine.sessions,
             renamed=self.engine.actions.is_given_up(watermark.symbol, date),

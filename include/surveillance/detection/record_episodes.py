@@ -39,6 +39,12 @@ class RecordEpisodes:
     def __init__(self, engine: Engine, state: State, raised: list[RaisedAlert]):
         self.engine, self.state, self.raised = engine, state, raised
         self.tagging = Tagging(engine, state)
+        self.open = {
+            (episode.newest.symbol, episode.newest.timespan)
+            for episode in state.record_state.episodes.values()
+            if episode.newest is not None
+        }
+        """Series with an episode whose end is told, or with one that ended in this pass."""
 
     def publish(self, log_index: int, order: int, alert: Alert) -> None:
         """Publish an alert, tagged by what is known at its place in the log."""
@@ -67,6 +73,7 @@ class RecordEpisodes:
         alert = alert_records.build_record_alert(self.engine, key, finding, episode, score, peak, profile)
         if finding.source == "live" and kind_of(finding.rule) == "operations":
             episode.newest = alert
+            self.open.add(key)
         if publish:
             self.publish(log_index, order, alert)
         return alert
