@@ -2,8 +2,10 @@
 # bootstrap_platform
 
 Makes everything that the other DAGs expect: topics, tables in the warehouse, tables in the application database,
-and one call that shows whether Polygon accepts the key. The platform's start does the same; run this one when it could
-not reach the warehouse, or where something else starts Airflow. What has been done is not done again.
+and one call that shows whether Polygon accepts the key. Before the tables it looks at a session of the warehouse, which
+must have warehouse, database and role, and no parameter by which statements would mean something else. The platform's
+start does the same; run this one when it could not reach the warehouse, or where something else starts Airflow. What
+has been done is not done again.
 
 **When it fails**: each task says which connection or setting is wrong and what to do. Correct it and clear the task.
 """
@@ -31,6 +33,11 @@ with DAG(
         return migrate.migrate_topics()
 
     @task(pool=Pool.WAREHOUSE)
+    def session() -> dict[str, str]:
+        """Look at a session of the warehouse: returns its warehouse, database and role."""
+        return migrate.check_warehouse()
+
+    @task(pool=Pool.WAREHOUSE)
     def raw_tables() -> list[str]:
         """Migrate schema RAW; returns the migrations that were applied."""
         return migrate.migrate_warehouse()
@@ -46,6 +53,6 @@ with DAG(
         connections.polygon().check()
 
     topics()
-    raw_tables()
+    session() >> raw_tables()
     application_tables()
     polygon()

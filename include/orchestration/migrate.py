@@ -40,6 +40,20 @@ def migrate_warehouse() -> list[str]:
         return migrate_raw(warehouse)
 
 
+def check_warehouse() -> dict[str, str]:
+    """Return the warehouse, the database and the role that the platform's sessions work with.
+
+    Raises:
+        ConfigurationError: one is missing, or a parameter of the session is not as statements need it.
+        WarehouseError: the warehouse cannot be reached or refuses.
+    """
+    from include.surveillance.warehouse.session import check_session
+    from include.surveillance.warehouse.statements import as_warehouse_error
+
+    with as_warehouse_error("look at the session"), connections.warehouse() as warehouse:
+        return check_session(warehouse)
+
+
 def main() -> None:
     """Migrate everything; a warehouse that is away does not hold up detection, which does without it.
 

@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from include.orchestration import migrate
+from include.surveillance.errors import WarehouseError
 
 
 def test_everything_is_made_and_a_warehouse_that_is_away_is_told(database, topics, monkeypatch, capsys):
@@ -14,3 +17,5 @@ def test_everything_is_made_and_a_warehouse_that_is_away_is_told(database, topic
     told = capsys.readouterr()
     assert told.out == "application database: nothing to do\ntopics: nothing to do\n"
     assert "warehouse: not migrated, run DAG bootstrap_platform later" in told.err
+    with pytest.raises(WarehouseError, match="look at the session"):
+        migrate.check_warehouse()
