@@ -10,7 +10,7 @@ from snowflake.connector import SnowflakeConnection
 
 from include.surveillance import wire
 from include.surveillance.records import Record
-from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.rows import LANDED
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 R = TypeVar("R", bound=Record)
@@ -26,7 +26,7 @@ def read_landed(connection: SnowflakeConnection, kind: type[R], from_ms: float, 
     Raises:
         WarehouseError: the warehouse refused or was lost.
     """
-    table = TABLES[kind.topic]
+    table = LANDED[kind]
     limits = {name: round(ms) if isfinite(ms) else None for name, ms in (("from_ms", from_ms), ("to_ms", to_ms))}
     with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
         cursor.execute(statement("select_payloads", table=table), limits)

@@ -1,4 +1,4 @@
--- An article has no bar, and is never left out.
+-- Of each event its newest message; one that takes it back has no payload. An article has no bar, and is never left out.
 select to_json(payload) as payload
 from raw.{table}
 where
@@ -7,4 +7,7 @@ where
         (%(from_ms)s is null or payload:ts_ms::number >= %(from_ms)s)
         and (%(to_ms)s is null or payload:ts_ms::number < %(to_ms)s)
     )
+qualify
+    row_number() over (partition by event_id order by kafka_timestamp desc, kafka_offset desc) = 1
+    and payload is not null
 order by kafka_timestamp asc, kafka_partition asc, kafka_offset asc
