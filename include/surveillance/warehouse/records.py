@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from math import isfinite
 from typing import TypeVar
 
 from snowflake.connector import SnowflakeConnection
 
 from include.surveillance import wire
+from include.surveillance.broker import Received
 from include.surveillance.records import Record
-from include.surveillance.warehouse.rows import LANDED
+from include.surveillance.warehouse.rows import LANDED, write_time
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 R = TypeVar("R", bound=Record)
@@ -33,3 +36,42 @@ def read_landed(connection: SnowflakeConnection, kind: type[R], from_ms: float, 
         while rows := cursor.fetchmany(ROWS):
             records = (wire.decode(payload.encode()) for (payload,) in rows)
             yield [record for record in records if isinstance(record, kind)]
+
+
+def read_messages(
+    connection: SnowflakeConnection,
+    kind: type[Record],
+    *,
+    event_id: str | None = None,
+    symbols: Collection[str] | None = None,
+    until_ms: int | None = None,
+) -> list[Received]:
+    """Read every landed message of one kind's table, as it was on the log, in the order of their times.
+
+    Args:
+        event_id: None: all.
+        symbols: None: all, and messages without a value too.
+        until_ms: without those that Kafka has stored later, UTC epoch ms.
+
+    Returns:
+        Messages whose ``key`` is the id of what they say.
+
+    Raises:
+        WarehouseError: the warehouse refused or was lost.
+    """
+    values = {
+        "event_id": event_id,
+        "symbols": None if symbols is None else json.dumps(sorted(symbols)),
+        "until": None if until_ms is None else write_time(datetime.fromtimestamp(until_ms / 1_000, UTC)),
+    }
+    table = LANDED[kind]
+    with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
+        cursor.execute(statement("select_messages", table=table), values)
+        return [
+            Received(topic, partition, offset, round(at.replace(tzinfo=UTC).timestamp() * 1_000), key, _encoded(payload))
+            for topic, partition, offset, at, key, payload in cursor.fetchall()
+        ]
+
+
+def _encoded(payload: str | None) -> bytes | None:
+    return None if payload is None else payload.encode()

@@ -1,0 +1,13 @@
+select
+    kafka_topic,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    event_id,
+    to_json(payload) as payload
+from raw.{table}
+where
+    (%(event_id)s is null or event_id = %(event_id)s)
+    and (%(symbols)s is null or contains(%(symbols)s, '"' || payload:symbol::varchar || '"'))
+    and (%(until)s is null or kafka_timestamp <= %(until)s::timestamp_ntz)
+order by kafka_timestamp asc, kafka_topic asc, kafka_partition asc, kafka_offset asc
