@@ -33,8 +33,8 @@ from include.surveillance.studies.explanation import (
     Row,
     explain_from_files,
     explain_from_log,
-    explain_from_warehouse,
 )
+from include.surveillance.studies.landed import explain_from_warehouse
 from include.surveillance.studies.replay_options import CALENDAR, ReplayOptions
 from include.surveillance.warehouse.login import open_warehouse
 
