@@ -138,8 +138,8 @@ backtest: setup ## what came after each alert, against calm bars: make backtest 
 evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
 	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
-explain: setup ## one alert from its inputs again: make explain ID='...' [OUT=out] | ARGS="--kafka host:port"
-	@$(SURVEILLANCE) explain '$(ID)' $(if $(findstring --kafka,$(ARGS)),,--alerts $(OUT)) $(if $(BARS),--bars '$(BARS)') $(ARGS)
+explain: setup ## one alert from its inputs again: make explain ID='...' [OUT=out] | ARGS="--kafka host:port" | ARGS=--warehouse
+	@$(SURVEILLANCE) explain '$(ID)' $(if $(findstring --kafka,$(ARGS))$(findstring --warehouse,$(ARGS)),,--alerts $(OUT)) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
 	@$(SURVEILLANCE) baselines --bars '$(BARS)' --out $(OUT) $(ARGS)

@@ -1,5 +1,5 @@
 -- Of each event its newest message; one that takes it back has no payload. An article has no bar, and is never left out.
-select to_json(payload) as payload
+select to_json(payload) as document
 from raw.{table}
 where
     payload:ts_ms is null
