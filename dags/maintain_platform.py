@@ -12,7 +12,7 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | alerts and batches of the page, in the application database | deleted `ALERT_DAYS` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
 | bars, metrics and news in `RAW` | deleted `RAW_DAYS` after landing; the marts stay |
-| watermarks, rejects, profiles that no alert cites in `RAW` | `RAW_WATERMARK_DAYS`, `RAW_REJECT_DAYS`, `RAW_PROFILE_DAYS` |
+| watermarks, rejects, uncited profiles in `RAW` | as `RAW_WATERMARK_DAYS`, `RAW_REJECT_DAYS`, `RAW_PROFILE_DAYS` say |
 | files that a killed landing left on its stage | removed after a day |
 
 Alerts, cited profiles, parameters, instruments, corporate actions, dispositions and the audit log stay in `RAW`.

@@ -31,7 +31,7 @@ def topic_table() -> str:
         held = [kind for kind in kinds() if kind.topic == spec.name]
         kept = (
             "the newest message of each key, for ever" if spec.retention_days is None else f"{spec.retention_days} days"
-        )
+        ) + (f"; every message for {spec.whole_days} days" if spec.whole_days else "")
         links = ", ".join(f"[{kind.__name__}](records.md#{kind.__name__.lower()})" for kind in held)
         landed = ", ".join(dict.fromkeys(f"`RAW.{LANDED[kind]}`" for kind in held))
         rows.append((f"`{spec.name}`", links or "snapshot of the state", KEYS.get(spec.name, "symbol"), kept, landed))

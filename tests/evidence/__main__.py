@@ -1,8 +1,8 @@
 """Alerts reproduced from the warehouse alone: ``python -m tests.evidence`` (``make evidence-trial``).
 
 A seeded market is published on a Kafka broker of its own, profiles are built of its first sessions, its bars are
-detected on, and all of it is landed. Then Kafka is stopped; there is no PostgreSQL. Some alerts, picked by the seed, are
-reproduced from what has landed.
+detected on, and all of it is landed. Then Kafka is stopped; there is no PostgreSQL. Some alerts, picked by the seed,
+are reproduced from what has landed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def run_market(connection: SnowflakeConnection, kafka: Kafka, symbols: int, seed
 
 
 def list_session(market: Market) -> Iterator[list[Record]]:
-    """Yield the records of the next session, poll by poll, with an article about each symbol and the burst behind it."""
+    """Yield the records of the next session, poll by poll; with an article about each symbol and a burst behind it."""
     for first in range(0, SESSION_MINUTES, CHUNK_MINUTES):
         columns = market.bars(CHUNK_MINUTES)
         values = (columns.code, columns.ts, columns.open, columns.high, columns.low, columns.close, columns.volume)
@@ -189,7 +189,7 @@ def markdown(result: dict[str, Any]) -> str:
         [
             "# Alerts reproduced from the warehouse alone",
             "",
-            f"{about['date']}, {about['cpu']}, {about['cores']} cores, {about['memory']}, load {about['load_at_start']}.",
+            f"{about['date']}, {about['cpu']}, {about['cores']} cores, {about['memory']}.",
             (
                 f"`make evidence-trial`, {result['seconds']} s: a market of {result['symbols']} symbols, seed "
                 f"{result['seed']}, landed in the embedded warehouse; then Kafka was stopped, and PostgreSQL never ran."

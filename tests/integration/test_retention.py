@@ -74,8 +74,8 @@ def test_a_profile_that_an_alert_cites_stays(connection):
 
     assert delete_old_rows(connection, dict.fromkeys(CLASSES, BEFORE))["RAW_PROFILES"] == 3
 
-    left = cursor.execute("select payload:timespan::varchar, payload:revision::varchar from raw.raw_profiles").fetchall()
-    assert left == [("minute", "cited")]
+    left = cursor.execute("select payload:timespan::varchar, payload:revision::varchar from raw.raw_profiles")
+    assert left.fetchall() == [("minute", "cited")]
 
 
 def profile(revision: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from math import isfinite
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from snowflake.connector import SnowflakeConnection
 from include.surveillance import wire
 from include.surveillance.broker import Received
 from include.surveillance.records import Record
+from include.surveillance.timespans import to_ms, to_utc
 from include.surveillance.warehouse.rows import LANDED, write_time
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
@@ -62,16 +63,12 @@ def read_messages(
     values = {
         "event_id": event_id,
         "symbols": None if symbols is None else json.dumps(sorted(symbols)),
-        "until": None if until_ms is None else write_time(datetime.fromtimestamp(until_ms / 1_000, UTC)),
+        "until": None if until_ms is None else write_time(to_utc(until_ms)),
     }
     table = LANDED[kind]
     with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
         cursor.execute(statement("select_messages", table=table), values)
         return [
-            Received(topic, partition, offset, round(at.replace(tzinfo=UTC).timestamp() * 1_000), key, _encoded(payload))
+            Received(topic, partition, offset, to_ms(at.replace(tzinfo=UTC)), key, payload and payload.encode())
             for topic, partition, offset, at, key, payload in cursor.fetchall()
         ]
-
-
-def _encoded(payload: str | None) -> bytes | None:
-    return None if payload is None else payload.encode()
