@@ -112,8 +112,8 @@ def markdown(outcomes: Sequence[Outcome], about: dict[str, str], command: str, s
             f"A row fails when that takes longer than {REQUIRED_SECONDS:.0f} s (given up after {LIMIT_SECONDS:.0f} s; "
             f"{LOCKED_SECONDS} s more where landing may die within a transaction, for the warehouse keeps its locks so "
             "long, as Snowflake does), or when anything is lost, doubled or otherwise wrong. Compared after each row: "
-            "bars, metrics, alerts, rows of the warehouse and of the application's database; with a replay of the whole "
-            f"log after {len(replays)} rows."
+            "bars, metrics, alerts, rows of the warehouse and of the application's database; with a replay of the "
+            f"whole log after {len(replays)} rows."
         ),
         "",
         "| " + " | ".join(HEAD) + " |",

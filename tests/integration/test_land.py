@@ -522,13 +522,12 @@ def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
 
 
 def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
-    value = json.dumps({"kind": "alert", "event_id": symbol, "symbol": symbol}).encode()
-    producer = Producer(kafka)
-    producer.produce(broker.ALERTS, value, key=symbol, headers={"polled_ms": "1773063000123", "odd": b'\xff"'})
+    alert, producer = an_alert(symbol), Producer(kafka)
+    producer.produce(broker.ALERTS, wire.encode(alert), key=symbol, headers={"polled_ms": "1773063000123", "odd": b'\xff"'})
     producer.flush(10)
     landing.land(connection, kafka, broker.ALERTS)
     sql = "select headers:polled_ms::varchar, headers:odd::varchar from raw.raw_alerts where event_id = %(id)s"
-    assert rows(connection, sql, id=symbol) == [("1773063000123", '\ufffd"')]
+    assert rows(connection, sql, id=alert.event_id) == [("1773063000123", '\ufffd"')]
 
 
 def test_a_kafka_that_does_not_answer_is_an_error(connection, monkeypatch):
@@ -604,9 +603,7 @@ def alerts_of(connection, symbol: str) -> list[tuple]:
     return rows(connection, sql, symbol=symbol)
 
 
-def test_a_topic_made_anew_is_landed_from_its_beginning_and_the_latest_version_is_the_newest(
-    kafka, connection, symbol
-):
+def test_a_topic_made_anew_is_landed_from_its_beginning_and_the_latest_version_is_the_newest(kafka, connection, symbol):
     found = Break("bars", 0, Cause.MADE_ANEW, Place(5, "a"), Place(0, "b"))
     (example,) = describe_breaks([found], 1_773_063_000_000)
     fired = msgspec.structs.replace(example, event_id=f"id|{symbol}", rule="price_gap", symbol=symbol)

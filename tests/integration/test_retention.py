@@ -36,8 +36,7 @@ def test_old_rows_go_and_those_kept_for_ever_stay(connection):
     bounded = ("RAW_BARS", "RAW_METRICS", "RAW_NEWS", "RAW_WATERMARKS", "RAW_REJECTED", "RAW_PROFILES")
     assert deleted == dict.fromkeys(bounded, 1)
     left = {
-        table: {name for (name,) in cursor.execute(f"select event_id from raw.{table}").fetchall()}
-        for table in TABLES
+        table: {name for (name,) in cursor.execute(f"select event_id from raw.{table}").fetchall()} for table in TABLES
     }
     assert {table for table, names in left.items() if names == {"young"}} == set(deleted)
     assert all(names == {"old", "young"} for table, names in left.items() if table not in deleted)

@@ -65,7 +65,7 @@ def copy_raw(connection: SnowflakeConnection, folder: Path) -> RawCopy:
     with as_warehouse_error("copy schema RAW"), connection.cursor() as cursor:
         landings = read_landings(cursor)
         places = [(*position, place) for position, (place, _) in landings.items()]
-        until = {topic: NEVER for topic in KINDS}
+        until = dict.fromkeys(KINDS, NEVER)
         for (topic, _), (_, at) in landings.items():
             until[topic] = max(at, until.get(topic, at))
         rows = {table: _copy_table(cursor, table, until, folder / f"{table}.parquet") for table in TABLES}
