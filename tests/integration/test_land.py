@@ -523,7 +523,8 @@ def test_what_waits_is_known_without_reading_it(kafka, connection, symbol):
 
 def test_headers_of_alerts_are_landed_beside_them(kafka, connection, symbol):
     alert, producer = an_alert(symbol), Producer(kafka)
-    producer.produce(broker.ALERTS, wire.encode(alert), key=symbol, headers={"polled_ms": "1773063000123", "odd": b'\xff"'})
+    headers = {"polled_ms": "1773063000123", "odd": b'\xff"'}
+    producer.produce(broker.ALERTS, wire.encode(alert), key=symbol, headers=headers)
     producer.flush(10)
     landing.land(connection, kafka, broker.ALERTS)
     sql = "select headers:polled_ms::varchar, headers:odd::varchar from raw.raw_alerts where event_id = %(id)s"
