@@ -1,1 +1,0 @@
-"""Alerts reproduced from the warehouse alone."""
