@@ -1,4 +1,5 @@
--- Of each event its newest message; one that takes it back has no payload. An article has no bar, and is never left out.
+-- Of each event its newest message; one that takes it back has no payload. An article has no bar, and is never left
+-- out.
 select to_json(payload) as document
 from raw.{table}
 where

@@ -1,6 +1,6 @@
--- Each topic has its own table of offsets: landing updates it first, and Snowflake locks whole tables, so that a session
--- killed within its transaction, whose locks stay for minutes, holds up its own topic only. All tables are permanent:
--- what they hold can be brought back by Time Travel and Fail-safe.
+-- Each topic has its own table of offsets: landing updates it first, and Snowflake locks whole tables, so that a
+-- session killed within its transaction, whose locks stay for minutes, holds up its own topic only. All tables are
+-- permanent: what they hold can be brought back by Time Travel and Fail-safe.
 create table if not exists raw.raw_watermarks (
     event_id varchar,
     payload variant,
@@ -170,7 +170,17 @@ create table if not exists raw.kafka_offsets (
 );
 
 merge into raw.kafka_offsets_bars as stored
-using (select * from raw.kafka_offsets where topic like '%polygon.bars.raw') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%polygon.bars.raw'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
@@ -184,7 +194,17 @@ when not matched then
     );
 
 merge into raw.kafka_offsets_news as stored
-using (select * from raw.kafka_offsets where topic like '%polygon.news.raw') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%polygon.news.raw'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
@@ -198,7 +218,17 @@ when not matched then
     );
 
 merge into raw.kafka_offsets_reference as stored
-using (select * from raw.kafka_offsets where topic like '%polygon.reference.raw') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%polygon.reference.raw'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
@@ -212,7 +242,17 @@ when not matched then
     );
 
 merge into raw.kafka_offsets_rejected as stored
-using (select * from raw.kafka_offsets where topic like '%polygon.rejected') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%polygon.rejected'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
@@ -226,7 +266,17 @@ when not matched then
     );
 
 merge into raw.kafka_offsets_alerts as stored
-using (select * from raw.kafka_offsets where topic like '%market.alerts') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%market.alerts'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
@@ -240,7 +290,17 @@ when not matched then
     );
 
 merge into raw.kafka_offsets_metrics as stored
-using (select * from raw.kafka_offsets where topic like '%market.metrics') as former
+using (
+    select
+        topic,
+        partition_id,
+        next_offset,
+        topic_id,
+        leader_epoch,
+        updated_at
+    from raw.kafka_offsets
+    where topic like '%market.metrics'
+) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
 when not matched then
     insert (topic, partition_id, next_offset, topic_id, leader_epoch, updated_at)
