@@ -31,7 +31,7 @@ from tests.leaks import leaked_credentials
 from tests.paths import MEASURED
 
 MINUTE_SECONDS = 60.0
-REST_SECONDS = (25.0, 50.0)  # of a minute: its poll is over, the next one is to come
+REST_SECONDS = (20.0, 57.0)  # of a minute: its poll is over, the next one is to come
 console = Console(highlight=False, soft_wrap=True)
 
 

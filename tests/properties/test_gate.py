@@ -59,6 +59,7 @@ def judge_as_api(symbol: str, row: dict[str, str]) -> Bar | Reject:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(given=st.lists(rows, min_size=1, max_size=12), form=st.sampled_from(["csv", "parquet"]))
 @example(given=[{name: str(value) for name, value in GOOD.items()} | {"volume": "-3e-166"}], form="csv")
+@example(given=[{name: str(value) for name, value in GOOD.items()} | {"trades": "-0"}], form="csv")
 def test_a_file_and_the_api_judge_alike(folder, given, form):
     # In a file most times are of one unit, as here: of milliseconds.
     many = [*given, *[{name: str(value) for name, value in GOOD.items()}] * (len(given) + 1)]

@@ -91,6 +91,9 @@ def preload(sender: Celery, **_: Any) -> None:
     for name in sdk.__all__:
         with suppress(AttributeError):  # a listed name that is a module, not an attribute, is imported all the same
             getattr(sdk, name)
+    # What is loaded by now stays: a process that looks through it for garbage would write to it, and have it twice.
+    gc.collect()
+    gc.freeze()
 
 
 def warm_detection_up() -> None:

@@ -193,7 +193,8 @@ class _Interpreter:
         values["time"], values["volume"] = ts_ms, round_volume(values["volume"])
         with np.errstate(invalid="ignore"):
             values["vwap"] = np.where(is_vwap(values["vwap"]), values["vwap"], np.nan)
-            values["trades"] = np.where(is_trade_count(values["trades"]), values["trades"], np.nan)
+            # A count has no sign: minus nothing is nothing, as the whole number is of which a record is made.
+            values["trades"] = np.where(is_trade_count(values["trades"]), values["trades"] + 0.0, np.nan)
         known = check_cells(values["symbol"], lambda symbol: symbol is not None and is_series_symbol(symbol))
         grid_ms = _look_up(values["timespan"], GRID_MS)
         objected = objections(known, grid_ms, ts_ms, *(values[name] for name in (*PRICES, "volume")))

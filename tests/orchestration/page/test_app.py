@@ -53,6 +53,17 @@ def test_scripts_never_set_markup_and_load_nothing_from_elsewhere():
     assert not re.search(r"<script>|\s(style|on\w+)=", page)
 
 
+def test_the_page_asks_at_once_for_all_that_the_queue_loads():
+    """One script that is named by another would be asked for only when that has come."""
+    loaded, found = set(), {"desk.js"}
+    while found - loaded:
+        (name, *_) = found - loaded
+        loaded.add(name)
+        found |= set(re.findall(r'\bfrom "\./([^"]+)";$', app.FILES[name].read_text(), re.MULTILINE))
+    preloaded = re.findall('rel="modulepreload" href="web/([^"]+)"', app.FILES["page.html"].read_text())
+    assert sorted(preloaded) == sorted(found - {"desk.js"})
+
+
 def test_the_desk_knows_every_word():
     words = app.FILES["words.js"].read_text()
     for name, known in (("SEVERITIES", SEVERITIES), ("TAGS", TAGS), ("STATES", STATES), ("TIMESPANS", SPAN_MS)):

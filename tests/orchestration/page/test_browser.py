@@ -127,6 +127,17 @@ def test_of_two_people_one_wins_and_the_other_is_told(visit, seeded):
     second.wrong[:] = [text for text in second.wrong if not re.search("409|ERR_FAILED", text)]
 
 
+def test_a_screen_that_does_not_load_says_so(visit, seeded):
+    page = visit()
+    row_of(page, FIRST).wait_for()
+    page.route("**/web/cases.js", lambda route: route.abort())
+    page.get_by_role("link", name="Cases", exact=True).click()
+    page.get_by_role("alert").get_by_text("The screen did not load, so load the page again").wait_for()
+    page.get_by_role("link", name="Queue", exact=True).click()
+    row_of(page, FIRST).wait_for()
+    page.wrong[:] = [text for text in page.wrong if "ERR_FAILED" not in text]
+
+
 def test_new_alerts_wait_and_do_not_move_the_list(visit, seeded):
     page = visit()
     row_of(page, FIRST).wait_for()

@@ -13,6 +13,8 @@ from include.orchestration.runtime import celery_warmup
 @pytest.fixture(autouse=True)
 def any_queue(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["airflow", "celery", "worker"])
+    yield
+    gc.unfreeze()
 
 
 def test_broken_optional_preload_is_logged_and_the_worker_starts(monkeypatch, caplog):
@@ -29,6 +31,15 @@ def test_unreadable_parameters_are_logged_and_the_worker_starts(monkeypatch, cap
     celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
     assert "could not warm detection up" in caplog.text
     assert "/nowhere.yaml" in caplog.text
+
+
+def test_what_is_loaded_before_the_pool_forks_is_shared(monkeypatch):
+    """The collector of a process writes to what it looks through, which makes a copy of its own of each page."""
+    monkeypatch.setattr(celery_warmup, "NEEDED", ("json",))
+    monkeypatch.setattr(celery_warmup, "USEFUL", ())
+    monkeypatch.setattr(celery_warmup, "warm_detection_up", lambda: None)
+    celery_warmup.preload(SimpleNamespace(steps={"worker": set()}))
+    assert gc.get_freeze_count() > 10_000
 
 
 @pytest.mark.parametrize("calendar", ["XNYS", "24/7"])

@@ -1,10 +1,10 @@
 // One alert: why it fired, what was around it, what people did with it.
 import { act, addressOf, ask, pathOfAlert, useAnswer, useChanges } from "./api.js";
-import { Acts, EscalateDialog, Link } from "./cases.js";
+import { Acts, EscalateDialog } from "./cases.js";
 import { Chart, MOST_BESIDE } from "./chart.js";
 import { ConflictDialog, DecisionDialog, decide, listDecisions, tellOf } from "./decisions.js";
 import { isAsking } from "./dialog.js";
-import { html, useAddress, useDark, useEffect, useMemo, useState } from "./host.js";
+import { Link, html, useAddress, useDark, useEffect, useMemo, useState } from "./host.js";
 import { SilenceDialog } from "./silences.js";
 import { Moment, write, writeSeconds } from "./times.js";
 import { arrow, number, say } from "./words.js";

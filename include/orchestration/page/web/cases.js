@@ -2,7 +2,7 @@
 import { act, addressOf, ask, useAnswer } from "./api.js";
 import { ConflictDialog, Difference } from "./decisions.js";
 import { Dialog, Field } from "./dialog.js";
-import { address, html, useAddress, useEffect, useState } from "./host.js";
+import { Link, html, useAddress, useEffect, useState } from "./host.js";
 import { Moment } from "./times.js";
 import { arrow, count, say } from "./words.js";
 
@@ -41,16 +41,6 @@ export function Cases({ me, say: tell }) {
 }
 
 const Status = ({ of }) => html`<span className=${`state-${of.replaceAll(" ", "-")}`}>${of}</span>`;
-
-export function Link({ to, children, ...more }) {
-  const [, go] = useAddress();
-  const follow = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    go(to);
-  };
-  return html`<a ...${more} href=${address(to)} onClick=${follow}>${children}</a>`;
-}
 
 export function Case({ id, me, say: tell }) {
   const { answer, error, reload } = useAnswer(`cases/${id}`, {}, 15);

@@ -1,18 +1,21 @@
 // The desk: what stands at the head of each screen, and which screen the address asks for.
-import { Alert } from "./alert.js";
 import { RIGHTS, useAnswer } from "./api.js";
-import { Case, Cases, Link } from "./cases.js";
-import { html, inside, show, useAddress, useCallback, useDark, useEffect, useRef, useState } from "./host.js";
+import { Link, Suspense, html, inside, later, show, useAddress, useCallback, useDark, useEffect, useRef, useState } from "./host.js";
 import { PulseLine } from "./pulse.js";
 import { Queue } from "./queue.js";
-import { Report, Reports } from "./reports.js";
 import { filtersOf, prepareRows } from "./rows.js";
-import { Runs } from "./runs.js";
-import { Silences } from "./silences.js";
 import { ZONES, switchZone, useZone } from "./times.js";
 
 const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", reports: "Reports", runs: "Runs" };
 const SAID_MS = 6000;
+// The queue comes at once, the others when they are wanted.
+const loadCases = () => import("./cases.js"), loadReports = () => import("./reports.js");
+const Alert = later(() => import("./alert.js"), "Alert");
+const Case = later(loadCases, "Case"), Cases = later(loadCases, "Cases");
+const Report = later(loadReports, "Report"), Reports = later(loadReports, "Reports");
+const Runs = later(() => import("./runs.js"), "Runs");
+const Silences = later(() => import("./silences.js"), "Silences");
+const WAIT = html`<p className="empty">Loading …</p>`;
 
 function Desk() {
   const [query] = useAddress();
@@ -51,15 +54,15 @@ function Desk() {
       </header>
       <main>
         ${problem && html`<p className="problem" role="alert">${problem.message}</p>`}
-        ${!ready && !problem && html`<p className="empty">Loading …</p>`}
-        ${ready && (screen === "alert" ? html`<${Alert} key=${id} id=${id} ...${given} />`
+        ${!ready && !problem && WAIT}
+        ${ready && html`<${Suspense} fallback=${WAIT}>${screen === "alert" ? html`<${Alert} key=${id} id=${id} ...${given} />`
           : screen === "case" ? html`<${Case} key=${id} id=${id} ...${given} />`
           : screen === "cases" ? html`<${Cases} ...${given} />`
           : screen === "report" ? html`<${Report} key=${id} id=${id} ...${given} />`
           : screen === "reports" ? html`<${Reports} />`
           : screen === "runs" ? html`<${Runs} />`
           : screen === "silences" ? html`<${Silences} ...${given} />`
-          : html`<${Queue} ...${given} />`)}
+          : html`<${Queue} ...${given} />`}<//>`}
       </main>
       <p className=${`said${said.wrong ? " wrong" : ""}`} role="status">${said.text}</p>
     </div>`;

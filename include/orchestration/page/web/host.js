@@ -5,7 +5,7 @@ const { React, ReactDOM, ReactRouterDOM } = globalThis;
 
 export const inside = Boolean(ReactRouterDOM);
 export const html = htm.bind(React.createElement);
-export const { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } = React;
+export const { Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } = React;
 
 // Everything that a screen shows hangs on the address's query, so that a link, a reload and "back" show it again.
 const listeners = new Set();
@@ -52,6 +52,16 @@ export function address(query) {
   return (inside ? new URL(HOME.slice(1), document.baseURI).pathname : HOME) + searchOf(query);
 }
 
+export function Link({ to, children, ...more }) {
+  const [, go] = useAddress();
+  const follow = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go(to);
+  };
+  return html`<a ...${more} href=${address(to)} onClick=${follow}>${children}</a>`;
+}
+
 // Airflow's pages keep the choice of dark or light here.
 function isDark() {
   if (inside) return document.documentElement.classList.contains("dark");
@@ -76,6 +86,12 @@ export function useDark() {
     };
   }, []);
   return dark;
+}
+
+// A screen whose file is asked for when somebody looks at it first.
+export function later(load, name) {
+  const told = (error) => () => html`<p className="problem" role="alert">${`The screen did not load, so load the page again: ${error.message}`}</p>`;
+  return React.lazy(() => load().then((file) => ({ default: file[name] }), (error) => ({ default: told(error) })));
 }
 
 // Gives a component to Airflow, which looks for it by its name, or shows it where the page keeps a place for it.

@@ -1,7 +1,6 @@
 // How far behind the platform is, by the time of its data, in one line.
 import { useAnswer } from "./api.js";
-import { Link } from "./cases.js";
-import { html, inside } from "./host.js";
+import { Link, html, inside } from "./host.js";
 import { writeAll, writeSeconds } from "./times.js";
 import { SEVERITIES, count } from "./words.js";
 

@@ -1,16 +1,16 @@
 // The queue: what wants a decision, unexplained and rarest first.
 import { addressOf, useAnswer, useChanges } from "./api.js";
-import { EscalateDialog } from "./cases.js";
 import { ConflictDialog, DecisionDialog, MOST_AT_ONCE, Reasons, decide, describe, listDecisions, tellOf,
   wantSecond } from "./decisions.js";
 import { Dialog, Field, isAsking } from "./dialog.js";
-import { address, html, useAddress, useEffect, useLayoutEffect, useRef, useState } from "./host.js";
+import { Suspense, address, html, later, useAddress, useEffect, useLayoutEffect, useRef, useState } from "./host.js";
 import { asked, filtersOf, listAll, useRows } from "./rows.js";
-import { SilenceDialog } from "./silences.js";
 import { Moment } from "./times.js";
 import { Views } from "./views.js";
 import { RULES, STATES, TAGS, arrow, count, number, say } from "./words.js";
 
+const EscalateDialog = later(() => import("./cases.js"), "EscalateDialog");
+const SilenceDialog = later(() => import("./silences.js"), "SilenceDialog");
 const TABS = { market: "Market", operations: "Operations", history: "History" };
 const AGES = { "0.25": "last 15 minutes", 1: "last hour", 8: "last 8 hours", 24: "last day", 168: "last week" };
 const FILTERS = ["symbol", "rule", "tag", "severity", "age", "owner", "text", "state"];
@@ -139,10 +139,12 @@ export function Queue({ me, policy, say: tell }) {
         done=${() => setQuestion(null)} guard=${guard}
         finish=${(reviews) => { setQuestion(null); finish(question.name, question.those)(reviews); }} />`}
       ${question?.conflict && html`<${ConflictDialog} answer=${question.conflict} done=${() => setQuestion(null)} />`}
-      ${question?.escalate && html`<${EscalateDialog} rows=${question.escalate} done=${() => setQuestion(null)}
-        finish=${(number) => go({ screen: "case", id: number })} />`}
-      ${question?.silence && html`<${SilenceDialog} like=${question.silence} policy=${policy} done=${() => setQuestion(null)}
-        finish=${() => { setQuestion(null); tell("Silenced."); }} />`}
+      <${Suspense} fallback=${null}>
+        ${question?.escalate && html`<${EscalateDialog} rows=${question.escalate} done=${() => setQuestion(null)}
+          finish=${(number) => go({ screen: "case", id: number })} />`}
+        ${question?.silence && html`<${SilenceDialog} like=${question.silence} policy=${policy} done=${() => setQuestion(null)}
+          finish=${() => { setQuestion(null); tell("Silenced."); }} />`}
+      <//>
       ${question?.all && html`<${CloseAllDialog} filters=${filters} policy=${policy} done=${() => setQuestion(null)}
         finish=${(n) => { setQuestion(null); rows.load(); tell(`${count(n, "alert")} closed.`); }} />`}
       ${question?.help && html`<${Keys} done=${() => setQuestion(null)} />`}

@@ -1,7 +1,6 @@
 // Reports: of each session, which a lead signs; indicators of a range of sessions; what decisions say of the rules.
 import { act, addressOf, useAnswer } from "./api.js";
-import { Link } from "./cases.js";
-import { address, html, inside, useAddress, useState } from "./host.js";
+import { Link, address, html, inside, useAddress, useState } from "./host.js";
 import { Moment, writeSeconds } from "./times.js";
 import { number, say } from "./words.js";
 
