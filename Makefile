@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export
+.PHONY: alerts chart export dbt-ci dbt-trials
 .PHONY: backup restore restore-rehearsal
 
 help: ## this list
@@ -109,6 +109,12 @@ DESK_TRIALS := $(addprefix tests/orchestration/page/,test_fuzz.py test_killed.py
 desk-trials: setup ## Schemathesis, a kill amid 200 acts and the tour, on the API server of the tests
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DESK_TRIALS)
 
+# The warehouse is built five times; what a change does to it is for who changes it.
+DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
+
+dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
+	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
+
 # Tests that start nothing. They run beside the demo's, which mostly waits, and give way to it.
 PURE := tests/surveillance/detection tests/properties
 
@@ -120,7 +126,7 @@ test: check ## every test, on real services
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	wait $$pure || failed=1; cat $$said; rm $$said; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS)) || failed=1; \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
@@ -198,6 +204,9 @@ restore-rehearsal: setup ## an older copy restored on the whole platform, nothin
 fuzz: setup ## broken answers and messages, many more than make test sends: make fuzz [PAYLOADS=200000] [SEED=4]
 	FUZZ_PAYLOADS=$(or $(PAYLOADS),200000) FUZZ_SEED=$(or $(SEED),4) \
 		$(BIN)/python -m pytest -c tests/pytest.ini -o timeout=3600 tests/fuzz
+
+dbt-ci: setup ## what a change of dbt_project does to the tables of a commit: make dbt-ci [BASE=main]
+	@$(BIN)/python -m tests.dbt_ci --base '$(or $(BASE),main)' $(ARGS)
 
 warehouse-contract: setup ## the embedded warehouse keeps its promises; on a real account when SNOWFLAKE_TEST_* are set
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/embedded_warehouse

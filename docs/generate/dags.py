@@ -15,7 +15,7 @@ from include.surveillance.warehouse.rows import KINDS
 from tests.paths import ROOT
 
 STAGES = ("ingest", "detect", "notify", "land", "model", "backfill", "quality", "platform")
-CARRIERS = (*(spec.name for spec in TOPICS), "RAW", "STAGING", "SNAPSHOTS", "ANALYTICS")
+CARRIERS = (*(spec.name for spec in TOPICS), "RAW", "STAGING", "ANALYTICS")
 
 
 @cache

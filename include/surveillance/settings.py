@@ -219,7 +219,7 @@ class Settings:
         400, _between(40, 36_500), "How long profiles that no alert cites are kept in RAW; the others are for ever."
     )
     audit_years: int = _setting(7, _between(5, 100), "How long the audit log is kept.")
-    marts_every_minutes: int = _setting(15, _between(1, 1_440), "How often the marts are built.")
+    marts_every_minutes: int = _setting(15, _between(1, 1_440), "How long a build of the marts waits for more to land.")
 
     alert_channels: tuple[str, ...] = _setting(
         ("log",),

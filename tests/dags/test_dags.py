@@ -68,7 +68,9 @@ STRUCTURE = {
     "judge_history": {"partitions": {"judge"}, "judge": set()},
     "land_raw": {"behind": {"land"}, "land": {"account"}, "account": set()},
     "maintain_platform": {
-        **{task: set() for task in ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files")},
+        **dict.fromkeys(
+            ("logs", "reports", "application_rows", "topics", "raw_rows", "staged_files", "marts"), frozenset()
+        ),
         "audit": {"metadata"},
         "metadata": {"logs"},
     },
@@ -88,7 +90,7 @@ SCHEDULES = {
     "backtest_rules": "None",
     "bootstrap_platform": "None",
     "build_baselines": "0 7 * * *",
-    "build_marts": "XNYS, all hours + 3600 s, every 900 s",
+    "build_marts": "Asset",
     "calibrate_rules": "None",
     "compare_parameters": "None",
     "check_quality": "XNYS, all hours, every 300 s",
@@ -234,6 +236,17 @@ def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
         assert any(model in task for task in tasks), model
     assert dag.get_task("docs").downstream_task_ids == {"account"}
     assert dag.get_task("docs").upstream_task_ids
+
+
+def test_marts_are_built_when_something_has_landed(bag):
+    from include.orchestration.assets import RAW_TABLES
+
+    dag = bag.dags["build_marts"]
+    assert list(dag.timetable.asset_condition.objects) == [RAW_TABLES]
+    assert dag.max_active_runs == 1
+    gather = dag.get_task("gather")
+    assert gather.span == timedelta(minutes=15)
+    assert "dbt.dbt_producer_watcher" in gather.downstream_task_ids
 
 
 @pytest.mark.parametrize(

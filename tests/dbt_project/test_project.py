@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from include.orchestration.dag_defaults import OWNER
 from tests.paths import ROOT
 
 PROJECT = ROOT / "dbt_project"
 LAYERS = {
     "staging": ("stg_", "STAGING", {"source"}),
-    "marts": ("(dim|fact)_", "ANALYTICS", {"staging", "marts", "snapshots"}),
+    "intermediate": ("int_", "STAGING", {"staging"}),
+    "marts": ("(dim|fact)_", "ANALYTICS", {"staging", "intermediate", "marts"}),
     "reporting": ("rpt_", "ANALYTICS", {"marts"}),
-    "snapshots": ("snap_", "SNAPSHOTS", {"staging"}),
 }
 MODELS = {
-    "stg_bars", "stg_news", "stg_alerts", "stg_metrics", "stg_instruments", "snap_instruments",
-    "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alerts",
+    "stg_bars", "stg_news", "stg_alerts", "stg_metrics", "stg_instruments",
+    "int_bars", "int_metrics", "int_instruments",
+    "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alert_events", "fact_alerts",
     "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
 }  # fmt: skip
 
@@ -32,14 +34,14 @@ def manifest(dbt) -> dict:
 
 @pytest.fixture(scope="module")
 def models(manifest) -> dict[str, dict]:
-    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "snapshot")]
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return {node["name"]: node for node in nodes}
 
 
 def layer_of(node: dict) -> str:
     if node["resource_type"] == "source":
         return "source"
-    return Path(node["original_file_path"]).parts[0 if node["resource_type"] == "snapshot" else 1]
+    return Path(node["original_file_path"]).parts[1]
 
 
 def test_the_models_are_these(models):
@@ -68,8 +70,11 @@ def test_each_model_and_source_is_described(manifest, models):
 
 
 def test_each_model_has_a_tested_key(manifest, models):
+    """Staging has none: it is the log, of which the models after it choose."""
     tests = [node for node in manifest["nodes"].values() if node.get("attached_node")]
     for name, model in models.items():
+        if layer_of(model) == "staging":
+            continue
         metadata = [test["test_metadata"] for test in tests if test["attached_node"] == model["unique_id"]]
         unique = {test["kwargs"].get("column_name") for test in metadata if test["name"] == "unique"}
         not_null = {test["kwargs"].get("column_name") for test in metadata if test["name"] == "not_null"}
@@ -94,3 +99,34 @@ def test_profile_holds_no_literal_credentials():
         # What is no name of a variable is no text either.
         assert set(re.findall(r"'([^']*)'", said[1])) <= {"", *re.findall(r"env_var\('(SNOWFLAKE_\w+)'", said[1])}, name
         assert "env_var" in said[1], name
+
+
+def test_what_is_nowhere_else_is_permanent_and_survives_a_full_refresh(models):
+    """RAW deletes bars and metrics, and has only the newest message of what it merges."""
+    copies = {"int_bars", "int_metrics", "int_instruments", "fact_alert_events", "fact_intraday_metrics"}
+    for name in copies:
+        config = models[name]["config"]
+        assert (config["full_refresh"], config.get("transient")) == (False, False), name
+    texts = [file for kind in ("sql", "yml", "md") for file in PROJECT.rglob(f"*.{kind}") if "target" not in file.parts]
+    assert [file.name for file in texts if re.search("full.refresh(?!(: |=)false)", file.read_text())] == []
+
+
+def test_large_tables_are_clustered_by_day(models):
+    for name in ("int_bars", "int_metrics", "fact_intraday_metrics"):
+        assert models[name]["config"]["cluster_by"] == ["bar_start_at::date"], name
+
+
+def test_each_model_has_an_owner_and_what_others_read_a_contract(manifest, models):
+    """What a contract says of a key is not checked by Snowflake: the tests above do that."""
+    (owner,) = [group["owner"]["name"] for group in manifest["groups"].values()]
+    assert owner == OWNER
+    for name, model in models.items():
+        assert model["group"] == "surveillance", name
+        if layer_of(model) in ("marts", "reporting"):
+            assert (model["access"], model["contract"]["enforced"]) == ("public", True), name
+
+
+def test_a_database_of_its_own_modifies_no_source(manifest):
+    """Else all would be built in each of them, and nothing read from production."""
+    for source in manifest["sources"].values():
+        assert source["unrendered_database"] == "{{ env_var('SNOWFLAKE_RAW_DATABASE', target.database) }}"

@@ -1,26 +1,39 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='merge',
-        unique_key='instrument_key',
-        on_schema_change='append_new_columns'
-    )
-}}
+-- From all that was ever polled, by the time of the poll: what arrives late or in the wrong order, or comes back to
+-- what it was, makes the versions that it would have made in time.
+with polls as (
 
--- Always read as a whole, and merged: an unknown symbol stays when its last bar has left RAW, as its facts do.
-with versions as (
+    select * from {{ ref('int_instruments') }}
+
+),
+
+-- event_id tells apart what is said of a symbol, and nothing else
+changes as (
 
     select
         *,
-        row_number() over (partition by symbol order by dbt_valid_from) as version
-    from {{ ref('snap_instruments') }}
+        lag(event_id) over (partition by symbol order by polled_at) as event_id_before
+    from polls
+    qualify event_id_before is null or event_id_before <> event_id
+
+),
+
+versions as (
+
+    select
+        *,
+        -- nothing is known of the time before the first poll: its version is taken to hold for all of it
+        iff(event_id_before is null, '1900-01-01'::timestamp_ntz, polled_at) as valid_from,
+        lead(polled_at, 1, '9999-12-31'::timestamp_ntz) over (partition by symbol order by polled_at) as valid_to
+    from changes
 
 ),
 
 known as (
 
     select
+        {{ instrument_key('symbol', 'valid_from') }} as instrument_key,
         symbol,
+        coalesce(composite_figi, symbol) as instrument_id,
         name,
         market,
         type,
@@ -29,31 +42,25 @@ known as (
         cik,
         composite_figi,
         share_class_figi,
-        is_active,
+        is_active and delisted_on is null as is_active,
         previous_symbol,
         ticker_since,
         delisted_on,
         true as is_known,
-        -- nothing is known of the time before the first poll: its version is taken to hold for all of it
-        iff(version = 1, '1900-01-01'::timestamp_ntz, dbt_valid_from) as valid_from,
-        coalesce(dbt_valid_to, '9999-12-31'::timestamp_ntz) as valid_to
+        valid_from,
+        valid_to,
+        valid_to = '9999-12-31'::timestamp_ntz as is_current,
+        landed_at
     from versions
-
-),
-
-seen as (
-
-    select symbol from {{ ref('stg_bars') }}
-    union distinct
-    select symbol from {{ ref('stg_alerts') }}
 
 ),
 
 unknown as (
 
-    -- same valid_from as a first known version, so its key stays right once the reference data arrives
     select
-        symbol,
+        {{ unknown_instrument() }} as instrument_key,
+        'unknown' as symbol,
+        'unknown' as instrument_id,
         'unknown' as name,
         'unknown' as market,
         null::varchar as type,
@@ -68,26 +75,12 @@ unknown as (
         null::date as delisted_on,
         false as is_known,
         '1900-01-01'::timestamp_ntz as valid_from,
-        '9999-12-31'::timestamp_ntz as valid_to
-    from seen
-    where
-        not exists (
-            select 1 from known
-            where known.symbol = seen.symbol
-        )
-
-),
-
-instruments as (
-
-    select * from known
-    union all
-    select * from unknown
+        '9999-12-31'::timestamp_ntz as valid_to,
+        true as is_current,
+        '1970-01-01'::timestamp_ntz as landed_at
 
 )
 
-select
-    {{ instrument_key('symbol', 'valid_from') }} as instrument_key,
-    instruments.*,
-    valid_to = '9999-12-31'::timestamp_ntz as is_current
-from instruments
+select * from known
+union all
+select * from unknown

@@ -1,76 +1,127 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='merge',
-        unique_key='bar_id',
-        on_schema_change='append_new_columns'
+        unique_key=['bar_start_at', 'bar_id'],
+        full_refresh=false,
+        transient=false,
+        cluster_by=['bar_start_at::date']
     )
 }}
 
--- Rows land while a build runs: one whose instrument is younger than its dimension waits for the next.
-with joined as (
+with instruments as (
 
-    select
-        -- ids
-        bars.bar_id,
-        instruments.instrument_key,
-        metrics.session_date,
-        bars.symbol,
-        bars.timespan,
-        bars.bar_start_at,
+    select * from {{ ref('dim_instruments') }}
 
-        -- the bar
-        bars.open,
-        bars.high,
-        bars.low,
-        bars.close,
-        bars.volume,
-        bars.vwap,
-        bars.trades,
-        bars.is_delayed,
-        bars.is_live,
+),
 
-        -- what detection measured at it
-        metrics.session_phase,
-        metrics.volume_mean,
-        metrics.volume_ratio,
-        metrics.log_return,
-        metrics.return_std,
-        metrics.return_std_p95,
-        metrics.highest_high,
-        metrics.lowest_low,
-        metrics.gap,
-        metrics.rvol,
-        metrics.volume_z,
-        metrics.volatility_ratio,
-        metrics.breakout_atr,
-        metrics.gap_range,
-        metrics.trade_size,
-        metrics.vwap_distance,
-        metrics.profile_version,
-        metrics.bar_id is not null as is_measured,
-        metrics.bar_event_id = bars.event_id as is_measured_on_latest_bar,
+bars as (
 
-        -- timestamps
-        bars.polled_at,
-        metrics.measured_at,
-        greatest(bars.landed_at, coalesce(metrics.landed_at, bars.landed_at)) as landed_at
-    from {{ ref('stg_bars') }} as bars
-    inner join {{ ref('dim_instruments') }} as instruments
-        on bars.symbol = instruments.symbol and {{ as_of('bars.bar_start_at', 'instruments') }}
-    left join {{ ref('stg_metrics') }} as metrics on bars.bar_id = metrics.bar_id
+    select * from {{ ref('int_bars') }}
 
-)
+),
 
-select * from joined
+metrics as (
+
+    select * from {{ ref('int_metrics') }}
+
+),
+
 {% if is_incremental() %}
-    where
-        landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
-        -- a bar that is fetched again, unchanged, when its metric has left RAW stays measured
-        and not exists (
-            select 1 from {{ this }} as known
-            where
-                known.bar_id = joined.bar_id and known.is_measured and not joined.is_measured
-                and known.close = joined.close and known.volume = joined.volume
-        )
+    changed as (
+
+        select
+            bar_start_at,
+            bar_id
+        from bars
+        where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+        union distinct
+        select
+            bar_start_at,
+            bar_id
+        from metrics
+        where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+        union distinct
+        -- Heal: a version that was learnt of late, or in the wrong order, covers bars that are here already.
+        select
+            facts.bar_start_at,
+            facts.bar_id
+        from {{ this }} as facts
+        left join instruments
+            on facts.symbol = instruments.symbol and {{ as_of('facts.bar_start_at', 'instruments') }}
+        where
+            facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
+            and (
+                {{ var("whole") }}
+                or facts.symbol in (
+                    select learnt.symbol from instruments as learnt
+                    where learnt.landed_at >= {{ newest_landed(ref('dim_instruments'), 60 * var('heal_hours')) }}
+                )
+            )
+
+    ),
+
+    chosen as (
+
+        select bars.*
+        from bars
+        inner join changed on bars.bar_start_at = changed.bar_start_at and bars.bar_id = changed.bar_id
+
+    )
+{% else %}
+    chosen as (
+
+        select * from bars
+
+    )
 {% endif %}
+
+select
+    -- ids
+    chosen.bar_id,
+    chosen.event_id,
+    coalesce(instruments.instrument_key, {{ unknown_instrument() }}) as instrument_key,
+    metrics.session_date,
+    chosen.symbol,
+    chosen.timespan,
+    chosen.bar_start_at,
+
+    -- the bar
+    chosen.open,
+    chosen.high,
+    chosen.low,
+    chosen.close,
+    chosen.volume,
+    chosen.vwap,
+    chosen.trades,
+    chosen.is_delayed,
+    chosen.is_live,
+
+    -- what detection measured at it
+    metrics.session_phase,
+    metrics.volume_mean,
+    metrics.volume_ratio,
+    metrics.log_return,
+    metrics.return_std,
+    metrics.return_std_p95,
+    metrics.highest_high,
+    metrics.lowest_low,
+    metrics.gap,
+    metrics.rvol,
+    metrics.volume_z,
+    metrics.volatility_ratio,
+    metrics.breakout_atr,
+    metrics.gap_range,
+    metrics.trade_size,
+    metrics.vwap_distance,
+    metrics.profile_version,
+    metrics.bar_id is not null as is_measured,
+    metrics.bar_event_id = chosen.event_id as is_measured_on_latest_bar,
+
+    -- timestamps
+    chosen.polled_at,
+    metrics.published_at as measured_at,
+    greatest(chosen.landed_at, coalesce(metrics.landed_at, chosen.landed_at)) as landed_at
+from chosen
+left join instruments
+    on chosen.symbol = instruments.symbol and {{ as_of('chosen.bar_start_at', 'instruments') }}
+left join metrics on chosen.bar_start_at = metrics.bar_start_at and chosen.bar_id = metrics.bar_id

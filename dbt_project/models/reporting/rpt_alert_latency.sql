@@ -2,11 +2,11 @@
     'close_to_poll', 'poll_to_append', 'append_to_detect', 'detect_to_alert', 'close_to_alert', 'alert_to_landed'
 ] -%}
 
--- The age of a backfilled or corrected bar says nothing about the platform.
+-- Every first firing, whatever became of the alert. The age of a backfilled bar says nothing about the platform.
 with alerts as (
 
     select * from {{ ref('fact_alerts') }}
-    where is_live and status in ('fired', 'refired')
+    where is_live and alerted_at is not null and session_date is not null
 
 )
 

@@ -43,8 +43,7 @@ renamed as (
         payload:data_age_ms::int as data_age_ms,
 
         -- booleans
-        -- What was raised live is no history, whatever a backfill brings again.
-        max(iff(payload:source::varchar = 'live', 1, 0)) over (partition by event_id) = 1 as is_live,
+        payload:source::varchar = 'live' as is_live,
 
         -- dates and timestamps
         to_date(nullif(payload:session_date::varchar, '')) as session_date,
@@ -58,7 +57,7 @@ renamed as (
         {{ from_header_ms('headers:polled_ms') }} as polled_at,
         {{ from_header_ms('headers:appended_ms') }} as appended_at,
         {{ from_header_ms('headers:detected_ms') }} as detected_at,
-        kafka_timestamp as alerted_at,
+        kafka_timestamp as published_at,
         landed_at,
 
         -- where it came from
@@ -69,7 +68,7 @@ renamed as (
 )
 
 select
+    {{ message_id() }} as message_id,
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
-qualify row_number() over (partition by alert_id order by alerted_at desc, kafka_offset desc) = 1

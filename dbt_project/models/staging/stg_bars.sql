@@ -42,8 +42,3 @@ select
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
--- A later bar replaces an earlier one; a topic that was restored or made anew counts its offsets anew.
-qualify row_number() over (
-    partition by symbol, timespan, bar_start_at
-    order by published_at desc, kafka_offset desc
-) = 1

@@ -8,6 +8,7 @@ renamed as (
 
     select
         -- ids
+        event_id,
         payload:symbol::varchar as symbol,
         payload:cik::varchar as cik,
         payload:composite_figi::varchar as composite_figi,
@@ -30,16 +31,15 @@ renamed as (
 
         -- timestamps
         {{ from_epoch_ms('payload:polled_ms') }} as polled_at,
+        kafka_timestamp as published_at,
         landed_at,
 
         -- where it came from
         kafka_partition,
-        kafka_offset,
-        kafka_timestamp as stored_at
+        kafka_offset
     from source
 
 )
 
 select *
 from renamed
-qualify row_number() over (partition by symbol order by stored_at desc, kafka_offset desc) = 1

@@ -39,7 +39,7 @@ renamed as (
         -- dates and timestamps
         to_date(nullif(payload:session_date::varchar, '')) as session_date,
         {{ from_epoch_ms('payload:ts_ms') }} as bar_start_at,
-        kafka_timestamp as measured_at,
+        kafka_timestamp as published_at,
         landed_at,
 
         -- where it came from
@@ -53,4 +53,3 @@ select
     {{ bar_id() }} as bar_id,
     renamed.*
 from renamed
-qualify row_number() over (partition by symbol, timespan, bar_start_at order by measured_at desc, kafka_offset desc) = 1

@@ -28,16 +28,15 @@ renamed as (
         -- timestamps
         {{ from_epoch_ms('payload:published_ms') }} as article_published_at,
         {{ from_epoch_ms('payload:polled_ms') }} as polled_at,
+        kafka_timestamp as published_at,
         landed_at,
 
         -- where it came from
         kafka_partition,
-        kafka_offset,
-        kafka_timestamp as stored_at
+        kafka_offset
     from source
 
 )
 
 select *
 from renamed
-qualify row_number() over (partition by news_id order by stored_at desc, kafka_offset desc) = 1

@@ -6,4 +6,4 @@ select
     alerted_at,
     close_to_alert_seconds
 from {{ ref('fact_alerts') }}
-where is_live and alerted_at < bar_close_at and rule <> 'data_quality'
+where is_live and alerted_at < bar_close_at and rule <> 'data_quality' and {{ recent(ref('fact_alerts')) }}

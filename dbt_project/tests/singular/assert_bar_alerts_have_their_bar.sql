@@ -1,12 +1,19 @@
 -- A row: an alert of a rule that fires on a bar, without that bar. Landing lost the bar, or the alert's time is wrong.
 -- Silence, bad data, news, moves of the market and broken logs fire without one.
+with alerts as (
+
+    select * from {{ ref('fact_alerts') }}
+    where
+        rule not in ('feed_freshness', 'data_quality', 'news_impact', 'market_event', 'log_break')
+        and {{ recent(ref('fact_alerts')) }}
+        and landed_at < {{ newest_landed(ref('fact_intraday_metrics'), var('settle_minutes')) }}
+
+)
+
 select
     alerts.alert_id,
     alerts.bar_id,
     alerts.landed_at
-from {{ ref('fact_alerts') }} as alerts
+from alerts
 left join {{ ref('fact_intraday_metrics') }} as bars on alerts.bar_id = bars.bar_id
-where
-    bars.bar_id is null
-    and alerts.rule not in ('feed_freshness', 'data_quality', 'news_impact', 'market_event', 'log_break')
-    and alerts.landed_at < {{ newest_landed(ref('fact_intraday_metrics'), var('settle_minutes')) }}
+where bars.bar_id is null

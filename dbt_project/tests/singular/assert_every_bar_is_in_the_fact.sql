@@ -1,10 +1,25 @@
--- A row: a bar that landed a while ago and is missing from the fact, or is there with older values.
--- The lookback was too short: run once with --full-refresh, and find out what landed so late.
+-- A row: a bar that landed a while ago and is missing from the fact, or is there in an older revision.
+-- The lookback was too short: find out what landed so late, and run once with a longer lookback_minutes.
+with landed as (
+
+    select * from {{ ref('stg_bars') }}
+    where
+        {{ recent(ref('int_bars')) }}
+        and landed_at < {{ newest_landed(ref('int_bars'), var('settle_minutes')) }}
+    qualify row_number() over (partition by bar_id order by published_at desc, kafka_offset desc) = 1
+
+)
+
 select
-    bars.bar_id,
-    bars.landed_at
-from {{ ref('stg_bars') }} as bars
-left join {{ ref('fact_intraday_metrics') }} as facts on bars.bar_id = facts.bar_id
+    landed.bar_id,
+    landed.landed_at
+from landed
+left join {{ ref('int_bars') }} as known
+    on landed.bar_start_at = known.bar_start_at and landed.bar_id = known.bar_id
+left join {{ ref('fact_intraday_metrics') }} as facts
+    on landed.bar_start_at = facts.bar_start_at and landed.bar_id = facts.bar_id
 where
-    (facts.bar_id is null or facts.close <> bars.close or facts.volume <> bars.volume)
-    and bars.landed_at < {{ newest_landed(ref('fact_intraday_metrics'), var('settle_minutes')) }}
+    known.bar_id is null
+    or known.published_at < landed.published_at
+    or facts.bar_id is null
+    or facts.event_id <> known.event_id

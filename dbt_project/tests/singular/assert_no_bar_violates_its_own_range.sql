@@ -7,5 +7,7 @@ select
     low,
     close,
     volume
-from {{ ref('stg_bars') }}
-where high < greatest(open, close, low) or low > least(open, close, high) or volume < 0
+from {{ ref('int_bars') }}
+where
+    (high < greatest(open, close, low) or low > least(open, close, high) or volume < 0)
+    and {{ recent(ref('int_bars')) }}

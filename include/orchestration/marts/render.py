@@ -40,6 +40,7 @@ from cosmos.profiles.snowflake.base import SnowflakeBaseProfileMapping
 
 from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dag_defaults import Pool
+from include.orchestration.marts.runs import choose_rows
 from include.orchestration.queues import Queue
 from include.surveillance.errors import SurveillanceError
 
@@ -76,7 +77,9 @@ class ConnectionProfile(SnowflakeBaseProfileMapping):  # type: ignore[misc]  # C
 PROFILE = ProfileConfig(
     profile_name="market",
     target_name="snowflake",
-    profile_mapping=ConnectionProfile(conn_id="snowflake_default", profile_args={"schema": "ANALYTICS"}),
+    profile_mapping=ConnectionProfile(
+        conn_id="snowflake_default", profile_args={"schema": "ANALYTICS", "query_tag": "build_marts"}
+    ),
 )
 
 
@@ -123,6 +126,7 @@ def dbt_task_group() -> DbtTaskGroup:
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.AFTER_EACH,
             emit_datasets=False,
+            exclude=["resource_type:exposure"],
         ),
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,
@@ -136,6 +140,7 @@ def dbt_task_group() -> DbtTaskGroup:
                 # Only this task speaks to the warehouse. Cosmos would take the default queue, whatever the DAG's.
                 "pool": Pool.WAREHOUSE,
                 "queue": Queue.WAREHOUSE,
+                "pre_execute": choose_rows,
                 "execution_timeout": BUILD_TIMEOUT,
                 "on_failure_callback": report_task_failure,
             },

@@ -1,0 +1,38 @@
+{#
+    What landed before is in an incremental model already, so only what landed since is read, and filtered before the
+    window function: nothing else of RAW is scanned. A message that lands late does not replace a later one.
+    Later is what was published later: a topic that was restored or made anew counts its offsets anew.
+#}
+{% macro newest_messages(messages, key) -%}
+    {%- set same = [] -%}
+    {%- for column in key -%}{%- do same.append("newest." ~ column ~ " = known." ~ column) -%}{%- endfor -%}
+with landed as (
+
+    select * from {{ messages }}
+    {% if is_incremental() %}
+        where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+    {% endif %}
+
+),
+
+newest as (
+
+    select *
+    from landed
+    qualify row_number() over (
+        partition by {{ key | join(', ') }}
+        order by published_at desc, kafka_offset desc
+    ) = 1
+
+)
+
+select newest.*
+from newest
+{% if is_incremental() %}
+    left join {{ this }} as known on {{ same | join(" and ") }}
+    where
+        known.published_at is null
+        or newest.published_at > known.published_at
+        or (newest.published_at = known.published_at and newest.kafka_offset > known.kafka_offset)
+{% endif %}
+{%- endmacro %}

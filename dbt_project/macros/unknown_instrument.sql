@@ -1,0 +1,3 @@
+{% macro unknown_instrument() -%}
+    'unknown'
+{%- endmacro %}
