@@ -1,4 +1,4 @@
--- No primary keys: Snowflake would not enforce them.
+-- No primary keys: Snowflake would not enforce them; event_id is kept unique by merge_rows.sql.
 create stage if not exists raw.landing;
 
 create table if not exists raw.kafka_offsets (
