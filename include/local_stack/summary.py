@@ -153,7 +153,7 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
             for table in TABLES
             if table.startswith("RAW.")
             for (doubled,) in clients.warehouse(
-                f"select count(*) - count(distinct hash(kafka_partition, kafka_offset)) from {table}"
+                f"select count(*) - count(distinct hash(kafka_topic, kafka_partition, kafka_offset)) from {table}"
             )
         ),
         bars_missing=len(_vendor_minutes(clients, covered) - _landed_minutes(clients)),

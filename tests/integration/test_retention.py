@@ -64,17 +64,18 @@ def test_a_profile_that_an_alert_cites_stays(connection):
             (json.dumps(payload) if payload else None,),
         )
 
-    for revision in ("cited", "forgotten"):
+    for revision in ("cited", "of the ticker before", "forgotten"):
         insert("raw_profiles", profile(revision))
     insert("raw_profiles", profile("cited") | {"timespan": "hour"})
     insert("raw_profiles", None)
     insert("raw_alerts", {"symbol": "A", "timespan": "minute", "profile_version": "2026-03-06|cited"})
+    insert("raw_alerts", {"symbol": "B", "timespan": "minute", "profile_version": "2026-03-06|of the ticker before"})
     insert("raw_alerts", {"symbol": "A", "timespan": "minute", "profile_version": None})
 
     assert delete_old_rows(connection, dict.fromkeys(CLASSES, BEFORE))["RAW_PROFILES"] == 3
 
     left = cursor.execute("select payload:timespan::varchar, payload:revision::varchar from raw.raw_profiles")
-    assert left.fetchall() == [("minute", "cited")]
+    assert sorted(left.fetchall()) == [("minute", "cited"), ("minute", "of the ticker before")]
 
 
 def profile(revision: str) -> dict[str, str]:

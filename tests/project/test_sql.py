@@ -22,7 +22,7 @@ FILE = "statement"
 # The summary counts the tables that it lists itself.
 COUNTS = {
     "f'select count(*) from {table}'",
-    "f'select count(*) - count(distinct hash(kafka_partition, kafka_offset)) from {table}'",
+    "f'select count(*) - count(distinct hash(kafka_topic, kafka_partition, kafka_offset)) from {table}'",
 }
 # A migration is a file, read whole and filled with nothing.
 MIGRATION = "migration.sql"

@@ -216,7 +216,8 @@ def _find_places(
     if breaks:
         broker.publish(kafka, describe_breaks(breaks, now_ms()))
         resumed = {(it.topic, it.partition): it.resume for it in breaks}
-        swap_places(cursor, topic, found, resumed, clock().astimezone(UTC))
+        with _transaction(cursor):
+            swap_places(cursor, topic, found, resumed, clock().astimezone(UTC))
     return places
 
 

@@ -159,8 +159,13 @@ create table if not exists raw.kafka_offsets_audit (
     updated_at timestamp_ntz
 );
 
--- Until now all topics had one table. It is there again, and empty, when this migration is repeated.
-create table if not exists raw.kafka_offsets (
+-- Until now all topics had one table. Without it the version before stops landing, and says so; Kafka keeps what it
+-- would have landed. It must not go on, not even while its offsets are taken over: what both have landed would be there
+-- twice.
+alter table if exists raw.kafka_offsets rename to raw.kafka_offsets_before;
+
+-- There already where this migration was interrupted; empty when it is repeated.
+create table if not exists raw.kafka_offsets_before (
     topic varchar,
     partition_id number,
     next_offset number,
@@ -178,7 +183,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%polygon.bars.raw'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -202,7 +207,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%polygon.news.raw'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -226,7 +231,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%polygon.reference.raw'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -250,7 +255,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%polygon.rejected'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -274,7 +279,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%market.alerts'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -298,7 +303,7 @@ using (
         topic_id,
         leader_epoch,
         updated_at
-    from raw.kafka_offsets
+    from raw.kafka_offsets_before
     where topic like '%market.metrics'
 ) as former
     on stored.topic = former.topic and stored.partition_id = former.partition_id
@@ -313,9 +318,7 @@ when not matched then
         former.updated_at
     );
 
--- The version before stops landing without it, and says so; Kafka keeps what it would have landed. It must not go on:
--- what both have landed would be there twice.
-drop table if exists raw.kafka_offsets;
+drop table if exists raw.kafka_offsets_before;
 
 create view if not exists raw.landed_offsets as
 select
