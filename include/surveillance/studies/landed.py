@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import TypeVar
 
 from msgspec import structs
@@ -64,14 +65,8 @@ def explain_from_warehouse(connection: SnowflakeConnection, alert_id: str, *, se
     # One that detection has taken back since was in force then.
     profiles = _decode_newest(read_messages(connection, Profile, symbols=symbols, until_ms=until_ms), Profile)
     engine = Engine(book, sessions, actions, profiles, judges="live")
-    consumed = [
-        message
-        for kind in (Bar, Watermark, NewsItem)
-        for message in read_messages(connection, kind, symbols=symbols, until_ms=until_ms)
-    ]
-    own = sorted(
-        (it for it in consumed if it.partition == partition), key=lambda it: (it.timestamp_ms, it.topic, it.offset)
-    )
+    consumed = read_messages(connection, Bar, Watermark, NewsItem, symbols=symbols, until_ms=until_ms)
+    own = _order_as_consumed([message for message in consumed if message.partition == partition])
     records = intake.decode_messages(own).records
     if not any(isinstance(record, Bar) for record in records):
         raise ConfigurationError(f"RAW_BARS has no bar of {symbol}; see RAW_DAYS")
@@ -95,13 +90,19 @@ def _read_book(connection: SnowflakeConnection, version: str) -> ParameterBook:
     return ParameterBook.of_version(_decode_all(described, ParametersVersion)[-1])
 
 
+def _order_as_consumed(messages: list[Received]) -> list[Received]:
+    """Order messages of one partition, which are in the order of each topic, as detection consumes them."""
+    ordered = []
+    for topic in sorted({message.topic for message in messages}):
+        of_topic = [message for message in messages if message.topic == topic]
+        ordered += zip(intake.list_latest(of_topic), of_topic, strict=True)
+    return [message for _, message in sorted(ordered, key=itemgetter(0))]
+
+
 def _read_landed_actions(connection: SnowflakeConnection, until_ms: int) -> CorporateActions:
     """Read the corporate actions as they were known then."""
-    newest = {
-        message.key: message.value
-        for kind in (Split, ScheduledEvent)  # one for each table
-        for message in read_messages(connection, kind, until_ms=until_ms)
-    }
+    kinds = (Split, Dividend, TickerChange, ScheduledEvent)
+    newest = {message.key: message.value for message in read_messages(connection, *kinds, until_ms=until_ms)}
     known = [wire.decode(value) for value in newest.values() if value is not None]
 
     def select(kind: type[R]) -> tuple[R, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 from datetime import UTC
 from math import isfinite
+from operator import itemgetter
 from typing import TypeVar
 
 from snowflake.connector import SnowflakeConnection
@@ -41,13 +42,12 @@ def read_landed(connection: SnowflakeConnection, kind: type[R], from_ms: float, 
 
 def read_messages(
     connection: SnowflakeConnection,
-    kind: type[Record],
-    *,
+    *kinds: type[Record],
     event_id: str | None = None,
     symbols: Collection[str] | None = None,
     until_ms: int | None = None,
 ) -> list[Received]:
-    """Read every landed message of one kind's table, as it was on the log, in the order of their times.
+    """Read every landed message of these kinds' tables as it was on the log, in the order of each partition.
 
     Args:
         event_id: None: all.
@@ -55,7 +55,8 @@ def read_messages(
         until_ms: without those that Kafka has stored later, UTC epoch ms.
 
     Returns:
-        Messages whose ``key`` is the id of what they say.
+        Messages whose ``key`` is the id of what they say. Of a topic that was made anew those of the log before come
+        first: what lands later is further on in the log.
 
     Raises:
         WarehouseError: the warehouse refused or was lost.
@@ -65,10 +66,11 @@ def read_messages(
         "symbols": None if symbols is None else json.dumps(sorted(symbols)),
         "until": None if until_ms is None else write_time(to_utc(until_ms)),
     }
-    table = LANDED[kind]
-    with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
-        cursor.execute(statement("select_messages", table=table), values)
-        return [
-            Received(topic, partition, offset, to_ms(at.replace(tzinfo=UTC)), key, payload and payload.encode())
-            for topic, partition, offset, at, key, payload in cursor.fetchall()
-        ]
+    rows = []
+    for table in dict.fromkeys(LANDED[kind] for kind in kinds):
+        with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
+            rows += cursor.execute(statement("select_messages", table=table), values).fetchall()
+    return [
+        Received(topic, partition, offset, to_ms(at.replace(tzinfo=UTC)), key, payload and payload.encode())
+        for _, topic, partition, offset, at, key, payload in sorted(rows, key=itemgetter(0, 1, 2, 3))
+    ]

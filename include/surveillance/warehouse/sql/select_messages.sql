@@ -1,4 +1,5 @@
 select
+    landed_at,
     kafka_topic,
     kafka_partition,
     kafka_offset,
@@ -10,4 +11,3 @@ where
     (%(event_id)s is null or event_id = %(event_id)s)
     and (%(symbols)s is null or contains(coalesce(%(symbols)s, ''), '"' || payload:symbol::varchar || '"'))
     and (%(until)s is null or kafka_timestamp <= %(until)s::timestamp_ntz)
-order by kafka_timestamp asc, kafka_topic asc, kafka_partition asc, kafka_offset asc
