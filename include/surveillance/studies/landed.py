@@ -92,7 +92,7 @@ def _read_book(connection: SnowflakeConnection, version: str) -> ParameterBook:
 
 def _order_as_consumed(messages: list[Received]) -> list[Received]:
     """Order messages of one partition, which are in the order of each topic, as detection consumes them."""
-    ordered = []
+    ordered: list[tuple[int, Received]] = []
     for topic in sorted({message.topic for message in messages}):
         of_topic = [message for message in messages if message.topic == topic]
         ordered += zip(intake.list_latest(of_topic), of_topic, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC
 from math import isfinite
 from operator import itemgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from snowflake.connector import SnowflakeConnection
 
@@ -66,10 +66,11 @@ def read_messages(
         "symbols": None if symbols is None else json.dumps(sorted(symbols)),
         "until": None if until_ms is None else write_time(to_utc(until_ms)),
     }
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for table in dict.fromkeys(LANDED[kind] for kind in kinds):
         with as_warehouse_error(f"read {table}"), connection.cursor() as cursor:
-            rows += cursor.execute(statement("select_messages", table=table), values).fetchall()
+            cursor.execute(statement("select_messages", table=table), values)
+            rows += cursor.fetchall()
     return [
         Received(topic, partition, offset, to_ms(at.replace(tzinfo=UTC)), key, payload and payload.encode())
         for _, topic, partition, offset, at, key, payload in sorted(rows, key=itemgetter(0, 1, 2, 3))

@@ -1,4 +1,4 @@
--- The profile that an alert cites is what explains it. It may be one of the ticker before, so its symbol does not count.
+-- The profile that an alert cites is what explains it. It may be of the ticker before, so its symbol does not count.
 delete from raw.raw_profiles
 where
     landed_at < %(before)s::timestamp_ntz
