@@ -35,8 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check
-.PHONY: backup restore restore-rehearsal
+.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -150,8 +149,8 @@ backtest: setup ## what came after each alert, against calm bars: make backtest 
 evaluate: setup ## alerts against labels: make evaluate LABELS=labels.csv [OUT=out] [BARS=bars.parquet]
 	@$(SURVEILLANCE) evaluate --alerts $(OUT)/alerts.parquet --labels $(LABELS) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
-explain: setup ## one alert from its inputs again: make explain ID='...' [OUT=out] | ARGS="--kafka host:port"
-	@$(SURVEILLANCE) explain '$(ID)' $(if $(findstring --kafka,$(ARGS)),,--alerts $(OUT)) $(if $(BARS),--bars '$(BARS)') $(ARGS)
+explain: setup ## one alert from its inputs again: make explain ID='...' [OUT=out] | ARGS="--kafka host:port" | ARGS=--warehouse
+	@$(SURVEILLANCE) explain '$(ID)' $(if $(findstring --kafka,$(ARGS))$(findstring --warehouse,$(ARGS)),,--alerts $(OUT)) $(if $(BARS),--bars '$(BARS)') $(ARGS)
 
 baselines: setup ## profiles of the symbols in a file: make baselines BARS=bars.parquet OUT=profiles.jsonl
 	@$(SURVEILLANCE) baselines --bars '$(BARS)' --out $(OUT) $(ARGS)
@@ -197,6 +196,9 @@ faults: setup ## the platform under faults, compared with the truth after each; 
 
 watch-rehearsal: setup ## what the watchdog tells of six faults and of calm; writes docs/measured/watchdog: make watch-rehearsal [ARGS="--calm 60"]
 	$(BIN)/python -m tests.faults.watch $(ARGS)
+
+evidence-trial: setup ## a thousand alerts reproduced from the warehouse alone; writes docs/measured/evidence: make evidence-trial [ARGS="--seed 8"]
+	$(BIN)/python -m tests.evidence $(ARGS)
 
 restore-rehearsal: setup ## an older copy restored on the whole platform, nothing missing or told twice; writes docs/measured/restoring
 	$(BIN)/python -m tests.restoring $(ARGS)

@@ -1,18 +1,20 @@
 """
 # land_raw
 
-land. Brings each topic's new records into the warehouse as they are: rows and the offsets that they came from in
-one transaction, merged on `event_id`. A run that dies stores a batch wholly or not at all; the next one goes on.
+land. Brings every new message of each topic into the warehouse as it is: rows and the offsets that they came from in
+one transaction, nothing replaced. A run that dies stores a batch wholly or not at all; the next one goes on.
 Runs begin half a minute after a minute's close, when polling and detection are done with it; a topic without new
 records has no task. They follow the market until an hour after its last bars, so that the warehouse sleeps at night;
 bars of a backfill or of the evening's re-poll are landed at any hour, as soon as they are there.
 
-**In**: the data topics. **Out**: `RAW.RAW_BARS`, `RAW_NEWS`, `RAW_ALERTS`, `RAW_METRICS`, `RAW_INSTRUMENTS`,
-`RAW_REJECTED`, `RAW.KAFKA_OFFSETS`.
+**In**: all topics but the detector's state. **Out**: `RAW.RAW_BARS`, `RAW_WATERMARKS`, `RAW_NEWS`, `RAW_ALERTS`,
+`RAW_METRICS`, `RAW_INSTRUMENTS`, `RAW_CORPORATE_ACTIONS`, `RAW_SCHEDULED_EVENTS`, `RAW_PROFILES`, `RAW_PARAMETERS`,
+`RAW_DISPOSITIONS`, `RAW_AUDIT`, `RAW_REJECTED`, and the offsets of each topic, `RAW.KAFKA_OFFSETS_*`.
 
 **When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start it;
 the next runs land the backlog, and each run works at most two minutes per topic. *Schema RAW lacks a migration*: run
-`bootstrap_platform`. *Table is not as expected*: run the statements that the message names.
+`bootstrap_platform`. *Table is not as expected*: run the statements that the message names. *Locked by another
+transaction*: a landing was killed; Snowflake gives up its locks after five minutes, the other topics land meanwhile.
 """
 
 from datetime import timedelta

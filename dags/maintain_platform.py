@@ -11,9 +11,11 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | reports of `calibrate_rules`, `compare_parameters` and `backtest_rules` | deleted after `REPORT_DAYS` |
 | alerts and batches of the page, in the application database | deleted `ALERT_DAYS` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
-| bars, metrics, news and rejects in `RAW` | deleted `RAW_DAYS` after landing; marts, alerts, instruments stay |
+| bars, metrics and news in `RAW` | deleted `RAW_DAYS` after landing; the marts stay |
+| watermarks, rejects, uncited profiles in `RAW` | as `RAW_WATERMARK_DAYS`, `RAW_REJECT_DAYS`, `RAW_PROFILE_DAYS` say |
 | files that a killed landing left on its stage | removed after a day |
 
+Alerts, cited profiles, parameters, instruments, corporate actions, dispositions and the audit log stay in `RAW`.
 Celery's results in Redis end after a day by themselves, and the local stack keeps 600 MB of each component's own log.
 At the end `build_marts` is started to test all rows of the marts and to heal all facts.
 
@@ -60,7 +62,7 @@ with DAG(
         "minutely_days": at_least(settings.minutely_hours / 24, "Tasks of ingest_market_data and land_raw"),
         "report_days": at_least(settings.report_days, "Reports"),
         "alert_days": at_least(settings.alert_days, "Alerts and batches of the page; the warehouse keeps all alerts"),
-        "raw_days": at_least(settings.raw_days, "Bars, metrics, news and rejects in RAW"),
+        **{name: at_least(getattr(settings, name), what) for name, what in maintenance.RAW_CLASSES.items()},
     },
     doc_md=__doc__,
     **dag_defaults(deadline=timedelta(hours=1)),
@@ -102,7 +104,7 @@ with DAG(
     @task(pool=Pool.WAREHOUSE)
     def raw_rows() -> dict[str, int]:
         """Delete old rows of RAW; returns how many of each table."""
-        return maintenance.clean_raw(ago("raw_days"))
+        return maintenance.clean_raw({field: ago(field) for field in maintenance.RAW_CLASSES})
 
     @task(pool=Pool.WAREHOUSE)
     def staged_files() -> int:

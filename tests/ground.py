@@ -59,5 +59,5 @@ def read_since(kafka: broker.Kafka, offsets: Mapping[Position, int]) -> Sequence
 
 def landed_offsets(clients: Clients) -> dict[Position, int]:
     """The next offset to land of each partition that has been landed from."""
-    rows = clients.warehouse("select topic, partition_id, next_offset from raw.kafka_offsets")
-    return {(topic, partition): offset for topic, partition, offset in rows}
+    rows = clients.warehouse("select topic, partition_id, next_offset from raw.landed_offsets")
+    return {(topic, partition): offset for topic, partition, offset in rows if offset is not None}

@@ -11,7 +11,7 @@ from typing import Any
 
 from docs.generate.markdown import first_sentence, table
 from include.surveillance.broker.topics import TOPICS
-from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.rows import KINDS
 from tests.paths import ROOT
 
 STAGES = ("ingest", "detect", "notify", "land", "model", "backfill", "quality", "platform")
@@ -79,7 +79,7 @@ def flow() -> str:
         about = _about(dag)
         sources, targets = (_carriers(about.get(side, "")) for side in ("In", "Out"))
         if dag_id == "land_raw":
-            sources, targets = list(TABLES), ["RAW"]
+            sources, targets = list(KINDS), ["RAW"]
         if not sources and not targets:
             continue
         lines.append(f"    {dag_id}[{dag_id}]")

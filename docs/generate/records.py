@@ -10,7 +10,7 @@ from docs.generate.markdown import code, first_sentence, table
 from include.surveillance import broker
 from include.surveillance.broker.topics import TOPICS
 from include.surveillance.records import AnyRecord, Record
-from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.rows import LANDED
 
 KEYS = {
     broker.AUDIT: "symbol of the alert, else `event_id`; all in partition 0",
@@ -31,9 +31,9 @@ def topic_table() -> str:
         held = [kind for kind in kinds() if kind.topic == spec.name]
         kept = (
             "the newest message of each key, for ever" if spec.retention_days is None else f"{spec.retention_days} days"
-        )
+        ) + (f"; every message for {spec.whole_days} days" if spec.whole_days else "")
         links = ", ".join(f"[{kind.__name__}](records.md#{kind.__name__.lower()})" for kind in held)
-        landed = f"`RAW.{TABLES[spec.name]}`" if spec.name in TABLES else ""
+        landed = ", ".join(dict.fromkeys(f"`RAW.{LANDED[kind]}`" for kind in held))
         rows.append((f"`{spec.name}`", links or "snapshot of the state", KEYS.get(spec.name, "symbol"), kept, landed))
     return table(("topic", "records", "key", "Kafka keeps", "lands in"), rows)
 

@@ -23,8 +23,10 @@ def run(
     tls_name: Annotated[list[str] | None, typer.Option(help="Host name beside localhost, repeatable.")] = None,
     allow_remote: Annotated[bool, typer.Option(help="Bind beyond loopback, which needs a password.")] = False,
     idle_session: Annotated[float, typer.Option(help="Seconds until it is closed.")] = 4 * 3600.0,
-    # Nobody thinks that long between two statements, and its locks hold up every other writer.
-    idle_transaction: Annotated[float, typer.Option(help="Seconds until it is rolled back.")] = 20.0,
+    # Nobody thinks that long between two statements, and its locks hold up every other writer. Snowflake: 300.
+    idle_transaction: Annotated[
+        float, typer.Option(envvar="WAREHOUSE_IDLE_TRANSACTION", help="Seconds until it is rolled back.")
+    ] = 20.0,
     password: Annotated[
         str, typer.Option(envvar="WAREHOUSE_PASSWORD", show_default=False, help="The one that logs in; without, any.")
     ] = "",

@@ -9,8 +9,6 @@ from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from include.embedded_warehouse.session_state import Key
 from include.embedded_warehouse.sql_errors import LOCKED, sql_error
 
-WAIT_SECONDS = 30.0
-
 
 class Locks:
     """Who holds which table, and when each was last written, counted by a sequence number."""
@@ -21,10 +19,10 @@ class Locks:
         self._written: dict[Key, int] = {}
         self.sequence = 0
 
-    def acquire(self, connection: Connection, key: Key) -> None:
-        """Lock ``key`` for ``connection``; raise error 625 when another holds it for more than WAIT_SECONDS."""
+    def acquire(self, connection: Connection, key: Key, seconds: float) -> None:
+        """Lock ``key`` for ``connection``; raise error 625 when another holds it for longer."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._owner.get(key, connection) is connection, WAIT_SECONDS):
+            if not self._changed.wait_for(lambda: self._owner.get(key, connection) is connection, seconds):
                 raise sql_error(f"table {_name(key)} is locked by another transaction", LOCKED, "57014")
             self._owner[key] = connection
 

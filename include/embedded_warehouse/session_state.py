@@ -25,6 +25,7 @@ class SessionState:
         transaction: "aborted" means rolled back already, waiting for the client to notice.
         begun: DuckDB's transaction has begun; its snapshot waits for the first statement after BEGIN.
         ending: the statement that runs now is COMMIT or ROLLBACK.
+        lock_timeout: seconds that a statement waits for a table; Snowflake's default is half a day.
         seen: the lock table's sequence number when the transaction took its snapshot.
     """
 
@@ -35,6 +36,7 @@ class SessionState:
     transaction: Phase = "none"
     begun: bool = False
     ending: bool = False
+    lock_timeout: float = 30.0
     seen: int = 0
 
 

@@ -21,7 +21,7 @@ COMMENTS = r"\s*(?:/\*.*?\*/\s*)*"
 STRING = r"(\$\$.*?\$\$|'(?:[^']|'')*')"
 DONE = "select 'Statement executed successfully.' as status"
 
-SESSION_SETTINGS = r"timezone|statement_timeout_in_seconds|week_start|lock_timeout|use_cached_result|timestamp_\w+"
+SESSION_SETTINGS = r"timezone|statement_timeout_in_seconds|week_start|use_cached_result|timestamp_\w+"
 IGNORED = [
     COMMENTS + rf"alter\s+session\s+(set|unset)\s+({SESSION_SETTINGS})\b",
     COMMENTS + r"use\s+secondary\s+roles\b",
@@ -36,6 +36,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 QUERY_TAG = _pattern(r"alter\s+session\s+(?:set|unset)\s+query_tag\s*(?:=\s*'(.*?)')?\s*(?:/\*.*\*/\s*)?;?\s*$")
+LOCK_TIMEOUT = _pattern(r"alter\s+session\s+set\s+lock_timeout\s*=\s*(\d+)\s*;?\s*$")
 SHOW_QUERY_TAG = _pattern(r"show\s+parameters\s+like\s+'query_tag'")
 SHOW_GRANTS = _pattern(r"show\s+grants\b")
 REMOVE = _pattern(r"(?:remove|rm)\s+@([\w.]+)/([\w.-]+)\s*;?\s*$")
@@ -58,6 +59,9 @@ def rewrite(cursor: Any, connection: Connection, command: str) -> str:
     state = state_of(connection)
     if match := QUERY_TAG.match(command):
         state.query_tag = match[1] or ""
+        return DONE
+    if match := LOCK_TIMEOUT.match(command):
+        state.lock_timeout = float(match[1])
         return DONE
     if SHOW_QUERY_TAG.match(command):
         return _query_tag_row(state.query_tag)

@@ -18,7 +18,7 @@ import duckdb
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from sqlglot import exp
 
-from include.embedded_warehouse.locks import WAIT_SECONDS, Locks
+from include.embedded_warehouse.locks import Locks
 from include.embedded_warehouse.session_state import Phase, SessionState, state_of
 from include.embedded_warehouse.sql_errors import sql_error
 from include.embedded_warehouse.temporary_tables import key_of
@@ -71,7 +71,7 @@ def before(cursor: Any, statement: exp.Expr) -> bool:
 def run(connection: Connection, execute: Callable[[], Any]) -> Any:
     """Call ``execute``; settle the transaction when it fails, and try conflicts of single statements again."""
     state = state_of(connection)
-    deadline, pause = time.monotonic() + WAIT_SECONDS, 0.05
+    deadline, pause = time.monotonic() + state.lock_timeout, 0.05
     while True:
         try:
             return execute()
@@ -109,7 +109,7 @@ def _enter(cursor: Any, connection: Connection, state: SessionState, statement: 
         table = statement.this if isinstance(statement.this, exp.Table) else statement.find(exp.Table)
         key = key_of(connection, table) if table else None
         if key:
-            LOCKS.acquire(connection, key)
+            LOCKS.acquire(connection, key, state.lock_timeout)
     if state.transaction == "open" and not state.begun:
         cursor._duck_conn.begin()
         state.begun, state.seen = True, LOCKS.sequence

@@ -149,9 +149,12 @@ def summarise(clients: Clients, covered: CoveredTime) -> Summary:
         docs_shown=httpx.get(clients.stack.addresses()["dbt-docs"]).text.lower().count("dbt docs") > 0,
         rows={table: clients.warehouse(f"select count(*) from {table}")[0][0] for table in TABLES},
         doubled_rows=sum(
-            clients.warehouse(f"select count(*) - count(distinct event_id) from {table}")[0][0]
+            doubled
             for table in TABLES
             if table.startswith("RAW.")
+            for (doubled,) in clients.warehouse(
+                f"select count(*) - count(distinct hash(kafka_topic, kafka_partition, kafka_offset)) from {table}"
+            )
         ),
         bars_missing=len(_vendor_minutes(clients, covered) - _landed_minutes(clients)),
     )

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +35,13 @@ TABLES = ("task_instance", "log", "xcom", "dag_run", "asset_event", "callback", 
 TASK_TABLES = ("task_instance", "log", "xcom")
 # Smaller tables are not worth a lock. It is taken only when nobody holds the table for long.
 LARGE_BYTES, LOCK_SECONDS = 16 * 2**20, 10
+RAW_CLASSES = {
+    "raw_days": "Bars, metrics and news in RAW",
+    "raw_watermark_days": "Watermarks in RAW",
+    "raw_reject_days": "Rejects in RAW",
+    "raw_profile_days": "Profiles in RAW that no alert cites",
+}
+"""The settings by which rows of RAW are kept, and what for; all else is kept for ever."""
 # Nobody asks again for what he asked for so long ago.
 ASKED_AGAIN = timedelta(days=7)
 # Far longer than a landing takes between putting a file and loading it.
@@ -118,8 +125,8 @@ def clean_application(before: datetime) -> dict[str, int]:
         return {"alerts": alerts, "batches": cursor.rowcount}
 
 
-def clean_raw(before: datetime) -> dict[str, int]:
-    """Delete rows of RAW that landed before this time; return how many of each table."""
+def clean_raw(before: Mapping[str, datetime]) -> dict[str, int]:
+    """Delete rows of RAW that landed before the time of their class; return how many of each table."""
     from include.surveillance.warehouse import retention
 
     with connections.warehouse() as session:

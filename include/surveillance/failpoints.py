@@ -30,8 +30,8 @@ POINTS = (
     "notify.marked",  # messages have been sent and are marked so
     "land.read",  # the batch has been read
     "land.staged",  # its rows are in the temporary table
-    "land.offsets_merged",  # the transaction holds the offsets
-    "land.rows_merged",  # and the rows
+    "land.offsets_swapped",  # the transaction holds the offsets
+    "land.rows_inserted",  # and the rows
     "land.committed",  # both are stored, the task has not ended
 )
 

@@ -346,6 +346,32 @@ class Profile(Record, frozen=True, kw_only=True, tag="profile", tag_field="kind"
         return f"{self.last_date}|{self.revision}"
 
 
+class ParameterOverride(Struct, frozen=True, kw_only=True, gc=False):
+    """One exception to the parameters: which rule, for whom, from when, what instead, and why."""
+
+    rule: str
+    form: str | None = None
+    scope: str
+    whom: str = ""
+    effective: str  # YYYY-MM-DD, New York
+    set: str  # field -> value, JSON
+    rationale: str
+    author: str | None = None
+
+
+class ParametersVersion(Record, frozen=True, kw_only=True, tag="parameters", tag_field="kind"):
+    """The parameters that are in force from a day on, as detection has begun to use them. Alerts cite ``version``."""
+
+    topic: ClassVar[str] = BASELINES
+    version: str
+    effective: str  # YYYY-MM-DD, New York; empty: from the beginning
+    base: str  # all values where nothing overrides them, JSON
+    overrides: tuple[ParameterOverride, ...] = ()
+
+    def identity(self) -> str:
+        return f"parameters|{self.version}"
+
+
 class Reject(Record, frozen=True, kw_only=True, tag="reject", tag_field="kind"):
     """Something that could not be used, with the reason and the raw bytes, so that nothing is lost."""
 
@@ -508,6 +534,7 @@ AnyRecord = (
     | ScheduledEvent
     | TickerChange
     | Profile
+    | ParametersVersion
     | Reject
     | Metric
     | Alert

@@ -211,7 +211,12 @@ class Settings:
         400, _between(90, 36_500), "How long alerts and batches of the page are kept after their last change."
     )
     raw_days: int = _setting(
-        400, _between(40, 36_500), "How long bars, metrics, news and rejects are kept in RAW; profiles need 35 days."
+        400, _between(40, 36_500), "How long bars, metrics and news are kept in RAW; profiles need 35 days."
+    )
+    raw_watermark_days: int = _setting(400, _between(1, 36_500), "How long watermarks are kept in RAW.")
+    raw_reject_days: int = _setting(400, _between(1, 36_500), "How long rejects are kept in RAW.")
+    raw_profile_days: int = _setting(
+        400, _between(40, 36_500), "How long profiles that no alert cites are kept in RAW; the others are for ever."
     )
     audit_years: int = _setting(7, _between(5, 100), "How long the audit log is kept.")
     marts_every_minutes: int = _setting(15, _between(1, 1_440), "How long a build of the marts waits for more to land.")

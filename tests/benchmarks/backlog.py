@@ -34,14 +34,14 @@ SYMBOLS = 200
 LIMIT_MB = 1024
 TASKS = {
     "detect": "detect_partition(kafka, 0, sessions=Sessions()).records",
-    "land": "sum(landed(kafka, topic) for topic in TABLES)",
+    "land": "sum(landed(kafka, topic) for topic in KINDS)",
 }
 TASK = """
 import json, os, resource, time
 from contextlib import closing
 import snowflake.connector
 from include.surveillance.warehouse.landing import land
-from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.rows import KINDS
 from tests.integration.detecting import detect_partition
 from include.surveillance.sessions import Sessions
 

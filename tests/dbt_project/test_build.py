@@ -10,7 +10,7 @@ import pytest
 
 from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem
 from include.surveillance.timespans import SPAN_MS
-from include.surveillance.warehouse.retention import delete_old_rows
+from include.surveillance.warehouse.retention import CLASSES, delete_old_rows
 
 FIRST_LANDING, SECOND_LANDING, THIRD_LANDING = "2024-03-08 15:00:00", "2024-03-08 18:00:00", "2024-03-11 20:00:00"
 RULES = (
@@ -328,7 +328,7 @@ def test_the_marts_stay_when_old_rows_leave_raw(built, dbt):
         select 'sessions', count(*), sum(minute_bars)::varchar from analytics.dim_market_sessions
     """
     before = sorted(built.query(counts))
-    deleted = delete_old_rows(built.connection, datetime(2024, 3, 8, 16, tzinfo=UTC))
+    deleted = delete_old_rows(built.connection, dict.fromkeys(CLASSES, datetime(2024, 3, 8, 16, tzinfo=UTC)))
     assert deleted["RAW_BARS"] > 20
     assert built.query("select count(*) from raw.raw_metrics where payload:session_date::varchar = '2024-03-07'") == [
         (1,)

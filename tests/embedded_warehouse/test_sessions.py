@@ -9,6 +9,8 @@ import pytest
 import snowflake.connector.errors as snowflake_errors
 from snowflake.connector.errors import ProgrammingError
 
+from tests.embedded_warehouse.launcher import Launcher
+
 COUNT = "select count(*) from ledger"
 
 
@@ -29,6 +31,41 @@ def test_a_client_that_went_away_gives_up_its_transaction(session, connect, run)
     assert run(other, "select qty from ledger") == [(1,)]
     with pytest.raises(ProgrammingError, match="rolled back after an earlier error or timeout"):
         run(session, "commit")
+
+
+@pytest.mark.embedded
+@pytest.mark.usefixtures("_ledger")
+def test_who_waits_for_the_lock_of_a_client_that_went_away_waits_no_longer_than_he_wants(session, connect, run):
+    other = connect()
+    run(session, "insert into ledger values (1, 0)")
+    run(other, "alter session set lock_timeout = 0")
+    run(session, "begin")
+    run(session, "update ledger set qty = 99")
+    with pytest.raises(ProgrammingError, match="LEDGER is locked by another transaction") as raised:
+        run(other, "update ledger set qty = qty + 1")
+    assert raised.value.errno == 625
+    run(other, "insert into ledger values (2, 0)")
+    run(session, "rollback")
+    run(other, "update ledger set qty = qty + 1")
+
+
+@pytest.mark.embedded
+def test_the_locks_of_a_client_that_went_away_are_kept_as_long_as_is_asked(tmp_path, monkeypatch, run):
+    """As Snowflake keeps them for 300 idle seconds: here until the server is stopped."""
+    monkeypatch.setenv("WAREHOUSE_IDLE_TRANSACTION", "3600")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls" / "ca-bundle.pem"))
+    server = Launcher(tmp_path).start()
+    dead, other = server.connect(), server.connect()
+    run(dead, "create schema if not exists raw")
+    run(dead, "create table raw.ledger (id int, qty int)")
+    run(dead, "insert into raw.ledger values (1, 0)")
+    run(dead, "begin")
+    run(dead, "update raw.ledger set qty = 99")
+    run(other, "alter session set lock_timeout = 3")
+    with pytest.raises(ProgrammingError, match="LEDGER is locked by another transaction"):
+        run(other, "update raw.ledger set qty = qty + 1")
+    server.close_sessions()
+    server.stop()
 
 
 @pytest.mark.usefixtures("_ledger")

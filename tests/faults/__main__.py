@@ -92,7 +92,8 @@ def inflict_all(stage: Stage, chosen: list[Fault]) -> list[Outcome]:
 
 def inflict_one(fault: Fault, stage: Stage, load: Load, recovery: Recovery, truth: Truth, last: bool) -> Outcome:
     """One row: load the platform, inflict the fault, wait for recovery and compare."""
-    outcome, before = Outcome(fault.name, ""), truth.counts()
+    outcome, before = Outcome(fault.name, "", locked_s=fault.locked_s), truth.counts()
+    limit = LIMIT_SECONDS + fault.locked_s
     try:
         fault.prepare(stage)
         load.begin()
@@ -105,10 +106,10 @@ def inflict_one(fault: Fault, stage: Stage, load: Load, recovery: Recovery, trut
         since = fault.inflict(stage, fault)
         if fault.at_rest:
             load.begin()
-        outcome.recovered_s, lacks = recovery.wait(fault.component, since)
+        outcome.recovered_s, lacks = recovery.wait(fault.component, since, limit)
         outcome.waited = recovery.waited
         if lacks:
-            outcome.wrong.append(f"not recovered after {LIMIT_SECONDS:.0f} s: {lacks}")
+            outcome.wrong.append(f"not recovered after {limit:.0f} s: {lacks}")
         else:
             new.add(truth.compare(last and not fault.at_rest))
             outcome.lost, outcome.doubled = sorted(new.lost), sorted(new.doubled)

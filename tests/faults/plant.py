@@ -11,7 +11,7 @@ from tests.faults.topics import Topics
 
 
 def plant(stage: Stage, topics: Topics) -> tuple[int, int]:
-    """A metric and an alert once more on their topics, a bar's row gone from the warehouse.
+    """A metric and an alert once more on their topics, a bar's rows gone from the warehouse.
 
     Returns:
         How many things are lost and doubled then.
@@ -21,10 +21,11 @@ def plant(stage: Stage, topics: Topics) -> tuple[int, int]:
     producer = Producer(stage.kafka)
     for table, value in (("RAW_METRICS", metric), ("RAW_ALERTS", alert)):
         record = wire.decode(value)
-        topic, partition, _ = topics.rows[table][record.event_id]
+        topic, partition = next(row[1:3] for row in topics.rows[table] if row[0] == record.event_id)
         producer.produce(topic, value=value, key=record.symbol, partition=partition)
     producer.flush(30)
-    event_id = next(iter(topics.rows["RAW_BARS"]))
+    ((event_id, *_),) = [*topics.rows["RAW_BARS"]][:1]
     stage.warehouse("delete from raw.raw_bars where event_id = %s", (event_id,))
+    lost = sum(row[0] == event_id for row in topics.rows["RAW_BARS"])
     # The alert counts twice: as one that detection must not have sent, and as a message that is there two times.
-    return 1, 3
+    return lost, 3

@@ -24,6 +24,8 @@ THEN = ("land_raw", "ingest_market_data", "backfill_market_data", "judge_history
 LAND_EVERY_SECONDS = 10
 # Longer than a component stands still.
 LANE_LIMIT_SECONDS = 100
+# As long as Snowflake keeps the locks of a session that was killed within its transaction.
+LOCKED_SECONDS = 300
 
 
 class Stage(Clients):
@@ -45,6 +47,7 @@ class Stage(Clients):
             WATCHLIST=",".join(LIVE),
             LAND_EVERY_SECONDS=str(LAND_EVERY_SECONDS),
             LANE_LIMIT_SECONDS=str(LANE_LIMIT_SECONDS),
+            WAREHOUSE_IDLE_TRANSACTION=str(LOCKED_SECONDS),
             **literal_rules(state),
             **self.people.settings(),
             **{failpoints.FOLDER: str(self.fail_points)},

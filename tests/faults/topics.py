@@ -10,12 +10,14 @@ from include.surveillance.broker import Batch, Kafka, Position, Received
 from include.surveillance.errors import LogBrokenError
 from include.surveillance.places import Break, Place
 from include.surveillance.records import Bar, Reject
-from include.surveillance.warehouse.rows import TABLES, make_rows
+from include.surveillance.warehouse.rows import KINDS, TABLES, make_rows
 from tests import ground
 from tests.faults.vendor import Key, key_of
 
-EVERYTHING = tuple(TABLES)  # the landed topics
+EVERYTHING = tuple(KINDS)  # the landed topics
 LIMIT = 10_000_000
+Landed = tuple[str, str, int, int]
+"""A row of RAW: event id, topic, partition and offset."""
 
 
 class Topics:
@@ -28,8 +30,7 @@ class Topics:
         metrics, alerts: each message, and how often it is there.
         newest_alert: alert id -> its newest message.
         rejects: ids of everything rejected.
-        rows: table -> event id -> topic, partition and offset of its newest message: what must be landed. What has
-            landed of a log that is gone stays.
+        rows: table -> what must be landed, a row per message. What has landed of a log that is gone stays.
         breaks: what has happened to the logs meanwhile.
         broken: partition -> places of bars and news up to which the log is the one that ``shadow`` has seen.
     """
@@ -46,7 +47,7 @@ class Topics:
         self.alerts: Counter[bytes] = Counter()
         self.newest_alert: dict[str, bytes] = {}
         self.rejects: dict[str, Reject] = {}
-        self.rows: dict[str, dict[str, tuple[str, int, int]]] = {table: {} for table in TABLES.values()}
+        self.rows: dict[str, Counter[Landed]] = {table: Counter() for table in TABLES}
         self.breaks: list[Break] = []
         self.broken: dict[int, dict[Position, Place | None]] = {}
 
@@ -105,8 +106,8 @@ class Topics:
 
     def _keep(self, message: Received) -> None:
         value = message.value or b""
-        for target, events in make_rows([message]).items():
-            self.rows[target].update(dict.fromkeys(events, (message.topic, message.partition, message.offset)))
+        for target, rows in make_rows([message]).items():
+            self.rows[target].update((row.event_id, message.topic, message.partition, message.offset) for row in rows)
         if message.topic in (broker.BARS, broker.NEWS):
             self.pending[message.partition].append(message)
         if message.topic == broker.METRICS:

@@ -120,19 +120,14 @@ class Truth:
         differences.doubled |= {f"alert {it}" for it in present - due}
 
     def _compare_warehouse(self, differences: Differences) -> None:
-        """Each event is one row, of its newest message."""
+        """Each message is one row."""
         self._rows = 0
         for table, due in self.topics.rows.items():
             rows = self.stage.warehouse(f"select event_id, kafka_topic, kafka_partition, kafka_offset from raw.{table}")
             self._rows += len(rows)
-            # An older message's row in place of the newest one's is a row lost.
-            landed = Counter(row[0] for row in rows)
-            differences.lost |= {
-                f"row of {table} {it}" for it in due.items() - {(row[0], tuple(row[1:])) for row in rows}
-            }
-            differences.doubled |= {
-                f"row of {table} {it} x{count}" for it, count in (landed - Counter(due.keys())).items()
-            }
+            landed = Counter(map(tuple, rows))
+            differences.lost |= {f"row of {table} {it}" for it in due - landed}
+            differences.doubled |= {f"row of {table} {it} x{count}" for it, count in (landed - due).items()}
 
     def _compare_database(self, differences: Differences) -> None:
         """One row per alert, as its newest message has it, and one per incident, of all its alerts; these are made by

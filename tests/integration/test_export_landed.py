@@ -48,7 +48,7 @@ def landed(launcher, monkeypatch) -> list[Record]:
         with connection.cursor() as cursor:
             stage_rows(cursor, make_table(rows, datetime(2026, 1, 1, tzinfo=UTC)))
             for table in rows:
-                cursor.execute(statement("merge_rows", table=table), {"table": table})
+                cursor.execute(statement("insert_rows", table=table), {"table": table})
     login = {"ACCOUNT": "local", "USER": "tester", "PASSWORD": "any", "HOST": "127.0.0.1", "PORT": launcher.port}
     for name, value in (login | {"DATABASE": database}).items():
         monkeypatch.setenv(f"SNOWFLAKE_{name}", str(value))

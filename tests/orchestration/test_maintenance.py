@@ -11,12 +11,18 @@ import sqlalchemy as sa
 from include.orchestration import connections, maintenance
 from include.orchestration.application.database import migrate_database
 from include.surveillance.errors import ConfigurationError, SurveillanceError
+from include.surveillance.settings import Settings
+from include.surveillance.warehouse.retention import CLASSES
 
 BEFORE = datetime(2026, 11, 15, tzinfo=UTC)
 
 
 def test_triggers_are_never_cleaned():
     assert "trigger" not in maintenance.TABLES
+
+
+def test_each_class_of_rows_has_a_setting():
+    assert maintenance.RAW_CLASSES.keys() == CLASSES.keys() <= Settings.__dataclass_fields__.keys()
 
 
 def write(path: Path, days: float) -> None:

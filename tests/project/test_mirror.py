@@ -17,6 +17,7 @@ TESTED_BY: dict[str, str] = {
     "include/orchestration/page/report_answers.py": "tests/orchestration/page/test_reports.py",
     "include/orchestration/marts/render.py": "tests/dbt_project/test_render.py",
     "include/polygon_simulator/__main__.py": "tests/polygon_simulator/test_command_line.py",
+    "include/surveillance/studies/landed.py": "tests/integration/test_explain_landed.py",
     "include/surveillance/warehouse/copies.py": "tests/integration/test_backup.py",
     "include/surveillance/detection/parameters/values.py": "tests/surveillance/detection/parameters/test_in_force.py",
     "include/surveillance/detection/profiles/carry.py": "tests/surveillance/detection/profiles/test_schedule.py",
@@ -25,6 +26,8 @@ TESTED_BY: dict[str, str] = {
     "include/surveillance/studies/backtest_summary.py": "tests/surveillance/studies/test_backtest.py",
     "include/surveillance/studies/matching.py": "tests/surveillance/studies/test_outcomes.py",
     "include/surveillance/warehouse/landing.py": "tests/integration/test_land.py",
+    "include/surveillance/warehouse/retention.py": "tests/integration/test_retention.py",
+    "include/surveillance/warehouse/records.py": "tests/integration/test_explain_landed.py",
     "include/watchdog/memory.py": "tests/watchdog/test_people.py",
     "include/watchdog/__main__.py": "tests/watchdog/test_watchdog.py",
 }

@@ -18,7 +18,7 @@ def main(days: float) -> None:
     maintenance.clean_logs(before, before)
     maintenance.clean_reports(before)
     maintenance.clean_application(before)
-    maintenance.clean_raw(before)
+    maintenance.clean_raw(dict.fromkeys(maintenance.RAW_CLASSES, before))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from include.orchestration.maintenance import TABLES
 from include.surveillance import broker
 from include.surveillance.live import detector
 from include.surveillance.warehouse import rows
-from include.surveillance.warehouse.retention import FOR_EVER
+from include.surveillance.warehouse.retention import CLASSES
 from tests.soak import usage
 
 # Those that maintenance cleans, and those that go with them or clean themselves.
@@ -25,7 +25,7 @@ ROWS = {
     "airflow": (*TABLES, "trigger", "deadline", "task_instance_history", "rendered_task_instance_fields"),
     "surveillance": ("alerts",),
 }
-LAST_LANDING = "select max(updated_at) from raw.kafka_offsets"
+LAST_LANDING = "select max(updated_at) from raw.landed_offsets"
 
 
 class Sampler:
@@ -89,8 +89,9 @@ class Sampler:
         ((last,),) = self.clients.warehouse(LAST_LANDING)
         since = last.replace(tzinfo=UTC) if last else self.made
         values = {"landing.age": (datetime.now(UTC) - since).total_seconds()}
-        for table in rows.TABLES.values():
-            kind = "kept" if table in FOR_EVER else "raw"
+        bounded = {table for tables in CLASSES.values() for table in tables}
+        for table in rows.TABLES:
+            kind = "raw" if table in bounded else "kept"
             ((values[f"{kind}.{table.lower()}"],),) = self.clients.warehouse(f"select count(*) from raw.{table}")
         return values
 

@@ -86,7 +86,7 @@ def test_landings_have_an_age_and_each_table_its_rows(tmp_path, monkeypatch):
     assert 3600 <= sampler.landed()["landing.age"] < 3900, "nothing has landed"
     landed = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=100)
     session.cursor().execute(
-        "insert into raw.kafka_offsets (topic, partition_id, next_offset, updated_at)"
+        "insert into raw.kafka_offsets_bars (topic, partition_id, next_offset, updated_at)"
         " values ('polygon.bars.raw', 0, 7, %s)",
         (landed,),
     )

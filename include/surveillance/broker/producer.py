@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from include.surveillance import failpoints, wire
 from include.surveillance.broker.client import TIMEOUT_SECONDS, Closing, Kafka, as_broker_error, key_text, new_producer
 from include.surveillance.errors import BrokerError
-from include.surveillance.records import BASELINES, AnyRecord
+from include.surveillance.records import BASELINES, AnyRecord, ParametersVersion
 
 SERVED = 1_000  # records after which librdkafka may let go of those that are stored, and use their memory again
 BY_KEY = -1  # the partitioner chooses the partition
@@ -96,8 +96,11 @@ class Outbox:
 
     def send(self, record: AnyRecord, *, partition: int = BY_KEY, headers: Mapping[str, str] | None = None) -> None:
         """Queue one record; its kind goes with it as a header, before ``headers``."""
-        # A compacted topic keeps the newest message of each key.
-        key = record.event_id if record.topic == BASELINES else record.symbol or record.event_id
+        # A compacted topic keeps the newest message of each key; parameters, too, are on one.
+        if isinstance(record, ParametersVersion) or record.topic == BASELINES:
+            key = record.event_id
+        else:
+            key = record.symbol or record.event_id
         about: dict[str, str | bytes | None] = {"kind": str(record.__struct_config__.tag), **(headers or {})}
         self.send_raw(record.topic, wire.encode(record), key=key, partition=partition, headers=about)
 

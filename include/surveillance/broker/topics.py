@@ -36,10 +36,15 @@ DETECTOR_STATE = Settings.kafka_name("market.detector.state")
 
 
 class TopicSpec(NamedTuple):
-    """A topic and how long Kafka keeps it; a compacted one keeps the newest message of each key for ever."""
+    """A topic and how long Kafka keeps it; a compacted one keeps the newest message of each key for ever.
+
+    Attributes:
+        whole_days: for how long a compacted one keeps every message.
+    """
 
     name: str
     retention_days: int | None
+    whole_days: int = 0
 
     @property
     def config(self) -> dict[str, str]:
@@ -51,7 +56,8 @@ class TopicSpec(NamedTuple):
                 "min.cleanable.dirty.ratio": "0.1",
                 "segment.bytes": str(64 * 1024 * 1024),
                 "segment.ms": "600000",
-                "delete.retention.ms": "3600000",
+                "delete.retention.ms": str(max(3_600_000, self.whole_days * DAY_MS)),
+                "min.compaction.lag.ms": str(self.whole_days * DAY_MS),
             }
         return config | {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * DAY_MS)}
 
@@ -65,7 +71,8 @@ TOPICS = (
     TopicSpec(ALERTS, 30),
     TopicSpec(METRICS, 7),
     TopicSpec(DETECTOR_STATE, None),
-    TopicSpec(BASELINES, None),
+    # The warehouse lands what is replaced, too.
+    TopicSpec(BASELINES, None, whole_days=7),
     # As long as alerts are kept in the application database.
     TopicSpec(DISPOSITIONS, 400),
     TopicSpec(AUDIT, 400),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite
@@ -33,7 +34,9 @@ from include.surveillance.studies.explanation import (
     explain_from_files,
     explain_from_log,
 )
+from include.surveillance.studies.landed import explain_from_warehouse
 from include.surveillance.studies.replay_options import CALENDAR, ReplayOptions
+from include.surveillance.warehouse.login import open_warehouse
 
 SHOWN = 25
 PRICES = ["open", "high", "low", "close"]
@@ -53,6 +56,10 @@ def explain(
             help="host:port of a Kafka broker or a JSON file of its client's configuration, instead of files."
         ),
     ] = None,
+    warehouse: Annotated[
+        bool,
+        typer.Option("--warehouse", help="From what has landed in the warehouse of the SNOWFLAKE_* variables alone."),
+    ] = False,
     news: options.News = None,
     splits: options.Splits = None,
     dividends: options.Dividends = None,
@@ -74,11 +81,14 @@ def explain(
     Beside its alerts a replay says what it ran with; an option that is given holds instead.
     Exit code 1: it differs, or is not reproduced.
     """
-    if kafka and not (bars or alerts):
+    if warehouse and not (kafka or bars or alerts):
+        with open_warehouse(os.environ) as connection:
+            explained = explain_from_warehouse(connection, alert_id, sessions=Sessions(calendar or CALENDAR, shift_ms))
+    elif kafka and not (bars or alerts or warehouse):
         sessions, book = Sessions(calendar or CALENDAR, shift_ms), load_book(params, rules)
         client = read_kafka_client(kafka)
         explained = explain_from_log(client, alert_id, sessions=sessions, book=book)
-    elif (bars or alerts) and not kafka:
+    elif (bars or alerts) and not (kafka or warehouse):
         beside = bars.parent / "alerts.parquet" if bars else None
         alerts = find_alerts(alerts) if alerts else beside if beside and beside.exists() else None
         given = ReplayOptions.given(
@@ -98,8 +108,10 @@ def explain(
             percentiles=ran.history,
         )
     else:
-        raise ConfigurationError("explain needs either --alerts FOLDER, --bars FILE or both, or --kafka HOST:PORT")
-    raise typer.Exit(_report(alert_id, explained, str(alerts or kafka or "")))
+        raise ConfigurationError(
+            "explain needs either --alerts FOLDER, --bars FILE or both, or --kafka HOST:PORT, or --warehouse"
+        )
+    raise typer.Exit(_report(alert_id, explained, str(alerts or kafka or ("RAW" if warehouse else ""))))
 
 
 def _report(alert_id: str, explained: Explained, source: str) -> int:

@@ -53,7 +53,7 @@ def export(
     bars.parquet, news.parquet, splits.parquet, dividends.parquet, ticker_changes.parquet, scheduled_events.parquet,
     profiles.jsonl, alerts.parquet, metrics.parquet. The first seven are what replay reads. News, actions and profiles
     are always all. The log keeps bars for 35 days. The warehouse keeps them for years, and of each alert its newest
-    message; corporate actions and profiles it does not have.
+    message; corporate actions and profiles are written of the log only.
     """
     if timespan is not None and timespan not in SPAN_MS:
         raise ConfigurationError(f"--timespan {timespan} is none; timespans are {', '.join(SPAN_MS)}")

@@ -1,4 +1,4 @@
-"""Follows what detection knows beyond its state: the corporate actions and profiles on the topic of baselines."""
+"""Follows what is on the topic of baselines: corporate actions, profiles, and the parameters that were ever used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from include.surveillance.broker import Bounds, Kafka, Position
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.instruments import Tickers
 from include.surveillance.places import Place
-from include.surveillance.records import Dividend, Instrument, Profile, Record, ScheduledEvent, Split, TickerChange
+from include.surveillance.records import (
+    Dividend,
+    Instrument,
+    ParametersVersion,
+    Profile,
+    Record,
+    ScheduledEvent,
+    Split,
+    TickerChange,
+)
 
 R = TypeVar("R", bound=Record)
 
@@ -61,6 +70,10 @@ class Background:
     @property
     def profiles(self) -> list[Profile]:
         return self._select(Profile)
+
+    @property
+    def parameters(self) -> list[ParametersVersion]:
+        return self._select(ParametersVersion)
 
     def _list_related(self) -> set[str]:
         """Name the other tickers of the instruments of which one is kept."""

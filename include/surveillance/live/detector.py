@@ -112,6 +112,7 @@ class Detector:
             self._background = Background(
                 self.kafka, bounds, lambda symbol: broker.choose_partition(symbol, count) == self.partition
             )
+            self._publish_parameters()
             self._renew_engine()
             self._state, self._shards, self.rebuilt = restore_state(
                 self.kafka, GROUP, positions, self._engine, self.history, self.limit
@@ -199,6 +200,12 @@ class Detector:
                 "that detection stops: take symbols off the watchlist, or raise message.max.bytes of the broker",
                 self.partition, name, largest / 1e6, broker.LARGEST_MESSAGE / 1e6,
             )  # fmt: skip
+
+    def _publish_parameters(self) -> None:
+        """Publish the parameters that nobody has used before; one partition does it for all."""
+        known = {it.version for it in self._background.parameters}
+        if self.partition == 0 and (new := [it for it in self.book.describe() if it.version not in known]):
+            broker.publish(self.kafka, new)
 
     def _renew_engine(self) -> None:
         actions, profiles = self._background.actions, self._background.profiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import accumulate, islice, repeat
 from operator import attrgetter, itemgetter
@@ -107,8 +107,7 @@ class Intake(Closing):
         if not messages:
             return []
         topic = messages[0].topic
-        stored_ms = map(attrgetter("timestamp_ms"), messages)
-        latest_ms = islice(accumulate(stored_ms, max, initial=self.clock_ms.get(topic, 0)), 1, None)
+        latest_ms = list_latest(messages, self.clock_ms.get(topic, 0))
         return list(zip(latest_ms, repeat(topic), map(attrgetter("offset"), messages), messages, strict=False))
 
     def _wait(self, seconds: float) -> None:
@@ -125,6 +124,15 @@ def _ends_within_poll(batch: Batch) -> bool:
         record = wire.decode(newest.value) if newest else None
         return isinstance(record, Bar) and record.source == "live"
     return False
+
+
+def list_latest(messages: Iterable[Received], before_ms: int = 0) -> Iterator[int]:
+    """Yield for each message of one position the latest time at which Kafka has stored it or any before it.
+
+    Args:
+        before_ms: that of the messages before.
+    """
+    return islice(accumulate(map(attrgetter("timestamp_ms"), messages), max, initial=before_ms), 1, None)
 
 
 class Decoded(NamedTuple):

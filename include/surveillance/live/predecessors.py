@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from include.surveillance import broker
 from include.surveillance.broker import Kafka, Received
@@ -20,15 +20,22 @@ def adopt_series(kafka: Kafka, partition: int, engine: Engine, state: State, rec
     They are made of the log: of all bars of the instrument's earlier tickers, each in the partition of its ticker, and
     of those of this partition that the state has behind it. ``state`` itself where there is none.
     """
+    behind = state.places.get(broker.BARS)
+    ends = {partition: behind.offset if behind else 0}
+    return carry_on(engine, state, records, lambda names: read_symbols(kafka, names, ends))
+
+
+def carry_on(
+    engine: Engine, state: State, records: Iterable[Record], read: Callable[[set[str]], list[Received]]
+) -> State:
+    """Do that with the messages that ``read`` returns of some tickers' bars."""
     missing = _list_missing(engine, state, records)
     if not missing:
         return state
     names = {name for holder, _ in missing for _, name in engine.actions.tickers.names(holder)}
-    behind = state.places.get(broker.BARS)
-    earlier = read_symbols(kafka, names, {partition: behind.offset if behind else 0})
     bars = [
         bar
-        for bar in decode_messages(earlier).records
+        for bar in decode_messages(read(names)).records
         if isinstance(bar, Bar) and engine.succession.key(bar.symbol, bar.timespan, bar.ts_ms) in missing
     ]
     found, adopted = detect_records(engine, State(state.percentiles), bars).state, state.copy()

@@ -111,7 +111,7 @@ def explain_from_files(
         raise ConfigurationError(f"{files.bars} has no bar of {symbol}; give the file that the alert was raised on")
     raised = replay_alert(recording, alert_id, book=book, percentiles=percentiles)
     inputs = _cited_records(recording, raised)
-    unsupported = _check_evidence(recording.engine(book), raised, inputs)
+    unsupported = check_alerts(recording.engine(book), raised, inputs)
     return Explained(stored, [structs.asdict(alert) for alert in raised], inputs, unsupported)
 
 
@@ -139,7 +139,7 @@ def explain_from_log(kafka: Kafka, alert_id: str, *, sessions: Sessions, book: P
     inputs: dict[str, Record] = {record.event_id: record for record in records if record.event_id in ids}
     stored = [structs.asdict(alert) for _, alert in messages]
     reproduced = [structs.asdict(alert) for alert in raised]
-    return Explained(stored, reproduced, inputs, _check_evidence(engine, raised, inputs))
+    return Explained(stored, reproduced, inputs, check_alerts(engine, raised, inputs))
 
 
 def _explain_history(
@@ -153,7 +153,7 @@ def _explain_history(
     inputs: dict[str, Record] = {record.event_id: record for record in records if record.event_id in ids}
     # That it was corrected since, a message says of itself.
     reproduced = [structs.asdict(carry_status(told, alert)) for alert in raised]
-    return Explained([structs.asdict(told)], reproduced, inputs, _check_evidence(walk.engine, raised, inputs))
+    return Explained([structs.asdict(told)], reproduced, inputs, check_alerts(walk.engine, raised, inputs))
 
 
 def _stored_rows(alerts: Path, alert_id: str) -> list[Row]:
@@ -173,7 +173,7 @@ def _cited_records(recording: Recording, alerts: list[Alert]) -> dict[str, Recor
     return cited
 
 
-def _check_evidence(engine: Engine, alerts: list[Alert], inputs: Mapping[str, Record]) -> list[str]:
+def check_alerts(engine: Engine, alerts: list[Alert], inputs: Mapping[str, Record]) -> list[str]:
     """Recompute alerts from what they cite; return one line for each that does not follow from it."""
     lines = []
     for alert in alerts:

@@ -1,6 +1,6 @@
 """Copies schema RAW of the embedded warehouse into files and back. A real account has Time Travel and clones for that.
 
-Landing's offsets are read before the rows: a row that is in the copy beyond them is landed again, as the same row.
+Landing's offsets are read before the rows, and rows that were landed since are left out: they are landed again.
 """
 
 from __future__ import annotations
@@ -19,13 +19,20 @@ from snowflake.connector.cursor import SnowflakeCursor
 from include.surveillance.broker import Position
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.places import Place
-from include.surveillance.warehouse.landing import last_landing, mend_place, merge_places, read_places, stage_rows
-from include.surveillance.warehouse.rows import INCOMING, TABLES, write_time
+from include.surveillance.warehouse.landing import (
+    add_partitions,
+    last_landing,
+    read_landings,
+    stage_rows,
+    swap_places,
+)
+from include.surveillance.warehouse.rows import INCOMING, KINDS, TABLES, write_time
 from include.surveillance.warehouse.schema import migrate_raw
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
 EMBEDDED = "embedded"
 ROWS = 50_000
+NEVER = datetime.min  # noqa: DTZ901 - as the warehouse gives times, which are UTC
 
 
 class RawCopy(Struct, frozen=True):
@@ -56,8 +63,12 @@ def copy_raw(connection: SnowflakeConnection, folder: Path) -> RawCopy:
     folder.mkdir()
     landed_at = last_landing(connection)
     with as_warehouse_error("copy schema RAW"), connection.cursor() as cursor:
-        places = [(*position, place) for position, place in read_places(cursor).items()]
-        rows = {table: _copy_table(cursor, table, folder / f"{table}.parquet") for table in TABLES.values()}
+        landings = read_landings(cursor)
+        places = [(*position, place) for position, (place, _) in landings.items()]
+        until = dict.fromkeys(KINDS, NEVER)
+        for (topic, _), (_, at) in landings.items():
+            until[topic] = max(at, until.get(topic, at))
+        rows = {table: _copy_table(cursor, table, until, folder / f"{table}.parquet") for table in TABLES}
     return RawCopy(rows, places, landed_at)
 
 
@@ -71,7 +82,7 @@ def check_empty(connection: SnowflakeConnection) -> None:
     migrate_raw(connection)
     with as_warehouse_error("look whether schema RAW is empty"), connection.cursor() as cursor:
         counts = {}
-        for table in TABLES.values():
+        for table in TABLES:
             cursor.execute(statement("count_rows", table=table))
             ((counts[table],),) = cursor.fetchall()
     if used := [f"{table} ({count:,})" for table, count in counts.items() if count]:
@@ -90,9 +101,11 @@ def restore_raw(connection: SnowflakeConnection, folder: Path, copy: RawCopy) ->
         for table in copy.rows:
             for batch in pq.ParquetFile(folder / f"{table}.parquet").iter_batches(ROWS):
                 stage_rows(cursor, pa.Table.from_batches([batch]))
-                cursor.execute(statement("merge_rows", table=table), {"table": table})
+                cursor.execute(statement("insert_rows", table=table), {"table": table})
         for topic, partition, place in copy.places:
-            merge_places(cursor, topic, {partition: place}, copy.landed_at or datetime.now(UTC))
+            add_partitions(cursor, topic, [partition])
+            position = topic, partition
+            swap_places(cursor, topic, {position: None}, {position: place}, copy.landed_at or datetime.now(UTC))
 
 
 def move_places(connection: SnowflakeConnection, move: Mapping[Position, Callable[[Place], Place]]) -> int:
@@ -103,25 +116,27 @@ def move_places(connection: SnowflakeConnection, move: Mapping[Position, Callabl
     """
     moved = 0
     with as_warehouse_error("move the offsets of landing"), connection.cursor() as cursor:
-        for position, stored in read_places(cursor).items():
+        for position, (stored, landed_at) in read_landings(cursor).items():
             place = move[position](stored) if position in move else stored
             if place != stored:
-                mend_place(cursor, position, stored, place)
+                swap_places(cursor, position[0], {position: stored}, {position: place}, landed_at)
                 moved += 1
     return moved
 
 
-def _copy_table(cursor: SnowflakeCursor, table: str, file: Path) -> int:
+def _copy_table(cursor: SnowflakeCursor, table: str, until: Mapping[str, datetime], file: Path) -> int:
+    """Write the rows that were landed up to the time of their topic, and those of no topic that is landed now."""
     cursor.execute(statement("select_rows", table=table))
     count = 0
     with pq.ParquetWriter(file, INCOMING, compression="zstd") as writer:
-        while rows := cursor.fetchmany(ROWS):
-            writer.write_table(pa.Table.from_pylist([_as_incoming(table, row) for row in rows], INCOMING))
-            count += len(rows)
+        while fetched := cursor.fetchmany(ROWS):
+            rows = [dict(zip(INCOMING.names[1:], row, strict=True)) for row in fetched]
+            kept = [row for row in rows if row["landed_at"] <= until.get(row["kafka_topic"], row["landed_at"])]
+            writer.write_table(pa.Table.from_pylist([_as_incoming(table, row) for row in kept], INCOMING))
+            count += len(kept)
     return count
 
 
-def _as_incoming(table: str, row: Any) -> dict[str, Any]:
-    values = dict(zip(INCOMING.names[1:], row, strict=True))
+def _as_incoming(table: str, values: dict[str, Any]) -> dict[str, Any]:
     times = {name: write_time(at) for name in ("kafka_timestamp", "landed_at") if (at := values[name]) is not None}
     return {"target": table, **values, **times}

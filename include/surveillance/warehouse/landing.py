@@ -1,18 +1,20 @@
-"""Landing: stores rows of a topic and the offsets that they came from in one transaction.
+"""Landing: stores every message of a topic and the offsets that they came from in one transaction.
 
-A run that dies at any point has stored a batch wholly or not at all, and a repeated one merges the same rows by
-``event_id``, so no row is lost or doubled. Offsets live in RAW.KAFKA_OFFSETS, not in a Kafka group. Where a topic does
-not have such a place any more, people are told and landing goes on at the last common one.
+A transaction takes the offsets from the place that its batch was read from to the one behind it, or is rolled back: so
+no message is lost or there twice, whatever dies, and however many land one topic at once. Each topic has an offsets
+table of its own, for Snowflake locks whole tables. Where a topic does not have a stored place any more, people are told
+and landing goes on at the last common one.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -25,23 +27,28 @@ from snowflake.connector.errors import Error as SnowflakeError
 
 from include.surveillance import broker, failpoints
 from include.surveillance.alerts.log_breaks import describe_breaks
-from include.surveillance.errors import BrokerError
+from include.surveillance.errors import BrokerError, WarehouseError
 from include.surveillance.places import Place
 from include.surveillance.timespans import now_ms
 from include.surveillance.warehouse.progress import GROUP
-from include.surveillance.warehouse.rows import TABLES, make_rows, make_table, write_time
-from include.surveillance.warehouse.schema import check_tables
+from include.surveillance.warehouse.rows import KINDS, make_rows, make_table, write_time
+from include.surveillance.warehouse.schema import OFFSETS, check_tables
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
+LOG = logging.getLogger(__name__)
 # The headers of an alert say when its bar was asked for, stored and examined; they are landed beside it.
 WITH_HEADERS = {broker.ALERTS}
 
 
 class Landed(NamedTuple):
-    """How many rows were inserted or replaced by newer messages, rejects included, in how many transactions."""
+    """How many rows were stored, rejects included, in how many transactions."""
 
     rows: int
     batches: int
+
+
+class OvertakenError(WarehouseError):
+    """Somebody else has landed the topic meanwhile."""
 
 
 def land(
@@ -53,37 +60,33 @@ def land(
     seconds: float = 120.0,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Landed:
-    """Land ``topic`` in its raw table, from the stored offsets to its end, ``limit`` messages per transaction.
+    """Land ``topic`` in its raw tables, from the stored offsets to its end, ``limit`` messages per transaction.
 
-    No further batch is begun after ``seconds``: a backlog of hours takes several calls. ``clock`` gives LANDED_AT,
-    once per batch.
+    No further batch is begun after ``seconds``: a backlog of hours takes several calls. Where somebody else lands the
+    topic meanwhile, it goes on from what he has stored. ``clock`` gives LANDED_AT, once per batch.
 
     Raises:
-        WarehouseError: a table is not as expected, or the warehouse refused or was lost. A batch is stored wholly or
-            not at all, and the next call, over a new connection, goes on at the stored offsets.
+        WarehouseError: a table is not as expected, or the warehouse refused or was lost, or another session has had the
+            topic's offsets locked for ten seconds. A batch is stored wholly or not at all, and the next call, over a
+            new connection, goes on at the stored offsets.
         BrokerError: Kafka cannot be read.
     """
-    until = time.monotonic() + seconds
+    until, rows, batches = time.monotonic() + seconds, 0, 0
     with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
+        # Snowflake waits for half a day, also for a session that was killed and whose locks it keeps for five minutes.
+        cursor.execute(statement("set_lock_timeout"))
         check_tables(cursor, topic)
-        stored = read_places(cursor)
-        places, breaks = broker.resume(
-            kafka, {(topic, number): stored.get((topic, number)) for number in broker.partitions_of(kafka, topic)}
-        )
-        if breaks:
-            broker.publish(kafka, describe_breaks(breaks, now_ms()))
-            for found in breaks:
-                mend_place(cursor, (found.topic, found.partition), found.stored, found.resume)
-        rows = batches = 0
-        with broker.Reader(kafka, places, headers=topic in WITH_HEADERS) as reader:
-            while True:
-                batch = reader.read(limit)
-                failpoints.reach("land.read")
-                if batch.offsets != {position: place and place.offset for position, place in places.items()}:
-                    rows += _store_batch(cursor, topic, batch, clock().astimezone(UTC))
-                    batches += 1
-                places = {**batch.places}
-                if len(batch.messages) < limit or time.monotonic() > until:
+        while True:
+            try:
+                with closing(_land_batches(cursor, kafka, topic, limit, clock)) as landing:
+                    for stored in landing:
+                        rows, batches = rows + stored, batches + 1
+                        if time.monotonic() > until:
+                            break
+                return Landed(rows, batches)
+            except OvertakenError as error:
+                LOG.info("%s", error)
+                if time.monotonic() > until:
                     return Landed(rows, batches)
 
 
@@ -95,7 +98,7 @@ def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> 
         BrokerError: Kafka cannot be read.
     """
     with as_warehouse_error("compare offsets"), connection.cursor() as cursor, broker.Bounds(kafka) as bounds:
-        stored, identities = read_places(cursor), bounds.identify(TABLES)
+        stored, identities = read_places(cursor), bounds.identify(KINDS)
         exist = {(topic, number) for topic, identity in identities.items() for number in range(identity.partitions)}
         _show_places(kafka, {position: place for position, place in stored.items() if position in exist})
 
@@ -132,49 +135,117 @@ def last_landing(connection: SnowflakeConnection) -> datetime | None:
 
 
 def read_places(cursor: SnowflakeCursor) -> dict[broker.Position, Place]:
-    """Read where landing goes on in each partition."""
+    """Read where landing goes on in each partition of which something has landed."""
+    return {position: place for position, (place, _) in read_landings(cursor).items()}
+
+
+def read_landings(cursor: SnowflakeCursor) -> dict[broker.Position, tuple[Place, datetime]]:
+    """Read the same, and LANDED_AT of the newest batch, without a time zone: UTC."""
     cursor.execute(statement("select_offsets"))
     return {
-        (topic, partition): Place(offset, topic_id or "", epoch=-1 if epoch is None else epoch)
-        for topic, partition, offset, topic_id, epoch in cursor.fetchall()
+        (topic, partition): (Place(offset, topic_id or "", epoch=-1 if epoch is None else epoch), updated_at)
+        for topic, partition, offset, topic_id, epoch, updated_at in cursor.fetchall()
+        if offset is not None
     }
 
 
-def merge_places(cursor: SnowflakeCursor, topic: str, places: Mapping[int, Place], landed_at: datetime) -> None:
-    """Store where landing goes on in each partition, unless it has come further already."""
-    reached = {
-        str(partition): {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
-        for partition, place in places.items()
+def swap_places(
+    cursor: SnowflakeCursor,
+    topic: str,
+    stored: Mapping[broker.Position, Place | None],
+    places: Mapping[broker.Position, Place],
+    landed_at: datetime,
+) -> None:
+    """Let landing of a topic go on at other places than the stored ones, in all of these partitions or in none.
+
+    Args:
+        stored: None where nothing is.
+
+    Raises:
+        OvertakenError: others are stored; what was changed has to be rolled back.
+    """
+    swapped = {}
+    for (_, partition), place in places.items():
+        expected = stored[topic, partition] or Place(-1)
+        swapped[str(partition)] = {
+            "expected": expected.offset,
+            "expected_topic": expected.topic_id,
+            "next_offset": place.offset,
+            "topic_id": place.topic_id,
+            "leader_epoch": place.epoch,
+        }
+    values = {"topic": topic, "places": json.dumps(swapped), "landed_at": write_time(landed_at)}
+    cursor.execute(statement("swap_offsets", table=OFFSETS[topic]), values)
+    if cursor.rowcount != len(swapped):
+        raise OvertakenError(f"land {topic}: somebody else has landed it meanwhile; it goes on from what he has stored")
+
+
+def add_partitions(cursor: SnowflakeCursor, topic: str, partitions: Iterable[int]) -> None:
+    """Make the rows that ``swap_places`` changes, where they are missing."""
+    values = {"topic": topic, "partitions": json.dumps(dict.fromkeys(map(str, partitions), True))}
+    cursor.execute(statement("add_partitions", table=OFFSETS[topic]), values)
+
+
+def _land_batches(
+    cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str, limit: int, clock: Callable[[], datetime]
+) -> Generator[int, None, None]:
+    """Store batch after batch from the stored places to the topic's end; yield the number of rows of each."""
+    places = _find_places(cursor, kafka, topic, clock)
+    with broker.Reader(kafka, places, headers=topic in WITH_HEADERS) as reader:
+        while True:
+            batch = reader.read(limit)
+            failpoints.reach("land.read")
+            if batch.offsets != {position: place and place.offset for position, place in places.items()}:
+                yield _store_batch(cursor, topic, places, batch, clock().astimezone(UTC))
+            if len(batch.messages) < limit:
+                return
+            places = {**batch.places}
+
+
+def _find_places(
+    cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str, clock: Callable[[], datetime]
+) -> dict[broker.Position, Place | None]:
+    """Find the stored places; where the log does not have them any more, store the last common ones and tell people."""
+    stored, partitions = read_places(cursor), broker.partitions_of(kafka, topic)
+    if missing := [partition for partition in partitions if (topic, partition) not in stored]:
+        add_partitions(cursor, topic, missing)
+    found: dict[broker.Position, Place | None] = {
+        (topic, partition): stored.get((topic, partition)) for partition in partitions
     }
-    values = {"topic": topic, "reached": json.dumps(reached), "landed_at": write_time(landed_at)}
-    cursor.execute(statement("merge_offsets"), values)
+    places, breaks = broker.resume(kafka, found)
+    if breaks:
+        broker.publish(kafka, describe_breaks(breaks, now_ms()))
+        resumed = {(it.topic, it.partition): it.resume for it in breaks}
+        with _transaction(cursor):
+            swap_places(cursor, topic, found, resumed, clock().astimezone(UTC))
+    return places
 
 
-def mend_place(cursor: SnowflakeCursor, position: broker.Position, stored: Place, place: Place) -> None:
-    """Let landing go on at another place than the stored one, unless somebody has stored another since."""
-    topic, partition = position
-    values = {"topic": topic, "partition_id": partition, "stored": stored.offset}
-    new = {"next_offset": place.offset, "topic_id": place.topic_id, "leader_epoch": place.epoch}
-    cursor.execute(statement("mend_offset"), values | new)
+def _store_batch(
+    cursor: SnowflakeCursor,
+    topic: str,
+    stored: Mapping[broker.Position, Place | None],
+    batch: broker.Batch,
+    landed_at: datetime,
+) -> int:
+    """Store one batch in one transaction; return the number of rows.
 
-
-def _store_batch(cursor: SnowflakeCursor, topic: str, batch: broker.Batch, landed_at: datetime) -> int:
-    """Store one batch in one transaction; return the number of rows that changed."""
+    Raises:
+        OvertakenError: it was read from another place than the stored one; nothing was stored.
+    """
     rows = make_rows(batch.messages)
     if rows:
         stage_rows(cursor, make_table(rows, landed_at))
     failpoints.reach("land.staged")
     with _transaction(cursor):
-        # Offsets first: their table's lock lets landings of several topics follow each other instead of colliding.
-        merge_places(cursor, topic, {partition: place for (_, partition), place in batch.places.items()}, landed_at)
-        failpoints.reach("land.offsets_merged")
-        changed = 0
-        for table in sorted(rows):
-            cursor.execute(statement("merge_rows", table=table), {"table": table})
-            changed += cursor.rowcount or 0
-        failpoints.reach("land.rows_merged")
+        # Offsets first: whoever else lands the topic waits here, and then sees that he has come too late.
+        swap_places(cursor, topic, stored, batch.places, landed_at)
+        failpoints.reach("land.offsets_swapped")
+        for table in rows:
+            cursor.execute(statement("insert_rows", table=table), {"table": table})
+        failpoints.reach("land.rows_inserted")
     failpoints.reach("land.committed")
-    return changed
+    return sum(map(len, rows.values()))
 
 
 def stage_rows(cursor: SnowflakeCursor, table: pa.Table) -> None:

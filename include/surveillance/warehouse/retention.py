@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from snowflake.connector import SnowflakeConnection
 
-from include.surveillance.warehouse.rows import TABLES
+from include.surveillance.warehouse.rows import write_time
 from include.surveillance.warehouse.statements import as_warehouse_error, statement
 
-# Few rows, and the record of all alerts and of the instruments that they are about.
-FOR_EVER = {"RAW_ALERTS", "RAW_INSTRUMENTS"}
+PROFILES = "RAW_PROFILES"
+CLASSES = {
+    "raw_days": ("RAW_BARS", "RAW_METRICS", "RAW_NEWS"),
+    "raw_watermark_days": ("RAW_WATERMARKS",),
+    "raw_reject_days": ("RAW_REJECTED",),
+    "raw_profile_days": (PROFILES,),
+}
+"""The setting that says for how many days rows are kept, and their tables. All others are the only copy of what they
+hold, or what alerts are explained by, and are kept for ever."""
 # The names that landing gives its files; other files on the stage belong to somebody else.
 STAGED = re.compile(r"[0-9a-f]{32}\.parquet")
 
 
-def delete_old_rows(connection: SnowflakeConnection, before: datetime) -> dict[str, int]:
+def delete_old_rows(connection: SnowflakeConnection, before: Mapping[str, datetime]) -> dict[str, int]:
     """Delete rows that were landed before a time, one statement per table; return how many of each.
 
-    The marts keep what was built from these rows. A bar that is fetched again lands as a new row.
+    The marts keep what was built from these rows. A profile that an alert cites stays.
+
+    Args:
+        before: setting of ``CLASSES`` -> the time.
 
     Raises:
         WarehouseError: the warehouse refused.
     """
-    values = {"before": f"{before.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"}
     deleted = {}
     with as_warehouse_error("delete old rows"), connection.cursor() as cursor:
-        for table in TABLES.values():
-            if table not in FOR_EVER:
-                cursor.execute(statement("delete_old_rows", table=table), values)
+        for setting, tables in CLASSES.items():
+            values = {"before": write_time(before[setting].astimezone(UTC))}
+            for table in tables:
+                if table == PROFILES:
+                    cursor.execute(statement("delete_old_profiles"), values)
+                else:
+                    cursor.execute(statement("delete_old_rows", table=table), values)
                 deleted[table] = cursor.rowcount or 0
     return deleted
 

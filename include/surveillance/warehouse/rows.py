@@ -4,30 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.surveillance import broker, wire
-from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record, Reject, Watermark
+from include.surveillance.records import (
+    Alert,
+    AuditEntry,
+    Bar,
+    Disposition,
+    Dividend,
+    Instrument,
+    Metric,
+    NewsItem,
+    ParametersVersion,
+    Profile,
+    Record,
+    Reject,
+    ScheduledEvent,
+    Split,
+    TickerChange,
+    Watermark,
+)
 
 REJECTED_TABLE = "RAW_REJECTED"
 LANDED: dict[type[Record], str] = {
     Bar: "RAW_BARS",
+    Watermark: "RAW_WATERMARKS",
     NewsItem: "RAW_NEWS",
     Alert: "RAW_ALERTS",
     Metric: "RAW_METRICS",
     Instrument: "RAW_INSTRUMENTS",
+    Split: "RAW_CORPORATE_ACTIONS",
+    Dividend: "RAW_CORPORATE_ACTIONS",
+    TickerChange: "RAW_CORPORATE_ACTIONS",
+    ScheduledEvent: "RAW_SCHEDULED_EVENTS",
+    Profile: "RAW_PROFILES",
+    ParametersVersion: "RAW_PARAMETERS",
+    Disposition: "RAW_DISPOSITIONS",
+    AuditEntry: "RAW_AUDIT",
     Reject: REJECTED_TABLE,
 }
-TABLES = {record.topic: table for record, table in LANDED.items()}
-KINDS = {record.topic: record.__struct_config__.tag for record in LANDED}
-SKIPPED_KIND = Watermark.__struct_config__.tag
+"""Every kind of record has a table; detection's state has none, for it can be rebuilt from the log."""
+TABLES = tuple(dict.fromkeys(LANDED.values()))
+KINDS = {
+    topic: {str(record.__struct_config__.tag): table for record, table in LANDED.items() if record.topic == topic}
+    for topic in dict.fromkeys(record.topic for record in LANDED)
+}
+"""Landed topic -> kind -> table."""
 
-Rows = dict[str, dict[str, broker.Received]]
-"""Table -> event_id -> the message whose value is the row's payload."""
+
+class Row(NamedTuple):
+    """The id of what a message says, and the message whose value is the row's payload."""
+
+    event_id: str
+    message: broker.Received
+
+
+Rows = dict[str, list[Row]]
+"""Table -> its rows, in the order of the messages."""
 
 
 class Head(msgspec.Struct, gc=False):
@@ -54,10 +92,13 @@ DOUBTFUL = r"\\u|[0-9][eE]\+?[0-9]{3}|[0-9]{200}"
 
 
 def make_rows(messages: Sequence[broker.Received]) -> Rows:
-    """Make one row per event, from its newest message; leave watermarks out, make rejects of unusable bytes."""
+    """Make one row per message, and a reject of bytes that cannot be used."""
     rows: Rows = {}
     for message, doubtful in zip(messages, _doubtful([message.value or b"" for message in messages]), strict=True):
-        value = message.value or b""
+        kinds, value = KINDS[message.topic], message.value or b""
+        if message.value is None and (table := _find_withdrawn(message)):
+            rows.setdefault(table, []).append(Row(message.key, message))
+            continue
         try:
             if doubtful:
                 _whole.decode(value)
@@ -67,14 +108,12 @@ def make_rows(messages: Sequence[broker.Received]) -> Rows:
             _reject(rows, message, "not JSON", str(error))
             continue
         kind, event_id = head.kind, head.event_id
-        if kind == SKIPPED_KIND:
-            continue
-        if kind != KINDS[message.topic]:
+        if not isinstance(kind, str) or kind not in kinds:
             _reject(rows, message, "unexpected kind", f"kind {kind!r} on {message.topic}")
         elif not isinstance(event_id, str) or not event_id:
             _reject(rows, message, "no event_id", f"event_id {event_id!r}")
         else:
-            rows.setdefault(TABLES[message.topic], {})[event_id] = message
+            rows.setdefault(kinds[kind], []).append(Row(event_id, message))
     return rows
 
 
@@ -88,15 +127,20 @@ def write_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S.%f}"
 
 
-def _make_columns(target: str, rows: dict[str, broker.Received], landed_at: str) -> pa.Table:
-    messages = rows.values()
+def _find_withdrawn(message: broker.Received) -> str | None:
+    """Return the table of a record that a message without a value takes back: its key is the id, kind first."""
+    return KINDS[message.topic].get(message.key.partition("|")[0]) if message.topic == broker.BASELINES else None
+
+
+def _make_columns(target: str, rows: list[Row], landed_at: str) -> pa.Table:
+    messages = [row.message for row in rows]
     headers = pa.array(
         [msgspec.json.encode(message.headers) if message.headers else None for message in messages], pa.string()
     )
     stored_ms = pa.array([message.timestamp_ms for message in messages], pa.timestamp("ms"))
     columns = {
         "target": pa.repeat(target, len(rows)),
-        "event_id": list(rows),
+        "event_id": [row.event_id for row in rows],
         "payload": pa.array([message.value for message in messages], pa.string()),
         "headers": headers,
         "kafka_topic": [message.topic for message in messages],
@@ -121,4 +165,5 @@ def _doubtful(values: list[bytes]) -> Sequence[bool]:
 def _reject(rows: Rows, message: broker.Received, reason: str, detail: str) -> None:
     event_id = f"reject|land|{message.topic}|{message.partition}|{message.offset}"
     reject = message.rejected("land", reason, detail, event_id)
-    rows.setdefault(REJECTED_TABLE, {})[event_id] = msgspec.structs.replace(message, value=wire.encode(reject))
+    kept = msgspec.structs.replace(message, value=wire.encode(reject))
+    rows.setdefault(REJECTED_TABLE, []).append(Row(event_id, kept))

@@ -11,10 +11,21 @@ from snowflake.connector.errors import ProgrammingError
 from include.surveillance import broker
 from include.surveillance.errors import WarehouseError
 from include.surveillance.migrations import Migration, describe_missing, read_migrations, select_missing
-from include.surveillance.warehouse.rows import REJECTED_TABLE, TABLES
+from include.surveillance.warehouse.rows import KINDS, REJECTED_TABLE, TABLES
 from include.surveillance.warehouse.statements import SQL, as_warehouse_error, statement
 
-OFFSETS_TABLE = "KAFKA_OFFSETS"
+OFFSETS = {
+    broker.BARS: "KAFKA_OFFSETS_BARS",
+    broker.NEWS: "KAFKA_OFFSETS_NEWS",
+    broker.REFERENCE: "KAFKA_OFFSETS_REFERENCE",
+    broker.REJECTED: "KAFKA_OFFSETS_REJECTED",
+    broker.ALERTS: "KAFKA_OFFSETS_ALERTS",
+    broker.METRICS: "KAFKA_OFFSETS_METRICS",
+    broker.BASELINES: "KAFKA_OFFSETS_BASELINES",
+    broker.DISPOSITIONS: "KAFKA_OFFSETS_DISPOSITIONS",
+    broker.AUDIT: "KAFKA_OFFSETS_AUDIT",
+}
+"""Landed topic -> the table of its offsets. View LANDED_OFFSETS shows all of them."""
 RAW_COLUMNS = {
     "EVENT_ID": "VARCHAR",
     "PAYLOAD": "VARIANT",
@@ -25,17 +36,15 @@ RAW_COLUMNS = {
     "KAFKA_TIMESTAMP": "TIMESTAMP_NTZ",
     "LANDED_AT": "TIMESTAMP_NTZ",
 }
-COLUMNS = {
-    OFFSETS_TABLE: {
-        "TOPIC": "VARCHAR",
-        "PARTITION_ID": "NUMBER",
-        "NEXT_OFFSET": "NUMBER",
-        "TOPIC_ID": "VARCHAR",
-        "LEADER_EPOCH": "NUMBER",
-        "UPDATED_AT": "TIMESTAMP_NTZ",
-    },
-    **dict.fromkeys(TABLES.values(), RAW_COLUMNS),
+OFFSET_COLUMNS = {
+    "TOPIC": "VARCHAR",
+    "PARTITION_ID": "NUMBER",
+    "NEXT_OFFSET": "NUMBER",
+    "TOPIC_ID": "VARCHAR",
+    "LEADER_EPOCH": "NUMBER",
+    "UPDATED_AT": "TIMESTAMP_NTZ",
 }
+COLUMNS = {**dict.fromkeys(OFFSETS.values(), OFFSET_COLUMNS), **dict.fromkeys(TABLES, RAW_COLUMNS)}
 """The columns that landing writes: table -> column -> type without its length."""
 MIGRATIONS = read_migrations(SQL / "migrations")
 DOES_NOT_EXIST = 2003
@@ -85,7 +94,7 @@ def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
             f"land {topic}: schema RAW lacks {describe_missing(missing)}, which this code needs; "
             f"run DAG bootstrap_platform; {_consequence(topic)}"
         )
-    for table in (TABLES[topic], REJECTED_TABLE, OFFSETS_TABLE):
+    for table in dict.fromkeys((*KINDS[topic].values(), REJECTED_TABLE, OFFSETS[topic])):
         if differences := _list_differences(cursor, table):
             raise WarehouseError(
                 f"land {topic}: table RAW.{table} is not as expected: {'; '.join(differences)}; {_consequence(topic)}"
@@ -93,8 +102,9 @@ def check_tables(cursor: SnowflakeCursor, topic: str) -> None:
 
 
 def _consequence(topic: str) -> str:
-    (retention_days,) = (spec.retention_days for spec in broker.TOPICS if spec.name == topic)
-    return f"until then nothing of the topic is stored, and Kafka keeps its records for {retention_days} days"
+    (days,) = (spec.retention_days for spec in broker.TOPICS if spec.name == topic)
+    kept = "the newest of each key for ever" if days is None else f"its records for {days} days"
+    return f"until then nothing of the topic is stored, and Kafka keeps {kept}"
 
 
 def _list_missing(cursor: SnowflakeCursor) -> list[Migration]:

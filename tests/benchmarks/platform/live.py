@@ -38,8 +38,12 @@ OPEN_POLLS = """
 """
 NEWEST = "An alert counts from the newest of what it rests on, bar or article."
 LANDED = """
-    select payload:ts_ms::int, max(date_part(epoch_millisecond, landed_at)) from raw.raw_bars
-    where payload:timespan::varchar = 'minute' and payload:source::varchar = 'live' group by 1
+    select ts_ms, max(date_part(epoch_millisecond, first_landed_at))
+    from (
+        select payload:ts_ms::int as ts_ms, event_id, min(landed_at) as first_landed_at from raw.raw_bars
+        where payload:timespan::varchar = 'minute' and payload:source::varchar = 'live' group by 1, 2
+    )
+    group by 1
 """
 
 

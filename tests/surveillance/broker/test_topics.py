@@ -34,6 +34,13 @@ def test_state_topics_are_compacted_and_take_large_snapshots(kafka, name):
     assert int(config["max.message.bytes"].value) == 16 * 1024 * 1024
 
 
+def test_what_lands_is_not_compacted_before(kafka):
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (broker.DETECTOR_STATE, broker.BASELINES)]
+    admin = AdminClient(kafka)
+    lags = [it.result(10)["min.compaction.lag.ms"].value for it in admin.describe_configs(resources).values()]
+    assert lags == ["0", str(7 * 86_400_000)]
+
+
 def test_a_topic_of_an_older_version_gets_the_retention_of_this_one(kafka):
     broker.configure_topics(kafka)  # other tests make topics anew
     admin, old = AdminClient(kafka), ConfigResource(ResourceType.TOPIC, broker.METRICS)

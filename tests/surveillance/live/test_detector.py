@@ -21,6 +21,7 @@ from include.surveillance.live.detector import positions_of
 from include.surveillance.live.restore import name_message
 from include.surveillance.places import Place
 from include.surveillance.timespans import MINUTE_MS
+from tests.integration.detecting import LITERAL
 from tests.surveillance.detection.test_shards import mature
 from tests.surveillance.live.partition_log import (
     OPEN,
@@ -52,6 +53,24 @@ def test_bars_and_news_become_metrics_and_explained_alerts(kafka, partition):
     arguments = ["tail", "--kafka", kafka["bootstrap.servers"], "--no-follow", "--last", "100"]
     printed = CliRunner().invoke(app, arguments).output
     assert printed.splitlines() == Transcript().tell(alerts)
+
+
+def test_parameters_are_published_when_they_are_first_used(kafka, partition):
+    versions = [it.version for it in LITERAL.describe()]
+    for _ in range(2):
+        with open_detector(kafka, partition, LITERAL):
+            pass
+        told = [wire.decode(raw).version for raw in read_values(kafka, partition, broker.BASELINES)]
+        assert told == versions
+    other = LITERAL.replaced(session_reset=True)
+    with open_detector(kafka, partition, other):
+        pass
+    told = [wire.decode(raw).version for raw in read_values(kafka, partition, broker.BASELINES)]
+    assert told == versions + [it.version for it in other.describe()]
+    broker.publish(kafka, market())
+    detect(kafka, partition)
+    alerts = [wire.decode(raw) for raw in read_values(kafka, partition, broker.ALERTS)]
+    assert {it.parameters_version for it in alerts if it.rule == "abnormal_volume"} <= set(versions)
 
 
 def test_many_small_batches_find_what_one_finds(kafka, partition):

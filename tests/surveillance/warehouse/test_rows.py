@@ -4,6 +4,7 @@ import base64
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,23 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.surveillance import broker, wire
-from include.surveillance.records import Bar, Instrument, Watermark
-from include.surveillance.warehouse.rows import KINDS, REJECTED_TABLE, TABLES, make_rows, make_table
+from include.surveillance.records import AnyRecord, Bar, Instrument, Split, Watermark
+from include.surveillance.warehouse.rows import KINDS, LANDED, REJECTED_TABLE, make_rows, make_table
 from include.surveillance.warehouse.statements import SQL
 
 BAR = Bar(symbol="MSFT", timespan="minute", ts_ms=0, open=1, high=1, low=1, close=1, volume=Decimal(1))
 WATERMARK = Watermark(symbol="MSFT", timespan="minute", from_ms=0, as_of_ms=60_000, bars=1)
 
 
-def message(value: bytes | None, *, offset: int = 7, topic: str = broker.BARS, **headers: str) -> broker.Received:
-    return broker.Received(topic, 2, offset, 1_773_063_000_123, "MSFT", value, headers)
+SPLIT = Split(symbol="MSFT", execution_date="2026-03-09", split_from=1, split_to=2)
+
+
+def message(
+    value: bytes | None, *, offset: int = 7, topic: str = broker.BARS, key: str = "MSFT", **headers: str
+) -> broker.Received:
+    return broker.Received(topic, 2, offset, 1_773_063_000_123, key, value, headers)
 
 
 def only(raw: bytes | None) -> tuple[str, str, bytes]:
     """Table, id and payload of the one row that a message becomes."""
-    [(target, events)] = make_rows([message(raw)]).items()
-    [(event_id, row)] = events.items()
-    return target, event_id, row.value
+    [(target, [row])] = make_rows([message(raw)]).items()
+    return target, row.event_id, row.message.value
 
 
 def test_a_bar_keeps_its_bytes_as_payload():
@@ -41,8 +46,16 @@ def test_a_field_of_a_later_version_is_kept():
     assert json.loads(only(raw)[2])["new_field"] == 1
 
 
-def test_a_watermark_has_no_row():
-    assert make_rows([message(wire.encode(WATERMARK))]) == {}
+def test_a_watermark_has_a_row_of_its_own_table():
+    raw = wire.encode(WATERMARK)
+    assert only(raw) == ("RAW_WATERMARKS", WATERMARK.event_id, raw)
+
+
+def test_what_was_taken_back_is_a_row_without_a_payload():
+    [(target, [row])] = make_rows([message(None, topic=broker.BASELINES, key=SPLIT.event_id)]).items()
+    assert (target, row.event_id, row.message.value) == ("RAW_CORPORATE_ACTIONS", SPLIT.event_id, None)
+    assert make_table({target: [row]}, datetime(2026, 3, 9, tzinfo=UTC))["payload"].to_pylist() == [None]
+    assert [*make_rows([message(None, topic=broker.BASELINES, key="nobody's")])] == [REJECTED_TABLE]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,7 @@ def test_a_watermark_has_no_row():
         (b'{"kind":"bar","event_id":""}', "no event_id"),
         (b'{"kind":"bar","event_id":5}', "no event_id"),
         (b'{"event_id":"x"}', "unexpected kind"),
+        (b'{"kind":["bar"],"event_id":"x"}', "unexpected kind"),
         (wire.encode(Instrument(symbol="MSFT", name="Microsoft")), "unexpected kind"),
     ],
 )
@@ -83,7 +97,7 @@ JSON = st.recursive(
 def test_a_row_is_json_to_whoever_reads_it_whole(value, position, damage):
     raw = json.dumps({"kind": "bar", "event_id": "x", "value": value}).encode()
     raw = raw[:position] + damage + raw[position:]
-    target, _, payload = only(raw) if make_rows([message(raw)]) else ("", "", b"")
+    target, _, payload = only(raw)
     if target == "RAW_BARS":
         msgspec.json.decode(payload)
         payload.decode()
@@ -99,13 +113,14 @@ def test_no_bytes_are_lost_and_none_stop_the_landing(raw):
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 5)), max_size=20))
-def test_one_row_per_event_and_the_newest_message_wins(events):
+def test_each_message_is_a_row_in_the_order_of_the_log(events):
     messages = [
         message(json.dumps({"kind": "bar", "event_id": event, "n": n}).encode(), offset=offset)
         for offset, (event, n) in enumerate(events)
     ]
-    rows = make_rows(messages).get("RAW_BARS", {})
-    assert {event_id: json.loads(row.value)["n"] for event_id, row in rows.items()} == dict(events)
+    rows = make_rows(messages).get("RAW_BARS", [])
+    assert [(row.event_id, json.loads(row.message.value)["n"]) for row in rows] == events
+    assert [row.message.offset for row in rows] == [*range(len(events))]
 
 
 def test_a_table_of_rows_has_the_columns_that_the_copy_reads():
@@ -120,14 +135,23 @@ def test_a_table_of_rows_has_the_columns_that_the_copy_reads():
     assert table["landed_at"].to_pylist() == ["2026-03-09 14:00:00.000000"] * 2
 
 
-def test_every_landed_topic_has_a_table_and_a_kind():
-    assert TABLES == {
-        broker.BARS: "RAW_BARS",
-        broker.NEWS: "RAW_NEWS",
-        broker.ALERTS: "RAW_ALERTS",
-        broker.METRICS: "RAW_METRICS",
-        broker.REFERENCE: "RAW_INSTRUMENTS",
-        broker.REJECTED: "RAW_REJECTED",
+def test_every_kind_of_record_lands_and_every_topic_but_that_of_the_state():
+    assert set(LANDED) == set(get_args(AnyRecord))
+    assert KINDS.keys() == {spec.name for spec in broker.TOPICS} - {broker.DETECTOR_STATE}
+    assert {kind: table for kinds in KINDS.values() for kind, table in kinds.items()} == {
+        "bar": "RAW_BARS",
+        "watermark": "RAW_WATERMARKS",
+        "news": "RAW_NEWS",
+        "alert": "RAW_ALERTS",
+        "metric": "RAW_METRICS",
+        "instrument": "RAW_INSTRUMENTS",
+        "split": "RAW_CORPORATE_ACTIONS",
+        "dividend": "RAW_CORPORATE_ACTIONS",
+        "ticker_change": "RAW_CORPORATE_ACTIONS",
+        "scheduled_event": "RAW_SCHEDULED_EVENTS",
+        "profile": "RAW_PROFILES",
+        "parameters": "RAW_PARAMETERS",
+        "disposition": "RAW_DISPOSITIONS",
+        "audit": "RAW_AUDIT",
+        "reject": "RAW_REJECTED",
     }
-    assert list(KINDS.values()) == ["bar", "news", "alert", "metric", "instrument", "reject"]
-    assert KINDS.keys() == TABLES.keys()

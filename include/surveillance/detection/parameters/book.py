@@ -7,14 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from include.surveillance.detection.parameters.overrides import SCOPES, Override, changed, known, parse
 from include.surveillance.detection.parameters.values import Budget, Parameters, encode_value
 from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.records import digest
+from include.surveillance.records import ParameterOverride, ParametersVersion, digest
 from include.surveillance.settings import Settings
 
 
@@ -123,6 +124,40 @@ class ParameterBook:
         if not in_force:
             return self.base.version
         return digest(encode_value(self.base), encode_value(sorted(in_force.items())))
+
+    def describe(self) -> list[ParametersVersion]:
+        """Describe each version that the book has, in the order of its days."""
+        base = encode_value(self.base)
+        overrides = [ParameterOverride(**asdict(one) | {"set": encode_value(one.set)}) for one in self.overrides]
+        return [
+            ParametersVersion(
+                version=self.version(date),
+                effective=date,
+                base=base,
+                overrides=tuple(one for one in overrides if one.effective <= date),
+            )
+            for date in self.regimes
+        ]
+
+    @classmethod
+    def of_version(cls, described: ParametersVersion) -> ParameterBook:
+        """Make the book of a version that was described.
+
+        Raises:
+            ConfigurationError: these rules do not have such parameters any more, or it is not that version.
+        """
+        try:
+            base = msgspec.json.decode(described.base, type=Parameters)
+            given = [asdict(one) | {"set": msgspec.json.decode(one.set)} for one in described.overrides]
+            book = cls(base, [Override(**one) for one in given])
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(f"parameters {described.version}: {error}; use the code that knew them") from None
+        if (version := book.version(described.effective)) != described.version:
+            raise ConfigurationError(
+                f"parameters {described.version} read back are {version}: the rules have other values since; use the "
+                "code that knew them"
+            )
+        return book
 
 
 def read_parameters(path: Path) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-select max(updated_at) from raw.kafka_offsets
+select max(updated_at) from raw.landed_offsets

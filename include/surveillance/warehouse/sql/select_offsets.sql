@@ -3,5 +3,6 @@ select
     partition_id,
     next_offset,
     topic_id,
-    leader_epoch
-from raw.kafka_offsets
+    leader_epoch,
+    updated_at
+from raw.landed_offsets

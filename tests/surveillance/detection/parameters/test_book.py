@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.surveillance import wire
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import SCOPES, Override
 from include.surveillance.detection.parameters.values import Parameters
 from include.surveillance.detection.rules.literal.abnormal_volume import LiteralAbnormalVolume
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.records import ParametersVersion
 
 DATES = ("2026-01-05", "2026-02-02", "2026-03-02")
 WHO = {"symbol": "ACME", "asset_class": "CS", "liquidity": "thin"}
@@ -224,3 +227,31 @@ def test_resolving_many_symbols_shares_what_is_equal():
     resolved = {symbol: book.resolve_for(DATES[0], symbol, "CS", "thin") for symbol in symbols}
     assert len({id(parameters) for parameters in resolved.values()}) == 2
     assert resolved["S7"].abnormal_volume.multiple == 5.0
+
+
+@given(overrides())
+def test_a_version_that_was_described_is_the_same_book_again(given_overrides):
+    book = ParameterBook(Parameters(cooldown_bars=7), given_overrides)
+    described = [wire.decode(wire.encode(it)) for it in book.describe()]
+    assert [it.version for it in described] == [book.version(date) for date in book.regimes]
+    for said, date in zip(described, book.regimes, strict=True):
+        again = ParameterBook.of_version(said)
+        assert again.version(date) == said.version
+        assert again.base == book.base
+        assert [it.rationale for it in again.overrides] == ["because" for it in said.overrides]
+        for who in ({}, WHO):
+            assert multiple(again, date, **who) == multiple(book, date, **who)
+
+
+def test_what_is_shipped_can_be_described():
+    book = ParameterBook.default()
+    *_, newest = book.describe()
+    assert ParameterBook.of_version(newest).overrides == book.overrides
+
+
+def test_a_version_that_the_rules_do_not_know_any_more_is_told():
+    (said,) = ParameterBook().describe()
+    with pytest.raises(ConfigurationError, match=f"parameters {said.version} read back are"):
+        ParameterBook.of_version(msgspec.structs.replace(said, base='{"cooldown_bars":3}'))
+    with pytest.raises(ConfigurationError, match="use the code that knew them"):
+        ParameterBook.of_version(ParametersVersion(version="x", effective="", base='{"cooldown_bars":"three"}'))

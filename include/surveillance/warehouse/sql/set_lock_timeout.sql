@@ -1,0 +1,1 @@
+alter session set lock_timeout = 10

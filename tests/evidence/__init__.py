@@ -1,0 +1,1 @@
+"""Alerts reproduced from the warehouse alone."""
