@@ -45,7 +45,7 @@ def find_missing() -> list[str]:
 
 
 def connect(**settings: object) -> SnowflakeConnection:
-    return snowflake.connector.connect(**{**read_login(read_environment()), "login_timeout": 20, **settings})
+    return snowflake.connector.connect(**{**read_login(read_environment()), "schema": "RAW", "login_timeout": 20, **settings})
 
 
 @contextmanager

@@ -7,8 +7,9 @@ import re
 import signal
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import inf
@@ -44,6 +45,7 @@ from include.surveillance.warehouse import landing, schema
 from include.surveillance.warehouse.records import read_landed, read_messages
 from include.surveillance.warehouse.rows import KINDS, LANDED
 from include.surveillance.warehouse.schema import OFFSETS, migrate_raw
+from tests import account
 from tests.embedded_warehouse.launcher import Launcher
 from tests.failpoints import arm, is_armed
 from tests.integration.dying import exit_code
@@ -59,15 +61,18 @@ def _topics(kafka):
 
 
 @pytest.fixture(scope="module")
-def warehouse_at(launcher):
+def warehouse_at(request):
     """Open a session of a database."""
-    return lambda database, **settings: launcher.connect(database=database, **settings)
+    home = account if account.is_given() else request.getfixturevalue("launcher")
+    return lambda database, **settings: home.connect(database=database, **settings)
 
 
 @pytest.fixture
-def database() -> str:
+def database() -> Iterator[str]:
     """A database of the test's own: the embedded warehouse makes it at the first connection."""
-    return f"LAND_{uuid.uuid4().hex[:8].upper()}"
+    name = f"LAND_{uuid.uuid4().hex[:8].upper()}"
+    with account.own_database(name) if account.is_given() else nullcontext():
+        yield name
 
 
 @pytest.fixture
@@ -317,6 +322,7 @@ def test_many_that_land_a_topic_at_once_store_each_message_once(kafka, warehouse
     assert stored_offsets(connection) == ends(kafka)
 
 
+@pytest.mark.embedded
 def test_a_killed_landing_holds_up_its_own_topic_only(kafka, symbol, tmp_path, monkeypatch):
     """Its locks stay, as Snowflake's do for 300 idle seconds, here for six."""
     monkeypatch.setenv("WAREHOUSE_IDLE_TRANSACTION", "6")
@@ -391,6 +397,7 @@ def test_bytes_that_are_no_record_are_kept_as_rejects(kafka, connection, symbol)
     assert landed_bars(connection, symbol) == as_json([good])
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("point", [point for point in failpoints.POINTS if point.startswith("land.")])
 def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, symbol, tmp_path, point):
     with closing(warehouse_at(database)) as first:
@@ -412,6 +419,7 @@ def test_landing_killed_at_any_step(kafka, launcher, warehouse_at, database, sym
         assert stored_offsets(fresh) == ends(kafka)
 
 
+@pytest.mark.embedded
 def test_a_warehouse_that_dies_is_an_error_and_a_new_connection_goes_on(
     kafka, launcher, warehouse_at, database, symbol
 ):
