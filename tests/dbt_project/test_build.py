@@ -77,8 +77,8 @@ def instrument(symbol: str, name: str, polled_at: str, **more) -> Instrument:
 def decide(of: Alert, version: int, state: str, verdict: str | None = None) -> Disposition:
     return Disposition(
         alert_id=of.event_id, rule=of.rule, symbol=of.symbol, timespan=of.timespan,
-        event="close" if verdict else "take", actor="ann", occurred_ms=of.bar_close_ms, state=state, disposition=verdict,
-        version=version, audit_id=version,
+        event="close" if verdict else "take", actor="ann", occurred_ms=of.bar_close_ms, state=state,
+        disposition=verdict, version=version, audit_id=version,
     )  # fmt: skip
 
 
@@ -189,13 +189,14 @@ def test_each_bar_is_one_row_with_the_newest_values(built):
 
 
 def test_a_first_build_over_the_whole_log_equals_builds_as_it_came(built, dbt, profile):
-    tables = ("staging.int_instruments", *(f"analytics.{name}" for name in ("dim_instruments", "fact_alerts", FACT)))
+    names = ("dim_instruments", "fact_alerts", "fact_bar_revisions", FACT)
+    tables = ("staging.int_instruments", *(f"analytics.{name}" for name in names))
     as_it_came = [built.records(f"select * from {table} order by 1, 2, 3, 4") for table in tables]
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.setenv("SNOWFLAKE_RAW_DATABASE", os.environ["SNOWFLAKE_DATABASE"])
         elsewhere.setenv("SNOWFLAKE_DATABASE", anew := f"{os.environ['SNOWFLAKE_DATABASE']}_ANEW")
         built.query(f"create database {anew}")
-        assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts").success
+        assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts", "fact_bar_revisions").success
     assert [built.records(f"select * from {anew}.{table} order by 1, 2, 3, 4") for table in tables] == as_it_came
 
 
@@ -358,8 +359,8 @@ def test_bars_before_a_split_and_a_dividend_are_as_those_after_it(built):
     """Neither an announced split nor one that was withdrawn changes anything."""
     rows = built.query(
         "select symbol, to_char(bar_start_at, 'DD HH24:MI'), split_factor, dividend_factor, close, volume "
-        "from analytics.fact_bars_adjusted where timespan = 'minute' and to_char(bar_start_at, 'HH24:MI') = '14:30' "
-        "and symbol <> 'NEWC' order by symbol, bar_start_at"
+        "from analytics.fact_bars_adjusted where timespan = 'minute' and symbol <> 'NEWC' "
+        "and to_char(bar_start_at, 'HH24:MI') = '14:30' order by symbol, bar_start_at"
     )
     # The close before was 103 and is 51.5 in the new shares.
     kept = 1 - 0.5 / 51.5
@@ -381,6 +382,31 @@ def test_the_acts_of_people_are_told_in_order_and_the_last_says_how_good_a_rule_
     )
     week = date(2024, 3, 4)
     assert rows == [("literal", week, 2, 0, 1, 1, 0, 1.0), ("robust", week, 1, 1, 0, 0, 0, None)]
+
+
+def test_what_the_vendor_corrected_is_told_with_its_size_and_the_alerts_that_it_changed(built):
+    rows = built.query(
+        "select symbol, to_char(session_date, 'DD'), bars, corrected_bars, corrections, volume_change, retracted_alerts, "
+        "largest_close_change from analytics.rpt_corrections where symbol <> 'NEWC' order by 1, 2"
+    )
+    assert [row[:-1] for row in rows] == [
+        ("AAPL", "07", 3, 1, 1, 0, 0), ("AAPL", "08", 4, 1, 1, 0, 0),
+        ("MSFT", "07", 4, 0, 0, 0, 1), ("MSFT", "08", 3, 0, 0, 0, 0),
+    ]  # fmt: skip
+    assert [row[-1] for row in rows] == [pytest.approx(0.03), pytest.approx(0.01), None, None]
+
+
+def test_what_was_known_of_a_bar_at_any_time_is_known_still(built):
+    """A bar that was polled again, unchanged, has said nothing new."""
+    rows = built.query(
+        "select bar_id, close from analytics.fact_bar_revisions where symbol = 'AAPL' and timespan = 'minute' "
+        "order by bar_start_at, published_at, kafka_offset"
+    )
+    assert [(bar_id[-14:-3], close) for bar_id, close in rows] == [
+        ("03-07 14:30", 100.0), ("03-07 14:31", 100.0), ("03-07 14:32", 100.0), ("03-07 14:32", 103.0),
+        ("03-08 14:30", 100.0), ("03-08 14:31", 100.0), ("03-08 14:31", 99.0), ("03-08 14:32", 100.0),
+        ("03-08 16:30", 102.0),
+    ]  # fmt: skip
 
 
 def test_the_breadth_of_a_minute_counts_symbols_that_moved_and_alerts_that_stand(built):
@@ -440,6 +466,8 @@ def test_the_marts_stay_when_old_rows_leave_raw(built, dbt):
         select 'instruments', count(*), max(symbol) from analytics.dim_instruments
         union all
         select 'sessions', count(*), sum(minute_bars)::varchar from analytics.dim_market_sessions
+        union all
+        select 'revisions', count(*), sum(close)::varchar from analytics.fact_bar_revisions
         union all
         select 'news', count(*), max(sentiment) from analytics.fact_news
     """

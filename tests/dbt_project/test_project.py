@@ -22,9 +22,10 @@ MODELS = {
     "stg_corporate_actions", "stg_dispositions",
     "int_bars", "int_metrics", "int_instruments",
     "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alert_events", "fact_alerts",
-    "fact_news", "bridge_alert_evidence", "fact_corporate_actions", "fact_bars_adjusted", "fact_alert_dispositions",
+    "fact_bar_revisions", "fact_news", "bridge_alert_evidence", "fact_corporate_actions", "fact_bars_adjusted",
+    "fact_alert_dispositions",
     "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
-    "rpt_alert_outcomes", "rpt_latency_slo", "rpt_market_breadth", "rpt_rule_precision",
+    "rpt_alert_outcomes", "rpt_latency_slo", "rpt_market_breadth", "rpt_rule_precision", "rpt_corrections",
 }  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def test_what_is_nowhere_else_is_permanent_and_survives_a_full_refresh(models):
     """RAW keeps bars, metrics and news for a time only."""
     copies = {
         "int_bars", "int_metrics", "int_instruments", "fact_alert_events", "fact_intraday_metrics", "fact_news",
+        "fact_bar_revisions",
     }  # fmt: skip
     for name in copies:
         config = models[name]["config"]
@@ -117,7 +119,7 @@ def test_what_is_nowhere_else_is_permanent_and_survives_a_full_refresh(models):
 
 
 def test_large_tables_are_clustered_by_day(models):
-    for name in ("int_bars", "int_metrics", "fact_intraday_metrics"):
+    for name in ("int_bars", "int_metrics", "fact_intraday_metrics", "fact_bar_revisions"):
         assert models[name]["config"]["cluster_by"] == ["bar_start_at::date"], name
 
 
