@@ -355,20 +355,18 @@ def test_corporate_actions_are_as_the_vendor_said_last(built):
     ]
 
 
-def test_bars_before_a_split_and_a_dividend_are_as_those_after_it(built):
+def test_bars_before_a_split_are_in_the_shares_after_it_and_dividends_are_told_beside_them(built):
     """Neither an announced split nor one that was withdrawn changes anything."""
     rows = built.query(
-        "select symbol, to_char(bar_start_at, 'DD HH24:MI'), split_factor, dividend_factor, close, volume "
+        "select symbol, to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS'), split_factor, dividends_after, close, volume "
         "from analytics.fact_bars_adjusted where timespan = 'minute' and symbol <> 'NEWC' "
-        "and to_char(bar_start_at, 'HH24:MI') = '14:30' order by symbol, bar_start_at"
+        "and bar_start_at in ('2024-03-07 14:30:00', '2024-03-08 14:30:00') order by symbol, bar_start_at"
     )
-    # The close before was 103 and is 51.5 in the new shares.
-    kept = 1 - 0.5 / 51.5
-    assert [row[:2] for row in rows] == [
-        ("AAPL", "07 14:30"), ("AAPL", "08 14:30"), ("MSFT", "07 14:30"), ("MSFT", "08 14:30"),
+    assert [(symbol, start[8:10]) for symbol, start, *_ in rows] == [
+        ("AAPL", "07"), ("AAPL", "08"), ("MSFT", "07"), ("MSFT", "08"),
     ]  # fmt: skip
-    assert rows[0][2:] == pytest.approx((0.5, kept, 50.0 * kept, 21.0))
-    assert [row[2:] for row in rows[1:]] == [(1.0, 1.0, 100.0, 10.5)] * 3
+    assert rows[0][2:] == pytest.approx((0.5, 0.5, 50.0, 21.0))
+    assert [row[2:] for row in rows[1:]] == [(1.0, 0.0, 100.0, 10.5)] * 3
 
 
 def test_the_acts_of_people_are_told_in_order_and_the_last_says_how_good_a_rule_was(built):
@@ -386,12 +384,12 @@ def test_the_acts_of_people_are_told_in_order_and_the_last_says_how_good_a_rule_
 
 def test_what_the_vendor_corrected_is_told_with_its_size_and_the_alerts_that_it_changed(built):
     rows = built.query(
-        "select symbol, to_char(session_date, 'DD'), bars, corrected_bars, corrections, volume_change, retracted_alerts, "
+        "select symbol, day(session_date), bars, corrected_bars, corrections, volume_change, retracted_alerts, "
         "largest_close_change from analytics.rpt_corrections where symbol <> 'NEWC' order by 1, 2"
     )
     assert [row[:-1] for row in rows] == [
-        ("AAPL", "07", 3, 1, 1, 0, 0), ("AAPL", "08", 4, 1, 1, 0, 0),
-        ("MSFT", "07", 4, 0, 0, 0, 1), ("MSFT", "08", 3, 0, 0, 0, 0),
+        ("AAPL", 7, 3, 1, 1, 0, 0), ("AAPL", 8, 4, 1, 1, 0, 0),
+        ("MSFT", 7, 4, 0, 0, 0, 1), ("MSFT", 8, 3, 0, 0, 0, 0),
     ]  # fmt: skip
     assert [row[-1] for row in rows] == [pytest.approx(0.03), pytest.approx(0.01), None, None]
 
@@ -411,10 +409,10 @@ def test_what_was_known_of_a_bar_at_any_time_is_known_still(built):
 
 def test_the_breadth_of_a_minute_counts_symbols_that_moved_and_alerts_that_stand(built):
     rows = built.query(
-        "select to_char(bar_start_at, 'HH24:MI'), symbols, advancers, decliners, advancing_volume, declining_volume, "
+        "select minute(bar_start_at), symbols, advancers, decliners, advancing_volume, declining_volume, "
         "alerting_symbols from analytics.rpt_market_breadth where session_date = '2024-03-07' order by bar_start_at"
     )
-    assert rows[:2] == [("14:30", 3, 1, 1, 10.5, 10.5, 1), ("14:31", 3, 1, 1, 10.5, 10.5, 0)]
+    assert rows[:2] == [(30, 3, 1, 1, 10.5, 10.5, 1), (31, 3, 1, 1, 10.5, 10.5, 0)]
 
 
 def test_each_step_is_held_against_its_objective_by_the_hour(built):
@@ -493,6 +491,8 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
     built.query("update analytics.dim_instruments set valid_from = '2024-03-08 17:00:00' where name = 'Apple Inc'")
     built.query("update analytics.fact_alerts set instrument_key = 'nobody' where symbol = 'QUIET'")
     built.query("update analytics.fact_alert_events set severity = 'terrible' where rule = 'volatility_spike'")
+    built.query("alter table analytics.fact_news alter column news_id drop not null")
+    built.query("update analytics.fact_news set news_id = null")
     built.query("insert into analytics.rpt_symbol_day select * from analytics.rpt_symbol_day where symbol = 'QUIET'")
     result = dbt("test", "--exclude-resource-type", "unit_test")
     failed = {r.node.name for r in result.result if r.status == "fail"}
@@ -507,4 +507,5 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
         "relationships_fact_alerts_instrument_key__instrument_key__ref_dim_instruments_",
         "accepted_values_fact_alert_events_severity__low__medium__high__critical",
         "unique_combination_rpt_symbol_day_symbol__session_date",
+        "unique_combination_fact_news_news_id",
     }

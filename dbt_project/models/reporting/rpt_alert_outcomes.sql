@@ -9,7 +9,8 @@
     )
 }}
 
--- Prices are adjusted: a split or a dividend before the next session is no return.
+-- Prices are in the shares of the newest session, so that a split is no return.
+-- depends_on: {{ ref('fact_intraday_metrics') }}
 with sessions as (
 
     select
@@ -19,22 +20,14 @@ with sessions as (
 
 ),
 
-{% if is_incremental() and not var('whole') %}
-    touched as (
-
-        {{ touched_sessions() }}
-
-    ),
-{% endif %}
-
 chosen as (
 
     select * from sessions
     {% if is_incremental() and not var('whole') %}
         -- what lands for a session tells of the alerts of the one before it, too
         where
-            session_date in (select session_date from touched)
-            or next_session_date in (select session_date from touched)
+            session_date in ({{ touched_sessions() }})
+            or next_session_date in ({{ touched_sessions() }})
     {% endif %}
 
 ),
@@ -57,6 +50,8 @@ bars as (
         session_date,
         bar_start_at,
         close,
+        dividends_after,
+        -- as they were traded
         volume * split_factor as volume,
         session_phase in ('opening_auction', 'regular', 'closing_auction') as is_regular,
         landed_at
@@ -64,9 +59,9 @@ bars as (
     where
         timespan = 'minute'
         and session_date in (
-            select session_date from chosen
+            select chosen.session_date from chosen
             union distinct
-            select next_session_date from chosen
+            select chosen.next_session_date from chosen
         )
 
 ),
@@ -76,13 +71,15 @@ same_session as (
     select
         alerts.alert_id,
         max_by(bars.close, iff(bars.bar_start_at < alerts.bar_close_at, bars.bar_start_at, null)) as close_fired,
-{% for minute in minutes %}
-    {%- set within = after ~ " and bars.bar_start_at < dateadd('minute', " ~ minute ~ ", alerts.bar_close_at)" %}
-        max_by(bars.close, iff({{ within }}, bars.bar_start_at, null)) as close_{{ minute }}m,
-        sum(iff({{ within }}, bars.volume, null)) as volume_{{ minute }}m,
-{% endfor %}
+        {% for minute in minutes %}
+            {%- set end = "dateadd('minute', " ~ minute ~ ", alerts.bar_close_at)" %}
+            {%- set within = after ~ " and bars.bar_start_at < " ~ end %}
+            max_by(bars.close, iff({{ within }}, bars.bar_start_at, null)) as close_{{ minute }}m,
+            sum(iff({{ within }}, bars.volume, null)) as volume_{{ minute }}m,
+        {% endfor %}
         max_by(bars.close, iff({{ after }} and bars.is_regular, bars.bar_start_at, null)) as close_session,
         sum(iff({{ after }} and bars.is_regular, bars.volume, null)) as volume_session,
+        max(bars.dividends_after) as dividends_after,
         max(bars.landed_at) as landed_at
     from alerts
     inner join bars on alerts.symbol = bars.symbol and alerts.session_date = bars.session_date
@@ -96,6 +93,7 @@ closes as (
         symbol,
         session_date,
         max_by(close, bar_start_at) as close,
+        max(dividends_after) as dividends_after,
         sum(volume) as volume,
         max(landed_at) as landed_at
     from bars
@@ -130,13 +128,14 @@ select
     alerts.direction,
     alerts.severity,
     alerts.status = 'retracted' as is_retracted,
-{% for minute in minutes %}
-    same_session.close_{{ minute }}m / nullif(same_session.close_fired, 0) - 1 as return_{{ minute }}m,
-    same_session.volume_{{ minute }}m::float as volume_{{ minute }}m,
-{% endfor %}
+    {% for minute in minutes %}
+        same_session.close_{{ minute }}m / nullif(same_session.close_fired, 0) - 1 as return_{{ minute }}m,
+        same_session.volume_{{ minute }}m::float as volume_{{ minute }}m,
+    {% endfor %}
     same_session.close_session / nullif(same_session.close_fired, 0) - 1 as return_session,
     same_session.volume_session::float as volume_session,
-    closes.close / nullif(same_session.close_fired, 0) - 1 as return_next_session,
+    (closes.close + same_session.dividends_after - closes.dividends_after) / nullif(same_session.close_fired, 0) - 1
+        as return_next_session,
     closes.volume::float as volume_next_session,
     coalesce(news.articles, 0) as articles_within_10m,
     greatest(

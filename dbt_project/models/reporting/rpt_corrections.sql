@@ -8,6 +8,7 @@
     )
 }}
 
+-- depends_on: {{ ref('fact_alerts') }}
 with bars as (
 
     select
@@ -52,7 +53,7 @@ corrected as (
         symbol,
         count(*) as bars,
         count_if(times_said > 1) as corrected_bars,
-        sum(times_said - 1) as corrections,
+        sum(times_said - 1)::int as corrections,
         max(iff(times_said > 1, abs(last_close / nullif(first_close, 0) - 1), null)) as largest_close_change,
         sum(last_volume - first_volume)::number(38, 8) as volume_change,
         max(landed_at) as landed_at

@@ -17,16 +17,16 @@ with alerts as (
 
 taken as (
 
-{% for step in steps %}
-    select
-        session_date,
-        hour_at,
-        '{{ step }}' as step,
-        {{ step }}_seconds as seconds
-    from alerts
-    where {{ step }}_seconds is not null
-    {{ 'union all' if not loop.last }}
-{% endfor %}
+    {% for step in steps %}
+        {{ 'union all' if not loop.first }}
+        select
+            session_date,
+            hour_at,
+            '{{ step }}' as step,
+            {{ step }}_seconds as seconds
+        from alerts
+        where {{ step }}_seconds is not null
+    {% endfor %}
 
 )
 
