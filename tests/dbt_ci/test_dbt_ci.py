@@ -41,8 +41,12 @@ def change(file: Path, before: str, after: str) -> None:
 
 def test_what_is_changed_and_what_reads_it_is_built_and_compared(warehouse, project):
     change(project / "models/marts/dim_market_sessions.sql", "count(distinct symbol) as symbols", "7 as symbols")
-    (found,) = warehouse.build_change(project)  # although it is another database, and another folder
-    assert found.table == "dim_market_sessions"
+    # Although it is another database, and another folder, nothing else is.
+    differences = {one.table: one for one in warehouse.build_change(project)}
+    found = differences.pop("dim_market_sessions")
+    assert {table: one.only for table, one in differences.items()} == {
+        "fact_bars_adjusted": (0, 0), "rpt_alert_outcomes": (0, 0),
+    }  # fmt: skip
     assert found.rows == (3, 3)
     assert found.only == (2, 2)
     assert "No table is changed" in report("main", [], None)

@@ -17,7 +17,8 @@ import snowflake.connector
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from snowflake.connector import SnowflakeConnection
 
-from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem, Record
+from include.surveillance.records import Record
+from include.surveillance.warehouse.rows import LANDED
 from include.surveillance.warehouse.schema import migrate_raw
 from include.surveillance.wire import encode
 from tests import account
@@ -25,13 +26,6 @@ from tests.embedded_warehouse.launcher import Launcher
 from tests.paths import ROOT
 
 PROJECT = ROOT / "dbt_project"
-TABLES = {
-    Bar: "RAW_BARS",
-    NewsItem: "RAW_NEWS",
-    Alert: "RAW_ALERTS",
-    Metric: "RAW_METRICS",
-    Instrument: "RAW_INSTRUMENTS",
-}
 REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_PASSWORD", "SNOWFLAKE_WAREHOUSE", "SNOWFLAKE_ROLE")
 
 
@@ -42,16 +36,24 @@ class Market:
     connection: SnowflakeConnection
     offset: int = 0
 
-    def land(self, records: Sequence[Record], landed_at: str, published_at: str | None = None, **headers: str) -> None:
-        """Append records as a loader that never merges would, offsets in the order given."""
+    def land(
+        self,
+        records: Sequence[Record],
+        landed_at: str,
+        published_at: str | None = None,
+        *,
+        withdrawn: bool = False,
+        **headers: str,
+    ) -> None:
+        """Append records as landing does, offsets in the order given; withdrawn ones have no payload."""
         for record in records:
             self.offset += 1
             self.query(
-                f"insert into raw.{TABLES[type(record)]} "
+                f"insert into raw.{LANDED[type(record)]} "
                 "(event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at) "
                 "select %s, parse_json(%s), parse_json(%s), 'topic', 0, %s, %s::timestamp_ntz, %s::timestamp_ntz",
                 record.event_id,
-                encode(record).decode(),
+                None if withdrawn else encode(record).decode(),
                 json.dumps(headers) if headers else None,
                 self.offset,
                 published_at or landed_at,

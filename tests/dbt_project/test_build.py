@@ -8,7 +8,18 @@ from decimal import Decimal
 
 import pytest
 
-from include.surveillance.records import Alert, Bar, Instrument, Metric, NewsItem
+from include.surveillance.records import (
+    Alert,
+    Bar,
+    Disposition,
+    Dividend,
+    Instrument,
+    Metric,
+    NewsItem,
+    Split,
+    TickerChange,
+    Watermark,
+)
 from include.surveillance.timespans import SPAN_MS
 from include.surveillance.warehouse.retention import CLASSES, delete_old_rows
 
@@ -23,6 +34,7 @@ RULES = (
     "data_quality",
 )
 FACT = "fact_intraday_metrics"
+MISTAKEN = Split(symbol="MSFT", execution_date="2024-03-08", split_from=1, split_to=10)
 BEGINNING, END = datetime(1900, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - the warehouse speaks UTC without a zone
 
 
@@ -62,6 +74,14 @@ def instrument(symbol: str, name: str, polled_at: str, **more) -> Instrument:
     return Instrument(symbol=symbol, name=name, **more)
 
 
+def decide(of: Alert, version: int, state: str, verdict: str | None = None) -> Disposition:
+    return Disposition(
+        alert_id=of.event_id, rule=of.rule, symbol=of.symbol, timespan=of.timespan,
+        event="close" if verdict else "take", actor="ann", occurred_ms=of.bar_close_ms, state=state,
+        disposition=verdict, version=version, audit_id=version,
+    )  # fmt: skip
+
+
 def land_first(market) -> None:
     """Two sessions of three symbols, one of them without reference data; a duplicate and a correction."""
     market.land(
@@ -79,7 +99,13 @@ def land_first(market) -> None:
     bars.append(bar("AAPL", "2024-03-08 14:31:00", close=99.0))  # corrected by the vendor
     market.land(bars, FIRST_LANDING)
     unmeasured = bar("MSFT", "2024-03-08 14:32:00")
-    metrics = [metric(of, "2024-03-07" if of.ts_ms < moment_ms("2024-03-08") else "2024-03-08") for of in bars[:-2]]
+    moves = {"AAPL": 0.01, "MSFT": -0.01}
+    metrics = [
+        metric(
+            of, "2024-03-07" if of.ts_ms < moment_ms("2024-03-08") else "2024-03-08", log_return=moves.get(of.symbol)
+        )
+        for of in bars[:-2]
+    ]
     market.land([m for m in metrics if m.bar_event_id != unmeasured.event_id], FIRST_LANDING)
     alerts = [alert(rule, "AAPL", "2024-03-08 14:31:00") for rule in RULES]
     alerts.append(alert("feed_freshness", "QUIET", "2024-03-06 15:00:00", date="2024-03-06", direction=""))
@@ -90,10 +116,26 @@ def land_first(market) -> None:
     moments = {name: str(ms) for name, ms in asked.items()} | {"detected_ms": "no number"}
     market.land(alerts, FIRST_LANDING, published_at="2024-03-08 14:32:03.500", **moments)
     corrected = {"status": "retracted", "before_value": 4.5, "before_threshold": 3.5, "inhibited_by": "bars missing"}
-    withdrawn = alert("abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", **profiled, **corrected)
-    market.land([withdrawn], FIRST_LANDING, published_at="2024-03-08 14:40:00")
     story = {"symbol": "AAPL", "article_id": "n1", "published_ms": moment_ms("2024-03-08 14:25:00"), "title": "Lawsuit"}
-    market.land([NewsItem(**story), NewsItem(**story, sentiment="negative")], FIRST_LANDING)
+    told = [NewsItem(**story), NewsItem(**story, sentiment="negative")]
+    market.land(told, FIRST_LANDING)
+    cited = (bars[0], told[0], Watermark(symbol="MSFT", timespan="minute", from_ms=0, as_of_ms=1, bars=1), alerts[0])
+    evidence = {"event_ids": tuple(record.event_id for record in cited)}
+    withdrawn = alert(
+        "abnormal_volume", "MSFT", "2024-03-07 14:31:00", date="2024-03-07", **profiled, **corrected, **evidence
+    )
+    market.land([withdrawn], FIRST_LANDING, published_at="2024-03-08 14:40:00")
+    market.land(
+        [
+            Split(symbol="AAPL", execution_date="2024-03-08", split_from=1, split_to=2),
+            Split(symbol="AAPL", execution_date="2999-01-01", split_from=1, split_to=10),
+            MISTAKEN,
+            Dividend(symbol="AAPL", ex_date="2024-03-08", cash_amount=0.5),
+            TickerChange(symbol="", new_symbol="NEWC", date="2024-03-07"),
+        ],
+        FIRST_LANDING,
+    )
+    market.land([decide(alerts[0], 1, "in review")], FIRST_LANDING)
 
 
 def land_second(market) -> None:
@@ -115,6 +157,9 @@ def land_second(market) -> None:
         SECOND_LANDING,
     )  # fmt: skip
     market.land([alert("abnormal_volume", "AAPL", "2024-03-08 16:30:00")], SECOND_LANDING)
+    market.land([MISTAKEN], SECOND_LANDING, withdrawn=True)
+    judged = alert("abnormal_volume", "AAPL", "2024-03-08 14:31:00")
+    market.land([decide(judged, 2, "closed", "true positive")], SECOND_LANDING)
     # a transaction that was open while the first build read: older than the newest row of that build
     market.land([bar("NEWC", "2024-03-08 14:20:00")], "2024-03-08 14:30:00")
 
@@ -144,13 +189,14 @@ def test_each_bar_is_one_row_with_the_newest_values(built):
 
 
 def test_a_first_build_over_the_whole_log_equals_builds_as_it_came(built, dbt, profile):
-    tables = ("staging.int_instruments", *(f"analytics.{name}" for name in ("dim_instruments", "fact_alerts", FACT)))
+    names = ("dim_instruments", "fact_alerts", "fact_bar_revisions", FACT)
+    tables = ("staging.int_instruments", *(f"analytics.{name}" for name in names))
     as_it_came = [built.records(f"select * from {table} order by 1, 2, 3, 4") for table in tables]
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.setenv("SNOWFLAKE_RAW_DATABASE", os.environ["SNOWFLAKE_DATABASE"])
         elsewhere.setenv("SNOWFLAKE_DATABASE", anew := f"{os.environ['SNOWFLAKE_DATABASE']}_ANEW")
         built.query(f"create database {anew}")
-        assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts").success
+        assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts", "fact_bar_revisions").success
     assert [built.records(f"select * from {anew}.{table} order by 1, 2, 3, 4") for table in tables] == as_it_came
 
 
@@ -286,6 +332,111 @@ def test_reports_count_every_alert_that_stands(built):
     assert per_symbol == [("AAPL", 3, 31.5, 0), ("MSFT", 4, 42.0, 1), ("NEWC", 3, 31.5, 0), ("QUIET", 0, 0.0, 1)]
 
 
+def test_an_article_is_as_it_was_told_last(built):
+    assert built.query("select news_id, title, sentiment, is_withdrawn from analytics.fact_news") == [
+        ("n1|AAPL", "Lawsuit", "negative", False)
+    ]
+
+
+def test_the_evidence_of_an_alert_is_found_by_key(built):
+    """That of all its messages, also of those before a retraction."""
+    rows = built.query(
+        "select split_part(event_id, '|', 1), evidence_kind, bar_id, news_id, member_alert_id "
+        "from analytics.bridge_alert_evidence where alert_id like 'abnormal_volume|MSFT|%' order by event_id"
+    )
+    member = alert("abnormal_volume", "AAPL", "2024-03-08 14:31:00").event_id
+    assert rows == [
+        ("AAPL", "bar", "AAPL|minute|2024-03-07 14:30:00", None, None),
+        ("MSFT", "watermark", None, None, None),
+        ("abnormal_volume", "alert", None, None, member),
+        ("e1", None, None, None, None),
+        ("n1", "news", None, "n1|AAPL", None),
+    ]
+
+
+def test_corporate_actions_are_as_the_vendor_said_last(built):
+    """One that was withdrawn stays, and says so."""
+    rows = built.query(
+        "select action, symbol, new_symbol, split_to, cash_amount, is_withdrawn from analytics.fact_corporate_actions "
+        "where action_date < '2100-01-01' order by action, symbol"
+    )
+    assert rows == [
+        ("dividend", "AAPL", None, None, 0.5, False),
+        ("split", "AAPL", None, 2.0, None, False),
+        ("split", "MSFT", None, None, None, True),
+        ("ticker_change", None, "NEWC", None, None, False),
+    ]
+
+
+def test_bars_before_a_split_are_in_the_shares_after_it_and_dividends_are_told_beside_them(built):
+    """Neither an announced split nor one that was withdrawn changes anything."""
+    rows = built.query(
+        "select symbol, to_char(bar_start_at, 'YYYY-MM-DD HH24:MI:SS'), split_factor, dividends_after, close, volume "
+        "from analytics.fact_bars_adjusted where timespan = 'minute' and symbol <> 'NEWC' "
+        "and bar_start_at in ('2024-03-07 14:30:00', '2024-03-08 14:30:00') order by symbol, bar_start_at"
+    )
+    assert [(symbol, start[8:10]) for symbol, start, *_ in rows] == [
+        ("AAPL", "07"), ("AAPL", "08"), ("MSFT", "07"), ("MSFT", "08"),
+    ]  # fmt: skip
+    assert rows[0][2:] == pytest.approx((0.5, 0.5, 50.0, 21.0))
+    assert [row[2:] for row in rows[1:]] == [(1.0, 0.0, 100.0, 10.5)] * 3
+
+
+def test_the_acts_of_people_are_told_in_order_and_the_last_says_how_good_a_rule_was(built):
+    acts = built.query(
+        "select act, actor, review_state, disposition from analytics.fact_alert_dispositions order by review_version"
+    )
+    assert acts == [("take", "ann", "in review", None), ("close", "ann", "closed", "true positive")]
+    rows = built.query(
+        "select form, week, alerts, retracted_alerts, closed_alerts, true_positives, false_positives, precision_share "
+        "from analytics.rpt_rule_precision where rule = 'abnormal_volume' order by form"
+    )
+    week = date(2024, 3, 4)
+    assert rows == [("literal", week, 2, 0, 1, 1, 0, 1.0), ("robust", week, 1, 1, 0, 0, 0, None)]
+
+
+def test_what_the_vendor_corrected_is_told_with_its_size_and_the_alerts_that_it_changed(built):
+    rows = built.query(
+        "select symbol, day(session_date), bars, corrected_bars, corrections, volume_change, retracted_alerts, "
+        "largest_close_change from analytics.rpt_corrections where symbol <> 'NEWC' order by 1, 2"
+    )
+    assert [row[:-1] for row in rows] == [
+        ("AAPL", 7, 3, 1, 1, 0, 0), ("AAPL", 8, 4, 1, 1, 0, 0),
+        ("MSFT", 7, 4, 0, 0, 0, 1), ("MSFT", 8, 3, 0, 0, 0, 0),
+    ]  # fmt: skip
+    assert [row[-1] for row in rows] == [pytest.approx(0.03), pytest.approx(0.01), None, None]
+
+
+def test_what_was_known_of_a_bar_at_any_time_is_known_still(built):
+    """A bar that was polled again, unchanged, has said nothing new."""
+    rows = built.query(
+        "select bar_id, close from analytics.fact_bar_revisions where symbol = 'AAPL' and timespan = 'minute' "
+        "order by bar_start_at, published_at, kafka_offset"
+    )
+    assert [(bar_id[-14:-3], close) for bar_id, close in rows] == [
+        ("03-07 14:30", 100.0), ("03-07 14:31", 100.0), ("03-07 14:32", 100.0), ("03-07 14:32", 103.0),
+        ("03-08 14:30", 100.0), ("03-08 14:31", 100.0), ("03-08 14:31", 99.0), ("03-08 14:32", 100.0),
+        ("03-08 16:30", 102.0),
+    ]  # fmt: skip
+
+
+def test_the_breadth_of_a_minute_counts_symbols_that_moved_and_alerts_that_stand(built):
+    rows = built.query(
+        "select minute(bar_start_at), symbols, advancers, decliners, advancing_volume, declining_volume, "
+        "alerting_symbols from analytics.rpt_market_breadth where session_date = '2024-03-07' order by bar_start_at"
+    )
+    assert rows[:2] == [(30, 3, 1, 1, 10.5, 10.5, 1), (31, 3, 1, 1, 10.5, 10.5, 0)]
+
+
+def test_each_step_is_held_against_its_objective_by_the_hour(built):
+    rows = built.query(
+        "select step, alerts, seconds_p99, within_5s_share, within_60s_share from analytics.rpt_latency_slo "
+        "where session_date = '2024-03-08' and hour_at = '2024-03-08 14:00:00' "
+        "and step in ('append_to_detect', 'poll_to_alert', 'alert_to_landed') order by step"
+    )
+    assert rows == [("alert_to_landed", 7, 1676.5, 0.0, 0.0), ("poll_to_alert", 7, 1.5, 1.0, 1.0)]
+
+
 def test_every_column_is_described(built, dbt):
     """In the documentation, and in the warehouse for whoever looks there."""
     result = dbt("docs", "generate")
@@ -326,6 +477,10 @@ def test_the_marts_stay_when_old_rows_leave_raw(built, dbt):
         select 'instruments', count(*), max(symbol) from analytics.dim_instruments
         union all
         select 'sessions', count(*), sum(minute_bars)::varchar from analytics.dim_market_sessions
+        union all
+        select 'revisions', count(*), sum(close)::varchar from analytics.fact_bar_revisions
+        union all
+        select 'news', count(*), max(sentiment) from analytics.fact_news
     """
     before = sorted(built.query(counts))
     deleted = delete_old_rows(built.connection, dict.fromkeys(CLASSES, datetime(2024, 3, 8, 16, tzinfo=UTC)))
@@ -349,6 +504,8 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
     built.query("update analytics.dim_instruments set valid_from = '2024-03-08 17:00:00' where name = 'Apple Inc'")
     built.query("update analytics.fact_alerts set instrument_key = 'nobody' where symbol = 'QUIET'")
     built.query("update analytics.fact_alert_events set severity = 'terrible' where rule = 'volatility_spike'")
+    built.query("alter table analytics.fact_news alter column news_id drop not null")
+    built.query("update analytics.fact_news set news_id = null")
     built.query("insert into analytics.rpt_symbol_day select * from analytics.rpt_symbol_day where symbol = 'QUIET'")
     result = dbt("test", "--exclude-resource-type", "unit_test")
     failed = {r.node.name for r in result.result if r.status == "fail"}
@@ -363,4 +520,5 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
         "relationships_fact_alerts_instrument_key__instrument_key__ref_dim_instruments_",
         "accepted_values_fact_alert_events_severity__low__medium__high__critical",
         "unique_combination_rpt_symbol_day_symbol__session_date",
+        "unique_combination_fact_news_news_id",
     }

@@ -5,6 +5,6 @@ select
     count(*) as rows_found
 from {{ model }}
 group by {{ columns | join(', ') }}
-having count(*) > 1
+having count(*) > 1 or {{ columns | join(' is null or ') }} is null
 
 {% endtest %}
