@@ -16,9 +16,8 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | files that a killed landing left on its stage | removed after a day |
 
 Alerts, cited profiles, parameters, instruments, corporate actions, dispositions and the audit log stay in `RAW`.
-Celery's results in Redis end after a day by themselves, and the local stack keeps 600 MB of each component's own log.
-At the end `build_marts` is started to test all rows of the marts and to heal all facts.
-
+Celery's results in Redis end after a day, and the local stack keeps 600 MB of each component's own log. At the end
+`build_marts` is started to test all rows of the marts and to heal all facts.
 Runs five hours after each close of the market: for XNYS at 21:00 in New York, after the post-market. A table is written
 anew outside of sessions only, whenever it runs; that locks it for as long as its remaining rows take.
 

@@ -45,7 +45,8 @@ def find_missing() -> list[str]:
 
 
 def connect(**settings: object) -> SnowflakeConnection:
-    return snowflake.connector.connect(**{**read_login(read_environment()), "schema": "RAW", "login_timeout": 20, **settings})
+    standard = {"schema": "RAW", "login_timeout": 20}
+    return snowflake.connector.connect(**{**read_login(read_environment()), **standard, **settings})
 
 
 @contextmanager
