@@ -69,8 +69,9 @@ def find_last(kafka: dict[str, Any]) -> int:
     while True:
         # What was undone lies in the topic too, and is not read.
         records = broker.newest_records(kafka, AUDIT, looked)
-        hashes = {record.audit_id: record.hash for record in records if isinstance(record, AuditEntry)}
-        newest = find_newest_common(hashes) if hashes else None
+        # Of one number there may be several.
+        rows = {(record.audit_id, record.hash) for record in records if isinstance(record, AuditEntry)}
+        newest = find_newest_common(rows) if rows else None
         if newest is not None or looked >= end - first:
             return newest or 0
         looked *= FARTHER

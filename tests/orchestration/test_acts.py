@@ -12,6 +12,7 @@ from include.orchestration.application.reviews import change_reviews
 from include.surveillance import broker, failpoints, wire
 from include.surveillance.desk import reviews as domain
 from include.surveillance.desk.policy import Policy
+from include.surveillance.records import AuditEntry
 from include.surveillance.settings import Settings
 from tests.orchestration.conftest import alert, store
 
@@ -56,6 +57,13 @@ def test_acts_and_decisions_are_published_once(log):
     record_act(Act("vera", "refused", "request", "POST /y"))
     assert acts.publish_acts() == {"acts": 1, "dispositions": 0}
     assert len(log(broker.AUDIT)) == 4
+
+
+def test_what_others_have_written_on_the_topic_does_not_hold_it_up(log, topics):
+    told = {"event": "take", "occurred_ms": 1, "exported_ms": 2, "previous_hash": ""}
+    broker.publish(topics, [AuditEntry(symbol="", audit_id=1, hash="not hexadecimal", **told)])
+    close()
+    assert acts.publish_acts() == {"acts": 2, "dispositions": 2}
 
 
 @pytest.mark.parametrize("point", ["transaction.sent", "transaction.offsets_sent"])

@@ -103,9 +103,9 @@ def select_entries(after: int, limit: int) -> list[Entry]:
         return [Entry(*row) for row in cursor.fetchall()]
 
 
-def find_newest_common(hashes: Mapping[int, str]) -> int | None:
+def find_newest_common(rows: Iterable[tuple[int, str]]) -> int | None:
     """Return the newest of some rows, given by number and hash in hex digits, that the table has; None: it has none."""
-    entries = [{"audit_id": audit_id, "hash": digits} for audit_id, digits in hashes.items()]
+    entries = [{"audit_id": audit_id, "hash": digits} for audit_id, digits in rows]
     with connections.application_database() as database, database.cursor() as cursor:
         cursor.execute(statement("newest_common_audit"), {"entries": json.dumps(entries)})
         ((newest,),) = cursor.fetchall()
