@@ -124,7 +124,7 @@ test: check ## every test, on real services
 	trap 'kill $$pure; exit 130' INT; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	wait $$pure || failed=1; cat $$said; rm $$said; \
-	$(BIN)/python -m pytest -c tests/pytest.ini -n 4 --dist loadfile --no-loadscope-reorder tests \
+	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
 		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
 	exit $$failed
 
