@@ -115,7 +115,7 @@ dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
 # Tests that start nothing. They run beside the demo's, which mostly waits, and give way to it.
-PURE := tests/surveillance/detection tests/properties
+PURE := tests/surveillance/detection tests/properties tests/project tests/dags
 
 test: check ## every test, on real services
 	@$(STACK) install

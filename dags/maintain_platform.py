@@ -11,13 +11,13 @@ Keeps what grows by the day within bounds, each by a setting. *Trigger* may keep
 | reports of `calibrate_rules`, `compare_parameters` and `backtest_rules` | deleted after `REPORT_DAYS` |
 | alerts and batches of the page, in the application database | deleted `ALERT_DAYS` after their last change |
 | Kafka topics | Kafka deletes and compacts; existing topics get the retention of this version |
-| bars, metrics and news in `RAW` | deleted `RAW_DAYS` after landing; the marts stay |
-| watermarks, rejects, uncited profiles in `RAW` | as `RAW_WATERMARK_DAYS`, `RAW_REJECT_DAYS`, `RAW_PROFILE_DAYS` say |
+| bars, metrics, news, watermarks, rejects, uncited profiles in `RAW` | deleted after `RAW_DAYS` and `RAW_..._DAYS` |
 | files that a killed landing left on its stage | removed after a day |
 
 Alerts, cited profiles, parameters, instruments, corporate actions, dispositions and the audit log stay in `RAW`.
-Celery's results in Redis end after a day, and the local stack keeps 600 MB of each component's own log. At the end
-`build_marts` is started to test all rows of the marts and to heal all facts.
+Celery's results in Redis end after a day. The local stack keeps 600 MB of each component's log. A run of `build_marts`
+is started that tests all rows of the marts and heals all facts.
+
 Runs five hours after each close of the market: for XNYS at 21:00 in New York, after the post-market. A table is written
 anew outside of sessions only, whenever it runs; that locks it for as long as its remaining rows take.
 
