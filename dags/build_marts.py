@@ -2,8 +2,9 @@
 # build_marts
 
 model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site. A run begins when
-something has landed, and waits `MARTS_EVERY_MINUTES` for what lands meanwhile; started by hand it does not wait. While
-nothing lands nothing is built, and the warehouse sleeps. Once a night `maintain_platform` starts a run with *whole*.
+something has landed, and waits `MARTS_EVERY_MINUTES` for what lands meanwhile; one that is started by hand does not
+wait, and ends the wait of the one before it. While nothing lands nothing is built, and the warehouse sleeps. Once a
+night `maintain_platform` starts a run with *whole*.
 
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `ANALYTICS`; the documentation in the folder named by the environment
 variable `DBT_DOCS_DIR`.

@@ -7,15 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, timezone
 from airflow.utils.types import DagRunType
+
+from include.orchestration.triggers import GatherTrigger
 
 
 class GatherOperator(BaseOperator):
     """Ends ``span`` after what has landed started the run, so that what lands meanwhile is in it.
 
-    A run that somebody has started, or another DAG, does not wait.
+    A run that somebody has started, or another DAG, does not wait. Since one run is active at a time, it would have to
+    wait for one that gathers: so that one ends as soon as another is queued.
     """
 
     def __init__(self, *, span: timedelta, **options: Any):
@@ -26,10 +28,10 @@ class GatherOperator(BaseOperator):
         run = context["dag_run"]
         until = run.run_after + self.span
         if run.run_type == DagRunType.ASSET_TRIGGERED and until > timezone.utcnow():
-            self.defer(trigger=DateTimeTrigger(moment=until), method_name="end")
+            self.defer(trigger=GatherTrigger(self.dag_id, until.timestamp()), method_name="end")
 
     def end(self, context: Mapping[str, Any], event: Any) -> None:
-        """End; the time has come."""
+        """End; the time has come, or another run waits."""
 
 
 def choose_rows(context: Mapping[str, Any]) -> None:
