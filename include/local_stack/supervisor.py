@@ -32,6 +32,8 @@ START_SECONDS = 60
 POLL_SECONDS = 0.1
 # supervisord's words for a component that does not run and will not by itself.
 DOWN = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+# What it notes of a component that has ended before it had run for a second.
+ENDED_AT_ONCE = "Exited too quickly (process log may have details)"
 # Of each component; with what was before a session of 500 symbols, of which the scheduler writes most.
 LOG_MEGABYTES, LOG_BACKUPS = 100, 5
 
@@ -102,7 +104,8 @@ class Supervisor:
         try:
             self.rpc.startProcess(name, False)
         except (Fault, OSError) as error:
-            raise StackError(f"{name} cannot be started: {_explain(error)}") from error
+            if not (isinstance(error, Fault) and error.faultCode == Faults.SPAWN_ERROR and self._has_ended(name)):
+                raise StackError(f"{name} cannot be started: {_explain(error)}") from error
 
     def restart(self, name: str) -> None:
         """Stop a component, by force when it does not stop by itself, and start it without waiting for it.
@@ -150,6 +153,10 @@ class Supervisor:
         if self._socket.parent != self._state:
             self._socket.parent.rmdir()
             (self._state / SOCKET_FOLDER).unlink()
+
+    def _has_ended(self, name: str) -> bool:
+        """Whether a component did start: one that ends at once is started anew, and told of by whoever waits for it."""
+        return self.info(name)["spawnerr"] in ("", ENDED_AT_ONCE)
 
     def _stop_floor(self, names: list[str]) -> None:
         for name in names:

@@ -7,15 +7,17 @@ import signal
 import stat
 import sys
 from dataclasses import replace
+from xmlrpc.client import Fault
 
 import psutil
 import pytest
+from supervisor.xmlrpc import Faults
 
 from include.local_stack import supervisor as supervisor_module
 from include.local_stack.components import Component
 from include.local_stack.errors import StackError
 from include.local_stack.patience import Patience
-from include.local_stack.supervisor import SOCKET_FOLDER, Supervisor
+from include.local_stack.supervisor import ENDED_AT_ONCE, SOCKET_FOLDER, Supervisor
 from tests.paths import ROOT
 
 
@@ -54,6 +56,38 @@ def test_a_missing_program_is_told(stack):
     stack.supervisor.start([absent], stack.environment)
     with pytest.raises(StackError, match=r"(?s)absent ended while it started.*no-such-program-anywhere"):
         stack._bring_up([absent])
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [("", "ended while it started"), (ENDED_AT_ONCE, "ended while it started"), ("can't fork", "cannot be started")],
+)
+def test_a_program_that_has_ended_before_supervisord_answers_is_told_by_its_log(stack, monkeypatch, noted, told):
+    brief = Component("brief", ["no-such-program-anywhere"], lambda _: False)
+    stack.supervisor.start([brief], stack.environment)
+    rpc = Supervisor.rpc.fget
+
+    class Late:
+        """supervisord that has seen the program's end before it answers."""
+
+        def __init__(self, supervisor):
+            self.real = rpc(supervisor)
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+        def startProcess(self, name, wait):  # noqa: N802 - supervisord's name
+            self.real.startProcess(name, wait)
+            while self.real.getProcessInfo(name)["statename"] == "STARTING":
+                pass
+            raise Fault(Faults.SPAWN_ERROR, f"SPAWN_ERROR: {name}")
+
+        def getProcessInfo(self, name):  # noqa: N802 - supervisord's name
+            return {**self.real.getProcessInfo(name), "spawnerr": noted}
+
+    monkeypatch.setattr(Supervisor, "rpc", property(Late))
+    with pytest.raises(StackError, match=f"brief {told}"):
+        stack._bring_up([brief])
 
 
 def test_the_configuration_holds_no_secret(stack, server):
