@@ -14,7 +14,8 @@ bars of a backfill or of the evening's re-poll are landed at any hour, as soon a
 **When it fails**: polling and detection go on, Kafka keeps the records for days. *Warehouse does not answer*: start it;
 the next runs land the backlog, and each run works at most two minutes per topic. *Schema RAW lacks a migration*: run
 `bootstrap_platform`. *Table is not as expected*: run the statements that the message names. *Locked by another
-transaction*: a landing was killed; Snowflake gives up its locks after five minutes, the other topics land meanwhile.
+transaction*: another user of the warehouse has a topic's offsets locked; `show locks in account` names him to an
+administrator. A landing that was killed is no reason: the next one aborts its transaction after 30 seconds.
 """
 
 from datetime import timedelta

@@ -23,7 +23,7 @@ class Locks:
         """Lock ``key`` for ``connection``; raise error 625 when another holds it for longer."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._owner.get(key, connection) is connection, seconds):
-                raise sql_error(f"table {_name(key)} is locked by another transaction", LOCKED, "57014")
+                raise sql_error(f"table {name_of(key)} is locked by another transaction", LOCKED, "57014")
             self._owner[key] = connection
 
     def release(self, connection: Connection) -> None:
@@ -34,12 +34,17 @@ class Locks:
                 del self._owner[key]
             self._changed.notify_all()
 
+    def list_held(self) -> list[tuple[Key, Connection]]:
+        """List the locked tables and who holds each."""
+        with self._changed:
+            return list(self._owner.items())
+
     def check_unchanged(self, key: Key, since: int) -> None:
         """Raise error 625 when another transaction wrote ``key`` after the snapshot ``since`` was taken."""
         if self._written.get(key, 0) > since:
-            message = f"table {_name(key)} was changed by another transaction after this one began"
+            message = f"table {name_of(key)} was changed by another transaction after this one began"
             raise sql_error(message, LOCKED, "57014")
 
 
-def _name(key: Key) -> str:
+def name_of(key: Key) -> str:
     return ".".join(part for part in key if part)

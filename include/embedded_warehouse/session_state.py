@@ -23,6 +23,8 @@ class SessionState:
         last_used: monotonic seconds of the last statement or heartbeat.
         temporary: logical key -> (private name, "TABLE" or "VIEW").
         transaction: "aborted" means rolled back already, waiting for the client to notice.
+        number: of the open transaction, if there is one; no two transactions of a server have the same.
+        begun_at: epoch seconds of its start.
         begun: DuckDB's transaction has begun; its snapshot waits for the first statement after BEGIN.
         ending: the statement that runs now is COMMIT or ROLLBACK.
         lock_timeout: seconds that a statement waits for a table; Snowflake's default is half a day.
@@ -34,6 +36,8 @@ class SessionState:
     query_tag: str = ""
     temporary: dict[Key, tuple[str, str]] = field(default_factory=dict)
     transaction: Phase = "none"
+    number: int = 0
+    begun_at: float = 0.0
     begun: bool = False
     ending: bool = False
     lock_timeout: float = 30.0

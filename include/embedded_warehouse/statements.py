@@ -15,10 +15,12 @@ from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from fakesnow.transforms import stage
 from sqlglot import exp
 
+from include.embedded_warehouse import transactions
 from include.embedded_warehouse.session_state import state_of
 
-COMMENTS = r"\s*(?:/\*.*?\*/\s*)*"
+COMMENTS = r"\s*(?:(?:/\*.*?\*/|--[^\n]*\n)\s*)*"
 STRING = r"(\$\$.*?\$\$|'(?:[^']|'')*')"
+QUOTE = "'"
 DONE = "select 'Statement executed successfully.' as status"
 
 SESSION_SETTINGS = r"timezone|statement_timeout_in_seconds|week_start|use_cached_result|timestamp_\w+"
@@ -38,6 +40,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 QUERY_TAG = _pattern(r"alter\s+session\s+(?:set|unset)\s+query_tag\s*(?:=\s*'(.*?)')?\s*(?:/\*.*\*/\s*)?;?\s*$")
 LOCK_TIMEOUT = _pattern(r"alter\s+session\s+set\s+lock_timeout\s*=\s*(\d+)\s*;?\s*$")
 SHOW_QUERY_TAG = _pattern(r"show\s+parameters\s+like\s+'query_tag'")
+SHOW_LOCKS = _pattern(r"show\s+locks\s*;?\s*$")
+ABORT = _pattern(r"select\s+system\$abort_transaction\s*\(\s*(\d+)\s*\)\s*;?\s*$")
 SHOW_GRANTS = _pattern(r"show\s+grants\b")
 REMOVE = _pattern(r"(?:remove|rm)\s+@([\w.]+)/([\w.-]+)\s*;?\s*$")
 COPY = _pattern(r"copy\s+into\b")
@@ -65,6 +69,11 @@ def rewrite(cursor: Any, connection: Connection, command: str) -> str:
         return DONE
     if SHOW_QUERY_TAG.match(command):
         return _query_tag_row(state.query_tag)
+    if SHOW_LOCKS.match(command):
+        return _lock_rows()
+    if match := ABORT.match(command):
+        aborted = transactions.abort(int(match[1]), state.lock_timeout)
+        return f"select '{'Transaction aborted.' if aborted else 'Transaction is not running.'}' as status"
     if SHOW_GRANTS.match(command):
         return NO_GRANTS
     if match := REMOVE.match(command):
@@ -91,6 +100,18 @@ def _query_tag_row(tag: str) -> str:
         f"""select 'QUERY_TAG' as "key", '{value}' as "value", '' as "default", 'SESSION' as "level", """
         """'' as "description", 'STRING' as "type" """
     )
+
+
+def _lock_rows() -> str:
+    """Write what SHOW LOCKS answers: a row for each table that an open transaction has locked."""
+    columns = '"resource", "type", "transaction", "transaction_started_on", "status", "acquired_on", "query_id"'
+    rows = [
+        f"('{name.replace(QUOTE, 2 * QUOTE)}', 'PARTITIONS', {number}, to_timestamp({begun}), 'HOLDING', "
+        f"to_timestamp({begun}), '')"
+        for name, number, begun in transactions.list_locks()
+    ]
+    nothing = "('', '', 0, to_timestamp(0), '', to_timestamp(0), '')"
+    return f"select * from (values {', '.join([nothing, *rows])}) as locks ({columns}) where \"status\" = 'HOLDING'"
 
 
 def _remove_staged(connection: Connection, name: str, file: str) -> str:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -18,12 +19,13 @@ import duckdb
 from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from sqlglot import exp
 
-from include.embedded_warehouse.locks import Locks
+from include.embedded_warehouse.locks import Locks, name_of
 from include.embedded_warehouse.session_state import Phase, SessionState, state_of
 from include.embedded_warehouse.sql_errors import sql_error
 from include.embedded_warehouse.temporary_tables import key_of
 
 LOCKS = Locks()
+NUMBERS = itertools.count(time.time_ns() // 1_000_000)
 ABORTED = 90232
 DML = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Copy)
 DDL = (exp.Create, exp.Alter, exp.Drop, exp.TruncateTable, exp.Comment)
@@ -44,6 +46,26 @@ def end(connection: Connection, phase: Phase) -> None:
     LOCKS.release(connection)
 
 
+def list_locks() -> list[tuple[str, int, float]]:
+    """List what open transactions have locked: the table's full name, their number and when they began."""
+    held = [(name_of(key), state_of(connection)) for key, connection in LOCKS.list_held()]
+    return [(name, state.number, state.begun_at) for name, state in held if state.transaction == "open"]
+
+
+def abort(number: int, seconds: float) -> bool:
+    """Roll back the transaction of this number, whosever it is; False when there is none, or it stays busy so long."""
+    for _, connection in LOCKS.list_held():
+        state = state_of(connection)
+        if state.number == number and state.lock.acquire(timeout=seconds):
+            try:
+                if found := state.number == number and is_open(connection):
+                    end(connection, "aborted")
+                return found
+            finally:
+                state.lock.release()
+    return False
+
+
 def before(cursor: Any, statement: exp.Expr) -> bool:
     """Keep the session's transaction state in step with ``statement``; True when nothing is left to execute."""
     connection = cursor._conn
@@ -51,6 +73,7 @@ def before(cursor: Any, statement: exp.Expr) -> bool:
     if isinstance(statement, exp.Transaction):
         if state.transaction != "open":
             state.transaction, state.begun = "open", False
+            state.number, state.begun_at = next(NUMBERS), time.time()
         return True
     if isinstance(statement, exp.Commit | exp.Rollback):
         return _finish(statement, state)

@@ -49,6 +49,30 @@ def test_who_waits_for_the_lock_of_a_client_that_went_away_waits_no_longer_than_
     run(other, "update ledger set qty = qty + 1")
 
 
+@pytest.mark.usefixtures("_ledger")
+def test_who_waits_for_a_lock_sees_whose_it_is_and_may_abort_it(session, connect, run):
+    other = connect()
+    run(session, "insert into ledger values (1, 0)")
+    assert run(other, "show locks") == []
+    run(session, "begin")
+    run(session, "update ledger set qty = 99")
+    ((resource, _, number, _, status, *_),) = run(other, "-- whose is it?\nshow locks")
+    assert resource.replace('"', "").endswith(".LEDGER")
+    assert status == "HOLDING"
+    ((said,),) = run(other, f"select system$abort_transaction({number})")
+    assert "abort" in said.lower()
+    assert run(other, "show locks") == []
+    assert run(other, "select qty from ledger") == [(0,)]
+    run(other, "update ledger set qty = qty + 1")
+    run(session, "rollback")
+    assert run(session, "select qty from ledger") == [(1,)]
+
+
+@pytest.mark.embedded
+def test_there_is_nothing_to_abort_where_a_transaction_has_ended(session, run):
+    assert run(session, "select system$abort_transaction(7)") == [("Transaction is not running.",)]
+
+
 @pytest.mark.embedded
 def test_the_locks_of_a_client_that_went_away_are_kept_as_long_as_is_asked(tmp_path, monkeypatch, run):
     """As Snowflake keeps them for 300 idle seconds: here until the server is stopped."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from include.surveillance import failpoints
 from tests.failpoints import arm
 from tests.faults import infliction
-from tests.faults.stage import LOCKED_SECONDS, Stage
+from tests.faults.stage import Stage
 from tests.sinks import Answer
 
 COMPONENTS = (
@@ -37,7 +37,6 @@ class Fault:
         at_rest: strikes between two polls, when all that is on Kafka has been worked through and compared; the load
             comes after it.
         component: whose health belongs to recovery; None: nobody's but what the rest of recovery shows.
-        locked_s: how long the warehouse may keep the locks of those who die, and landing of their topics waits.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Fault:
     component: str | None = None
     answer: Answer | None = None
     at_rest: bool = False
-    locked_s: float = 0.0
 
     def prepare(self, stage: Stage) -> None:
         for point in self.points:
@@ -64,7 +62,7 @@ def faults() -> list[Fault]:
     return [
         Fault("nothing", infliction.nothing),
         *(
-            Fault(f"{name}: {way}", inflict, target=name, component=name, locked_s=_locked(name))
+            Fault(f"{name}: {way}", inflict, target=name, component=name)
             for way, inflict in WAYS.items()
             for name in COMPONENTS
         ),
@@ -100,9 +98,4 @@ def _deaths(stage: str, prefixes: tuple[str, ...]) -> Fault:
     """One after the other, for who comes after a death dies at the next point."""
     points = tuple(point for point in failpoints.POINTS if point.startswith(prefixes))
     name = f"{stage} dies at each of {len(points)} steps"
-    return Fault(name, infliction.await_deaths, points=points, locked_s=_locked(stage))
-
-
-def _locked(target: str) -> float:
-    """Who lands may die within a transaction."""
-    return LOCKED_SECONDS if target in ("landing", "worker-batch") else 0.0
+    return Fault(name, infliction.await_deaths, points=points)

@@ -324,8 +324,9 @@ def test_many_that_land_a_topic_at_once_store_each_message_once(kafka, warehouse
 
 @pytest.mark.embedded
 def test_a_killed_landing_holds_up_its_own_topic_only(kafka, symbol, tmp_path, monkeypatch):
-    """Its locks stay, as Snowflake's do for 300 idle seconds, here for six."""
-    monkeypatch.setenv("WAREHOUSE_IDLE_TRANSACTION", "6")
+    """Its locks stay, as Snowflake's do for 300 idle seconds, until the next one takes it for dead."""
+    monkeypatch.setenv("WAREHOUSE_IDLE_TRANSACTION", "3600")
+    monkeypatch.setattr(landing, "LOCK_SECONDS", 3)
     launcher = Launcher(tmp_path).start()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
     try:
@@ -353,6 +354,36 @@ def _kill_and_land(kafka, launcher: Launcher, symbol: str, folder: Path) -> None
     assert copies(other, "RAW_BARS", symbol) == [(0, 0)]
     landing.land(other, kafka, broker.BARS)
     assert copies(other, "RAW_BARS", symbol) == [(30, 30)]
+
+
+@pytest.mark.embedded
+def test_who_stood_still_and_was_taken_for_dead_stores_nothing_twice(
+    kafka, warehouse_at, connection, database, symbol, monkeypatch
+):
+    monkeypatch.setattr(landing, "LOCK_SECONDS", 2)
+    landing.land(connection, kafka, broker.BARS)
+    broker.publish(kafka, bars(symbol, 40))
+    reached = failpoints.reach
+
+    def stand_still(point: str) -> None:
+        if point == "land.rows_inserted" and not others:
+            others.append(None)
+            with closing(warehouse_at(database)) as other:
+                others[0] = landing.land(other, kafka, broker.BARS)
+        reached(point)
+
+    others: list[landing.Landed | None] = []
+    monkeypatch.setattr(failpoints, "reach", stand_still)
+    with pytest.raises(WarehouseError, match="rolled back after an earlier error"):
+        landing.land(connection, kafka, broker.BARS)
+    assert others == [landing.Landed(40, 1)]
+    assert landing.land(connection, kafka, broker.BARS).rows == 0
+    assert copies(connection, "RAW_BARS", symbol) == [(40, 40)]
+    assert stored_offsets(connection) == ends(kafka)
+
+
+def test_offsets_that_nobody_of_ours_has_locked_are_not_freed(connection):
+    assert not landing.free_offsets(connection.cursor(), broker.BARS)
 
 
 def test_small_batches_land_the_same(kafka, connection, symbol):

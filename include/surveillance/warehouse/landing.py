@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as SnowflakeError
+from snowflake.connector.errors import ProgrammingError
 
 from include.surveillance import broker, failpoints
 from include.surveillance.alerts.log_breaks import describe_breaks
@@ -38,6 +39,11 @@ from include.surveillance.warehouse.statements import as_warehouse_error, statem
 LOG = logging.getLogger(__name__)
 # The headers of an alert say when its bar was asked for, stored and examined; they are landed beside it.
 WITH_HEADERS = {broker.ALERTS}
+# The warehouse's error where a statement has waited for a lock in vain.
+LOCKED = 625
+# Snowflake waits for half a day, also for a session that was killed and whose locks it keeps for five idle minutes. But
+# a batch is stored within seconds: who has kept the offsets locked for so long is taken for dead.
+LOCK_SECONDS = 30
 
 
 class Landed(NamedTuple):
@@ -66,15 +72,14 @@ def land(
     topic meanwhile, it goes on from what he has stored. ``clock`` gives LANDED_AT, once per batch.
 
     Raises:
-        WarehouseError: a table is not as expected, or the warehouse refused or was lost, or another session has had the
-            topic's offsets locked for ten seconds. A batch is stored wholly or not at all, and the next call, over a
-            new connection, goes on at the stored offsets.
+        WarehouseError: a table is not as expected, or the warehouse refused or was lost, or the topic's offsets stay
+            locked by somebody whose transactions are not this user's to abort. A batch is stored wholly or not at all,
+            and the next call, over a new connection, goes on at the stored offsets.
         BrokerError: Kafka cannot be read.
     """
     until, rows, batches = time.monotonic() + seconds, 0, 0
     with as_warehouse_error(f"land {topic}"), connection.cursor() as cursor:
-        # Snowflake waits for half a day, also for a session that was killed and whose locks it keeps for five minutes.
-        cursor.execute(statement("set_lock_timeout"))
+        cursor.execute(statement("set_lock_timeout"), {"seconds": LOCK_SECONDS})
         check_tables(cursor, topic)
         while True:
             try:
@@ -84,10 +89,33 @@ def land(
                         if time.monotonic() > until:
                             break
                 return Landed(rows, batches)
+            except ProgrammingError as error:
+                if error.errno != LOCKED or time.monotonic() > until or not free_offsets(cursor, topic):
+                    raise
             except OvertakenError as error:
                 LOG.info("%s", error)
                 if time.monotonic() > until:
                     return Landed(rows, batches)
+
+
+def free_offsets(cursor: SnowflakeCursor, topic: str) -> bool:
+    """Abort the transactions of this user that keep a topic's offsets locked; return whether there were any.
+
+    Nothing is lost when one of them is alive: its batch is rolled back, and it goes on from what is stored.
+    """
+    cursor.execute(statement("show_locks"))
+    names = [column.name for column in cursor.description]
+    locks = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    table = f"{cursor.connection.database}.RAW.{OFFSETS[topic]}".upper()
+    holding = [
+        int(lock["transaction"])
+        for lock in locks
+        if lock["status"] == "HOLDING" and lock["resource"].replace('"', "").upper() == table
+    ]
+    for transaction in holding:
+        LOG.warning("land %s: aborting transaction %s, which has kept %s locked", topic, transaction, table)
+        cursor.execute(statement("abort_transaction"), {"transaction": transaction})
+    return bool(holding)
 
 
 def list_topics_behind(connection: SnowflakeConnection, kafka: broker.Kafka) -> list[str]:

@@ -1,1 +1,1 @@
-alter session set lock_timeout = 10
+alter session set lock_timeout = %(seconds)s
