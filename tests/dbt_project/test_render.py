@@ -213,5 +213,5 @@ def test_dbt_is_told_of_the_calendar_as_it_runs(group, monkeypatch):
     assert [(it["date"], (it["close_ms"] - it["open_ms"]) / 60_000) for it in sessions[-2:]] == [
         ("2024-11-27", 390), ("2024-11-29", 210),
     ]  # fmt: skip
-    assert len(text) < 32_768
+    assert len(text) < 65_536
     assert told[0]["DBT_EXCLUDE_RESOURCE_TYPES"] == "unit_test"

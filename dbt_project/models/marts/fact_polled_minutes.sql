@@ -8,7 +8,7 @@
     )
 }}
 
-{%- set is_in_time = 'polls.polled_at < dateadd(\'day\', ' ~ var('coverage_days') ~ ', sessions.close_at)' -%}
+{%- set is_in_time = 'dateadd(\'day\', ' ~ var('coverage_days') ~ ', sessions.close_at) > polls.polled_at' -%}
 
 -- A poll asks for a span of time, and its watermark says which: the minutes of all spans, each counted once. A symbol
 -- that was asked about in any way in the week before the close is expected, so that silence of a feed is no excuse.
@@ -45,14 +45,17 @@ chosen as (
     {% if is_incremental() %}
         select sessions.*
         from sessions
-        where sessions.close_at > (select coalesce(max(known.close_at), '1970-01-01'::timestamp_ntz) from {{ this }} as known)
+        where
+            sessions.close_at > (
+                select coalesce(max(known.close_at), '1970-01-01'::timestamp_ntz) from {{ this }} as known
+            )
         union distinct
         select sessions.*
         from sessions
         inner join polls
             on
-                polls.asked_until_at > sessions.open_at
-                and polls.asked_from_at < sessions.close_at
+                sessions.open_at < polls.asked_until_at
+                and sessions.close_at > polls.asked_from_at
                 and {{ is_in_time }}
         where polls.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
@@ -60,8 +63,8 @@ chosen as (
         from sessions
         inner join instruments
             on
-                instruments.polled_at <= sessions.close_at
-                and instruments.polled_at > dateadd('day', -7, sessions.close_at)
+                sessions.close_at >= instruments.polled_at
+                and dateadd('day', -7, sessions.close_at) < instruments.polled_at
         where instruments.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
     {% else %}
         select * from sessions
@@ -82,8 +85,8 @@ spans as (
     from chosen as sessions
     inner join polls
         on
-            polls.asked_until_at > sessions.open_at
-            and polls.asked_from_at < sessions.close_at
+            sessions.open_at < polls.asked_until_at
+            and sessions.close_at > polls.asked_from_at
             and {{ is_in_time }}
     -- what is asked for in a session lands after its beginning
     where polls.landed_at >= (select min(chosen.open_at) from chosen)
@@ -122,7 +125,7 @@ expected as (
         max(asked.asked_at) as last_asked_at
     from chosen
     inner join asked
-        on asked.asked_at <= chosen.close_at and asked.asked_at > dateadd('day', -7, chosen.close_at)
+        on chosen.close_at >= asked.asked_at and dateadd('day', -7, chosen.close_at) < asked.asked_at
     group by chosen.session_date, chosen.open_at, chosen.close_at, asked.symbol
 
 ),

@@ -56,7 +56,7 @@ bars as (
         max(facts.landed_at) as landed_at
     from sessions
     inner join {{ ref('fact_intraday_metrics') }} as facts
-        on facts.bar_start_at >= sessions.open_at and facts.bar_start_at < sessions.close_at
+        on sessions.open_at <= facts.bar_start_at and sessions.close_at > facts.bar_start_at
     where facts.timespan = 'minute'
     group by sessions.session_date, facts.symbol
 

@@ -12,7 +12,7 @@
     'not_measured_minutes', 'not_polled_minutes'
 ] -%}
 
--- What is said of a session is never changed: a row that is said otherwise of it later stands beside the earlier one.
+-- What is said of a session is never changed: what is said otherwise of it later stands beside it.
 with coverage as (
 
     select * from {{ ref('rpt_coverage') }}
@@ -26,6 +26,18 @@ with coverage as (
 
 ),
 
+{% if is_incremental() %}
+    known as (
+
+        select
+            session_date,
+            digest
+        from {{ this }}
+        qualify row_number() over (partition by session_date order by computed_at desc) = 1
+
+    ),
+{% endif %}
+
 symbols as (
 
     select
@@ -38,7 +50,9 @@ symbols as (
         sha2(
             listagg(
                 symbol || ',' || rule || ',' || form
-                {%- for count in counts %} || ',' || {{ count }}::varchar{% endfor %},
+                {% for count in counts %}
+                    || ',' || {{ count }}::varchar
+                {% endfor %},
                 ';'
             ) within group (order by rule, form),
             256
@@ -81,13 +95,6 @@ select
     sessions.landed_at
 from sessions
 {% if is_incremental() %}
-    left join (
-        select
-            session_date,
-            digest
-        from {{ this }}
-        qualify row_number() over (partition by session_date order by computed_at desc) = 1
-    ) as known
-        on sessions.session_date = known.session_date
+    left join known on sessions.session_date = known.session_date
     where known.digest is null or known.digest <> sessions.digest
 {% endif %}
