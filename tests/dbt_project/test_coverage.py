@@ -58,7 +58,8 @@ def land(market: Market) -> None:
 
 
 def land_backfill(market: Market) -> None:
-    """What was not asked for on Friday is on Saturday."""
+    """What was not asked for on Friday is on Saturday; and a bar of which the vendor says something else now."""
+    market.land([bar("AAPL", "2024-03-08 14:31:00", close=101.0, source="backfill")], NEXT_DAY)
     late = bar("AAPL", "2024-03-08 15:45:00", source="backfill")
     values = {"source": "backfill", "polled_at": "2024-03-09 14:00:00"}
     market.land([late, poll("AAPL", "2024-03-08 15:30:00", "2024-03-08 16:30:00", **values)], NEXT_DAY)

@@ -315,7 +315,7 @@ def markdown(result: dict[str, Any]) -> str:
                 f"`make coverage-trial`: four sessions of {len(POLLED)} symbols, seed {result['seed']}, were detected "
                 f"on and landed in the embedded warehouse. On {OUTAGE} the feeds were off for the second hour; {THIN} "
                 f"trades every third minute; {NEVER} is on the watchlist and was never polled; {SHORT} is a half-day. "
-                "What `rpt_coverage` says of it was counted a second time, minute by minute, from what was published and "
+                "What `rpt_coverage` says of it was counted again, minute by minute, from what was published and "
                 "measured."
             ),
             "",

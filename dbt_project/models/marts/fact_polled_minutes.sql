@@ -19,7 +19,10 @@ with sessions as (
         open_at,
         close_at
     from {{ ref('dim_market_sessions') }}
-    where close_at <= {{ build_started_at() }}
+    where
+        close_at <= {{ build_started_at() }}
+        -- what lands a month late changes no session any more
+        and close_at >= {{ newest_landed(this, 30 * 1440) if is_incremental() else "'1970-01-01'::timestamp_ntz" }}
 
 ),
 

@@ -42,6 +42,19 @@ sessions as (
 
 ),
 
+-- what a backfill has only corrected was watched in time
+live as (
+
+    select distinct
+        revisions.bar_start_at,
+        revisions.bar_id
+    from sessions
+    inner join {{ ref('fact_bar_revisions') }} as revisions
+        on sessions.open_at <= revisions.bar_start_at and sessions.close_at > revisions.bar_start_at
+    where revisions.is_live and revisions.timespan = 'minute'
+
+),
+
 bars as (
 
     select
@@ -51,12 +64,13 @@ bars as (
         count_if(not facts.is_measured) as unmeasured,
         {% for rule, form, measure in judged_by %}
             count(facts.{{ measure }}) as {{ rule }}_{{ form }},
-            count_if(facts.{{ measure }} is not null and not facts.is_live) as {{ rule }}_{{ form }}_late,
+            count_if(facts.{{ measure }} is not null and live.bar_id is null) as {{ rule }}_{{ form }}_late,
         {% endfor %}
         max(facts.landed_at) as landed_at
     from sessions
     inner join {{ ref('fact_intraday_metrics') }} as facts
         on sessions.open_at <= facts.bar_start_at and sessions.close_at > facts.bar_start_at
+    left join live on facts.bar_start_at = live.bar_start_at and facts.bar_id = live.bar_id
     where facts.timespan = 'minute'
     group by sessions.session_date, facts.symbol
 

@@ -95,6 +95,8 @@ PROFILE = ProfileConfig(
 class DbtBuild(DbtProducerWatcherOperator):  # type: ignore[misc]  # Cosmos ships no types
     """Runs the one ``dbt build``, on every try: all that it does can be done again. dbt is told of the calendar."""
 
+    env: dict[str, str] | None
+
     def execute(self, context: dict[str, Any], **kwargs: Any) -> Any:
         settings = Settings.from_env()
         sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
