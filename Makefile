@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial
+.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -196,6 +196,9 @@ faults: setup ## the platform under faults, compared with the truth after each; 
 
 watch-rehearsal: setup ## what the watchdog tells of six faults and of calm; writes docs/measured/watchdog: make watch-rehearsal [ARGS="--calm 60"]
 	$(BIN)/python -m tests.faults.watch $(ARGS)
+
+coverage-trial: setup ## what is said of an hour without feeds; writes docs/measured/coverage: make coverage-trial [ARGS="--seed 8"]
+	$(BIN)/python -m tests.watched $(ARGS)
 
 evidence-trial: setup ## a thousand alerts reproduced from the warehouse alone; writes docs/measured/evidence: make evidence-trial [ARGS="--seed 8"]
 	$(BIN)/python -m tests.evidence $(ARGS)

@@ -15,17 +15,18 @@ LAYERS = {
     "staging": ("stg_", "STAGING", {"source"}),
     "intermediate": ("int_", "STAGING", {"staging"}),
     "marts": ("(dim|fact|bridge)_", "ANALYTICS", {"staging", "intermediate", "marts"}),
-    "reporting": ("rpt_", "ANALYTICS", {"marts"}),
+    "reporting": ("rpt_", "ANALYTICS", {"marts", "reporting"}),
 }
 MODELS = {
     "stg_bars", "stg_news", "stg_alerts", "stg_metrics", "stg_instruments",
-    "stg_corporate_actions", "stg_dispositions",
+    "stg_corporate_actions", "stg_dispositions", "stg_watermarks",
     "int_bars", "int_metrics", "int_instruments",
     "dim_instruments", "dim_market_sessions", "fact_intraday_metrics", "fact_alert_events", "fact_alerts",
     "fact_bar_revisions", "fact_news", "bridge_alert_evidence", "fact_corporate_actions", "fact_bars_adjusted",
-    "fact_alert_dispositions",
+    "fact_alert_dispositions", "fact_polled_minutes",
     "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
     "rpt_alert_outcomes", "rpt_latency_slo", "rpt_market_breadth", "rpt_rule_precision", "rpt_corrections",
+    "rpt_coverage", "rpt_coverage_sessions",
 }  # fmt: skip
 
 
@@ -104,10 +105,10 @@ def test_profile_holds_no_literal_credentials():
 
 
 def test_what_is_nowhere_else_is_permanent_and_survives_a_full_refresh(models):
-    """RAW keeps bars, metrics and news for a time only."""
+    """RAW keeps bars, watermarks, metrics and news for a time only."""
     copies = {
         "int_bars", "int_metrics", "int_instruments", "fact_alert_events", "fact_intraday_metrics", "fact_news",
-        "fact_bar_revisions",
+        "fact_bar_revisions", "fact_polled_minutes", "rpt_coverage_sessions",
     }  # fmt: skip
     for name in copies:
         config = models[name]["config"]

@@ -58,7 +58,9 @@ def test_each_node_and_its_tests_are_tasks(group):
     """The messages as they are have no tests of their own, only what is made of them."""
     from tests.dbt_project.test_project import MODELS
 
-    untested = {"stg_instruments", "stg_metrics", "stg_news", "stg_corporate_actions", "stg_dispositions"}
+    untested = {
+        "stg_instruments", "stg_metrics", "stg_news", "stg_corporate_actions", "stg_dispositions", "stg_watermarks",
+    }  # fmt: skip
     kinds = {name: {"run"} if name in untested else {"run", "test"} for name in MODELS}
     assert nodes(group) == kinds
 
@@ -195,3 +197,21 @@ def test_a_whole_run_gives_dbt_the_variable(group, whole, given):
     producer = copy.copy(group.dag.get_task(PRODUCER))
     producer._pre_execute_hook({"task": producer, "params": {"whole": whole}})
     assert producer.vars == given
+
+
+def test_dbt_is_told_of_the_calendar_as_it_runs(group, monkeypatch):
+    """Also of half-days: the day after Thanksgiving closes at 13:00."""
+    told = []
+    monkeypatch.setattr(DbtProducerWatcherOperator, "execute", lambda self, context: told.append(self.env))
+    monkeypatch.setattr(render, "now_ms", lambda: 1_732_910_400_000)  # 2024-11-29 20:00 UTC
+    monkeypatch.setenv("MARKET_CALENDAR", "XNYS")
+    producer = copy.copy(group.dag.get_task(PRODUCER))
+    DbtBuild.execute.__wrapped__(producer, {"ti": RuntimeTaskInstance.model_construct(try_number=1)})
+    text = told[0]["MARKET_SESSIONS"]
+    sessions = json.loads(text)
+    assert len(sessions) == render.CALENDAR_SESSIONS
+    assert [(it["date"], (it["close_ms"] - it["open_ms"]) / 60_000) for it in sessions[-2:]] == [
+        ("2024-11-27", 390), ("2024-11-29", 210),
+    ]  # fmt: skip
+    assert len(text) < 65_536
+    assert told[0]["DBT_EXCLUDE_RESOURCE_TYPES"] == "unit_test"

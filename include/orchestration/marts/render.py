@@ -14,10 +14,11 @@ import signal
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule  # before cosmos, which imported first leaves Airflow half imported
 from cosmos import (
@@ -42,13 +43,21 @@ from include.orchestration.callbacks import report_task_failure
 from include.orchestration.dag_defaults import Pool
 from include.orchestration.marts.runs import choose_rows
 from include.orchestration.queues import Queue
+from include.orchestration.timetables import load_sessions
 from include.surveillance.errors import SurveillanceError
+from include.surveillance.settings import Settings
+from include.surveillance.timespans import now_ms
+
+if TYPE_CHECKING:
+    from include.surveillance.sessions import Sessions
 
 LOG = logging.getLogger(__name__)
 PROJECT = Path(__file__).resolve().parents[3] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 BUILD_TIMEOUT = timedelta(minutes=25)
 KILL_SECONDS = 20.0
+# A year and more: so long the marts may stand still without losing a session.
+CALENDAR_SESSIONS = 300
 # What dbt calls nodes that failed by themselves, not because of another.
 FAILED = ("error", "fail", "runtime error")
 
@@ -84,9 +93,14 @@ PROFILE = ProfileConfig(
 
 
 class DbtBuild(DbtProducerWatcherOperator):  # type: ignore[misc]  # Cosmos ships no types
-    """Runs the one ``dbt build``, on every try: all that it does can be done again."""
+    """Runs the one ``dbt build``, on every try: all that it does can be done again. dbt is told of the calendar."""
+
+    env: dict[str, str] | None
 
     def execute(self, context: dict[str, Any], **kwargs: Any) -> Any:
+        settings = Settings.from_env()
+        sessions = load_sessions(settings.market_calendar, settings.market_shift_ms)
+        self.env = {**(self.env or {}), "MARKET_SESSIONS": describe_sessions(sessions, now_ms())}
         # Cosmos skips every other try, for its other tasks have already begun: ours wait for the last one to end.
         first = context["ti"].model_copy(update={"try_number": 1})
         return super().execute(context={**context, "ti": first}, **kwargs)
@@ -102,6 +116,14 @@ class DbtBuild(DbtProducerWatcherOperator):  # type: ignore[misc]  # Cosmos ship
                 process.wait(KILL_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def describe_sessions(sessions: Sessions, at_ms: int) -> str:
+    """Write the latest sessions that have opened by a time (UTC epoch ms) as JSON, for the macro ``market_calendar``.
+
+    An environment variable takes 128 KiB; this is a third of that.
+    """
+    return json.dumps([asdict(session) for session in sessions.recent(CALENDAR_SESSIONS, at_ms)])
 
 
 def dbt_task_group() -> DbtTaskGroup:

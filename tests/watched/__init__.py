@@ -1,0 +1,1 @@
+"""Which minutes were watched, on a market whose feeds were switched off."""
