@@ -104,8 +104,9 @@ class Supervisor:
         try:
             self.rpc.startProcess(name, False)
         except (Fault, OSError) as error:
-            if not (isinstance(error, Fault) and error.faultCode == Faults.SPAWN_ERROR and self._has_ended(name)):
-                raise StackError(f"{name} cannot be started: {_explain(error)}") from error
+            if getattr(error, "faultCode", None) == Faults.SPAWN_ERROR and self._has_started(name):
+                return
+            raise StackError(f"{name} cannot be started: {_explain(error)}") from error
 
     def restart(self, name: str) -> None:
         """Stop a component, by force when it does not stop by itself, and start it without waiting for it.
@@ -154,8 +155,8 @@ class Supervisor:
             self._socket.parent.rmdir()
             (self._state / SOCKET_FOLDER).unlink()
 
-    def _has_ended(self, name: str) -> bool:
-        """Whether a component did start: one that ends at once is started anew, and told of by whoever waits for it."""
+    def _has_started(self, name: str) -> bool:
+        """Whether what failed was to stay alive: supervisord tries anew, and whoever waits for it tells of its end."""
         return self.info(name)["spawnerr"] in ("", ENDED_AT_ONCE)
 
     def _stop_floor(self, names: list[str]) -> None:

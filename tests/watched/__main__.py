@@ -150,14 +150,13 @@ def list_polls(session: Session, prices: dict[str, float], chance: random.Random
     """Yield the records of a session, half an hour by half an hour, none of those when the feeds are off."""
     for from_ms in range(session.open_ms, session.close_ms, CHUNK_MS):
         until_ms = min(from_ms + CHUNK_MS, session.close_ms)
-        off = session.date == OUTAGE and OFF_MS[0] <= from_ms - session.open_ms < OFF_MS[1]
         bars = [
             make_bar(symbol, ts_ms, until_ms, prices, chance)
             for ts_ms in range(from_ms, until_ms, MINUTE_MS)
             for symbol in POLLED
             if symbol != THIN or (ts_ms - session.open_ms) // MINUTE_MS % THIN_EVERY == 0
         ]
-        if off:
+        if session.date == OUTAGE and OFF_MS[0] <= from_ms - session.open_ms < OFF_MS[1]:
             continue
         counts = {symbol: sum(bar.symbol == symbol for bar in bars) for symbol in POLLED}
         asked = {"timespan": "minute", "from_ms": from_ms, "as_of_ms": until_ms, "polled_ms": until_ms + 2_000}

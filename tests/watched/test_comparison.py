@@ -8,6 +8,7 @@ import pytest
 
 from include.surveillance.records import Metric
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import MINUTE_MS
 from tests.watched.__main__ import (
     COUNTS,
     DATES,
@@ -25,7 +26,6 @@ from tests.watched.__main__ import (
 )  # fmt: skip
 
 SESSIONS = [Sessions().on(date) for date in DATES]
-MINUTE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
