@@ -29,6 +29,7 @@ DAG_IDS = {
     "check_quality",
     "compare_parameters",
     "detect_anomalies",
+    "gather_landings",
     "ingest_market_data",
     "ingest_reference",
     "judge_history",
@@ -62,6 +63,7 @@ STRUCTURE = {
         for task in ("feeds", "detection", "components", "landing", "notification", "rejects", "missing_minutes")
     },
     "detect_anomalies": {"partitions": {"detect"}, "detect": {"account"}, "account": set()},
+    "gather_landings": {"gather": set()},
     "ingest_market_data": {
         "plan": {"poll"},
         "poll": {"check_polls"},
@@ -101,6 +103,7 @@ SCHEDULES = {
     "compare_parameters": "None",
     "check_quality": "XNYS, all hours, every 300 s",
     "detect_anomalies": "@continuous",
+    "gather_landings": "Asset",
     "ingest_market_data": "XNYS, all hours, every 60 s",
     "ingest_reference": "0 8 * * *",
     "judge_history": "Asset",
@@ -244,15 +247,15 @@ def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
     assert dag.get_task("docs").upstream_task_ids
 
 
-def test_marts_are_built_when_something_has_landed(bag):
-    from include.orchestration.assets import RAW_TABLES
+def test_marts_are_built_of_what_a_span_of_landings_has_gathered(bag):
+    from include.orchestration.assets import LANDINGS, RAW_TABLES
 
-    dag = bag.dags["build_marts"]
-    assert list(dag.timetable.asset_condition.objects) == [RAW_TABLES]
-    assert dag.max_active_runs == 1
-    gather = dag.get_task("gather")
-    assert gather.span == timedelta(minutes=15)
-    assert "dbt.dbt_producer_watcher" in gather.downstream_task_ids
+    gathering, dag = bag.dags["gather_landings"], bag.dags["build_marts"]
+    assert list(gathering.timetable.asset_condition.objects) == [RAW_TABLES]
+    assert list(dag.timetable.asset_condition.objects) == [LANDINGS]
+    assert gathering.max_active_runs == dag.max_active_runs == 1
+    gather = gathering.get_task("gather")
+    assert (gather.delta, gather.deferrable, gather.outlets) == (timedelta(minutes=15), True, [LANDINGS])
 
 
 @pytest.mark.parametrize(
