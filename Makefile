@@ -114,18 +114,15 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# Tests that start nothing. They run beside the demo's, which mostly waits, and give way to it.
-PURE := tests/surveillance/detection tests/properties tests/project tests/dags
-
+# The demo mostly waits. All else runs meanwhile, gives way to it, and goes on when it is done.
 test: check ## every test, on real services
 	@$(STACK) install
 	@failed=0; said=$$(mktemp); \
-	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini $(PURE) > $$said 2>&1 & pure=$$!; \
-	trap 'kill $$pure; exit 130' INT; \
-	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
-	wait $$pure || failed=1; cat $$said; rm $$said; \
-	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e > $$said 2>&1 & demo=$$!; \
+	trap 'kill $$demo; exit 130' INT; \
+	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
+		$(addprefix --ignore ,tests/e2e $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
+	wait $$demo || failed=1; cat $$said; rm $$said; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
