@@ -33,7 +33,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
+.PHONY: help setup lock demo up stop clean status doctor test test-demo test-others warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
 .PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial
 
@@ -114,16 +114,18 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# The demo mostly waits. All else runs meanwhile, gives way to it, and goes on when it is done.
-test: check ## every test, on real services
+test: setup ## check, and every test, on real services
 	@$(STACK) install
-	@failed=0; said=$$(mktemp); \
-	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e > $$said 2>&1 & demo=$$!; \
-	trap 'kill $$demo; exit 130' INT; \
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=line test-demo test-others
+
+# The demo mostly waits. All else runs meanwhile, gives way to it, and goes on when it is done.
+test-demo: setup
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e
+
+test-others: setup
+	nice -n 19 $(MAKE) --no-print-directory check
 	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
-	wait $$demo || failed=1; cat $$said; rm $$said; \
-	exit $$failed
+		$(addprefix --ignore ,tests/e2e $(DESK_TRIALS) $(DBT_TRIALS))
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
 	@$(SURVEILLANCE) replay --bars '$(BARS)' --out $(OUT) $(ARGS)
@@ -225,7 +227,7 @@ vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendo
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate
 
-check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
+check: lint types contracts ## lint, types and import contracts; a minute; make test does it, too
 
 lint: setup # style of Python and SQL
 	$(BIN)/ruff check .
