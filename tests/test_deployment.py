@@ -67,6 +67,7 @@ def test_nothing_is_written_of_what_is_not_given():
         "AIRFLOW__CELERY__BROKER_URL",
         "AIRFLOW__CELERY__RESULT_BACKEND",
         "AIRFLOW_CONN_RATE_LIMIT",
+        "AIRFLOW_CONN_FEATURE_STORE",
     }
 
 
