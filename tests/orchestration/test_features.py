@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import venv
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,7 +51,8 @@ def test_the_connections_reach_the_other_python_and_its_answer_comes_back(monkey
     package.mkdir(parents=True)
     (package / "store.py").write_text(STORE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("FEATURES_PYTHON", sys.executable)
+    venv.create(tmp_path / "venv")  # one that has no Airflow
+    monkeypatch.setenv("FEATURES_PYTHON", str(tmp_path / "venv" / "bin" / "python"))
     assert serve() == ["acme", "me", "phrase", "h", "443", "/key", "redis://:a%2Fb%3Ac@r:6379/3"]
     assert os.environ["SNOWFLAKE_PASSWORD"] == "another"
 
