@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.python import ExternalPythonOperator
 
 from include.orchestration import connections
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 def serve_known() -> str:
@@ -31,7 +33,7 @@ class ServeFeaturesOperator(ExternalPythonOperator):
         python = str(Settings.from_env().features_python)
         super().__init__(python=python, python_callable=serve_known, expect_airflow=False, **options)
 
-    def execute(self, context: Mapping[str, Any]) -> Any:
+    def execute(self, context: Context) -> Any:
         """Run it.
 
         Raises:
