@@ -22,6 +22,7 @@ from tests.paths import ROOT
 VIRTUALENV = Path(os.environ.get("FEATURE_STORE_VENV", f"/var/tmp/surveillance-feature-store-{os.getuid()}"))
 # Of digits alone: Feast would take it for a number.
 PASSWORD = "1234567890"
+Run = Callable[..., str]
 Ask = Callable[..., list[Any]]
 
 
@@ -51,13 +52,13 @@ def redis_with_password(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def ask(profile, feast_python: Path, redis_with_password: str) -> Ask:  # noqa: F811 - a fixture
-    """Have the feature store do something, e.g. ``ask(["online", "AAPL"])``; returns an answer each."""
+def run(profile, feast_python: Path, redis_with_password: str) -> Run:  # noqa: F811 - a fixture
+    """Run a module in the feature store's virtualenv; returns its output."""
 
-    def run(*commands: list[str]) -> list[Any]:
+    def run(*command: str, given: str = "") -> str:
         done = subprocess.run(
-            [feast_python, "-W", "ignore", "-m", "tests.feature_store.reading"],
-            input=json.dumps(commands),
+            [feast_python, "-W", "ignore", "-m", *command],
+            input=given,
             env={**os.environ, "PYTHONPATH": str(ROOT), "FEATURE_STORE_REDIS": redis_with_password},
             cwd=ROOT,
             capture_output=True,
@@ -65,6 +66,12 @@ def ask(profile, feast_python: Path, redis_with_password: str) -> Ask:  # noqa: 
             timeout=200,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
+        return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="module")
+def ask(run: Run) -> Ask:
+    """Have the feature store do something, e.g. ``ask(["online", "AAPL"])``; returns an answer each."""
+    return lambda *commands: json.loads(run("tests.feature_store.reading", given=json.dumps(commands)).splitlines()[-1])

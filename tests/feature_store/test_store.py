@@ -145,3 +145,14 @@ def test_online_equals_offline(built, ask):
         for row in served:
             assert row == {name: offline[row["symbol"]][name] for name in row}
     assert [row["rvol"] for served in online for row in served] == [2.0, 5.0, None, 9.0, 5.0, None, 9.0, 5.0, None]
+
+
+def test_the_command_line_serves_and_shows_both(built, run):
+    """Runs last: what it serves is what is known now."""
+    assert "served what is known at" in run("include.feature_store", "serve")
+    shown = run("include.feature_store", "show", "--symbol", "AAPL")
+    online, _, labelled = shown.partition("1 labelled alerts, with what was known when each was raised:")
+    assert "rvol               9.0" in online
+    (row,) = labelled.strip().splitlines()[1:]
+    assert "true_positive" in row
+    assert " 2.0 " in row
