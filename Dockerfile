@@ -14,7 +14,7 @@ RUN /usr/local/bin/install-system-packages
 COPY requirements.lock ./
 RUN uv pip install --system --no-cache --compile-bytecode --require-hashes --requirement requirements.lock
 
-# The feature store's pins and Airflow's exclude each other: half a gigabyte of its own.
+# The feature store's pins and Airflow's exclude each other: 0.6 GB of its own.
 COPY include/feature_store/requirements.lock feature-store.lock
 RUN uv venv --quiet /usr/local/feature-store && \
     uv pip install --no-cache --compile-bytecode --require-hashes --python /usr/local/feature-store/bin/python \

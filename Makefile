@@ -116,7 +116,7 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# They make a virtualenv of half a gigabyte; what dbt has to do with it is tested with the marts.
+# They make a virtualenv of 0.6 GB; what dbt has to do with it is tested with the marts.
 FEATURE_TRIALS := tests/feature_store/test_store.py
 
 features: setup ## what a stack with FEATURES=1 serves, and was known of labelled alerts: make features [ARGS="--symbol KO"]

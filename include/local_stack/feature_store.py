@@ -17,7 +17,7 @@ DATABASE = 3
 
 
 def ensure_virtualenv(folder: Path) -> Path:
-    """Make the virtualenv in ``folder``, half a gigabyte, unless it is there as the lock has it; return its Python.
+    """Make the virtualenv in ``folder``, 0.6 GB, unless it is there as the lock has it; return its Python.
 
     Raises:
         StackError: a package cannot be installed; the message carries the end of what the installer said.
