@@ -165,12 +165,12 @@ def test_a_metric_that_lands_hours_before_its_bar_is_not_lost(built):
 
 def test_a_corrected_metric_is_known_since_it_was_published_and_no_earlier(built):
     """Of two bars that became known in the same millisecond the later one is how the series stood."""
+    measured = at(14, 32).replace(second=1)
     rows = built.query(
-        "select to_char(bar_start_at, 'HH24:MI'), rvol, to_char(known_at, 'HH24:MI:SS'), is_newest "
-        "from analytics.feature_bar_v1 where symbol = 'ORDR' order by known_at, bar_start_at"
+        "select bar_start_at, rvol, known_at, is_newest from analytics.feature_bar_v1 where symbol = 'ORDR' order by known_at, bar_start_at"
     )
     assert rows == [
-        ("07:00", None, "14:32:01", False), ("14:31", None, "14:32:01", True), ("14:31", 3.0, "16:00:00", True),
+        (at(7), None, measured, False), (at(14, 31), None, measured, True), (at(14, 31), 3.0, at(16), True),
     ]  # fmt: skip
     days = built.query(
         "select highest_rvol, known_at, is_newest from analytics.feature_symbol_day_v1 "
