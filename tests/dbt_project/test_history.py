@@ -167,7 +167,8 @@ def test_a_corrected_metric_is_known_since_it_was_published_and_no_earlier(built
     """Of two bars that became known in the same millisecond the later one is how the series stood."""
     measured = at(14, 32).replace(second=1)
     rows = built.query(
-        "select bar_start_at, rvol, known_at, is_newest from analytics.feature_bar_v1 where symbol = 'ORDR' order by known_at, bar_start_at"
+        "select bar_start_at, rvol, known_at, is_newest from analytics.feature_bar_v1 "
+        "where symbol = 'ORDR' order by known_at, bar_start_at"
     )
     assert rows == [
         (at(7), None, measured, False), (at(14, 31), None, measured, True), (at(14, 31), 3.0, at(16), True),
