@@ -41,6 +41,7 @@ def _redis(given: Mapping[str, str]) -> Variables:
         "AIRFLOW__CELERY__RESULT_BACKEND": f"{url}/1",
         # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
         **_connection("rate_limit", "redis", password, **_address(address), schema="2"),
+        **_connection("feature_store", "redis", password, **_address(address), schema="3"),
     }
 
 

@@ -18,8 +18,9 @@ from rich.markup import escape
 
 from include.local_stack.environment import ROOT, user_environment
 from include.local_stack.errors import StackError
+from include.local_stack.feature_store import show_features
 from include.local_stack.market import Market
-from include.local_stack.ports import Ports
+from include.local_stack.ports import HOST, Ports
 from include.local_stack.prerequisites import PREREQUISITES, ensure_prerequisites
 from include.local_stack.stack import Stack, clean, rotate_secrets, state_folder
 from include.local_stack.supervisor import Supervisor
@@ -137,6 +138,14 @@ def env() -> None:
     for name, value in sorted(_stored_stack().environment.items()):
         if os.environ.get(name) != value:
             typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def features(symbol: Annotated[str, typer.Option(help="Whose features are read online.")] = "AAPL") -> None:
+    """Show what is served of a symbol, and what was known when each labelled alert was raised."""
+    stack = _stored_stack()
+    redis = f"redis://:{stack.credentials['REDIS_PASSWORD']}@{HOST}:{stack.ports.redis}"
+    raise typer.Exit(show_features(stack.environment, redis, ["--symbol", symbol]))
 
 
 @app.command()

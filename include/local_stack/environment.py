@@ -70,6 +70,7 @@ def build_environment(
         "STACK_STATE": str(state),
         "DBT_DOCS_DIR": str(state / "dbt-docs"),
         "REPORTS_FOLDER": str(state / "reports"),
+        "FEATURES_PYTHON": str(state / "feature-store" / "bin" / "python"),
         "LOGIN_SETTINGS": base.get("LOGIN_SETTINGS", ""),
         **market.environment(),
         **_airflow(state, ports, credentials, base),

@@ -17,6 +17,7 @@ from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials, write_secret
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
 from include.local_stack.errors import StackError, log_end
+from include.local_stack.feature_store import ensure_virtualenv
 from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
 from include.local_stack.patience import Patience
@@ -26,6 +27,7 @@ from include.local_stack.rotation import rotate
 from include.local_stack.supervisor import Supervisor
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import Polygon
+from include.surveillance.settings import Settings
 
 SECRETS = "secrets.env"
 POLL_SECONDS = 0.2
@@ -102,6 +104,9 @@ class Stack:
         Raises:
             StackError: a step failed; the message carries the end of its log.
         """
+        if Settings.from_env(self.environment).features == "1":
+            with self._step("feature-store"):
+                ensure_virtualenv(self.state / "feature-store")
         with self._step("initialise"):
             unwanted = withheld("airflow-init")
             initialise(

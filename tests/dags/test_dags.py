@@ -37,6 +37,7 @@ DAG_IDS = {
     "maintain_platform",
     "notify_alerts",
     "record_desk",
+    "serve_features",
     "repoll_session",
     "prepare_symbols",
 }
@@ -84,6 +85,7 @@ STRUCTURE = {
     },
     "notify_alerts": {"notify": {"account"}, "send_log": {"account"}, "account": set()},
     "record_desk": {"keep_evidence": set(), "publish_acts": set()},
+    "serve_features": {"serve": set()},
     "repoll_session": {"repoll": set(), "repoll_news": set()},
     "prepare_symbols": {
         "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},
@@ -111,6 +113,7 @@ SCHEDULES = {
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
     "record_desk": "XNYS, all hours + 3600 s, every 900 s",
+    "serve_features": "None",
     "repoll_session": "XNYS close + 16200 s",
     "prepare_symbols": "Asset",
 }
@@ -190,6 +193,7 @@ QUEUES = {
     "notify_alerts": "detect",
     "land_raw": "warehouse",
     "build_marts": "warehouse",
+    "serve_features": "warehouse",
 }
 
 
@@ -256,6 +260,16 @@ def test_marts_are_built_of_what_a_span_of_landings_has_gathered(bag):
     assert gathering.max_active_runs == dag.max_active_runs == 1
     gather = gathering.get_task("gather")
     assert (gather.delta, gather.deferrable, gather.outlets) == (timedelta(minutes=15), True, [LANDINGS])
+
+
+def test_features_are_served_when_the_marts_are_built_where_they_are_wanted(monkeypatch):
+    from airflow.dag_processing.dagbag import DagBag
+
+    from include.orchestration.assets import MARTS
+
+    monkeypatch.setenv("FEATURES", "1")
+    dag = DagBag(dag_folder=str(ROOT / "dags" / "serve_features.py")).dags["serve_features"]
+    assert list(dag.timetable.asset_condition.objects) == [MARTS]
 
 
 @pytest.mark.parametrize(

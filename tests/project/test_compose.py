@@ -378,6 +378,7 @@ def test_connections_reach_the_services_that_the_file_defines(services):
     assert set(connections) == {
         "POLYGON_DEFAULT",
         "RATE_LIMIT",
+        "FEATURE_STORE",
         "KAFKA_DEFAULT",
         "SNOWFLAKE_DEFAULT",
         "SURVEILLANCE_DB",
