@@ -19,8 +19,8 @@ from rich.markup import escape
 from include.local_stack.environment import ROOT, user_environment
 from include.local_stack.errors import StackError
 from include.local_stack.market import Market
-from include.local_stack.ports import Ports
 from include.local_stack.monitoring import is_wanted
+from include.local_stack.ports import Ports
 from include.local_stack.prerequisites import ensure_prerequisites, list_prerequisites
 from include.local_stack.stack import Stack, clean, rotate_secrets, state_folder
 from include.local_stack.supervisor import Supervisor

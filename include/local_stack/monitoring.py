@@ -89,7 +89,9 @@ def components(state: Path, ports: Ports, given: Mapping[str, str]) -> list[Comp
     nothing = partial(folder.mkdir, parents=True, exist_ok=True)
     return [
         component("exporter", ["nice", "-n", "5", sys.executable, "-m", "include.monitoring"], "/metrics", nothing),
-        component("alertmanager", alertmanager, "/-/ready", partial(write_alertmanager, folder, given.get(WEBHOOK, ""))),
+        component(
+            "alertmanager", alertmanager, "/-/ready", partial(write_alertmanager, folder, given.get(WEBHOOK, ""))
+        ),
         component("prometheus", prometheus, "/-/ready", partial(write_prometheus, folder, ports)),
     ]
 

@@ -46,9 +46,10 @@ def ensure_prerequisites(say: Callable[[str], None], *, monitoring: bool = True)
         missing = [item for item in missing if item.find() is None]
     if missing:
         packages = " ".join(item.packages[-1] for item in missing)
+        without = "; MONITORING=0 does without Prometheus" if set(missing) & set(MONITORING) else ""
         raise StackError(
             f"missing: {', '.join(item.name for item in missing)}; install it and try again "
-            f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs)"
+            f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs){without}"
         )
 
 
