@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -33,13 +34,16 @@ def panels(dashboard: Path) -> list[dict]:
 
 
 def expressions() -> dict[str, str]:
-    """Where it stands -> the expression, of every panel and every rule."""
+    """Where it stands -> the expression, of every panel, of every rule and of the page."""
     shown = {
         f"{path.stem}: {panel['title']}: {target['refId']}": target["expr"]
         for path in DASHBOARDS
         for panel in panels(path)
         for target in panel["targets"]
     }
+    page = (ROOT / "docs" / "operate" / "monitoring.md").read_text()
+    lines = re.findall(r"^```promql\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)[0].splitlines()
+    shown |= {f"page {at}": line for at, line in enumerate(lines) if not line.startswith("#")}
     named = {f"rule {at}: {rule.get('alert') or rule['record']}": rule["expr"] for at, rule in enumerate(rules())}
     return shown | named
 
@@ -48,3 +52,15 @@ def metric_names(expression: str) -> set[str]:
     """The names of metrics in an expression."""
     bare = re.sub(r'\{[^}]*\}|"[^"]*"|\b(by|on|group_left|group_right|without)\s*\([^)]*\)', " ", expression)
     return set(re.findall(r"\b(?:surveillance|airflow|process|slo)[_:][a-z0-9_:]+", bare))
+
+
+def find_empty(prometheus: str) -> list[str]:
+    """Name the panels and recorded rules of which a Prometheus has nothing to show."""
+    wanted = {where: text for where, text in expressions().items() if not where.startswith("page")}
+    alerts = {f"rule {at}: {rule['alert']}" for at, rule in enumerate(rules()) if "alert" in rule}
+    empty = []
+    for where, text in wanted.items():
+        if where not in alerts:
+            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": text}, timeout=30).json()
+            empty += [] if answer["data"]["result"] else [where]
+    return empty
