@@ -70,9 +70,9 @@ class Application(Look):
 
     def _count_runs(self) -> None:
         catalogue = self._catalogue
-        for stage, ended in self._ask("newest_runs"):
+        for stage, ended in self.execute(statement("newest_runs")):
             catalogue.run_end.labels(stage).set(ended)
-        for stage, ended_at, seconds, failed, rows in self._ask("runs", {"since": self._ended_at}):
+        for stage, ended_at, seconds, failed, rows in self.execute(statement("runs"), {"since": self._ended_at}):
             catalogue.runs.labels(stage, "failed" if failed else "ok").inc()
             catalogue.run_duration.labels(stage).observe(max(0.0, seconds))
             catalogue.rows.inc(rows)
@@ -80,17 +80,17 @@ class Application(Look):
 
     def _count_waiting(self) -> None:
         catalogue = self._catalogue
-        outbox = {channel: (count, oldest) for channel, count, oldest in self._ask("outbox")}
+        outbox = {channel: (count, oldest) for channel, count, oldest in self.execute(statement("outbox"))}
         show(catalogue.outbox, {channel: count for channel, (count, _) in outbox.items()})
         show(catalogue.outbox_oldest, {channel: oldest for channel, (_, oldest) in outbox.items()})
-        desk = {severity: (count, oldest) for severity, count, oldest in self._ask("desk")}
+        desk = {severity: (count, oldest) for severity, count, oldest in self.execute(statement("desk"))}
         show(catalogue.desk, {severity: desk.get(severity, (0, 0.0))[0] for severity in SEVERITIES})
         show(catalogue.desk_oldest, {severity: oldest for severity, (_, oldest) in desk.items()})
-        show(catalogue.session_alerts, dict(self._ask("session_alerts")))
+        show(catalogue.session_alerts, dict(self.execute(statement("session_alerts"))))
 
     def _time_told(self) -> None:
         asked = {"since": self._told_at, "began": self._began}
-        for alert_id, told_at, since_alert, since_close in self._ask("told", asked):
+        for alert_id, told_at, since_alert, since_close in self.execute(statement("told"), asked):
             self._told_at = max(self._told_at, told_at)
             # People are told again when an episode grows.
             if alert_id not in self._told:
@@ -100,10 +100,11 @@ class Application(Look):
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
 
-    def _ask(self, name: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def execute(self, query: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement, with these values bound."""
         assert self._database is not None
         with self._database.cursor() as cursor:
-            cursor.execute(statement(name), values)
+            cursor.execute(query, values)
             return cursor.fetchall()
 
 

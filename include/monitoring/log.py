@@ -16,8 +16,9 @@ from include.surveillance.places import Place
 from include.surveillance.records import Alert, Reject, Watermark
 from include.surveillance.warehouse import progress as landing
 
-# Of each partition of bars that is read again at the start: a minute of them has the newest watermarks.
+# Messages. Of each partition of bars that is read again at the start: a minute of them has the newest watermarks.
 TAIL = 2_000
+AT_ONCE = 2_000
 # Bars are not decoded: they are nearly all of the log, and the watermarks say how many there were.
 WATERMARK = b'{"kind":"watermark"'
 # An alert whose episode goes on is not older than so many others.
@@ -45,7 +46,8 @@ class Log(Look):
         self._began_ms = self._began_ms or round(now * 1_000)
         try:
             reader = self._reader or self._open()
-            for batch in reader.read_all():
+            # A backfill brings hundreds of thousands at once.
+            for batch in reader.read_all(AT_ONCE):
                 for message in batch.messages:
                     self.take(message)
             self._places = reader.places

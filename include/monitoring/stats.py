@@ -38,7 +38,6 @@ STATS = (
     Stat("dag_processor_heartbeat", "c", (), "Heartbeats of the DAG processor."),
     Stat("ti.finish", "c", TASK, "Tasks that ended, nodes of dbt among them, by state."),
     Stat("task.duration", "ms", DAG, "How long tasks ran."),
-    Stat("task.queued_duration", "ms", ("queue",), "How long tasks were queued before a worker took them."),
     Stat("task.scheduled_duration", "ms", ("queue",), "How long tasks waited for the scheduler to queue them."),
     Stat("dagrun.schedule_delay", "ms", DAG, "How late runs began."),
     Stat("dagrun.duration.success", "ms", DAG, "How long runs took that succeeded."),

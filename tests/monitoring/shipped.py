@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -52,15 +51,3 @@ def metric_names(expression: str) -> set[str]:
     """The names of metrics in an expression."""
     bare = re.sub(r'\{[^}]*\}|"[^"]*"|\b(by|on|group_left|group_right|without)\s*\([^)]*\)', " ", expression)
     return set(re.findall(r"\b(?:surveillance|airflow|process|slo)[_:][a-z0-9_:]+", bare))
-
-
-def find_empty(prometheus: str) -> list[str]:
-    """Name the panels and recorded rules of which a Prometheus has nothing to show."""
-    wanted = {where: text for where, text in expressions().items() if not where.startswith("page")}
-    alerts = {f"rule {at}: {rule['alert']}" for at, rule in enumerate(rules()) if "alert" in rule}
-    empty = []
-    for where, text in wanted.items():
-        if where not in alerts:
-            answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": text}, timeout=30).json()
-            empty += [] if answer["data"]["result"] else [where]
-    return empty
