@@ -125,7 +125,7 @@ def test_the_steps_of_an_alerts_way_add_up(topics, catalogue):
 def test_after_an_outage_of_kafka_it_goes_on_where_it_was(topics, catalogue, monkeypatch):
     log = Log(topics, catalogue)
     log.look(time.time())
-    monkeypatch.setattr(log._reader, "read_all", lambda: (_ for _ in ()).throw(BrokerError("gone")))
+    monkeypatch.setattr(log._reader, "read_all", lambda _limit: (_ for _ in ()).throw(BrokerError("gone")))
     with pytest.raises(BrokerError):
         log.look(time.time())
     broker.publish(topics, [watermark(MINUTE, "LATER", bars=11)])
