@@ -33,6 +33,8 @@ CARRIERS = {
         "WATCHDOG_WEBHOOK_SECRET",
         "WATCHDOG_WEBHOOK_URL",
     },
+    # The address may hold a token.
+    "MONITORING": {"MONITORING_WEBHOOK_URL"},
     "SIMULATOR_API_KEY": {"SIMULATOR_API_KEY"},
     "WAREHOUSE_PASSWORD": {"WAREHOUSE_PASSWORD"},
 }
@@ -79,6 +81,9 @@ SECRETS: dict[str, set[str]] = {
     "worker-batch": {*_TASKS, "POLYGON_API_KEY", "SNOWFLAKE_PASSWORD", "MAINTENANCE_DB_PASSWORD"},
     # Asks what it watches for signs of life.
     "watchdog": {"REDIS_PASSWORD", "SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD", "WATCHDOG"},
+    # Counts in Kafka's log and in the application's database.
+    "exporter": {"SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD"},
+    "alertmanager": {"MONITORING"},
     "warehouse": {"WAREHOUSE_PASSWORD"},
     "simulator": {"SIMULATOR_API_KEY"},
 }

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from include.deployment import VENDOR, write_variables
 from include.embedded_warehouse.certificates import ensure_certificates
+from include.local_stack import monitoring
 from include.local_stack.errors import StackError
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
@@ -77,6 +78,7 @@ def build_environment(
         **_connections(ports, credentials, market, base),
         **_warehouse(state, ports, credentials),
         **_watchdog(state, ports, base),
+        **monitoring.environment(ports, base),
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from include.local_stack import components, postgres
+from include.local_stack import components, monitoring, postgres
 from include.local_stack.access import withheld
 from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials, write_secret
@@ -75,7 +75,7 @@ class Stack:
             self.initialise()
             self.market.store(self.state)
             self._bring_up(self._airflow())
-            self._bring_up([components.watchdog(self.state)])
+            self._bring_up(self._watchers())
         except BaseException as error:
             self._stop_after(error)
             raise
@@ -117,10 +117,12 @@ class Stack:
         """Check what a start needs, and start supervisord."""
         if self.supervisor.is_running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
-        ensure_prerequisites(self.console.print)
+        monitored = monitoring.is_wanted(self.environment)
+        ensure_prerequisites(self.console.print, monitoring=monitored)
         if self.market.mode == "vendor":
             Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
         unused = {"simulator"} if self.market.mode == "vendor" else set()
+        unused |= set() if monitored else set(monitoring.PROGRAMS)
         self.ports.check_free([name for name in vars(self.ports) if name not in unused])
         postgres.move_data(self.state)
         data = postgres.data_folder(self.state)
@@ -148,7 +150,7 @@ class Stack:
 
     def components(self) -> list[Component]:
         """Return every component, in the order in which they start."""
-        return [*self._services(), *self._airflow(), components.watchdog(self.state)]
+        return [*self._services(), *self._airflow(), *self._watchers()]
 
     def show_addresses(self) -> None:
         for name, address in self.addresses().items():
@@ -173,6 +175,9 @@ class Stack:
 
     def _airflow(self) -> list[Component]:
         return components.airflow(self.state, self.ports, self.environment)
+
+    def _watchers(self) -> list[Component]:
+        return [components.watchdog(self.state), *monitoring.components(self.state, self.ports, self.environment)]
 
     def _bring_up(self, group: list[Component]) -> None:
         """Launch a group's components at once, then wait for each in order."""
