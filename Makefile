@@ -33,7 +33,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test test-demo test-others warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
 .PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
 
@@ -125,18 +125,19 @@ features: setup ## what a stack with FEATURES=1 serves, and was known of labelle
 feature-trials: setup ## the feature store on made rows: nothing is seen before it was known, online equals offline
 	$(BIN)/python -m pytest -c tests/pytest.ini $(FEATURE_TRIALS)
 
-test: setup ## check, and every test, on real services
+# Tests that start nothing. They begin beside the demo's, which mostly waits, and give way to all others.
+PURE := $(addprefix tests/,properties project dags benchmarks $(addprefix surveillance/,detection files alerts desk))
+
+test: check ## every test, on real services
 	@$(STACK) install
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=line test-demo test-others
-
-# The demo mostly waits. All else runs meanwhile, gives way to it, and goes on when it is done.
-test-demo: setup
-	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e
-
-test-others: setup
-	nice -n 19 $(MAKE) --no-print-directory check
-	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS))
+	@failed=0; said=$$(mktemp); \
+	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini $(PURE) > $$said 2>&1 & pure=$$!; \
+	trap 'kill $$pure; exit 130' INT; \
+	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
+	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS)) || failed=1; \
+	wait $$pure || failed=1; cat $$said; rm $$said; \
+	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]
 	@$(SURVEILLANCE) replay --bars '$(BARS)' --out $(OUT) $(ARGS)
@@ -238,7 +239,7 @@ vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendo
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate
 
-check: lint types contracts ## lint, types and import contracts; a minute; make test does it, too
+check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
 
 lint: setup # style of Python and SQL
 	$(BIN)/ruff check .
