@@ -308,7 +308,7 @@ def test_a_new_measure_reaches_a_fact_that_is_there_already(built, dbt):
 
 def test_tables_of_an_earlier_version_become_this_ones(built, dbt):
     """They lack the columns by which a build knows where it has got to."""
-    lacked = {FACT: "event_id", "dim_market_sessions": "landed_at", "rpt_symbol_day": "landed_at"}
+    lacked = {FACT: "event_id", "dim_market_sessions": "landed_at", "rpt_symbol_day": "turnover"}
     before = {table: built.records(f"select * from analytics.{table} order by 1, 2, 3") for table in lacked}
     for table, column in lacked.items():
         built.query(f"create or replace table analytics.{table} as select * exclude ({column}) from analytics.{table}")
@@ -331,6 +331,23 @@ def test_reports_count_every_alert_that_stands(built):
         "where session_date = '2024-03-07' or symbol = 'QUIET' order by symbol"
     )
     assert per_symbol == [("AAPL", 3, 31.5, 0), ("MSFT", 4, 42.0, 1), ("NEWC", 3, 31.5, 0), ("QUIET", 0, 0.0, 1)]
+
+
+def test_a_symbol_is_told_of_with_its_risk_and_against_its_peers(built):
+    risks = built.query(
+        "select symbol, alerts, abnormal_volume_alerts, operations_alerts, open_alerts, true_positives, highest_rvol "
+        "from analytics.rpt_symbol_risk_day where session_date = '2024-03-08' and alerts > 0"
+    )
+    assert risks == [("AAPL", 8, 2, 2, 7, 1, 2.5)]
+    rows = built.query(
+        "select symbol, liquidity, peers, round(session_return, 4), round(relative_volume, 4), return_rank, "
+        "volume_rank, alerts_rank from analytics.rpt_peer_comparison where session_date = '2024-03-08' order by symbol"
+    )
+    assert rows == [
+        ("AAPL", "thin", 2, 0.02, round((99 + 100 + 100 + 102) / (100 + 100 + 103), 4), 1, 1, 1),
+        ("MSFT", "thin", 2, 0.0, 0.75, 2, 3, 2),
+        ("NEWC", "thin", 2, 0.0, 1.0, 2, 2, 2),
+    ]
 
 
 def test_an_article_is_as_it_was_told_last(built):

@@ -26,7 +26,7 @@ MODELS = {
     "fact_alert_dispositions", "fact_polled_minutes",
     "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
     "rpt_alert_outcomes", "rpt_latency_slo", "rpt_market_breadth", "rpt_rule_precision", "rpt_corrections",
-    "rpt_coverage", "rpt_coverage_sessions",
+    "rpt_coverage", "rpt_coverage_sessions", "rpt_feed_sla", "rpt_symbol_risk_day", "rpt_peer_comparison",
 }  # fmt: skip
 
 

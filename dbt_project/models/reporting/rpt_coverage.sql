@@ -21,14 +21,16 @@
 with polls as (
 
     select * from {{ ref('fact_polled_minutes') }}
-    {% if is_incremental() %}
-        where
-            session_date in ({{ touched_sessions() }})
-            or session_date in (
+    where
+        timespan = 'minute'
+        {% if is_incremental() %}
+            and session_date in (
+                {{ touched_sessions() }}
+                union distinct
                 select polled.session_date from {{ ref('fact_polled_minutes') }} as polled
                 where polled.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
             )
-    {% endif %}
+        {% endif %}
 
 ),
 
