@@ -455,6 +455,38 @@ def test_each_step_is_held_against_its_objective_by_the_hour(built):
     assert rows == [("alert_to_landed", 7, 1676.5, 0.0, 0.0), ("poll_to_alert", 7, 1.5, 1.0, 1.0)]
 
 
+def test_the_measures_of_the_metrics_can_be_computed(built, dbt):
+    """From the columns that the tables have; MetricFlow writes the same aggregates."""
+    values = {}
+    for semantic_model in dbt("parse").result.to_dict()["semantic_models"].values():
+        for measure in semantic_model["measures"]:
+            expression = measure["expr"] or measure["name"]
+            percentile = (measure["agg_params"] or {}).get("percentile")
+            computed = f"percentile_cont({percentile}) within group (order by {expression})"
+            table = semantic_model["model"].removeprefix("ref('").removesuffix("')")
+            ((value,),) = built.query(
+                f"select {computed if measure['agg'] == 'percentile' else f'sum({expression})'} from analytics.{table}"
+            )
+            values[measure["name"]] = value
+    assert (values["alerts"], values["symbol_sessions"], values["alert_latency_p95"]) == (10, 6, 3.5)
+    assert (values["true_positives"], values["verdicts"]) == (1, 1)
+    assert {"accounted_minutes", "minutes_to_watch", "minutes_in_time", "feed_minutes"} <= set(values)
+
+
+def test_roles_that_are_named_may_read_and_others_no_more(built, dbt):
+    def granted(table: str) -> set[str]:
+        rows = built.records(f"show grants on analytics.{table}")
+        return {row["grantee_name"] for row in rows if row["privilege"] == "SELECT"}
+
+    assert granted("rpt_symbol_day") == granted("rpt_alert_latency") == set()
+    for reader in ("READER", "AUDITOR"):
+        with pytest.MonkeyPatch.context() as named:
+            named.setenv("SNOWFLAKE_READER_ROLE", reader)
+            assert dbt("run", "--select", "rpt_symbol_day", "rpt_alert_latency", "rpt_latency_slo").success
+        assert granted("rpt_symbol_day") == granted("rpt_alert_latency") == granted("rpt_latency_slo") == {reader}
+    assert granted("fact_alerts") == set()
+
+
 def test_every_column_is_described(built, dbt):
     """In the documentation, and in the warehouse for whoever looks there."""
     result = dbt("docs", "generate")

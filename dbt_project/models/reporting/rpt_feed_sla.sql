@@ -16,11 +16,9 @@ with polls as (
     {% if is_incremental() %}
         where
             session_date in (
-                select polled.session_date from {{ ref('fact_polled_minutes') }} as polled
-                where polled.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+                {{ sessions_touched_in(ref('fact_polled_minutes')) }}
                 union distinct
-                select corrections.session_date from {{ ref('rpt_corrections') }} as corrections
-                where corrections.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
+                {{ sessions_touched_in(ref('rpt_corrections')) }}
             )
     {% endif %}
 
