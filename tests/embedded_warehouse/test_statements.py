@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from snowflake.connector import DictCursor
 from snowflake.connector.pandas_tools import write_pandas
 
 
@@ -18,22 +17,6 @@ from snowflake.connector.pandas_tools import write_pandas
 def test_administration_is_accepted(session, run, sql):
     run(session, "create table owned (x int)")
     run(session, sql)
-
-
-def test_a_grant_is_shown_until_it_is_revoked(session, run):
-    """As dbt writes and reads it."""
-
-    def granted() -> list[str]:
-        rows = session.cursor(DictCursor).execute("show grants on owned /* dbt */").fetchall()
-        return [row["grantee_name"] for row in rows if (row["privilege"], row["granted_to"]) == ("SELECT", "ROLE")]
-
-    run(session, "create table owned (x int)")
-    assert granted() == []
-    run(session, "grant select on owned to public /* dbt */;")
-    run(session, "grant select on table owned to role public")
-    assert granted() == ["PUBLIC"]
-    run(session, 'revoke select on owned from "PUBLIC"')
-    assert granted() == []
 
 
 def test_a_query_tag_can_be_set_read_and_unset(session, run):
