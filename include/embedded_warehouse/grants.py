@@ -12,7 +12,7 @@ from fakesnow.fakes import FakeSnowflakeConnection as Connection
 
 NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 OBJECT = rf"(?:(?:table|view)\s+)?({NAME}(?:\.{NAME}){{0,2}})"
-END = r"\s*;?\s*(?:/\*.*?\*/\s*)?$"  # dbt's comment comes last
+END = r"(?:\s|;|/\*.*?\*/)*$"  # dbt's comment stands before its semicolon
 GRANT = re.compile(
     rf"(grant|revoke)\s+(\w+)\s+on\s+{OBJECT}\s+(?:to|from)\s+(?:role\s+)?({NAME}){END}", re.IGNORECASE | re.DOTALL
 )

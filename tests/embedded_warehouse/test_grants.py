@@ -13,11 +13,11 @@ def test_a_grant_is_shown_until_it_is_revoked(session, run):
 
     run(session, "create table owned (x int)")
     assert granted() == []
-    run(session, "grant select on owned to public /* dbt */;")
-    run(session, "grant select on table owned to role public")
-    assert granted() == ["PUBLIC"]
-    run(session, 'revoke select on owned from "PUBLIC"')
-    assert granted() == []
+    for grant in ("grant select on owned to public\n/* dbt */;", "grant select on table owned to role public"):
+        run(session, grant)
+        assert granted() == ["PUBLIC"]
+        run(session, 'revoke select on owned from "PUBLIC";')
+        assert granted() == []
 
 
 @pytest.mark.embedded
