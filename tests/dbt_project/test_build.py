@@ -193,13 +193,13 @@ def test_each_bar_is_one_row_with_the_newest_values(built):
 def test_a_first_build_over_the_whole_log_equals_builds_as_it_came(built, dbt, profile):
     names = ("dim_instruments", "fact_alerts", "fact_bar_revisions", FACT)
     tables = ("staging.int_instruments", *(f"analytics.{name}" for name in names))
-    as_it_came = [built.records(f"select * from {table} order by 1, 2, 3, 4") for table in tables]
+    as_it_came = [sorted(built.records(f"select * from {table}"), key=str) for table in tables]
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.setenv("SNOWFLAKE_RAW_DATABASE", os.environ["SNOWFLAKE_DATABASE"])
         elsewhere.setenv("SNOWFLAKE_DATABASE", anew := f"{os.environ['SNOWFLAKE_DATABASE']}_ANEW")
         built.query(f"create database {anew}")
         assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts", "fact_bar_revisions").success
-    assert [built.records(f"select * from {anew}.{table} order by 1, 2, 3, 4") for table in tables] == as_it_came
+    assert [sorted(built.records(f"select * from {anew}.{table}"), key=str) for table in tables] == as_it_came
 
 
 def test_every_poll_of_an_instrument_is_kept(built):
