@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from include.local_stack import kafka as kafka_broker
 from include.local_stack import postgres as server
@@ -26,7 +26,7 @@ START_SECONDS = 120
 JARS = ROOT / ".local" / "kafka" / "libs"
 
 # How long an example takes says more of what else the machine does than of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 

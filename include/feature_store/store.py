@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 from feast import FeatureStore, RepoConfig
 
+from include.feature_store import REDIS
 from include.feature_store.definitions import ALERT_TRIAGE, LIFETIME, SYMBOL, TIMESPAN, VIEWS
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.warehouse.login import read_login
 
 PROJECT = "surveillance"
-REDIS = "FEATURE_STORE_REDIS"
 LABELLED_ALERTS = Path(__file__).with_name("labelled_alerts.sql").read_text()
 
 

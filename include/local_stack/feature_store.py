@@ -8,12 +8,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.deployment import FEATURES_DATABASE
+from include.feature_store import REDIS
 from include.local_stack.environment import ROOT
 from include.local_stack.errors import StackError
 
 LOCK = ROOT / "include" / "feature_store" / "requirements.lock"
 MADE_OF = "made-of"
-DATABASE = 3
 
 
 def ensure_virtualenv(folder: Path) -> Path:
@@ -46,7 +47,7 @@ def show_features(environment: Mapping[str, str], redis: str, arguments: list[st
     if not Path(python).exists():
         raise StackError("there is no feature store yet: start the stack with FEATURES=1, which makes it")
     command = [python, "-W", "ignore", "-m", "include.feature_store", "show", *arguments]
-    return subprocess.run(command, env={**environment, "FEATURE_STORE_REDIS": f"{redis}/{DATABASE}"}).returncode
+    return subprocess.run(command, env={**environment, REDIS: f"{redis}/{FEATURES_DATABASE}"}).returncode
 
 
 def _run(*arguments: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics, start_http_server
 
+from include.connection_texts import read_kafka
 from include.monitoring.application import Application
 from include.monitoring.bridge import Bridge, listen
 from include.monitoring.catalogue import Catalogue
@@ -36,8 +36,7 @@ def make_looks(settings: ExporterSettings, catalogue: Catalogue) -> list[Look]:
     if settings.reader:
         looks.append(Application(settings.reader, catalogue))
     if settings.kafka:
-        extra = json.loads(settings.kafka).get("extra") or {}
-        kafka = json.loads(extra) if isinstance(extra, str) else extra
+        kafka = read_kafka(settings.kafka)
         looks += [Log(kafka, catalogue), *make_progress(kafka, catalogue)]
     return looks
 

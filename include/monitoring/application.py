@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Gauge
 
+from include.connection_texts import read_postgres
 from include.monitoring.catalogue import Catalogue
 from include.monitoring.look import Look
 from include.surveillance.errors import SurveillanceError
@@ -36,16 +36,8 @@ class Application(Look):
     part, every = "database", 15.0
 
     def __init__(self, connection: str, catalogue: Catalogue):
-        given = json.loads(connection)
-        self._login = {
-            "host": given["host"],
-            "port": given.get("port") or 5432,
-            "user": given.get("login"),
-            "password": given.get("password"),
-            "dbname": given.get("schema"),
-            "connect_timeout": TIMEOUT_SECONDS,
-            "application_name": "exporter",
-        }
+        self._login = read_postgres(connection)
+        self._login |= {"connect_timeout": TIMEOUT_SECONDS, "application_name": "exporter"}
         self._catalogue = catalogue
         self._database: psycopg2.extensions.connection | None = None
         self._began = self._ended_at = self._told_at = datetime.now(UTC)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.python import ExternalPythonOperator
 
+from include.feature_store import REDIS
 from include.orchestration import connections
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
@@ -44,5 +45,5 @@ class ServeFeaturesOperator(ExternalPythonOperator):
                 f"{self.python} does not exist: start the local stack with FEATURES=1, which makes it, or name the "
                 "Python of the feature store's virtualenv in FEATURES_PYTHON"
             )
-        self.env_vars = {**connections.warehouse_variables(), "FEATURE_STORE_REDIS": connections.feature_store()}
+        self.env_vars = {**connections.warehouse_variables(), REDIS: connections.feature_store()}
         return super().execute(context)

@@ -23,11 +23,10 @@ VALUES = "'price_gap', 'ACME', 'minute', 'high', 1, 'up', 1, 1, 'regular', '2026
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    with postgres_cluster(folder) as (port, credentials):
+def cluster(folder):
+    own = folder / "exporter"
+    own.mkdir(mode=0o755)
+    with postgres_cluster(own) as (port, credentials):
         login = {"host": "127.0.0.1", "port": port, "schema": "surveillance"}
         connections = {
             name: json.dumps({"conn_type": "postgres", **login, "login": name, "password": credentials[secret]})
