@@ -1,6 +1,6 @@
 """Statements that fakesnow cannot parse, rewritten: administration, query tags, grants, column comments, REMOVE.
 
-What has no meaning on one machine (roles, grants, warehouses, retention) is accepted and does nothing.
+What has no meaning on one machine (roles, warehouses, retention) is accepted and does nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fakesnow.fakes import FakeSnowflakeConnection as Connection
 from fakesnow.transforms import stage
 from sqlglot import exp
 
-from include.embedded_warehouse import transactions
+from include.embedded_warehouse import grants, transactions
 from include.embedded_warehouse.session_state import state_of
 
 COMMENTS = r"\s*(?:(?:/\*.*?\*/|--[^\n]*\n)\s*)*"
@@ -27,7 +27,6 @@ SESSION_SETTINGS = r"timezone|statement_timeout_in_seconds|week_start|use_cached
 IGNORED = [
     COMMENTS + rf"alter\s+session\s+(set|unset)\s+({SESSION_SETTINGS})\b",
     COMMENTS + r"use\s+secondary\s+roles\b",
-    COMMENTS + r"(grant|revoke)\b",
     COMMENTS + r"(create|alter|drop)\s+(or\s+replace\s+)?(role|warehouse|resource\s+monitor)\b",
     COMMENTS + r"alter\s+table\s+\S+\s+set\s+(data_retention_time_in_days|change_tracking)\b",
 ]
@@ -42,7 +41,8 @@ LOCK_TIMEOUT = _pattern(r"alter\s+session\s+set\s+lock_timeout\s*=\s*(\d+)\s*;?\
 SHOW_QUERY_TAG = _pattern(r"show\s+parameters\s+like\s+'query_tag'")
 SHOW_LOCKS = _pattern(r"show\s+locks\s*;?\s*$")
 ABORT = _pattern(r"select\s+system\$abort_transaction\s*\(\s*(\d+)\s*\)\s*;?\s*$")
-SHOW_GRANTS = _pattern(r"show\s+grants\b")
+GRANT = _pattern(r"((?:grant|revoke)\b.*)$")
+SHOW_GRANTS = _pattern(r"(show\s+grants\b.*)$")
 REMOVE = _pattern(r"(?:remove|rm)\s+@([\w.]+)/([\w.-]+)\s*;?\s*$")
 COPY = _pattern(r"copy\s+into\b")
 COPY_IDENTIFIER = re.compile(rf"({COMMENTS}copy\s+into\s+)identifier\(\?\)", re.IGNORECASE | re.DOTALL)
@@ -51,11 +51,6 @@ COLUMN_COMMENT = re.compile(
     rf'(?:column\s+)?("(?:[^"]|"")+"|\w+)\s+comment\s+{STRING}\s*(?:,|;|/\*|$)', re.IGNORECASE | re.DOTALL
 )
 COMMENT_ON_COLUMN = _pattern(rf"comment\s+(?:if\s+exists\s+)?on\s+column\s+(\S+)\.(\S+)\s+is\s+{STRING}")
-
-NO_GRANTS = (
-    "select null::timestamp_ntz as created_on, '' as privilege, '' as granted_on, '' as name, '' as granted_to, "
-    "'' as grantee_name, false as grant_option, '' as granted_by where 1=0"
-)
 
 
 def rewrite(cursor: Any, connection: Connection, command: str) -> str:
@@ -74,8 +69,11 @@ def rewrite(cursor: Any, connection: Connection, command: str) -> str:
     if match := ABORT.match(command):
         aborted = transactions.abort(int(match[1]), state.lock_timeout)
         return f"select '{'Transaction aborted.' if aborted else 'Transaction is not running.'}' as status"
-    if SHOW_GRANTS.match(command):
-        return NO_GRANTS
+    if match := GRANT.match(command):
+        grants.change(connection, match[1])
+        return DONE
+    if match := SHOW_GRANTS.match(command):
+        return grants.show(connection, match[1])
     if match := REMOVE.match(command):
         return _remove_staged(connection, *match.groups())
     if COPY.match(command):

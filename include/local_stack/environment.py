@@ -161,6 +161,8 @@ def _warehouse_login(ports: Ports, credentials: Mapping[str, str]) -> dict[str, 
         "SNOWFLAKE_USER": "surveillance",
         "SNOWFLAKE_PASSWORD": credentials["WAREHOUSE_PASSWORD"],
         "SNOWFLAKE_PRIVATE_KEY_PATH": "",
+        "SNOWFLAKE_READER_ROLE": "",
+        "SNOWFLAKE_ANALYST_ROLE": "",
         "SNOWFLAKE_HOST": HOST,
         "SNOWFLAKE_PORT": str(ports.warehouse),
     }

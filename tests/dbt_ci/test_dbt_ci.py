@@ -46,7 +46,7 @@ def test_what_is_changed_and_what_reads_it_is_built_and_compared(warehouse, proj
     found = differences.pop("dim_market_sessions")
     assert {table: one.only for table, one in differences.items()} == {
         "fact_bars_adjusted": (0, 0), "fact_polled_minutes": (0, 0), "rpt_alert_outcomes": (0, 0),
-        "rpt_coverage": (0, 0), "rpt_coverage_sessions": (0, 0),
+        "rpt_coverage": (0, 0), "rpt_coverage_sessions": (0, 0), "rpt_feed_sla": (0, 0),
     }  # fmt: skip
     assert found.rows == (3, 3)
     assert found.only == (2, 2)

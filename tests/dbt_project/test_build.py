@@ -6,6 +6,7 @@ import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from include.surveillance.records import (
@@ -192,13 +193,13 @@ def test_each_bar_is_one_row_with_the_newest_values(built):
 def test_a_first_build_over_the_whole_log_equals_builds_as_it_came(built, dbt, profile):
     names = ("dim_instruments", "fact_alerts", "fact_bar_revisions", FACT)
     tables = ("staging.int_instruments", *(f"analytics.{name}" for name in names))
-    as_it_came = [built.records(f"select * from {table} order by 1, 2, 3, 4") for table in tables]
+    as_it_came = [sorted(built.records(f"select * from {table}"), key=str) for table in tables]
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.setenv("SNOWFLAKE_RAW_DATABASE", os.environ["SNOWFLAKE_DATABASE"])
         elsewhere.setenv("SNOWFLAKE_DATABASE", anew := f"{os.environ['SNOWFLAKE_DATABASE']}_ANEW")
         built.query(f"create database {anew}")
         assert dbt("run", "--select", "+fact_intraday_metrics", "+fact_alerts", "fact_bar_revisions").success
-    assert [built.records(f"select * from {anew}.{table} order by 1, 2, 3, 4") for table in tables] == as_it_came
+    assert [sorted(built.records(f"select * from {anew}.{table}"), key=str) for table in tables] == as_it_came
 
 
 def test_every_poll_of_an_instrument_is_kept(built):
@@ -308,7 +309,7 @@ def test_a_new_measure_reaches_a_fact_that_is_there_already(built, dbt):
 
 def test_tables_of_an_earlier_version_become_this_ones(built, dbt):
     """They lack the columns by which a build knows where it has got to."""
-    lacked = {FACT: "event_id", "dim_market_sessions": "landed_at", "rpt_symbol_day": "landed_at"}
+    lacked = {FACT: "event_id", "dim_market_sessions": "landed_at", "rpt_symbol_day": "turnover"}
     before = {table: built.records(f"select * from analytics.{table} order by 1, 2, 3") for table in lacked}
     for table, column in lacked.items():
         built.query(f"create or replace table analytics.{table} as select * exclude ({column}) from analytics.{table}")
@@ -331,6 +332,23 @@ def test_reports_count_every_alert_that_stands(built):
         "where session_date = '2024-03-07' or symbol = 'QUIET' order by symbol"
     )
     assert per_symbol == [("AAPL", 3, 31.5, 0), ("MSFT", 4, 42.0, 1), ("NEWC", 3, 31.5, 0), ("QUIET", 0, 0.0, 1)]
+
+
+def test_a_symbol_is_told_of_with_its_risk_and_against_its_peers(built):
+    risks = built.query(
+        "select symbol, alerts, abnormal_volume_alerts, operations_alerts, open_alerts, true_positives, highest_rvol "
+        "from analytics.rpt_symbol_risk_day where session_date = '2024-03-08' and alerts > 0"
+    )
+    assert risks == [("AAPL", 8, 2, 2, 7, 1, 2.5)]
+    rows = built.query(
+        "select symbol, liquidity, peers, round(session_return, 4), round(relative_volume, 4), return_rank, "
+        "volume_rank, alerts_rank from analytics.rpt_peer_comparison where session_date = '2024-03-08' order by symbol"
+    )
+    assert rows == [
+        ("AAPL", "thin", 2, 0.02, round((99 + 100 + 100 + 102) / (100 + 100 + 103), 4), 1, 1, 1),
+        ("MSFT", "thin", 2, 0.0, 0.75, 2, 3, 2),
+        ("NEWC", "thin", 2, 0.0, 1.0, 2, 2, 2),
+    ]
 
 
 def test_an_article_is_as_it_was_told_last(built):
@@ -438,6 +456,42 @@ def test_each_step_is_held_against_its_objective_by_the_hour(built):
     assert rows == [("alert_to_landed", 7, 1676.5, 0.0, 0.0), ("poll_to_alert", 7, 1.5, 1.0, 1.0)]
 
 
+def test_the_measures_of_the_metrics_can_be_computed(built, dbt):
+    """From the columns that the tables have; MetricFlow writes the same aggregates."""
+    values = {}
+    for semantic_model in dbt("parse").result.to_dict()["semantic_models"].values():
+        for measure in semantic_model["measures"]:
+            expression = measure["expr"] or measure["name"]
+            percentile = (measure["agg_params"] or {}).get("percentile")
+            computed = f"percentile_cont({percentile}) within group (order by {expression})"
+            table = semantic_model["model"].removeprefix("ref('").removesuffix("')")
+            ((value,),) = built.query(
+                f"select {computed if measure['agg'] == 'percentile' else f'sum({expression})'} from analytics.{table}"
+            )
+            values[measure["name"]] = value
+    latencies = built.query(
+        "select close_to_alert_seconds from analytics.fact_alerts where is_live and close_to_alert_seconds is not null"
+    )
+    assert values["alert_latency_p95"] == pytest.approx(np.percentile([float(seconds) for (seconds,) in latencies], 95))
+    assert (values["alerts"], values["symbol_sessions"]) == (10, 6)
+    assert (values["true_positives"], values["verdicts"]) == (1, 1)
+    assert {"accounted_minutes", "minutes_to_watch", "minutes_in_time", "feed_minutes"} <= set(values)
+
+
+def test_roles_that_are_named_may_read_and_others_no_more(built, dbt):
+    def granted(table: str) -> set[str]:
+        rows = built.records(f"show grants on analytics.{table}")
+        return {row["grantee_name"] for row in rows if row["privilege"] == "SELECT"}
+
+    assert granted("rpt_symbol_day") == granted("rpt_alert_latency") == set()
+    for reader in ("READER", "AUDITOR"):
+        with pytest.MonkeyPatch.context() as named:
+            named.setenv("SNOWFLAKE_READER_ROLE", reader)
+            assert dbt("run", "--select", "rpt_symbol_day", "rpt_alert_latency", "rpt_latency_slo").success
+        assert granted("rpt_symbol_day") == granted("rpt_alert_latency") == granted("rpt_latency_slo") == {reader}
+    assert granted("fact_alerts") == set()
+
+
 def test_every_column_is_described(built, dbt):
     """In the documentation, and in the warehouse for whoever looks there."""
     result = dbt("docs", "generate")
@@ -521,5 +575,6 @@ def test_data_tests_fail_on_what_is_wrong(built, dbt):
         "relationships_fact_alerts_instrument_key__instrument_key__ref_dim_instruments_",
         "accepted_values_fact_alert_events_severity__low__medium__high__critical",
         "unique_combination_rpt_symbol_day_symbol__session_date",
+        "unique_combination_rpt_symbol_risk_day_symbol__session_date",  # a view on it
         "unique_combination_fact_news_news_id",
     }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 
 from include.surveillance.records import Watermark
 from include.surveillance.sessions import Sessions
+from include.surveillance.timespans import DAY_MS, MINUTE_MS
 from tests.dbt_project.conftest import Market
 from tests.dbt_project.test_build import bar, instrument, metric, moment_ms
 
@@ -42,7 +44,12 @@ def land(market: Market) -> None:
         ],
         LANDED,
     )
-    spans = [
+    market.land(polls(), LANDED)
+
+
+def polls() -> list[Watermark]:
+    day, before = "2024-03-08", "2024-03-07"
+    return [
         poll("AAPL", f"{before} 14:00:00", f"{before} 21:00:00"),
         # twice the same minutes, then nothing for an hour
         poll("AAPL", f"{day} 14:00:00", f"{day} 15:00:00"),
@@ -54,7 +61,6 @@ def land(market: Market) -> None:
         poll("MSFT", f"{day} 14:00:00", f"{day} 21:00:00", polled_at="2024-03-15 15:00:00"),
         poll("NEW", f"{day} 14:00:00", f"{day} 21:00:00", polled_at=f"{day} 21:30:00"),
     ]
-    market.land(spans, LANDED)
 
 
 def land_backfill(market: Market) -> None:
@@ -134,6 +140,36 @@ def test_a_symbol_that_nobody_polls_is_missing_as_long_as_it_is_asked_about(buil
     assert {symbol for symbol, _ in found} == {"AAPL", "MSFT", "NEVER"}
 
 
+def delays(symbol: str, day: str) -> list[float | None]:
+    """Seconds from the close of each minute of a session to the first poll that counts for it."""
+    opens, closes = moment_ms(f"{day} 14:30:00"), moment_ms(f"{day} 21:00:00")
+    asked = [it for it in polls() if it.symbol == symbol and it.timespan == "minute"]
+    counted = [it for it in asked if it.polled_ms < closes + 4 * DAY_MS]
+    found: list[float | None] = []
+    for start in range(opens, closes, MINUTE_MS):
+        end = start + MINUTE_MS
+        polled = [it.polled_ms - end for it in counted if it.from_ms <= start and end <= it.as_of_ms]
+        found.append(min(polled) / 1000 if polled else None)
+    return found
+
+
+def test_the_feed_is_held_against_the_close_of_each_bar(built):
+    rows = built.query(
+        "select to_char(session_date, 'YYYY-MM-DD'), symbols, symbols_in_time, expected_minutes, minutes_in_time, "
+        "minutes_late_5m, minutes_late_1h, minutes_later, not_polled_minutes, round(in_time_share * 1170), "
+        "rejected_bars from analytics.rpt_feed_sla where timespan = 'minute' order by 1"
+    )
+    limits = (-math.inf, 60, 300, 3600, math.inf)
+    expected = []
+    for day, rejected in (("2024-03-07", 0), ("2024-03-08", 2)):
+        found = [delay for symbol in ("AAPL", "MSFT", "NEVER") for delay in delays(symbol, day)]
+        known = [delay for delay in found if delay is not None]
+        counts = [sum(low < delay <= high for delay in known) for low, high in pairwise(limits)]
+        expected.append((day, 3, 0, 3 * 390, *counts, len(found) - len(known), counts[0], rejected))
+    assert rows == expected
+    assert {row[4] for row in rows} == {4}
+
+
 def test_a_session_of_the_calendar_is_known_without_a_bar(built):
     rows = built.query(
         "select open_at::varchar, close_at::varchar, symbols from analytics.dim_market_sessions order by session_date"
@@ -159,7 +195,7 @@ def test_the_statement_of_a_session_is_over_its_rows(built):
 
 
 def everything(built: Market) -> list[list[tuple]]:
-    tables = ("dim_market_sessions", "fact_polled_minutes", "rpt_coverage", "rpt_coverage_sessions")
+    tables = ("dim_market_sessions", "fact_polled_minutes", "rpt_feed_sla", "rpt_coverage", "rpt_coverage_sessions")
     return [built.query(f"select * from analytics.{table} order by 1, 2, 3, 4") for table in tables]
 
 

@@ -11,10 +11,7 @@ from snowflake.connector.pandas_tools import write_pandas
         "alter session set timezone = 'UTC'",
         "/* dbt */ alter session set statement_timeout_in_seconds = 600",
         "use secondary roles none",
-        "grant select on table owned to role public",
-        "revoke select on table owned from role public",
         "alter table owned set data_retention_time_in_days = 0",
-        "show grants on table owned",
     ],
 )
 def test_administration_is_accepted(session, run, sql):

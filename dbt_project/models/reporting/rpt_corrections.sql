@@ -8,19 +8,23 @@
     )
 }}
 
+{#- One that an earlier version has built counts minute bars only. -#}
+{%- set continues = is_incremental() and not lacks_column(this, 'timespan') -%}
+
 -- depends_on: {{ ref('fact_alerts') }}
 with bars as (
 
     select
         session_date,
         symbol,
+        timespan,
         bar_start_at,
         bar_id,
         landed_at
     from {{ ref('fact_intraday_metrics') }}
     where
-        timespan = 'minute' and session_date is not null
-        {% if is_incremental() %}
+        timespan <> 'day' and session_date is not null
+        {% if continues %}
             and session_date in ({{ touched_sessions() }})
         {% endif %}
 
@@ -31,6 +35,7 @@ histories as (
     select
         bars.session_date,
         bars.symbol,
+        bars.timespan,
         bars.landed_at,
         revisions.close as last_close,
         revisions.volume as last_volume,
@@ -51,6 +56,7 @@ corrected as (
     select
         session_date,
         symbol,
+        timespan,
         count(*) as bars,
         count_if(times_said > 1) as corrected_bars,
         sum(times_said - 1)::int as corrections,
@@ -58,7 +64,7 @@ corrected as (
         sum(last_volume - first_volume)::number(38, 8) as volume_change,
         max(landed_at) as landed_at
     from histories
-    group by session_date, symbol
+    group by session_date, symbol, timespan
 
 ),
 
@@ -67,17 +73,19 @@ alerts as (
     select
         session_date,
         symbol,
+        timespan,
         count(distinct iff(status = 'confirmed', alert_id, null)) as confirmed_alerts,
         count(distinct iff(status = 'retracted', alert_id, null)) as retracted_alerts
     from {{ ref('fact_alert_events') }}
     where status in ('confirmed', 'retracted')
-    group by session_date, symbol
+    group by session_date, symbol, timespan
 
 )
 
 select
     corrected.session_date,
     corrected.symbol,
+    corrected.timespan,
     corrected.bars,
     corrected.corrected_bars,
     corrected.corrections,
@@ -87,4 +95,8 @@ select
     coalesce(alerts.retracted_alerts, 0) as retracted_alerts,
     corrected.landed_at
 from corrected
-left join alerts on corrected.session_date = alerts.session_date and corrected.symbol = alerts.symbol
+left join alerts
+    on
+        corrected.session_date = alerts.session_date
+        and corrected.symbol = alerts.symbol
+        and corrected.timespan = alerts.timespan

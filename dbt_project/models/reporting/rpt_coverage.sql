@@ -18,16 +18,20 @@
 -- rejected, not measured, not polled. Rules of the feed look at the polls themselves. What was asked for of news leaves
 -- no watermark, so nothing is said of news_impact.
 -- depends_on: {{ ref('fact_alerts') }}
-with polls as (
+with polled as (
 
     select * from {{ ref('fact_polled_minutes') }}
+    where timespan = 'minute'
+
+),
+
+polls as (
+
+    select * from polled
     {% if is_incremental() %}
         where
             session_date in ({{ touched_sessions() }})
-            or session_date in (
-                select polled.session_date from {{ ref('fact_polled_minutes') }} as polled
-                where polled.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
-            )
+            or session_date in ({{ sessions_touched_in(ref('fact_polled_minutes')) }})
     {% endif %}
 
 ),

@@ -17,11 +17,7 @@ with coverage as (
 
     select * from {{ ref('rpt_coverage') }}
     {% if is_incremental() %}
-        where
-            session_date in (
-                select report.session_date from {{ ref('rpt_coverage') }} as report
-                where report.landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
-            )
+        where session_date in ({{ sessions_touched_in(ref('rpt_coverage')) }})
     {% endif %}
 
 ),

@@ -7,6 +7,9 @@
     )
 }}
 
+{#- One that an earlier version has built lacks the measures. -#}
+{%- set continues = is_incremental() and not lacks_column(this, 'turnover') -%}
+
 with bars as (
 
     select
@@ -18,11 +21,18 @@ with bars as (
         max(high) as high,
         min(low) as low,
         max_by(close, bar_start_at) as close,
+        sum(volume * coalesce(vwap, close))::float as turnover,
+        max(gap) as gap,
+        -- a session's first return is its gap
+        sqrt(sum(iff(
+            gap is null and session_phase in ('opening_auction', 'regular', 'closing_auction'), square(log_return), null
+        ))) as realised_volatility,
+        max(rvol) as highest_rvol,
         max(landed_at) as landed_at
     from {{ ref('fact_intraday_metrics') }}
     where
         timespan = 'minute' and session_date is not null
-        {% if is_incremental() %}
+        {% if continues %}
             and session_date in ({{ touched_sessions() }})
         {% endif %}
     group by symbol, session_date
@@ -40,7 +50,7 @@ alerts as (
     from {{ ref('fact_alerts') }}
     where
         session_date is not null
-        {% if is_incremental() %}
+        {% if continues %}
             and session_date in ({{ touched_sessions() }})
         {% endif %}
     group by symbol, session_date
@@ -56,6 +66,10 @@ select
     bars.high,
     bars.low,
     bars.close,
+    bars.turnover,
+    bars.gap,
+    bars.realised_volatility,
+    bars.highest_rvol,
     coalesce(alerts.alerts, 0) as alerts,
     alerts.highest_score,
     greatest(coalesce(bars.landed_at, alerts.landed_at), coalesce(alerts.landed_at, bars.landed_at)) as landed_at
