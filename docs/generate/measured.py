@@ -32,6 +32,22 @@ def inputs(rules: list[Any]) -> str:
     return f"## Inputs\n\nIt reads {' and '.join(read)}. Its alerts are of the kind {kind_of(rules[0].name)}."
 
 
+def watched(name: str) -> str:
+    """Say what tells people when a rule does not work, and where it is seen how its alerts were decided."""
+    if kind_of(name) != "market":
+        names = ["FeedSilent", "DetectionStalled"]
+    elif name == "news_impact":
+        names = ["RuleSilent", "NewsSilent", "ProfilesOld"]
+    else:
+        names = ["RuleSilent", "ProfilesOld"]
+    links = [f"[{name}](../operate/monitoring.md#{name.lower()})" for name in names]
+    return (
+        f"## Watched\n\nPeople are told when it may not work: {', '.join(links)}. How its alerts were decided is in "
+        f"the marts `rpt_alert_outcomes` and `rpt_rule_precision` and among the desk's "
+        f"[reports](../operate/people-and-rights.md#reports)."
+    )
+
+
 def in_force(name: str) -> str:
     """Say in which form a rule alerts as shipped, within what budget, and what is overridden for whom."""
     book = ParameterBook.default()
@@ -54,7 +70,7 @@ def in_force(name: str) -> str:
         if one.rule == name
     ]
     head = ("for whom", "from", "form", "instead", "why")
-    return "\n\n".join(["## In force", " ".join(lines), *([table(head, rows)] if rows else ["No override is shipped."])])
+    return "\n\n".join(["## In force", " ".join(lines), table(head, rows) if rows else "No override is shipped."])
 
 
 def found(name: str) -> str:
@@ -101,8 +117,8 @@ def _bursts() -> list[str]:
         for multiple, one in recall["pooled"]["one threshold"]["recall"].items()
     ]
     return [
-        f"Recall of [injected bursts](../measured/recall/recall.md), {recall['date']}, with one threshold for all files "
-        f"at which the bars as recorded raise {recall['budget']:g} alerts per symbol and day.",
+        f"Recall of [injected bursts](../measured/recall/recall.md), {recall['date']}, with one threshold for all "
+        f"files at which the bars as recorded raise {recall['budget']:g} alerts per symbol and day.",
         table(("volume times", "bursts", *(f"{form} form" for form in FORMS)), rows),
     ]
 

@@ -59,6 +59,7 @@ def page(name: str) -> str:
             parts.append(_reported(rule))
         parts += [_example(alert) for key, alert in alerts().items() if key in _raised(name, form)]
     parts += [measured.inputs(list(forms(name).values())), measured.in_force(name), measured.found(name)]
+    parts.append(measured.watched(name))
     return "\n\n".join(parts) + "\n"
 
 

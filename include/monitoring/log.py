@@ -144,7 +144,8 @@ class Log(Look):
 
     def _open(self) -> broker.Reader:
         self._bounds = broker.Bounds(self._kafka)
-        tails = {broker.BARS: TAIL, broker.NEWS: NEWEST, broker.BASELINES: NEWEST, broker.REJECTED: 0, broker.ALERTS: 0}
+        tails = dict.fromkeys((broker.REJECTED, broker.ALERTS), 0)
+        tails |= {broker.BARS: TAIL, broker.NEWS: NEWEST, broker.BASELINES: NEWEST}
         positions = [
             (topic, number) for topic, it in self._bounds.identify(set(tails)).items() for number in range(it.partitions)
         ]

@@ -154,7 +154,8 @@ def test_a_rules_silence_is_by_the_half_hours_in_which_polls_went(cluster, execu
     execute(
         "insert into batches (dag_id, run_id, stage, interval_end, started_at, ended_at, tasks, failed)"
         " select 'ingest', minute, 'poll', ended, ended, ended, 1, 0"
-        " from generate_series(now() - interval '25 days', now(), interval '10 minutes') with ordinality as it (ended, minute)"
+        " from generate_series(now() - interval '25 days', now(), interval '10 minutes')"
+        " with ordinality as it (ended, minute)"
     )
     silence.look(time.time() + ASK_SECONDS + 1)
     known = value(catalogue, "rule_silence_probability", rule="price_gap", timespan="minute")
