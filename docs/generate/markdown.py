@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 MARKED = re.compile(r"<!-- begin (?P<name>[\w ]+) -->\n(?P<text>.*?)<!-- end (?P=name) -->", re.DOTALL)
-HEADER = "<!-- Written by `make docs` from the rule itself: its docstring, its fields, an alert that it raised. -->"
+HEADER = "<!-- Written by `make docs` from the rule, the parameters as shipped and docs/measured. -->"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

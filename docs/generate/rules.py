@@ -1,4 +1,4 @@
-"""One page per rule: what it says, its fields, its limits, and an alert that it raised."""
+"""One page per rule: what it says, its fields, its limits, an alert that it raised, and how good it was found."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import fields
 
+from docs.generate import measured
 from docs.generate.examples import alerts
 from docs.generate.markdown import HEADER, code, sections, table, value
 from include.surveillance.detection.parameters.values import Parameters
@@ -57,6 +58,8 @@ def page(name: str) -> str:
         if isinstance(rule, BarRule):
             parts.append(_reported(rule))
         parts += [_example(alert) for key, alert in alerts().items() if key in _raised(name, form)]
+    parts += [measured.inputs(list(forms(name).values())), measured.in_force(name), measured.found(name)]
+    parts.append(measured.watched(name))
     return "\n\n".join(parts) + "\n"
 
 

@@ -21,6 +21,7 @@ from include.monitoring.log import Log, make_progress
 from include.monitoring.look import Look, repeat
 from include.monitoring.servers import Server
 from include.monitoring.settings import ExporterSettings
+from include.monitoring.silence import Silence
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.settings import Settings
 
@@ -34,7 +35,7 @@ def make_looks(settings: ExporterSettings, catalogue: Catalogue) -> list[Look]:
     looks: list[Look] = [Hours(catalogue)]
     looks += [Server(name, url, catalogue, heartbeats=url == settings.airflow) for name, url in settings.servers]
     if settings.reader:
-        looks.append(Application(settings.reader, catalogue))
+        looks += [Application(settings.reader, catalogue), Silence(settings.reader, catalogue)]
     if settings.kafka:
         kafka = read_kafka(settings.kafka)
         looks += [Log(kafka, catalogue), *make_progress(kafka, catalogue)]

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from prometheus_client import Gauge
 
-from include.connection_texts import read_postgres
 from include.monitoring.catalogue import Catalogue
-from include.monitoring.look import Look
-from include.surveillance.errors import SurveillanceError
+from include.monitoring.database import DatabaseLook, statement
 from include.surveillance.severities import SEVERITIES
-from include.surveillance.statements import read_statement
 
-if TYPE_CHECKING:
-    import psycopg2
-
-statement = partial(read_statement, Path(__file__).with_name("sql"))
-TIMEOUT_SECONDS = 10
 REMEMBERED = 20_000
 
 
-class Application(Look):
+class Application(DatabaseLook):
     """Counts runs and alerts from its start on; what waits it counts each time.
 
     Args:
@@ -36,29 +25,15 @@ class Application(Look):
     part, every = "database", 15.0
 
     def __init__(self, connection: str, catalogue: Catalogue):
-        self._login = read_postgres(connection)
-        self._login |= {"connect_timeout": TIMEOUT_SECONDS, "application_name": "exporter"}
+        super().__init__(connection)
         self._catalogue = catalogue
-        self._database: psycopg2.extensions.connection | None = None
         self._began = self._ended_at = self._told_at = datetime.now(UTC)
         self._told: OrderedDict[str, None] = OrderedDict()
 
-    def look(self, now: float) -> None:
-        import psycopg2  # a program that measures no database needs no client of it
-
-        try:
-            if self._database is None:
-                self._database = psycopg2.connect(**self._login)
-                self._database.set_session(readonly=True, autocommit=True)
-            self._count_runs()
-            self._count_waiting()
-            self._time_told()
-        except psycopg2.Error as error:
-            if self._database is not None:
-                self._database.close()
-            self._database = None
-            first, _, _ = str(error).strip().partition("\n")
-            raise SurveillanceError(f"the application's database does not answer: {first}") from None
+    def measure(self, now: float) -> None:
+        self._count_runs()
+        self._count_waiting()
+        self._time_told()
 
     def _count_runs(self) -> None:
         catalogue = self._catalogue
@@ -91,13 +66,6 @@ class Application(Look):
                 self._catalogue.latency.labels("close_to_told").observe(max(0.0, since_close))
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-
-    def execute(self, query: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement, with these values bound."""
-        assert self._database is not None
-        with self._database.cursor() as cursor:
-            cursor.execute(query, values)
-            return cursor.fetchall()
 
 
 def show(gauge: Gauge, values: Mapping[str, float]) -> None:

@@ -47,6 +47,7 @@ class Catalogue:
 
         # The log.
         self.polling_open = gauge("polling_open", "1 while the calendar wants polls, from two minutes after its open.")
+        self.opened = gauge("session_open_timestamp_seconds", "When the market last opened.")
         self.watermark = gauge(
             "watermark_timestamp_seconds", "Up to when live polls of a timespan have asked for bars.", "timespan"
         )
@@ -69,7 +70,15 @@ class Catalogue:
         self.consumed = gauge(
             "consumed_timestamp_seconds", "Up to when a group has consumed all that Kafka has stored.", "group"
         )
+        self.articles = counter("articles_total", "Articles that live polls have brought.")
+        self.article = gauge("article_timestamp_seconds", "When the newest article was stored.")
+        self.profile = gauge("profile_effective_timestamp_seconds", "From when on the newest profiles hold.")
         # The application's database.
+        self.silence = gauge(
+            "rule_silence_probability",
+            "How likely it is that the rule is silent since its last alert, by its own rate.",
+            *("rule", "timespan"),
+        )
         self.runs = counter("runs_total", "Runs of DAGs, by stage and outcome.", "stage", "outcome")
         self.run_end = gauge("run_end_timestamp_seconds", "When the newest run of a stage ended.", "stage")
         self.run_duration = histogram("run_duration_seconds", "How long runs took.", RUNS, "stage")

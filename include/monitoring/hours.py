@@ -17,26 +17,29 @@ RENEW_SECONDS = 6 * 3_600
 
 
 class Hours(Look):
-    """Says whether polls are due."""
+    """Says whether polls are due, and when the market last opened."""
 
     part, every = "calendar", 10.0
 
     def __init__(self, catalogue: Catalogue):
         self._catalogue = catalogue
         self._hours: list[tuple[int, int]] = []
+        self._opens: list[int] = []
         self._listed = float("-inf")
 
     def look(self, now: float) -> None:
         if now - self._listed > RENEW_SECONDS:
             command = ["nice", sys.executable, "-m", "include.monitoring.hours"]
             said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-            self._hours, self._listed = json.loads(said), now
+            (self._hours, self._opens), self._listed = json.loads(said), now
         due = any(opens + GRACE_SECONDS * 1_000 <= now * 1_000 < closes for opens, closes in self._hours)
         self._catalogue.polling_open.set(due)
+        if before := [opens for opens in self._opens if opens <= now * 1_000]:
+            self._catalogue.opened.set(max(before) / 1_000)
 
 
-def list_hours(now_ms: int) -> list[tuple[int, int]]:
-    """List open and close of each session from yesterday on, UTC epoch ms."""
+def list_hours(now_ms: int) -> tuple[list[tuple[int, int]], list[int]]:
+    """List open and close of each time of polls from yesterday on, and when the market opens; UTC epoch ms."""
     from include.surveillance.sessions import Sessions  # loads pandas
     from include.surveillance.settings import Settings
     from include.surveillance.timespans import DAY_MS
@@ -51,7 +54,11 @@ def list_hours(now_ms: int) -> list[tuple[int, int]]:
             joined[-1] = joined[-1][0], max(closes, joined[-1][1])
         else:
             joined.append((opens, closes))
-    return joined
+    market = Sessions(settings.market_calendar, settings.market_shift_ms)
+    opens_ms = [session.open_ms for session in market.recent(1, now_ms)]
+    while len(opens_ms) <= DAYS and (session := market.following(max([now_ms, *opens_ms]))):
+        opens_ms.append(session.open_ms)
+    return joined, opens_ms
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
@@ -13,22 +14,26 @@ from include.surveillance.broker import Kafka, Position, Received
 from include.surveillance.errors import BrokerError, LogBrokenError
 from include.surveillance.live import progress as detection
 from include.surveillance.places import Place
-from include.surveillance.records import Alert, Reject, Watermark
+from include.surveillance.records import Alert, NewsItem, Reject, Watermark
 from include.surveillance.warehouse import progress as landing
 
 # Messages. Of each partition of bars that is read again at the start: a minute of them has the newest watermarks.
 TAIL = 2_000
 AT_ONCE = 2_000
+# Of the other topics of which the newest record counts, whenever it came.
+NEWEST = 200
 # Bars are not decoded: they are nearly all of the log, and the watermarks say how many there were.
 WATERMARK = b'{"kind":"watermark"'
-# An alert whose episode goes on is not older than so many others.
+# Nor are profiles: a night brings tens of thousands of long ones.
+PROFILE = re.compile(rb'\{"kind":"profile".*?"effective_ms":(\d+)')
+# An alert whose episode goes on is not older than so many others, nor is an article that comes again.
 REMEMBERED = 20_000
 POLLED_WITHIN_MS = 600_000
 NOTIFIER = "notifier"
 
 
 class Log(Look):
-    """Counts what comes from its start on; of what was before it reads only the newest watermarks."""
+    """Counts what comes from its start on; of what was before only the newest watermark, article and profile."""
 
     part, every = "log", 5.0
 
@@ -41,6 +46,8 @@ class Log(Look):
         self._newest: dict[str, int] = {}
         self._polled: dict[str, dict[str, int]] = {}
         self._firings: OrderedDict[str, int] = OrderedDict()
+        self._articles: OrderedDict[str, None] = OrderedDict()
+        self._article_ms = self._profile_ms = 0
 
     def look(self, now: float) -> None:
         self._began_ms = self._began_ms or round(now * 1_000)
@@ -66,6 +73,10 @@ class Log(Look):
         """Count one message; who consumes it rejects what is no record."""
         if message.topic == broker.BARS and not (message.value or b"").startswith(WATERMARK):
             return
+        if message.topic == broker.BASELINES:
+            if found := PROFILE.match(message.value or b""):
+                self._take_profile(int(found[1]))
+            return
         try:
             record = wire.decode(message.value)
         except wire.WireError:
@@ -73,6 +84,8 @@ class Log(Look):
         counted = message.timestamp_ms >= self._began_ms
         if isinstance(record, Watermark):
             self._take_watermark(record, message.timestamp_ms, counted=counted)
+        elif isinstance(record, NewsItem) and record.source == "live":
+            self._take_article(record, message.timestamp_ms, counted=counted)
         elif isinstance(record, Reject) and counted:
             self._catalogue.rejected.labels(record.stage, record.reason).inc()
         elif isinstance(record, Alert) and counted:
@@ -85,6 +98,21 @@ class Log(Look):
             self._polled.setdefault(record.timespan, {})[record.symbol] = stored_ms
         if counted:
             self._catalogue.bars.labels(record.timespan, record.source).inc(record.bars)
+
+    def _take_profile(self, effective_ms: int) -> None:
+        self._profile_ms = max(self._profile_ms, effective_ms)
+        self._catalogue.profile.set(self._profile_ms / 1_000)
+
+    def _take_article(self, item: NewsItem, stored_ms: int, *, counted: bool) -> None:
+        if item.article_id in self._articles:
+            return  # of another of its tickers, or changed
+        self._articles[item.article_id] = None
+        if len(self._articles) > REMEMBERED:
+            self._articles.popitem(last=False)
+        self._article_ms = max(self._article_ms, stored_ms)
+        self._catalogue.article.set(self._article_ms / 1_000)
+        if counted:
+            self._catalogue.articles.inc()
 
     def _take_alert(self, alert: Alert, message: Received) -> None:
         self._catalogue.messages.labels(alert.rule, alert.status).inc()
@@ -116,15 +144,15 @@ class Log(Look):
 
     def _open(self) -> broker.Reader:
         self._bounds = broker.Bounds(self._kafka)
-        topics = {broker.BARS, broker.REJECTED, broker.ALERTS}
+        tails = dict.fromkeys((broker.REJECTED, broker.ALERTS), 0)
+        tails |= {broker.BARS: TAIL, broker.NEWS: NEWEST, broker.BASELINES: NEWEST}
         positions = [
-            (topic, number) for topic, it in self._bounds.identify(topics).items() for number in range(it.partitions)
+            (topic, number) for topic, it in self._bounds.identify(set(tails)).items() for number in range(it.partitions)
         ]
         starts: dict[Position, Place | None] = {}
         for position in positions:
             low, end = self._bounds(position)
-            tail = TAIL if position[0] == broker.BARS else 0
-            starts[position] = self._places.get(position) or Place(max(low, end - tail))
+            starts[position] = self._places.get(position) or Place(max(low, end - tails[position[0]]))
         self._reader = broker.Reader(self._kafka, starts, bounds=self._bounds, headers=True)
         return self._reader
 

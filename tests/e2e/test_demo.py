@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,12 +20,15 @@ from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.ports import HOST, Ports, variable
 from include.local_stack.stack import clean
+from include.local_stack.supervisor import Supervisor
 from include.surveillance.alerts.kinds import kind_of
 from include.surveillance.detection.rules.registry import RULES
 from tests.ground import ground
 from tests.leaks import leaked_credentials
+from tests.monitoring.outage import told, watch_outage
 from tests.paths import ROOT, SHARED_DATA
 from tests.rights import MAY, acts_of_every_role
+from tests.sinks import HttpSink, serving
 
 LIVE_SECONDS = 150
 # Airflow's own way of running a task; the fast lane is what the example settings switch on.
@@ -44,6 +48,19 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
 def demo(*arguments: str) -> list[str]:
     replay = ["--replay", str(RECORDED)] if RECORDED.exists() else []
     return [sys.executable, "-m", "include.local_stack", "demo", *replay, *arguments]
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str], output: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a command beside the block and wait for its end; whatever fails, the test shows what it wrote."""
+    try:
+        with (
+            output.open("w") as file,
+            subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT) as process,
+        ):
+            yield process
+    finally:
+        sys.stdout.write(output.read_text())
 
 
 def reachable(state: Path) -> list[str]:
@@ -108,11 +125,21 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
     assert in_own_process > 0
     assert inside_worker == 0
 
-    second = subprocess.run(
-        demo("--duration", str(LIVE_SECONDS)), env=environment, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    report = second.stdout + second.stderr
+    # While it prepares itself and goes on live, nobody measures it for a minute, and people are told so.
+    sink, output = HttpSink(), state / "second.log"
+    watched = {**environment, "MONITORING_WEBHOOK_URL": f"{sink.url}/people"}
+    command = demo("--duration", str(LIVE_SECONDS))
+    with serving(sink), running(command, watched, output) as second:
+        while second.poll() is None and "bootstrap_platform done" not in output.read_text():
+            time.sleep(1)
+        prometheus = f"http://{HOST}:{environment[variable('prometheus')]}"
+        outage = watch_outage(prometheus, Supervisor(state), sink, lambda: second.poll() is None)
+    report = output.read_text()
     assert second.returncode == 0, report
+    assert outage == [], report
+    for status in ("firing", "resolved"):
+        (alert, *_) = told(sink, status)
+        assert alert["annotations"]["runbook"] == "docs/operate/monitoring.md#exporterdown"
     summary = json.loads((state / "summary.json").read_text())
     assert summary["failures"] == [], report
     assert summary["symbols_polled_each_minute"] >= 20

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -14,6 +15,8 @@ from tests.paths import ROOT
 
 DEPLOY = ROOT / "include" / "deploy" / "monitoring"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
+# What waits since when: shown only while something waits.
+ONLY_WHEN_WRONG = {"surveillance_outbox_oldest_timestamp_seconds"}
 
 
 def program(*names: str) -> str:
@@ -51,3 +54,24 @@ def metric_names(expression: str) -> set[str]:
     """The names of metrics in an expression."""
     bare = re.sub(r'\{[^}]*\}|"[^"]*"|\b(by|on|group_left|group_right|without)\s*\([^)]*\)', " ", expression)
     return set(re.findall(r"\b(?:surveillance|airflow|process|slo)[_:][a-z0-9_:]+", bare))
+
+
+def find_empty(prometheus: str) -> list[str]:
+    """Name the panels and recorded rules of which a Prometheus has nothing to show, and metrics that alerts lack.
+
+    An alert of a metric that is not there never fires, and an expression of an alert is empty while all is well.
+    """
+    alerts = {f"rule {at}: {rule['alert']}" for at, rule in enumerate(rules()) if "alert" in rule}
+    wanted: dict[str, str] = {}
+    for where, text in expressions().items():
+        if where in alerts:
+            wanted |= {f"{where}: {name}": name for name in metric_names(text) - ONLY_WHEN_WRONG}
+        elif not where.startswith("page"):
+            wanted[where] = text
+    return [where for where, text in wanted.items() if not query(prometheus, text)]
+
+
+def query(prometheus: str, expression: str) -> list[dict]:
+    """The series that an expression has at this moment."""
+    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": expression}, timeout=30)
+    return answer.raise_for_status().json()["data"]["result"]

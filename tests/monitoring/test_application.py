@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from include.monitoring.application import Application
 from include.monitoring.catalogue import Catalogue
+from include.monitoring.silence import ASK_SECONDS, Silence
 from include.orchestration.application.database import migrate_database
 from include.surveillance.errors import SurveillanceError
 from tests.conftest import LOGINS, postgres_cluster
@@ -140,3 +141,26 @@ def test_a_database_that_is_gone_is_said_and_found_again(application, catalogue,
     with pytest.raises(SurveillanceError, match="does not answer"):
         application.look(0.0)
     application.look(0.0)
+
+
+def test_a_rules_silence_is_by_the_half_hours_in_which_polls_went(cluster, execute, catalogue):
+    execute(
+        f"insert into alerts (alert_id, bar_at, {FILLED})"
+        f" select 'day ' || day, now() - day * interval '1 day', {VALUES} from generate_series(5, 25) as day"
+    )
+    silence = Silence(cluster["surveillance_reader"], catalogue)
+    silence.look(time.time())
+    assert value(catalogue, "rule_silence_probability", rule="price_gap", timespan="minute") == 1.0
+    execute(
+        "insert into batches (dag_id, run_id, stage, interval_end, started_at, ended_at, tasks, failed)"
+        " select 'ingest', minute, 'poll', ended, ended, ended, 1, 0"
+        " from generate_series(now() - interval '25 days', now(), interval '10 minutes')"
+        " with ordinality as it (ended, minute)"
+    )
+    silence.look(time.time() + ASK_SECONDS + 1)
+    known = value(catalogue, "rule_silence_probability", rule="price_gap", timespan="minute")
+    assert 0.001 < known < 0.2
+    # An alert of yesterday's, and the rule is not surprising.
+    execute(f"insert into alerts (alert_id, bar_at, {FILLED}) values ('new', now() - interval '1 hour', {VALUES})")
+    silence.look(time.time() + 3 * ASK_SECONDS)
+    assert value(catalogue, "rule_silence_probability", rule="price_gap", timespan="minute") > 0.8

@@ -18,7 +18,7 @@ from include.surveillance.alerts.latency import stamp_headers
 from include.surveillance.errors import BrokerError
 from include.surveillance.live import progress as detection
 from include.surveillance.places import Place
-from include.surveillance.records import Alert, Bar, Reject, Watermark
+from include.surveillance.records import Alert, Bar, NewsItem, Profile, Reject, Watermark
 from include.surveillance.timespans import MINUTE_MS
 from tests.conftest import kafka_server
 
@@ -101,6 +101,32 @@ def test_what_comes_is_counted_and_of_what_was_only_the_newest_watermark(topics,
     assert value(catalogue, "alert_messages_total", rule="price_gap", status="refired") == 2
     # Five of the episode that was seen from its beginning; of the other nobody knows which are new.
     assert value(catalogue, "firings_total", rule="price_gap") == 5
+
+
+def test_the_newest_article_and_profile_are_known_of_before_and_articles_are_counted_once(topics, catalogue):
+    def article(article_id, symbol="ACME", source="live"):
+        fields = {"article_id": article_id, "symbol": symbol, "source": source}
+        return NewsItem(**fields, published_ms=1, title="ACME recalls a pump", tickers=("ACME", "OTHER"))
+
+    def profile(effective_ms):
+        return Profile(
+            symbol="ACME", timespan="minute", effective_ms=effective_ms, first_date="2023-11-13",
+            last_date="2023-11-13", sessions=1, volume_level=[1.0], volume_scale=[1.0], return_factor=[1.0], presence=[1.0],
+            volatility_fire=1.0, volatility_clear=1.0, range_percent=0.01, turnover=1e6, liquidity="liquid",
+        )  # fmt: skip
+
+    broker.publish(topics, [article("old"), profile(5_000)])
+    before = time.time()
+    log = Log(topics, catalogue)
+    time.sleep(0.05)
+    log.look(time.time())
+    assert before - 60 < value(catalogue, "article_timestamp_seconds") <= time.time()
+    assert value(catalogue, "articles_total") == 0
+    assert value(catalogue, "profile_effective_timestamp_seconds") == 5
+    broker.publish(topics, [article("a"), article("a", "OTHER"), article("b", source="backfill"), profile(9_000)])
+    log.look(time.time())
+    assert value(catalogue, "articles_total") == 1
+    assert value(catalogue, "profile_effective_timestamp_seconds") == 9
 
 
 def test_the_steps_of_an_alerts_way_add_up(topics, catalogue):

@@ -62,9 +62,12 @@ def test_the_budget_is_that_of_the_parameters(tmp_path):
 
 def test_polls_are_due_in_the_session_and_always_where_the_market_never_closes(monkeypatch):
     monkeypatch.setenv("POLL_CALENDAR", "24/7")
-    assert len(list_hours(WEDNESDAY_NOON_MS)) == 1
+    assert len(list_hours(WEDNESDAY_NOON_MS)[0]) == 1
     monkeypatch.setenv("POLL_CALENDAR", "XNYS")
-    hours = list_hours(WEDNESDAY_NOON_MS)
+    hours, market_opens = list_hours(WEDNESDAY_NOON_MS)
     (today,) = [(opens, closes) for opens, closes in hours if opens <= WEDNESDAY_NOON_MS < closes]
     assert today[1] - today[0] == 6.5 * HOUR_MS
     assert all(closes - opens < DAY_MS for opens, closes in hours)
+    assert max(opens for opens in market_opens if opens <= WEDNESDAY_NOON_MS) == today[0]
+    # Polls are listed for fewer days.
+    assert {opens for opens, _ in hours if opens >= today[0]} <= set(market_opens)
