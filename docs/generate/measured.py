@@ -17,6 +17,11 @@ from tests.paths import ROOT
 MEASURED = ROOT / "docs" / "measured"
 VOLUME = "abnormal_volume"
 FORMS = ("robust", "literal")
+REPORTS = "../operate/people-and-rights.md#reports"
+SCORECARD, RECALL = "../measured/scorecard/scorecard.md", "../measured/recall/recall.md"
+FALSE = "Nobody knows which of them are false; if all were, this would be the rate of false alerts."
+CHANCE = "Chance: the share of all judged symbol-days on which it alerts then or in the session after."
+QUIET = "One threshold for all files, at which the bars as recorded raise {:g} alerts per symbol and day."
 
 
 def inputs(rules: list[Any]) -> str:
@@ -41,11 +46,8 @@ def watched(name: str) -> str:
     else:
         names = ["RuleSilent", "ProfilesOld"]
     links = [f"[{name}](../operate/monitoring.md#{name.lower()})" for name in names]
-    return (
-        f"## Watched\n\nPeople are told when it may not work: {', '.join(links)}. How its alerts were decided is in "
-        f"the marts `rpt_alert_outcomes` and `rpt_rule_precision` and among the desk's "
-        f"[reports](../operate/people-and-rights.md#reports)."
-    )
+    decided = f"How people decided on its alerts is in [reports]({REPORTS}) of the desk."
+    return f"## Watched\n\nPeople are told when it may not work: {', '.join(links)}. {decided}"
 
 
 def in_force(name: str) -> str:
@@ -81,8 +83,7 @@ def found(name: str) -> str:
     parts = ["## Measured"]
     if any(name in one["rules"] for one in rates):
         parts += [
-            f"Alerts on [recorded bars](../measured/scorecard/scorecard.md), {scorecard['date']}, with the default "
-            f"budget. Nobody knows which of them are false; if all were, this would be the rate of false alerts.",
+            f"Alerts on [recorded bars]({SCORECARD}), {scorecard['date']}, default budget. {FALSE}",
             table(
                 ("bars", "symbol-days", "alerts", "a symbol-day"),
                 [(one["bars"], f"{one['symbol_days']:,}", *_rate(one, name)) for one in rates],
@@ -91,8 +92,7 @@ def found(name: str) -> str:
     labels = [one for one in scorecard["labels"] if one["method"] == f"product: {name}" and one["budget"] == budget]
     if labels:
         parts += [
-            "Recall by this rule alone. Chance: the share of all judged symbol-days on which it alerts then or in the "
-            "session after.",
+            f"Recall by this rule alone. {CHANCE}",
             table(
                 ("labels", "of them judged", "found", "recall", "chance"),
                 [
@@ -117,8 +117,7 @@ def _bursts() -> list[str]:
         for multiple, one in recall["pooled"]["one threshold"]["recall"].items()
     ]
     return [
-        f"Recall of [injected bursts](../measured/recall/recall.md), {recall['date']}, with one threshold for all "
-        f"files at which the bars as recorded raise {recall['budget']:g} alerts per symbol and day.",
+        f"Recall of [injected bursts]({RECALL}), {recall['date']}. {QUIET.format(recall['budget'])}",
         table(("volume times", "bursts", *(f"{form} form" for form in FORMS)), rows),
     ]
 

@@ -147,7 +147,9 @@ class Log(Look):
         tails = dict.fromkeys((broker.REJECTED, broker.ALERTS), 0)
         tails |= {broker.BARS: TAIL, broker.NEWS: NEWEST, broker.BASELINES: NEWEST}
         positions = [
-            (topic, number) for topic, it in self._bounds.identify(set(tails)).items() for number in range(it.partitions)
+            (topic, number)
+            for topic, it in self._bounds.identify(set(tails)).items()
+            for number in range(it.partitions)
         ]
         starts: dict[Position, Place | None] = {}
         for position in positions:

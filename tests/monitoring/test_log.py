@@ -111,8 +111,9 @@ def test_the_newest_article_and_profile_are_known_of_before_and_articles_are_cou
     def profile(effective_ms):
         return Profile(
             symbol="ACME", timespan="minute", effective_ms=effective_ms, first_date="2023-11-13",
-            last_date="2023-11-13", sessions=1, volume_level=[1.0], volume_scale=[1.0], return_factor=[1.0], presence=[1.0],
-            volatility_fire=1.0, volatility_clear=1.0, range_percent=0.01, turnover=1e6, liquidity="liquid",
+            last_date="2023-11-13", sessions=1, volume_level=[1.0], volume_scale=[1.0], return_factor=[1.0],
+            presence=[1.0], volatility_fire=1.0, volatility_clear=1.0, range_percent=0.01, turnover=1e6,
+            liquidity="liquid",
         )  # fmt: skip
 
     broker.publish(topics, [article("old"), profile(5_000)])

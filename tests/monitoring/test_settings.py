@@ -41,7 +41,8 @@ def test_what_is_given_is():
     }
     looks = make_looks(settings, Catalogue(CollectorRegistry()))
     assert [look.part for look in looks] == [
-        *("calendar", "api-server", "execution-api", "warehouse", "database", "log", "detector", "notifier", "landing"),
+        *("calendar", "api-server", "execution-api", "warehouse", "database", "rules", "log"),
+        *("detector", "notifier", "landing"),
     ]
 
 
