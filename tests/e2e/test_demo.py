@@ -30,7 +30,8 @@ from tests.paths import ROOT, SHARED_DATA
 from tests.rights import MAY, acts_of_every_role
 from tests.sinks import HttpSink, serving
 
-LIVE_SECONDS = 150
+# In its second run the exporter is away; until people are told of its beginning and its end, four minutes pass.
+LIVE_SECONDS = 210
 # Airflow's own way of running a task; the fast lane is what the example settings switch on.
 PLAIN_LANE = {"AIRFLOW__SDK__QUEUE_TO_COORDINATOR": "{}"}
 RECORDED = SHARED_DATA / "minute_2019feb.parquet"
@@ -136,7 +137,7 @@ def test_interrupted_demo_goes_on_where_it_was_and_every_stage_delivers(environm
         outage = watch_outage(prometheus, Supervisor(state), sink, lambda: second.poll() is None)
     report = output.read_text()
     assert second.returncode == 0, report
-    assert outage == [], report
+    assert not outage, f"Prometheus has nothing of {outage}\n{report}"
     for status in ("firing", "resolved"):
         (alert, *_) = told(sink, status)
         assert alert["annotations"]["runbook"] == "docs/operate/monitoring.md#exporterdown"
