@@ -18,6 +18,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # What Kafka takes in a name, and far below its limit of 249 characters.
 KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
 HOURS = ("all", "regular")
 CHANNELS = ("log", "slack", "webhook", "email")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
@@ -79,6 +80,13 @@ def _channels(name: str, text: str) -> tuple[str, ...]:
     if len({word.partition(":")[0] for word in words}) < len(words):
         raise ConfigurationError(f"{name}={text} names a channel twice; name each once")
     return tuple(words)
+
+
+def _address(name: str, text: str) -> str:
+    if not ADDRESS.fullmatch(text):
+        # Without its value: it may hold a password.
+        raise ConfigurationError(f"{name} must begin with http:// or https:// and name a host; write the whole address")
+    return text.rstrip("/")
 
 
 def _whole_minutes(name: str, text: str) -> int:
@@ -225,6 +233,11 @@ class Settings:
     )
     features_python: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / ".local" / "feature-store" / "bin" / "python", PATH, "The Python of the feature store's virtualenv."
+    )
+    prometheus_url: str = _setting(
+        "",
+        Parser(_address, "an address"),
+        "The Prometheus that the page's screen *Monitoring* asks; the local stack and Docker name theirs.",
     )
 
     alert_channels: tuple[str, ...] = _setting(
