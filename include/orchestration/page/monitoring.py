@@ -82,7 +82,7 @@ def dashboard(name: Name, minutes: Minutes = 60) -> dict[str, Any]:
     address = Settings.from_env().prometheus_url
     if not address:
         raise HTTPException(
-            503, "nothing is measured here, PROMETHEUS_URL is empty: start the stack without MONITORING=0, or name yours"
+            503, "nothing is measured, PROMETHEUS_URL is empty: start the stack without MONITORING=0, or name yours"
         )
     end, step = time(), max(SHORTEST_STEP_SECONDS, minutes * 60 // POINTS)
     during = {"start": end - minutes * 60, "end": end, "step": step}
