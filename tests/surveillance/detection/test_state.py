@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "e6930c4ceff8182ecf1f402228e11dcfece12629134c32a9584844f8b60a4fc8"),
-            ("sketch", (profile(),), "25ee7534ff48d111e0c609cc20dbe6a3967f012d98c373cd18fffa1afbc8c3da"),
+            ("exact", (), "c402c179c55abf5edbc288f5515ce00436f08f5d471b88c117f902689915bab4"),
+            ("sketch", (profile(),), "97181a9f4609b8805bf50b7b8132979b0a199a2b0d130e5a1f7127757254924a"),
         ],
     )
 

@@ -233,10 +233,10 @@ def test_late_and_corrected_bars_end_in_what_would_have_been_told_at_once(bars, 
 
 
 def standing(detection: Detection) -> dict[str, tuple]:
-    """The newest word on every alert of the rule that was not taken back."""
+    """The newest word on every alert of the rule that was not taken back; a correction is told where it changes these."""
     newest = {alert.event_id: alert for alert in of_rule(detection.alerts)}
     return {
-        name: (it.direction, it.value, it.threshold, it.baseline, it.score, it.event_ids)
+        name: (it.direction, it.value, it.threshold)
         for name, it in newest.items()
         if it.status != "retracted"
     }
