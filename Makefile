@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial
+.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-vers
 lock: ## pin everything below requirements.txt again, with hashes: what runs, and what tests need beside it
 	$(LOCK) requirements.txt -o requirements.lock
 	$(LOCK) --constraint requirements.lock requirements.txt tests/requirements.txt -o tests/requirements.lock
+	$(LOCK) include/feature_store/requirements.txt -o include/feature_store/requirements.lock
 
 sbom: setup ## what the image is made of, as CycloneDX: writes sbom.cdx.json
 	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock \
@@ -74,6 +75,7 @@ licences: setup ## the licence of every package, none of which forbids what we d
 
 audit: setup ## known vulnerabilities of what runs; asks the network
 	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --require-hashes --disable-pip -r include/feature_store/requirements.lock
 
 audit-verify: setup ## whether each row of the audit log is as it was written; names the first that is not
 	@eval "$$($(STACK) env)" && $(BIN)/python -m include.orchestration.verify_audit
@@ -114,8 +116,17 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# Tests that start nothing. They run beside the demo's, which mostly waits, and give way to it.
-PURE := tests/surveillance/detection tests/properties tests/project tests/dags
+# They make a virtualenv of 0.6 GB; what dbt has to do with it is tested with the marts.
+FEATURE_TRIALS := tests/feature_store/test_store.py
+
+features: setup ## what a stack with FEATURES=1 serves, and was known of labelled alerts: make features [ARGS="--symbol KO"]
+	@$(STACK) features $(ARGS)
+
+feature-trials: setup ## the feature store on made rows: nothing is seen before it was known, online equals offline
+	$(BIN)/python -m pytest -c tests/pytest.ini $(FEATURE_TRIALS)
+
+# Tests that start nothing. They begin beside the demo's, which mostly waits, and give way to all others.
+PURE := $(addprefix tests/,properties project dags benchmarks $(addprefix surveillance/,detection files alerts desk))
 
 test: check ## every test, on real services
 	@$(STACK) install
@@ -123,9 +134,9 @@ test: check ## every test, on real services
 	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini $(PURE) > $$said 2>&1 & pure=$$!; \
 	trap 'kill $$pure; exit 130' INT; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
-	wait $$pure || failed=1; cat $$said; rm $$said; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS)) || failed=1; \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS)) || failed=1; \
+	wait $$pure || failed=1; cat $$said; rm $$said; \
 	exit $$failed
 
 replay: setup ## the rules over recorded bars: make replay BARS=bars.parquet [OUT=out] [ARGS="--rules robust"]

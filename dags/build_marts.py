@@ -2,9 +2,8 @@
 # build_marts
 
 model. Runs the dbt project, one Airflow task per model and test, then writes the documentation site. A run begins when
-something has landed, and waits `MARTS_EVERY_MINUTES` for what lands meanwhile; one that is started by hand does not
-wait, and ends the wait of the one before it. While nothing lands nothing is built, and the warehouse sleeps. Once a
-night `maintain_platform` starts a run with *whole*.
+`gather_landings` has gathered what landed in `MARTS_EVERY_MINUTES`. While nothing lands nothing is built, and the
+warehouse sleeps. Once a night `maintain_platform` starts a run with *whole*.
 
 **In**: schema `RAW`. **Out**: schemas `STAGING`, `ANALYTICS`; the documentation in the folder named by the environment
 variable `DBT_DOCS_DIR`.
@@ -21,19 +20,15 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from include.orchestration.application.runs import account_for
-from include.orchestration.assets import MARTS, RAW_TABLES
+from include.orchestration.assets import LANDINGS, MARTS
 from include.orchestration.dag_defaults import Pool, Tag, dag_defaults
 from include.orchestration.marts.render import dbt_docs, dbt_task_group
-from include.orchestration.marts.runs import GatherOperator
 from include.orchestration.queues import Queue
-from include.surveillance.settings import Settings
-
-settings = Settings.from_env()
 
 with DAG(
     "build_marts",
-    # What lands while a run is active starts one run after it.
-    schedule=[RAW_TABLES],
+    # What is gathered while a run is active starts one run after it.
+    schedule=[LANDINGS],
     max_active_runs=1,
     params={
         "whole": Param(
@@ -45,8 +40,7 @@ with DAG(
     },
     tags=[Tag.MODEL, Tag.TIER_2],
     doc_md=__doc__,
-    **dag_defaults(deadline=timedelta(minutes=30 + settings.marts_every_minutes), retries=1, queue=Queue.WAREHOUSE),
+    **dag_defaults(deadline=timedelta(minutes=30), retries=1, queue=Queue.WAREHOUSE),
 ):
-    gather = GatherOperator(task_id="gather", span=timedelta(minutes=settings.marts_every_minutes))
-    marts = gather >> dbt_task_group() >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
+    marts = dbt_task_group() >> dbt_docs("docs", pool=Pool.WAREHOUSE, outlets=[MARTS])
     marts >> account_for("model")

@@ -25,6 +25,8 @@ VENDOR = "https://api.polygon.io"
 # The calendars of the vendor's market and of the generated one, which never closes.
 OWN_CALENDAR, GENERATED_CALENDAR = "XNYS", "24/7"
 EMBEDDED = "embedded"
+# Of Redis; the others are Celery's and the rate limit's.
+FEATURES_DATABASE = "3"
 
 
 def _metadata(given: Mapping[str, str]) -> Variables:
@@ -41,6 +43,7 @@ def _redis(given: Mapping[str, str]) -> Variables:
         "AIRFLOW__CELERY__RESULT_BACKEND": f"{url}/1",
         # Next to Celery's broker and results; read only when POLYGON_CALLS_PER_MINUTE is set.
         **_connection("rate_limit", "redis", password, **_address(address), schema="2"),
+        **_connection("feature_store", "redis", password, **_address(address), schema=FEATURES_DATABASE),
     }
 
 

@@ -45,7 +45,7 @@ def test_every_password_comes_out_as_it_went_in(password):
         redis = parse_url(written[f"AIRFLOW__CELERY__{name}"])
         assert (redis["password"], redis["hostname"], redis["virtual_host"]) == (password, "redis", database)
     connections = {name: json.loads(value) for name, value in written.items() if name.startswith("AIRFLOW_CONN_")}
-    assert len(connections) == 8
+    assert len(connections) == 9
     for name, connection in connections.items():
         kafka = name == "AIRFLOW_CONN_KAFKA_DEFAULT"
         assert (connection["extra"]["sasl.password"] if kafka else connection["password"]) == password, name
@@ -67,6 +67,7 @@ def test_nothing_is_written_of_what_is_not_given():
         "AIRFLOW__CELERY__BROKER_URL",
         "AIRFLOW__CELERY__RESULT_BACKEND",
         "AIRFLOW_CONN_RATE_LIMIT",
+        "AIRFLOW_CONN_FEATURE_STORE",
     }
 
 

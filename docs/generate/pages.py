@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs.generate import checks, dags, layers, records, rules, settings
+from docs.generate import checks, dags, layers, monitoring, records, rules, settings
 from docs.generate.markdown import filled
 from include.local_stack.initialisation import manifest_is_old, parse_dbt
 from tests.paths import ROOT
@@ -22,6 +22,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "flow": dags.flow,
     "settings": settings.setting_table,
     "settings of the watchdog": settings.watchdog_table,
+    "metrics of the platform": monitoring.metric_table,
+    "metrics of airflow": monitoring.airflow_table,
     "topics": records.topic_table,
     "fields of all records": records.shared_fields,
     "each record": records.record_sections,

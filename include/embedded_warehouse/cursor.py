@@ -9,7 +9,7 @@ from fakesnow.cursor import FakeSnowflakeCursor as Cursor
 from fakesnow.transforms import SUCCESS_NOP
 from sqlglot import exp
 
-from include.embedded_warehouse import merge, statements, temporary_tables, transactions
+from include.embedded_warehouse import asof, merge, statements, temporary_tables, transactions
 from include.embedded_warehouse.session_state import state_of
 from include.embedded_warehouse.sql_errors import as_sql_errors
 
@@ -21,6 +21,7 @@ _execute = Cursor.execute
 def explode(self: Cursor, statement: exp.Expr) -> list[exp.Expr]:
     """Turn one statement of the client into the statements that DuckDB runs for it."""
     statement = temporary_tables.resolve(self._conn, statement)
+    asof.rewrite(statement)
     if isinstance(statement, exp.Merge):
         merge.prepare(statement)
         return [statement]

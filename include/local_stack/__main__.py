@@ -18,9 +18,11 @@ from rich.markup import escape
 
 from include.local_stack.environment import ROOT, user_environment
 from include.local_stack.errors import StackError
+from include.local_stack.feature_store import show_features
 from include.local_stack.market import Market
-from include.local_stack.ports import Ports
-from include.local_stack.prerequisites import PREREQUISITES, ensure_prerequisites
+from include.local_stack.monitoring import is_wanted
+from include.local_stack.ports import HOST, Ports
+from include.local_stack.prerequisites import ensure_prerequisites, list_prerequisites
 from include.local_stack.stack import Stack, clean, rotate_secrets, state_folder
 from include.local_stack.supervisor import Supervisor
 from include.machine import list_shortages
@@ -140,11 +142,20 @@ def env() -> None:
 
 
 @app.command()
+def features(symbol: Annotated[str, typer.Option(help="Whose features are read online.")] = "AAPL") -> None:
+    """Show what is served of a symbol, and what was known when each labelled alert was raised."""
+    stack = _stored_stack()
+    redis = f"redis://:{stack.credentials['REDIS_PASSWORD']}@{HOST}:{stack.ports.redis}"
+    raise typer.Exit(show_features(stack.environment, redis, ["--symbol", symbol]))
+
+
+@app.command()
 def doctor() -> None:
     """Check what the stack needs from this machine; the exit code is 1 when something is missing."""
     user = user_environment()
     ports = Ports.from_env(user)
-    problems = [f"{item.name} is missing; install {item.packages[-1]}" for item in PREREQUISITES if not item.find()]
+    needed = list_prerequisites(monitoring=is_wanted(user))
+    problems = [f"{item.name} is missing; install {item.packages[-1]}" for item in needed if not item.find()]
     if not Supervisor(state_folder(user)).is_running():
         for name in vars(ports):
             try:
@@ -163,7 +174,7 @@ def doctor() -> None:
 @app.command()
 def install() -> None:
     """Install the Debian packages that are missing."""
-    ensure_prerequisites(console.print)
+    ensure_prerequisites(console.print, monitoring=is_wanted(user_environment()))
 
 
 def _stored_stack() -> Stack:

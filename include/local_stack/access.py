@@ -16,6 +16,7 @@ CARRIERS = {
         "AIRFLOW__CELERY__BROKER_URL",
         "AIRFLOW__CELERY__RESULT_BACKEND",
         "AIRFLOW_CONN_RATE_LIMIT",
+        "AIRFLOW_CONN_FEATURE_STORE",
     },
     "SURVEILLANCE_DB_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_DB"},
     "SURVEILLANCE_READER_PASSWORD": {"AIRFLOW_CONN_SURVEILLANCE_READER"},
@@ -32,6 +33,8 @@ CARRIERS = {
         "WATCHDOG_WEBHOOK_SECRET",
         "WATCHDOG_WEBHOOK_URL",
     },
+    # The address may hold a token.
+    "MONITORING": {"MONITORING_WEBHOOK_URL"},
     "SIMULATOR_API_KEY": {"SIMULATOR_API_KEY"},
     "WAREHOUSE_PASSWORD": {"WAREHOUSE_PASSWORD"},
 }
@@ -78,6 +81,9 @@ SECRETS: dict[str, set[str]] = {
     "worker-batch": {*_TASKS, "POLYGON_API_KEY", "SNOWFLAKE_PASSWORD", "MAINTENANCE_DB_PASSWORD"},
     # Asks what it watches for signs of life.
     "watchdog": {"REDIS_PASSWORD", "SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD", "WATCHDOG"},
+    # Counts in Kafka's log and in the application's database.
+    "exporter": {"SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD"},
+    "alertmanager": {"MONITORING"},
     "warehouse": {"WAREHOUSE_PASSWORD"},
     "simulator": {"SIMULATOR_API_KEY"},
 }

@@ -31,8 +31,8 @@ from include.surveillance.timespans import MINUTE_MS, new_york_day_start, now_ms
 SESSIONS_TO_BACKFILL = 3
 ALWAYS_ON = ("detect_anomalies", "notify_alerts")
 SCHEDULED = (
-    "land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform", "build_marts",
-    "repoll_session", "record_desk",
+    "land_raw", "prepare_symbols", "ingest_market_data", "check_quality", "maintain_platform",
+    "gather_landings", "build_marts", "repoll_session", "record_desk", "serve_features",
 )  # fmt: skip
 # Started here, before what comes after them.
 FIRST = ("bootstrap_platform", "ingest_reference", "backfill_market_data")

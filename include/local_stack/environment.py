@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from include.deployment import VENDOR, write_variables
 from include.embedded_warehouse.certificates import ensure_certificates
+from include.local_stack import monitoring
 from include.local_stack.errors import StackError
 from include.local_stack.market import Market
 from include.local_stack.ports import HOST, Ports
@@ -70,12 +71,14 @@ def build_environment(
         "STACK_STATE": str(state),
         "DBT_DOCS_DIR": str(state / "dbt-docs"),
         "REPORTS_FOLDER": str(state / "reports"),
+        "FEATURES_PYTHON": str(state / "feature-store" / "bin" / "python"),
         "LOGIN_SETTINGS": base.get("LOGIN_SETTINGS", ""),
         **market.environment(),
         **_airflow(state, ports, credentials, base),
         **_connections(ports, credentials, market, base),
         **_warehouse(state, ports, credentials),
         **_watchdog(state, ports, base),
+        **monitoring.environment(ports, base),
     }
 
 

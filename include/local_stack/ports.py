@@ -25,6 +25,10 @@ class Ports:
     airflow: int = 8080
     execution_api: int = 8082
     dbt_docs: int = 8081
+    # UDP of StatsD, too.
+    exporter: int = 9102
+    prometheus: int = 9090
+    alertmanager: int = 9094
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Ports:

@@ -1,4 +1,4 @@
-"""The programs that Python packages cannot bring: Java, Maven, PostgreSQL, Redis."""
+"""The programs that Python packages cannot bring: Java, Maven, PostgreSQL, Redis, Prometheus and its Alertmanager."""
 
 from __future__ import annotations
 
@@ -27,13 +27,18 @@ class Prerequisite:
     find: Callable[[], str | None]
 
 
-def ensure_prerequisites(say: Callable[[str], None]) -> None:
+def list_prerequisites(*, monitoring: bool = True) -> tuple[Prerequisite, ...]:
+    """List what a start needs; MONITORING=0 needs less."""
+    return (*PREREQUISITES, *MONITORING) if monitoring else PREREQUISITES
+
+
+def ensure_prerequisites(say: Callable[[str], None], *, monitoring: bool = True) -> None:
     """Install the missing programs, which works on Debian as root.
 
     Raises:
         StackError: something is missing and cannot be installed from here; one line says what.
     """
-    missing = [item for item in PREREQUISITES if item.find() is None]
+    missing = [item for item in list_prerequisites(monitoring=monitoring) if item.find() is None]
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
@@ -41,9 +46,10 @@ def ensure_prerequisites(say: Callable[[str], None]) -> None:
         missing = [item for item in missing if item.find() is None]
     if missing:
         packages = " ".join(item.packages[-1] for item in missing)
+        without = "; MONITORING=0 does without Prometheus" if set(missing) & set(MONITORING) else ""
         raise StackError(
             f"missing: {', '.join(item.name for item in missing)}; install it and try again "
-            f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs)"
+            f"(on Debian or Ubuntu: sudo apt-get install {packages}; elsewhere the same programs){without}"
         )
 
 
@@ -77,6 +83,21 @@ PREREQUISITES = (
     Prerequisite("Maven (mvn)", ("maven",), lambda: shutil.which("mvn")),
     Prerequisite("PostgreSQL's server programs", ("postgresql",), _postgres),
     Prerequisite("Redis (redis-server)", ("redis-server",), lambda: shutil.which("redis-server")),
+)
+
+
+# Debian's name for the program; Prometheus' own archives have another.
+ALERTMANAGER = ("prometheus-alertmanager", "alertmanager")
+
+
+def alertmanager_program() -> str | None:
+    """Return the path of Alertmanager, or None."""
+    return next(filter(None, map(shutil.which, ALERTMANAGER)), None)
+
+
+MONITORING = (
+    Prerequisite("Prometheus", ("prometheus",), lambda: shutil.which("prometheus") and shutil.which("promtool")),
+    Prerequisite("Prometheus' Alertmanager", ("prometheus-alertmanager",), alertmanager_program),
 )
 
 

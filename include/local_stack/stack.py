@@ -11,12 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from include.local_stack import components, postgres
+from include.local_stack import components, monitoring, postgres
 from include.local_stack.access import withheld
 from include.local_stack.components import Component
 from include.local_stack.credentials import ensure_credentials, write_secret
 from include.local_stack.environment import ADMIN, ROOT, build_environment, user_environment, uses_vendor
 from include.local_stack.errors import StackError, log_end
+from include.local_stack.feature_store import ensure_virtualenv
 from include.local_stack.initialisation import initialise
 from include.local_stack.market import Market
 from include.local_stack.patience import Patience
@@ -26,6 +27,7 @@ from include.local_stack.rotation import rotate
 from include.local_stack.supervisor import Supervisor
 from include.surveillance.errors import SurveillanceError
 from include.surveillance.polygon.client import Polygon
+from include.surveillance.settings import Settings
 
 SECRETS = "secrets.env"
 POLL_SECONDS = 0.2
@@ -73,7 +75,7 @@ class Stack:
             self.initialise()
             self.market.store(self.state)
             self._bring_up(self._airflow())
-            self._bring_up([components.watchdog(self.state)])
+            self._bring_up(self._watchers())
         except BaseException as error:
             self._stop_after(error)
             raise
@@ -102,6 +104,9 @@ class Stack:
         Raises:
             StackError: a step failed; the message carries the end of its log.
         """
+        if Settings.from_env(self.environment).features == "1":
+            with self._step("feature-store"):
+                ensure_virtualenv(self.state / "feature-store")
         with self._step("initialise"):
             unwanted = withheld("airflow-init")
             initialise(
@@ -112,10 +117,12 @@ class Stack:
         """Check what a start needs, and start supervisord."""
         if self.supervisor.is_running():
             raise StackError(f"the stack in {self.state} is already running; stop it with `make stop`")
-        ensure_prerequisites(self.console.print)
+        monitored = monitoring.is_wanted(self.environment)
+        ensure_prerequisites(self.console.print, monitoring=monitored)
         if self.market.mode == "vendor":
             Polygon(self.environment["POLYGON_API_KEY"], self.environment["POLYGON_BASE_URL"]).check()
         unused = {"simulator"} if self.market.mode == "vendor" else set()
+        unused |= set() if monitored else set(monitoring.PROGRAMS)
         self.ports.check_free([name for name in vars(self.ports) if name not in unused])
         postgres.move_data(self.state)
         data = postgres.data_folder(self.state)
@@ -143,7 +150,7 @@ class Stack:
 
     def components(self) -> list[Component]:
         """Return every component, in the order in which they start."""
-        return [*self._services(), *self._airflow(), components.watchdog(self.state)]
+        return [*self._services(), *self._airflow(), *self._watchers()]
 
     def show_addresses(self) -> None:
         for name, address in self.addresses().items():
@@ -168,6 +175,9 @@ class Stack:
 
     def _airflow(self) -> list[Component]:
         return components.airflow(self.state, self.ports, self.environment)
+
+    def _watchers(self) -> list[Component]:
+        return [components.watchdog(self.state), *monitoring.components(self.state, self.ports, self.environment)]
 
     def _bring_up(self, group: list[Component]) -> None:
         """Launch a group's components at once, then wait for each in order."""

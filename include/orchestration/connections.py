@@ -32,6 +32,8 @@ DESK = "surveillance_desk"
 # What people press in Slack's messages is signed with its password; its extra says who they are here.
 SLACK_ACTIONS = "slack_actions"
 RATE_LIMIT, FLAT_FILES = "rate_limit", "flat_files"
+# The Redis of which features are served.
+FEATURE_STORE = "feature_store"
 # Airflow's own database, which tasks cannot reach otherwise.
 METADATA = "airflow_db"
 # For what nobody waits for: on a plan of few calls each page may have to wait for the next minute.
@@ -133,6 +135,21 @@ def warehouse() -> Iterator[Any]:
 
     with closing(SnowflakeHook(snowflake_conn_id=WAREHOUSE).get_conn()) as connection:
         yield connection
+
+
+def warehouse_variables() -> dict[str, str]:
+    """The login to the warehouse in the variables of a shell, for a process that has no Airflow."""
+    given = _get(WAREHOUSE)
+    extra = given.extra_dejson
+    known = {name: extra.get(name) for name in ("account", "host", "port", "warehouse", "role", "database")}
+    known |= {"user": given.login, "password": given.password, "private_key_path": extra.get("private_key_file")}
+    return {f"SNOWFLAKE_{name.upper()}": str(value or "") for name, value in known.items()}
+
+
+def feature_store() -> str:
+    """The address of the Redis of which features are served, its password in it."""
+    address: str = _get(FEATURE_STORE).get_uri()
+    return address
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from include.orchestration import connections, notifier, sender
+from include.orchestration.statistics import tell_batch
 from include.orchestration.triggers import LagTrigger, OutboxTrigger
 from include.surveillance.settings import Settings
 
@@ -165,7 +166,14 @@ class DetectSensor(ConsumeSensor):
         sessions = Sessions(settings.market_calendar, settings.market_shift_ms)
         book = ParameterBook.load(settings.parameters_file)
         with Detector(connections.kafka(), self.partition, sessions=sessions, book=book) as detector:
-            yield detector.step
+
+            def step(patience: float) -> Mapping[str, int]:
+                counts = detector.step(patience)
+                if any(counts.values()):
+                    tell_batch(detector.seconds, detector.arrivals)
+                return counts
+
+            yield step
 
 
 class NotifySensor(ConsumeSensor):

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from airflow.utils.state import DagRunState
 from tenacity import (
     AsyncRetrying,
     before_sleep_log,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 PROBE_SECONDS = 0.25
 OUTBOX_SECONDS = 1.0
-RUNS_SECONDS = 5.0
 # A broker that is restarted is waited for here, where it costs no worker; one that is gone turns the task red.
 PATIENCE_SECONDS = 120.0
 
@@ -107,33 +105,6 @@ class OutboxTrigger(BaseTrigger):
                 yield TriggerEvent({"due": True})
                 return
             await asyncio.sleep(OUTBOX_SECONDS)
-        yield TriggerEvent({"deadline": True})
-
-
-class GatherTrigger(BaseTrigger):
-    """Fires ``{"deadline": True}`` at ``until``, ``{"queued": n}`` as soon as other runs of the DAG wait for this one.
-
-    Args:
-        dag_id: of the run that waits.
-        until: epoch seconds.
-    """
-
-    def __init__(self, dag_id: str, until: float):
-        super().__init__()
-        self.dag_id, self.until = dag_id, until
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{__name__}.GatherTrigger", {"dag_id": self.dag_id, "until": self.until}
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # in the triggerer only
-
-        count_runs = RuntimeTaskInstance.get_dr_count
-        while (left := self.until - time.time()) > 0:
-            if queued := await asyncio.to_thread(count_runs, dag_id=self.dag_id, states=[DagRunState.QUEUED]):
-                yield TriggerEvent({"queued": queued})
-                return
-            await asyncio.sleep(min(RUNS_SECONDS, left))
         yield TriggerEvent({"deadline": True})
 
 

@@ -220,6 +220,12 @@ class Settings:
     )
     audit_years: int = _setting(7, _between(5, 100), "How long the audit log is kept.")
     marts_every_minutes: int = _setting(15, _between(1, 1_440), "How long a build of the marts waits for more to land.")
+    features: str = _setting(
+        "0", _one_of("0", "1"), "1: features are served after each build of the marts; the local stack makes the store."
+    )
+    features_python: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        ROOT / ".local" / "feature-store" / "bin" / "python", PATH, "The Python of the feature store's virtualenv."
+    )
 
     alert_channels: tuple[str, ...] = _setting(
         ("log",),

@@ -5,7 +5,6 @@ A check returns what it saw. What it raises says that the component does not ans
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -20,6 +19,7 @@ import psutil
 import redis
 import requests
 
+from include.connection_texts import read_kafka, read_postgres
 from include.surveillance import broker, wire
 from include.surveillance.errors import BrokerError, LogBrokenError, SurveillanceError
 from include.surveillance.live import progress as detection
@@ -81,15 +81,7 @@ class Postgres(Check):
     name = "postgres"
 
     def __init__(self, connection: str):
-        given = json.loads(connection)
-        self._login = {
-            "host": given["host"],
-            "port": given.get("port") or 5432,
-            "user": given.get("login"),
-            "password": given.get("password"),
-            "dbname": given.get("schema"),
-            "connect_timeout": round(TIMEOUT_SECONDS),
-        }
+        self._login = read_postgres(connection) | {"connect_timeout": round(TIMEOUT_SECONDS)}
 
     def look(self, now: float) -> Iterable[Sight]:
         import psycopg2
@@ -433,8 +425,7 @@ def make_checks(given: Mapping[str, str], settings: WatchdogSettings) -> list[Ch
 
 
 def _kafka_checks(connection: str, platform: Settings, settings: WatchdogSettings) -> list[Check]:
-    extra = json.loads(connection).get("extra") or {}
-    kafka = json.loads(extra) if isinstance(extra, str) else extra
+    kafka = read_kafka(connection)
     return [
         Kafka(kafka, platform, settings.watchdog_feed_seconds),
         Progress("detection", kafka, detection.GROUP, "detect_anomalies", DETECTION_SECONDS, detection.list_detected),

@@ -29,6 +29,7 @@ DAG_IDS = {
     "check_quality",
     "compare_parameters",
     "detect_anomalies",
+    "gather_landings",
     "ingest_market_data",
     "ingest_reference",
     "judge_history",
@@ -36,6 +37,7 @@ DAG_IDS = {
     "maintain_platform",
     "notify_alerts",
     "record_desk",
+    "serve_features",
     "repoll_session",
     "prepare_symbols",
 }
@@ -62,6 +64,7 @@ STRUCTURE = {
         for task in ("feeds", "detection", "components", "landing", "notification", "rejects", "missing_minutes")
     },
     "detect_anomalies": {"partitions": {"detect"}, "detect": {"account"}, "account": set()},
+    "gather_landings": {"gather": set()},
     "ingest_market_data": {
         "plan": {"poll"},
         "poll": {"check_polls"},
@@ -82,6 +85,7 @@ STRUCTURE = {
     },
     "notify_alerts": {"notify": {"account"}, "send_log": {"account"}, "account": set()},
     "record_desk": {"keep_evidence": set(), "publish_acts": set()},
+    "serve_features": {"serve": set()},
     "repoll_session": {"repoll": set(), "repoll_news": set()},
     "prepare_symbols": {
         "check_symbols": {"tell_wrong_words", "bring_history", "notify_from_now_on"},
@@ -101,6 +105,7 @@ SCHEDULES = {
     "compare_parameters": "None",
     "check_quality": "XNYS, all hours, every 300 s",
     "detect_anomalies": "@continuous",
+    "gather_landings": "Asset",
     "ingest_market_data": "XNYS, all hours, every 60 s",
     "ingest_reference": "0 8 * * *",
     "judge_history": "Asset",
@@ -108,6 +113,7 @@ SCHEDULES = {
     "maintain_platform": "XNYS close + 18000 s",
     "notify_alerts": "@continuous",
     "record_desk": "XNYS, all hours + 3600 s, every 900 s",
+    "serve_features": "None",
     "repoll_session": "XNYS close + 16200 s",
     "prepare_symbols": "Asset",
 }
@@ -187,6 +193,7 @@ QUEUES = {
     "notify_alerts": "detect",
     "land_raw": "warehouse",
     "build_marts": "warehouse",
+    "serve_features": "warehouse",
 }
 
 
@@ -244,15 +251,25 @@ def test_marts_are_a_task_per_dbt_node_and_the_documentation_last(bag):
     assert dag.get_task("docs").upstream_task_ids
 
 
-def test_marts_are_built_when_something_has_landed(bag):
-    from include.orchestration.assets import RAW_TABLES
+def test_marts_are_built_of_what_a_span_of_landings_has_gathered(bag):
+    from include.orchestration.assets import LANDINGS, RAW_TABLES
 
-    dag = bag.dags["build_marts"]
-    assert list(dag.timetable.asset_condition.objects) == [RAW_TABLES]
-    assert dag.max_active_runs == 1
-    gather = dag.get_task("gather")
-    assert gather.span == timedelta(minutes=15)
-    assert "dbt.dbt_producer_watcher" in gather.downstream_task_ids
+    gathering, dag = bag.dags["gather_landings"], bag.dags["build_marts"]
+    assert list(gathering.timetable.asset_condition.objects) == [RAW_TABLES]
+    assert list(dag.timetable.asset_condition.objects) == [LANDINGS]
+    assert gathering.max_active_runs == dag.max_active_runs == 1
+    gather = gathering.get_task("gather")
+    assert (gather.delta, gather.deferrable, gather.outlets) == (timedelta(minutes=15), True, [LANDINGS])
+
+
+def test_features_are_served_when_the_marts_are_built_where_they_are_wanted(monkeypatch):
+    from airflow.dag_processing.dagbag import DagBag
+
+    from include.orchestration.assets import MARTS
+
+    monkeypatch.setenv("FEATURES", "1")
+    dag = DagBag(dag_folder=str(ROOT / "dags" / "serve_features.py")).dags["serve_features"]
+    assert list(dag.timetable.asset_condition.objects) == [MARTS]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tests.dbt_project.test_build import BEGINNING, END, alert, bar, instrument,
 
 FIRST, SECOND = "2024-03-08 15:00:00", "2024-03-08 20:00:00"
 ONLY_COPIES = ("staging.int_bars", "staging.int_metrics", "staging.int_instruments", "analytics.fact_alert_events")
+FEATURES = ("analytics.feature_bar_v1", "analytics.feature_symbol_day_v1")
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -67,6 +68,7 @@ def land_second(market) -> None:
     market.query("delete from raw.raw_metrics")
     market.query("delete from raw.raw_alerts where payload:symbol::varchar = 'LATE'")
     market.land([bar("LATE", "2024-03-08 14:31:00", high=150.0)], SECOND, published_at="2024-03-08 16:30:00")
+    market.land([metric(bar("ORDR", "2024-03-08 14:31:00"), "2024-03-08", rvol=3.0)], SECOND, "2024-03-08 16:00:00")
     market.land([bar("SLOW", "2024-03-08 14:31:00")], SECOND, published_at="2024-03-08 14:32:00")
     taken_back = {"status": "retracted", "value": 1.0, "before_value": 4.0}
     market.land([alert("price_gap", "LATE", "2024-03-08 14:31:00", **taken_back)], SECOND, "2024-03-08 16:30:30")
@@ -161,6 +163,23 @@ def test_a_metric_that_lands_hours_before_its_bar_is_not_lost(built):
     assert fact(built, "SLOW")["rvol"] == 7.0
 
 
+def test_a_corrected_metric_is_known_since_it_was_published_and_no_earlier(built):
+    """Of two bars that became known in the same millisecond the later one is how the series stood."""
+    measured = at(14, 32).replace(second=1)
+    rows = built.query(
+        "select bar_start_at, rvol, known_at, is_newest from analytics.feature_bar_v1 "
+        "where symbol = 'ORDR' order by known_at, bar_start_at"
+    )
+    assert rows == [
+        (at(7), None, measured, False), (at(14, 31), None, measured, True), (at(14, 31), 3.0, at(16), True),
+    ]  # fmt: skip
+    days = built.query(
+        "select highest_rvol, known_at, is_newest from analytics.feature_symbol_day_v1 "
+        "where symbol = 'ORDR' order by known_at"
+    )
+    assert days == [(None, at(15), True), (3.0, at(20), True)]
+
+
 def test_a_retraction_does_not_change_how_the_alert_began(built):
     (row,) = built.records(
         "select status, value, first_value, alerted_at, updated_at, close_to_alert_seconds, messages "
@@ -187,7 +206,7 @@ def test_a_full_refresh_loses_nothing_that_raw_has_lost(built, dbt):
     """Runs last: afterwards RAW is empty."""
     counts = " union all ".join(
         f"select '{table}', count(*), max(landed_at) from {table}"
-        for table in (*ONLY_COPIES, "analytics.fact_intraday_metrics", "analytics.fact_alerts")
+        for table in (*ONLY_COPIES, *FEATURES, "analytics.fact_intraday_metrics", "analytics.fact_alerts")
     )
     before = sorted(built.query(counts))
     for table in ("bars", "metrics", "alerts", "instruments"):

@@ -15,6 +15,7 @@ LAYERS = {
     "staging": ("stg_", "STAGING", {"source"}),
     "intermediate": ("int_", "STAGING", {"staging"}),
     "marts": ("(dim|fact|bridge)_", "ANALYTICS", {"staging", "intermediate", "marts"}),
+    "features": ("feature_", "ANALYTICS", {"staging", "marts"}),
     "reporting": ("rpt_", "ANALYTICS", {"marts", "reporting"}),
 }
 MODELS = {
@@ -27,6 +28,7 @@ MODELS = {
     "rpt_alert_latency", "rpt_alerts_by_rule_and_day", "rpt_symbol_day",
     "rpt_alert_outcomes", "rpt_latency_slo", "rpt_market_breadth", "rpt_rule_precision", "rpt_corrections",
     "rpt_coverage", "rpt_coverage_sessions",
+    "feature_bar_v1", "feature_symbol_day_v1",
 }  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def test_what_is_nowhere_else_is_permanent_and_survives_a_full_refresh(models):
     copies = {
         "int_bars", "int_metrics", "int_instruments", "fact_alert_events", "fact_intraday_metrics", "fact_news",
         "fact_bar_revisions", "fact_polled_minutes", "rpt_coverage_sessions",
+        "feature_bar_v1", "feature_symbol_day_v1",
     }  # fmt: skip
     for name in copies:
         config = models[name]["config"]
@@ -128,7 +131,7 @@ def test_each_model_has_an_owner_and_what_others_read_a_contract(manifest, model
     assert owner == OWNER
     for name, model in models.items():
         assert model["group"] == "surveillance", name
-        if layer_of(model) in ("marts", "reporting"):
+        if layer_of(model) in ("marts", "features", "reporting"):
             assert (model["access"], model["contract"]["enforced"]) == ("public", True), name
 
 

@@ -50,10 +50,10 @@ def main(
     if listed or not chosen:
         typer.echo("\n".join(fault.name for fault in chosen) or f"no fault matches {only}")
         raise typer.Exit(0 if listed else 2)
-    begun, about = time.monotonic(), report.facts()
-    stage = Stage(console)
+    begun, stage = time.monotonic(), Stage(console)
     with stage.stack:
         stage.bring_up()
+        about = report.facts()
         outcomes = inflict_all(stage, chosen)
     outcomes.append(check_logs(stage))
     command = shlex.join(["python", "-m", "tests.faults", *sys.argv[1:]])

@@ -10,7 +10,15 @@ import pytest
 from include.local_stack import prerequisites
 from include.local_stack.errors import StackError
 
-PROGRAMS = {"java": "openjdk-21-jre-headless", "mvn": "maven", "initdb": "postgresql", "redis-server": "redis-server"}
+PROGRAMS = {
+    "java": "openjdk-21-jre-headless",
+    "mvn": "maven",
+    "initdb": "postgresql",
+    "redis-server": "redis-server",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
 # Notes its arguments and whether services may start; `install` makes the programs of the packages.
 APT = """#!/bin/sh
 echo "$@" >> {log}
@@ -60,6 +68,17 @@ def test_what_is_missing_is_named_in_one_line(complete, name):
     message = str(error.value)
     assert "\n" not in message
     assert f"install {PROGRAMS[name].replace('21', '17')}" in message
+
+
+def test_prometheus_is_missed_only_where_it_is_wanted_and_the_message_says_how_to_do_without(complete):
+    (complete / "prometheus").unlink()
+    prerequisites.ensure_prerequisites(print, monitoring=False)
+    with pytest.raises(StackError, match="MONITORING=0"):
+        prerequisites.ensure_prerequisites(print)
+    (complete / "redis-server").unlink()
+    with pytest.raises(StackError) as error:
+        prerequisites.ensure_prerequisites(print, monitoring=False)
+    assert "MONITORING" not in str(error.value)
 
 
 @pytest.mark.parametrize(

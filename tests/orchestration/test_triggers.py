@@ -5,10 +5,9 @@ import json
 import time
 
 import pytest
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from include.orchestration import notifier, triggers
-from include.orchestration.triggers import GatherTrigger, LagTrigger, OutboxTrigger
+from include.orchestration.triggers import LagTrigger, OutboxTrigger
 from include.surveillance import broker
 from include.surveillance.errors import BrokerError, ConfigurationError
 from include.surveillance.records import Watermark
@@ -117,18 +116,3 @@ def test_the_outboxs_trigger_fires_when_something_is_due_and_gives_up_at_the_dea
     assert first_event(trigger()) == {"deadline": True}
     notifier.notify([alert()])
     assert first_event(trigger()) == {"due": True}
-
-
-def test_a_run_that_gathers_ends_when_another_is_queued_and_at_the_deadline(monkeypatch):
-    monkeypatch.setattr(triggers, "RUNS_SECONDS", 0.05)
-    queued = iter([0, 0, 1])
-
-    def count(dag_id, states):
-        assert (dag_id, states) == ("build_marts", ["queued"])
-        return next(queued, 0)
-
-    monkeypatch.setattr(RuntimeTaskInstance, "get_dr_count", staticmethod(count))
-    path, arguments = GatherTrigger("build_marts", time.time() + 30).serialize()
-    assert path == f"{GatherTrigger.__module__}.GatherTrigger"
-    assert first_event(GatherTrigger(**json.loads(json.dumps(arguments)))) == {"queued": 1}
-    assert first_event(GatherTrigger("build_marts", time.time() + 0.2)) == {"deadline": True}

@@ -48,5 +48,5 @@ def airflow_services(services) -> dict[str, dict]:
     return {
         name: service
         for name, service in services.items()
-        if "airflow.env" in service.get("env_file", ()) and name != "watchdog"
+        if "airflow.env" in service.get("env_file", ()) and name not in ("watchdog", "exporter")
     }

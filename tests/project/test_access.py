@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from include.local_stack import components
+from include.local_stack import components, monitoring
 from include.local_stack.access import CARRIERS, SECRETS, withheld
 from include.local_stack.credentials import ensure_credentials
 from include.local_stack.environment import build_environment
@@ -28,6 +28,10 @@ ALLOWED = {
     "simulator": {"SIMULATOR_API_KEY"},
     "dbt-docs": set(),
     "watchdog": {"REDIS_PASSWORD", "SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD"},
+    "exporter": {"SURVEILLANCE_READER_PASSWORD", "KAFKA_PASSWORD"},
+    "prometheus": set(),
+    "alertmanager": set(),
+    "grafana": set(),
     "airflow-init": {
         *("FERNET_KEY", "AIRFLOW_DB_PASSWORD", "AIRFLOW_ADMIN_PASSWORD"),
         *("SURVEILLANCE_DB_PASSWORD", "KAFKA_PASSWORD", "WAREHOUSE_PASSWORD"),
@@ -81,7 +85,10 @@ def test_each_container_has_its_own_secrets_and_no_other(services, environment, 
 
 def test_the_local_table_says_the_same(services):
     played = {
-        name: {PLAYED_BY.get(secret, secret) for secret in SECRETS.get(name, set()) - {GIVEN, "CHANNELS", "WATCHDOG"}}
+        name: {
+            PLAYED_BY.get(secret, secret)
+            for secret in SECRETS.get(name, set()) - {GIVEN, "CHANNELS", "WATCHDOG", "MONITORING"}
+        }
         for name in ALLOWED
     }
     assert {name: played[name] for name in played.keys() - OPEN} == {
@@ -106,6 +113,7 @@ def test_no_variable_with_a_secret_is_left_out_of_the_table(environment_of):
         GIVEN,
         *CARRIERS["CHANNELS"],
         *CARRIERS["WATCHDOG"],
+        *CARRIERS["MONITORING"],
     }
 
 
@@ -115,6 +123,7 @@ def test_local_programs_run_without_what_is_withheld(environment_of, tmp_path):
         *components.services(tmp_path, Ports(), credentials, Market()),
         *components.airflow(tmp_path, Ports(), environment),
         components.watchdog(tmp_path),
+        *monitoring.components(tmp_path, Ports(), environment),
     ]
     for component in started:
         unset = {word.removeprefix("--unset=") for word in component.program if word.startswith("--unset=")}
@@ -140,6 +149,11 @@ def test_only_the_watchdog_knows_whom_it_tells(services):
     assert set(re.findall(r"^# (\w+)=", example, re.MULTILINE)) >= CARRIERS["WATCHDOG"]
 
 
+def test_only_alertmanager_knows_whom_prometheus_tells(services):
+    told = {name for name, service in services.items() if CARRIERS["MONITORING"] & set(service.get("environment", {}))}
+    assert told == {name for name, secrets in SECRETS.items() if "MONITORING" in secrets} == {"alertmanager"}
+
+
 def test_one_more_worker_has_what_the_first_has():
     assert withheld("worker-detect-2") == withheld("worker-detect")
     assert "AIRFLOW__API_AUTH__JWT_SECRET" in withheld("worker-batch")
@@ -162,3 +176,7 @@ def test_the_console_reaches_kafka_alone_and_the_documentation_nothing(services)
     assert {name for name, joined in networks.items() if "console" in joined} == {"kafka", "akhq"}
     assert networks["akhq"] == {"console"}
     assert {name for name, joined in networks.items() if "documents" in joined} == {"dbt-docs"}
+    watching = {"exporter", "prometheus", "alertmanager", "grafana"}
+    assert {name for name, joined in networks.items() if "monitoring" in joined} == watching
+    # It shows what the exporter tells it, and reaches no database.
+    assert {name for name in watching if networks[name] != {"monitoring"}} == {"exporter"}

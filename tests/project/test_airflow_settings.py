@@ -86,6 +86,7 @@ def test_connections_are_those_that_the_code_asks_for(settings):
     asked = {
         connections.POLYGON,
         connections.RATE_LIMIT,
+        connections.FEATURE_STORE,
         connections.KAFKA,
         connections.WAREHOUSE,
         connections.APPLICATION,

@@ -55,6 +55,7 @@ def is_secret(name: str) -> bool:
 
 def test_the_whole_platform_is_there(services, airflow_services):
     stores = {"postgres", "redis", "kafka", "akhq", "warehouse", "simulator", "watchdog"}
+    stores |= {"exporter", "prometheus", "alertmanager", "grafana"}
     assert set(airflow_services) == AIRFLOW_COMPONENTS
     assert set(services) >= stores | AIRFLOW_COMPONENTS
 
@@ -276,7 +277,7 @@ def test_kernels_of_a_service_that_writes_nothing_are_kept_in_memory(services):
             printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
             kept[name] = service.get("environment", {}).get("NUMBA_CACHE_DIR")
             assert (kept[name] in service.get("tmpfs", [])) == (printed.strip() == "True"), name
-    assert kept == {"simulator": "/tmp", "warehouse": None, "watchdog": None}
+    assert kept == {"simulator": "/tmp", "warehouse": None, "watchdog": None, "exporter": None}
 
 
 def test_what_is_pulled_has_a_version(services):
@@ -286,7 +287,7 @@ def test_what_is_pulled_has_a_version(services):
         if service.get("pull_policy") != "never":
             assert tag != "latest", f"{name} follows latest"
             # PostgreSQL numbers its releases by two, the others by three.
-            parts = 2 if name.startswith("postgres") else 3
+            parts, tag = 2 if name.startswith("postgres") else 3, tag.removeprefix("v")
             assert re.fullmatch(r"\d+(\.\d+)*", tag), f"{name}: {tag} is not one version"
             assert len(tag.split(".")) == parts, f"{name}: {tag} follows every release of a series"
 
@@ -304,6 +305,8 @@ def test_volumes_that_an_image_declares_are_covered(services):
         "apache/kafka": {"/etc/kafka/secrets", "/mnt/shared/config", "/var/lib/kafka/data"},
         "postgres": {"/var/lib/postgresql/data"},
         "redis": {"/data"},
+        "prom/prometheus": {"/prometheus"},
+        "prom/alertmanager": {"/alertmanager"},
     }
     for name, service in services.items():
         covered = {*service.get("tmpfs", ()), *(volume.split(":")[1] for volume in service.get("volumes", ()))}
@@ -312,7 +315,8 @@ def test_volumes_that_an_image_declares_are_covered(services):
 
 def test_what_only_shows_can_be_left_out(services, environment):
     profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
-    assert profiles == {"akhq": ["console"], "airflow-cli": ["debug"]}
+    monitoring = {name: ["monitoring"] for name in ("exporter", "prometheus", "alertmanager", "grafana")}
+    assert profiles == {"akhq": ["console"], "airflow-cli": ["debug"], **monitoring}
     assert environment["COMPOSE_PROFILES"] == "console"
 
 
@@ -378,6 +382,7 @@ def test_connections_reach_the_services_that_the_file_defines(services):
     assert set(connections) == {
         "POLYGON_DEFAULT",
         "RATE_LIMIT",
+        "FEATURE_STORE",
         "KAFKA_DEFAULT",
         "SNOWFLAKE_DEFAULT",
         "SURVEILLANCE_DB",

@@ -6,6 +6,7 @@ import json
 import pkgutil
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ import yaml
 from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 
 from include.deployment import WRITERS
-from include.local_stack import components, kafka, postgres
+from include.local_stack import components, kafka, monitoring, postgres
 from include.local_stack.access import SECRETS, withheld
 from include.local_stack.credentials import GENERATORS, ensure_credentials
 from include.local_stack.environment import build_environment
@@ -62,6 +63,7 @@ def local(state, ports, local_environment) -> dict[str, components.Component]:
         *components.services(state, ports, known, Market()),
         *components.airflow(state, ports, local_environment),
         components.watchdog(state),
+        *monitoring.components(state, ports, local_environment),
     ]
     return {component.name: component for component in everything}
 
@@ -82,14 +84,14 @@ def arguments(command: list[str]) -> list[str]:
 
 
 def test_the_same_components(services, local):
-    assert set(services) - {"akhq", "airflow-cli", "airflow-init", "postgres-roles"} == set(local)
+    assert set(services) - {"akhq", "grafana", "airflow-cli", "airflow-init", "postgres-roles"} == set(local)
 
 
 @pytest.mark.parametrize(
     "name",
     [
         *("api-server", "execution-api", "scheduler", "dag-processor", "triggerer"),
-        *(*WORKERS, "dbt-docs", "simulator", "warehouse", "watchdog"),
+        *(*WORKERS, "dbt-docs", "simulator", "warehouse", "watchdog", "exporter"),
     ],
 )
 def test_the_same_command(services, local, name):
@@ -149,13 +151,15 @@ def test_the_same_kafka_version(services):
 
 def test_the_same_environment_names(services, local_environment):
     shared = set(dotenv(ROOT / "airflow.env.example"))
-    for name in services.keys() & SECRETS.keys() - {"warehouse", "simulator"}:
+    for name in services.keys() & SECRETS.keys() - {"warehouse", "simulator", "alertmanager"}:
         local = (
             set(local_environment) - shared - FOR_FOLDERS - FOR_SHELLS - set(withheld(name)) - {"AIRFLOW_ADMIN_USER"}
         )
         # In Docker the watchdog's own are in its own container only, and nobody can start another anew.
         own = {it for it in local if it.startswith("WATCHDOG_")}
         local -= {"WATCHDOG_RESTART"} if name == "watchdog" else own
+        # So have exporter and Alertmanager.
+        local -= set() if name == "exporter" else {it for it in local if it.startswith("EXPORTER_")}
         assert (
             set(services[name]["environment"]) - FOR_WRITERS - FOR_SHELLS - {"AIRFLOW_ADMIN_USER"}
             == local - FOR_WRITERS
@@ -245,3 +249,30 @@ def test_addresses_agree_with_the_default_ports(services, ports):
     url = services["worker-poll"]["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
     assert url == f"http://execution-api:{ports.execution_api}/execution/"
     assert services["dbt-docs"]["ports"] == [f"{HOST}:{ports.dbt_docs}:8081"]
+    assert services["prometheus"]["ports"] == [f"{HOST}:{ports.prometheus}:9090"]
+    assert services["alertmanager"]["ports"] == [f"{HOST}:{ports.alertmanager}:9093"]
+    assert services["exporter"]["environment"]["EXPORTER_PORT"] == str(ports.exporter)
+
+
+@pytest.mark.parametrize("url", ["", "https://example.com/hook?token=a&b=1"])
+def test_the_same_alertmanager(services, tmp_path, url):
+    """The container's shell script is run, as far as Alertmanager's own start."""
+    script = services["alertmanager"]["command"][0].partition("exec alertmanager")[0]
+    shipped, written = monitoring.DEPLOY / "alertmanager.yml", tmp_path / "written.yml"
+    script = script.replace("/etc/alertmanager/shipped.yml", str(shipped))
+    script = script.replace("/tmp/alertmanager.yml", str(written))
+    subprocess.run(["sh", "-euc", script], env={"MONITORING_WEBHOOK_URL": url}, check=True)
+    monitoring.write_alertmanager(tmp_path, url)
+    assert yaml.safe_load(written.read_text()) == yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
+
+
+def test_the_same_prometheus(services, local):
+    ours = {it for it in local["prometheus"].command if "retention" in it or "log.level" in it}
+    assert ours <= set(services["prometheus"]["command"])
+
+
+def test_every_file_of_monitoring_is_in_a_container(compose, services):
+    given = {ROOT / it["file"] for it in compose["configs"].values() if "file" in it}
+    assert given == {it for it in monitoring.DEPLOY.rglob("*") if it.is_file()}
+    taken = {it["source"] for service in services.values() for it in service.get("configs", [])}
+    assert taken == set(compose["configs"])

@@ -55,9 +55,12 @@ def anchors(page: Path) -> set[str]:
 
 @cache
 def words() -> set[str]:
-    """Every word of the project's own files, pages left out."""
+    """Every word of the project's own files, pages left out, and the metrics, whose names are put together."""
+    from docs.generate import monitoring
+
     texts = [path.read_text(errors="ignore") for path in kept_files() if path.suffix not in {".md", ".png", ".json"}]
-    return {word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)}
+    metrics = (monitoring.metric_table(), monitoring.airflow_table())
+    return {word for text in (*texts, *metrics) for word in re.findall(r"[A-Za-z_]\w*", text)}
 
 
 def test_what_is_generated_is_current():

@@ -15,10 +15,10 @@ from tests.project.files import dotenv
 from tests.project.test_compose_matches_local_stack import words
 
 WORKERS = {"poll": "worker-poll", "detect": "worker-detect", "batch": "worker-batch"}
-# The others are in Airflow's own database there, or are of use with a limit of calls a minute only.
+# The others are in Airflow's own database there, or are of use with a limit of calls a minute, or features, only.
 CONNECTIONS = {
     name for names in CARRIERS.values() for name in names if name.startswith("AIRFLOW_CONN_")
-} - CARRIERS["CHANNELS"] - {"AIRFLOW_CONN_RATE_LIMIT"}  # fmt: skip
+} - CARRIERS["CHANNELS"] - {"AIRFLOW_CONN_RATE_LIMIT", "AIRFLOW_CONN_FEATURE_STORE"}  # fmt: skip
 # Of the store that holds the tasks' logs; with Docker it is a volume.
 LOGS = "AIRFLOW_CONN_TASK_LOGS"
 

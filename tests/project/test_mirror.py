@@ -9,8 +9,10 @@ LONGEST_WITHOUT = 60
 TESTED_BY: dict[str, str] = {
     "include/desk_client/desk.py": "tests/orchestration/page/test_desk_client.py",
     "include/desk_client/session.py": "tests/orchestration/page/test_desk_client.py",
+    "include/feature_store/definitions.py": "tests/feature_store/test_store.py",
     "include/local_stack/__main__.py": "tests/local_stack/test_command_line.py",
     "include/local_stack/access.py": "tests/project/test_access.py",
+    "include/monitoring/__main__.py": "tests/monitoring/test_settings.py",
     "include/orchestration/backup/__main__.py": "tests/integration/test_backup.py",
     "include/orchestration/market_events.py": "tests/orchestration/test_notifier.py",
     "include/orchestration/page/answers.py": "tests/orchestration/page/test_desk.py",

@@ -17,6 +17,8 @@ from tests.paths import ROOT
 
 CODE = ("dags", "include", "plugins")
 OWN = {"include", *CODE}
+# A virtualenv of its own.
+FEATURE_STORE = ROOT / "include" / "feature_store"
 
 
 def requirements(path: Path) -> list[Requirement]:
@@ -51,11 +53,11 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def third_party() -> dict[str, set[str]]:
-    """Module -> the files that import it."""
+    """Module -> the files that import it, but for the feature store's."""
     importers: dict[str, set[str]] = {}
     for folder in CODE:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for module in imports(path):
+            for module in imports(path) if path.parent != FEATURE_STORE else ():
                 if module.split(".")[0] not in OWN | set(sys.stdlib_module_names):
                     importers.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
     return importers
@@ -109,10 +111,20 @@ def test_what_only_tests_need_is_not_in_the_image(locked):
     assert not {"pytest", "hypothesis", "ruff", "mypy", "sqlfluff", "import-linter"} & set(locked)
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "tests/requirements.lock"])
-def test_every_pin_has_its_hashes(lock):
+def test_the_feature_store_has_requirements_and_a_lock_of_its_own():
+    direct, locked = (pins(FEATURE_STORE / f"requirements.{kind}") for kind in ("txt", "lock"))
+    assert {name: locked.get(name) for name in direct} == direct
+    used = {module.split(".")[0] for path in FEATURE_STORE.glob("*.py") for module in imports(path)}
+    assert used - OWN - set(sys.stdlib_module_names) == {"feast", "pandas"} <= set(direct)
+
+
+@pytest.mark.parametrize(
+    ("lock", "least"),
+    [("requirements.lock", 200), ("tests/requirements.lock", 200), ("include/feature_store/requirements.lock", 50)],
+)
+def test_every_pin_has_its_hashes(lock, least):
     entries = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE | re.IGNORECASE)[1:]
-    assert len(entries) > 200
+    assert len(entries) > least
     without = [entry.split()[0] for entry in entries if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry)]
     assert not without
 

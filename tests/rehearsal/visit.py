@@ -29,6 +29,7 @@ AT_LAST = (
     "ingest_market_data",
     "check_quality",
     "maintain_platform",
+    "gather_landings",
     "build_marts",
     "record_desk",
 )

@@ -23,6 +23,6 @@ def live_platform(console: Console, marts: bool) -> Iterator[Demo]:
         demo = Demo(stack)
         demo.prepare()
         if not marts:
-            demo.airflow.pause("build_marts")
+            demo.airflow.pause("gather_landings")
         yield demo
     clean(state)

@@ -43,6 +43,8 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "DETECT_LINGER_SECONDS": "5",
         "LAND_EVERY_SECONDS": "30",
         "MARTS_EVERY_MINUTES": "5",
+        "FEATURES": "1",
+        "FEATURES_PYTHON": "/opt/features/bin/python",
         "RUN_DAYS": "3",
         "MINUTELY_HOURS": "12",
         "REPORT_DAYS": "30",

@@ -7,31 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import BaseOperator, timezone
-from airflow.utils.types import DagRunType
+from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 
-from include.orchestration.triggers import GatherTrigger
+from include.orchestration.assets import LANDINGS
 
 
-class GatherOperator(BaseOperator):
-    """Ends ``span`` after what has landed started the run, so that what lands meanwhile is in it.
-
-    A run that somebody has started, or another DAG, does not wait. Since one run is active at a time, it would have to
-    wait for one that gathers: so that one ends as soon as another is queued.
-    """
-
-    def __init__(self, *, span: timedelta, **options: Any):
-        super().__init__(**options)
-        self.span = span
-
-    def execute(self, context: Mapping[str, Any]) -> None:
-        run = context["dag_run"]
-        until = run.run_after + self.span
-        if run.run_type == DagRunType.ASSET_TRIGGERED and until > timezone.utcnow():
-            self.defer(trigger=GatherTrigger(self.dag_id, until.timestamp()), method_name="end")
-
-    def end(self, context: Mapping[str, Any], event: Any) -> None:
-        """End; the time has come, or another run waits."""
+def gather(task_id: str, span: timedelta) -> TimeDeltaSensor:
+    """Make a task that ends ``span`` after the landing that started its run, and hands over all that landed by then."""
+    return TimeDeltaSensor(task_id=task_id, delta=span, deferrable=True, outlets=[LANDINGS])
 
 
 def choose_rows(context: Mapping[str, Any]) -> None:

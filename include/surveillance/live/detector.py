@@ -77,6 +77,8 @@ class Detector:
 
     Attributes:
         rebuilt: whether the state had to be rebuilt from the log.
+        seconds: how long the newest batch took, from its messages to Kafka's commit.
+        arrivals: how many bars the newest batch had, and how many of them were late, corrected or stale.
 
     Args:
         limit: messages per topic and batch; it bounds the memory, some 7 kB a message.
@@ -100,6 +102,7 @@ class Detector:
     ):
         self.kafka, self.partition, self.sessions, self.limit = kafka, partition, sessions, limit
         self._warned = False
+        self.seconds, self.arrivals = 0.0, Counter[str]()
         self.book, self.history = book or ParameterBook.default(), history
 
     def __enter__(self) -> Detector:
@@ -154,6 +157,7 @@ class Detector:
             if time.monotonic() - self._looked >= BACKGROUND_SECONDS and self._background.refresh():
                 self._renew_engine()
             counts.update(self._detect(decode_messages(batch.messages), batch.places, began_ms))
+            self.seconds = (now_ms() - began_ms) / 1_000
             failpoints.reach("detect.committed")
         self._usable = True
         return counts
@@ -179,7 +183,7 @@ class Detector:
             transaction.add_places(places)
         self._state = detection.state
         self._watch_size()
-        kinds = detection.counts
+        kinds = self.arrivals = detection.counts
         return {
             "records": len(decoded.records) + len(decoded.rejects),
             "bars": kinds["bars"],

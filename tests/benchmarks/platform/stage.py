@@ -25,7 +25,7 @@ ANSWER_MS = "20-80"
 POLLING = ("ingest_market_data", "backfill_market_data")
 FOLLOWERS = ("detect_anomalies", "notify_alerts", "land_raw")
 # What runs beside polling on an ordinary day.
-BESIDE = ("check_quality", "maintain_platform", "build_marts")
+BESIDE = ("check_quality", "maintain_platform", "gather_landings", "build_marts")
 # Airflow as it comes: none of what this platform's airflow.env sets for many short tasks.
 TUNED = (
     "AIRFLOW__CORE__PARALLELISM",
