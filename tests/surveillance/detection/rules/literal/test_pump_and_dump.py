@@ -13,16 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from include.surveillance.detection.context_tags import Context, Story, decide_tag
 from include.surveillance.detection.corporate_actions import CorporateActions
 from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import Detection, detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
-from include.surveillance.detection.parameters.values import Parameters
+from include.surveillance.detection.parameters.values import Budget, Parameters
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, Split
 from include.surveillance.sessions import Sessions
 from include.surveillance.studies.evidence import check_evidence, select_cited
-from include.surveillance.timespans import NEW_YORK, to_ms
+from include.surveillance.timespans import HOUR_MS, NEW_YORK, to_ms
 
 NAME, SESSIONS = "pump_and_dump", Sessions()
 DATES = [one.date for one in SESSIONS.between("2024-01-02", "2024-06-28")]
@@ -136,6 +137,21 @@ class TestPhases:
         assert told(days(*PUMP, (1.4, 600_000.0), (2.1, 600_000.0))) == [("up", 20), ("down", 23)]
         again = days(*PUMP, *[(1.4, 50_000.0)] * 6, (2.1, 2_000_000.0))
         assert told(again) == read_slowly(again) == [("up", 20), ("down", 23), ("up", 29)]
+
+
+class TestBesideOtherRules:
+    def test_it_alerts_where_the_others_have_no_profile_and_by_a_fixed_limit(self):
+        alerts = run(days(*PUMP, (1.4, 300_000.0)), alerting_form="robust", budget=Budget(alerts_per_symbol_session=1e-9))
+        assert {alert.rule for alert in alerts.alerts} == {NAME}
+        assert [(it.form, it.profile_version, it.rarity_sessions) for it in of_rule(alerts.alerts)] == [
+            ("literal", None, None)] * 2  # fmt: skip
+
+    def test_an_article_or_results_explain_it_as_any_other_alert(self):
+        pump, _ = of_rule(run(days(*PUMP, (1.4, 300_000.0))).alerts)
+        story = Story("a1", pump.bar_close_ms - HOUR_MS, "positive", 1.0)
+        assert decide_tag(pump, Context())[0] == "unexplained"
+        assert decide_tag(pump, Context(stories=[story]))[0] == "news"
+        assert decide_tag(pump, Context(scheduled=("results|XMPL|2024-01-31",)))[0] == "scheduled"
 
 
 class TestEdges:
