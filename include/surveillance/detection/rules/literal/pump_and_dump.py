@@ -125,9 +125,10 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
         return self.lookback + self.usual
 
     def measure(self, scan: Scan) -> None:
-        rise, volume, turnover = (
-            scan.new_measure(name, "", self.context) for name in ("pump_rise", "pump_volume", "pump_turnover")
-        )
+        rise = scan.new_measure("pump_rise", "", self.context)
+        if not (scan.span == DAY_MS).any():
+            return
+        volume, turnover = (scan.new_measure(name, "", self.context) for name in ("pump_volume", "pump_turnover"))
         low, of = scan.new_measure("pump_lowest", "price"), scan.new_measure("pump_lowest_bar")
         _write_rises(
             scan.segments, scan.span == DAY_MS, scan.close, scan.volume, self.lookback, self.usual,
