@@ -103,7 +103,9 @@ def write_pumps(trial: PumpTrial) -> str:
         "",
         f"Chosen is what raises fewest alerts on the first half's micro-caps, of all limits that meet {LEAST_MET:.0%} "
         "of its runs",
-        f"and raise at most {MOST_A_YEAR:g} pumps per symbol-year on its members of the S&P 500. {_choice(trial)}",
+        f"and raise at most {MOST_A_YEAR:g} pumps per symbol-year on its members of the S&P 500; of equal ones the "
+        "strictest.",
+        _choice(trial),
         "",
         table(
             ["rise", "times the volume", "dollars", "runs met", "by chance", "pumps per micro-cap-year",

@@ -53,14 +53,14 @@ class PumpMeasures(NamedTuple):
 
 
 class LiteralPumpAndDump(LiteralRule, frozen=True):
-    """A thinly traded share rises 15 % within 5 sessions on 3 times its usual volume; within 10, half of it is gone.
+    """A thinly traded share rises 15 % within 5 sessions on 5 times its usual volume; within 10, half of it is gone.
 
     The rule reads day bars and follows one episode through its phases.
 
     Pump: the close is at least 15 % above the lowest close of the 5 previous sessions (the latest, if there are
-    several), and the mean volume of the sessions since that low, today's included, is at least 3 times the usual one,
+    several), and the mean volume of the sessions since that low, today's included, is at least 5 times the usual one,
     which is the median of the 15 sessions before those 5. The share is thinly traded: the usual volume at the lowest
-    close is worth at most 20 million dollars. The first such session fires ``up``. Peak: the highest close since then;
+    close is worth at most 5 million dollars. The first such session fires ``up``. Peak: the highest close since then;
     it is known only once the price has left it, so it raises no alert of its own. Dump: the first session, of the 10
     after the pump, whose close has given back at least half of the way from the lowest close to the peak fires
     ``down`` and names all three. After it, or after 10 sessions without it, the rule waits for a session in which the
@@ -112,8 +112,8 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
     }
 
     rise: float = 0.15
-    multiple: float = 3.0
-    turnover: float = 20e6
+    multiple: float = 5.0
+    turnover: float = 5e6
     give_back: float = 0.5
     cheap: float = 5.0
     lookback: Structural[int] = 5

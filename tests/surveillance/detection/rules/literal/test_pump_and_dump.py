@@ -73,8 +73,8 @@ def read_slowly(bars: list[Bar]) -> list[tuple[str, int]]:
         return (
             usual > 0
             and closes[i] / closes[low] - 1 >= 0.15
-            and sum(since) / len(since) / usual >= 3
-            and usual * closes[low] <= 20e6
+            and sum(since) / len(since) / usual >= 5
+            and usual * closes[low] <= 5e6
         )
 
     found, i = [], 0
@@ -107,7 +107,7 @@ class TestPhases:
         assert (dump.value, dump.threshold, dump.baseline) == (pytest.approx(0.6), 0.5, 2.0)
         assert pump.explanation == (
             f"XMPL closed at 1.30 on {DATES[20]}, 30.00 % above the lowest close of the 5 sessions before (1.00 on "
-            f"{DATES[19]}), on 5 times its usual volume since then; the limits are 15.00 % and 3 times."
+            f"{DATES[19]}), on 5 times its usual volume since then; the limits are 15.00 % and 5 times."
         )
         assert dump.explanation == (
             f"XMPL closed at 1.40 on {DATES[23]} and has given back 60.00 % of its rise from 1.00 ({DATES[19]}) to "
@@ -156,13 +156,13 @@ class TestBesideOtherRules:
 
 class TestEdges:
     @pytest.mark.parametrize(("close", "volume", "fires"), [
-        (1.25, 300_000, True), (1.125, 300_000, False), (1.25, 299_999, False), (0.9, 900_000, False),
+        (1.25, 500_000, True), (1.125, 500_000, False), (1.25, 499_999, False), (0.9, 900_000, False),
     ])  # fmt: skip
     def test_both_limits_count(self, close, volume, fires):
         assert told(days((close, volume))) == ([("up", 20)] if fires else [])
 
     def test_a_share_that_trades_for_more_is_not_watched(self):
-        bars = [replace(bar, volume=bar.volume * 201, revision="", event_id="") for bar in days(*PUMP)]
+        bars = [replace(bar, volume=bar.volume * 51, revision="", event_id="") for bar in days(*PUMP)]
         assert not told(bars)
 
     def test_it_needs_twenty_sessions(self):
@@ -189,7 +189,7 @@ class TestEdges:
         split = Split(symbol="XMPL", execution_date=DATES[20], split_from=10, split_to=1)
         after = [(10.0, 10_000.0), (10.0, 50_000.0)]
         assert told(days(*after), splits=(split,)) == []
-        assert told(days((10.0, 400_000.0))) == [("up", 20)], "unknown, it looks like one"
+        assert told(days((10.0, 600_000.0))) == [("up", 20)], "unknown, it looks like one"
 
     def test_after_a_split_a_dump_is_told_in_the_prices_of_its_day(self):
         split = Split(symbol="XMPL", execution_date=DATES[23], split_from=1, split_to=2)
