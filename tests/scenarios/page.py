@@ -68,12 +68,12 @@ def write_pumps(trial: PumpTrial) -> str:
         "# pump_and_dump: measured",
         "",
         "The formula, an example and what the rule cannot see: [the rule's page](../../rules/pump_and_dump.md). In",
-        f"short: `up` where the close is {shipped.rise:.0%} above the lowest one of {shipped.lookback} sessions on "
-        f"{shipped.multiple:g} times the usual volume, of a",
-        f"share that usually trades for at most {shipped.turnover / 1e6:g} million dollars a day; `down` where "
-        f"{shipped.give_back:.0%} of the rise is gone",
-        f"within {shipped.within} sessions. Intervals hold 95 % (Wilson), and take days and runs as independent, which "
-        "those of one",
+        (f"short: `up` where the close is {shipped.rise:.0%} above the lowest one of {shipped.lookback} sessions on "
+        f"{shipped.multiple:g} times the usual volume, of a"),
+        (f"share that usually trades for at most {shipped.turnover / 1e6:g} million dollars a day; `down` where "
+        f"{shipped.give_back:.0%} of the rise is gone"),
+        (f"within {shipped.within} sessions. Intervals hold 95 % (Wilson), and take days and runs as independent, "
+        "which those of one"),
         "symbol are not: the true ones are wider.",
         "",
         "## How often without a label",
@@ -90,9 +90,9 @@ def write_pumps(trial: PumpTrial) -> str:
         "## Labelled runs",
         "",
         "The labels are another program's signals on hand-picked micro-caps. A run is at least two signals at most",
-        f"{APART} sessions apart; an alert `up` in it or at most {BESIDE} sessions beside it meets it. *By chance*: the",
-        "share of windows as long, anywhere in the same symbol, that have one. Symbols are halved by the parity of the",
-        "CRC-32 of their name: limits are chosen on the first half and judged on the second.",
+        f"{APART} sessions apart; an alert `up` in it or at most {BESIDE} sessions beside it meets it. *By",
+        "chance*: the share of windows as long, anywhere in the same symbol, that have one. Symbols are halved by the",
+        "parity of the CRC-32 of their name: limits are chosen on the first half and judged on the second.",
         "",
         table(
             ["half", "micro-caps", "runs", "met", "by chance", "pumps per micro-cap-year", "pumps per member-year"],
@@ -101,10 +101,10 @@ def write_pumps(trial: PumpTrial) -> str:
              for name, one in zip(("first, chosen on", "second, judged on"), trial.judged, strict=True)],
         ),
         "",
-        f"Chosen is what raises fewest alerts on the first half's micro-caps, of all limits that meet {LEAST_MET:.0%} "
-        "of its runs",
-        f"and raise at most {MOST_A_YEAR:g} pumps per symbol-year on its members of the S&P 500; of equal ones the "
-        "strictest.",
+        (f"Chosen is what raises fewest alerts on the first half's micro-caps, of all limits that meet {LEAST_MET:.0%} "
+        "of its runs"),
+        (f"and raise at most {MOST_A_YEAR:g} pumps per symbol-year on its members of the S&P 500; of equal ones the "
+        "strictest."),
         _choice(trial),
         "",
         table(
@@ -117,10 +117,10 @@ def write_pumps(trial: PumpTrial) -> str:
         "",
         "## Injected pumps",
         "",
-        f"Real bars of members, as if thinly traded, into which a pump is multiplied: in equal steps up, on {usual:g} "
-        "times the",
-        f"volume, then {GIVEN_BACK:.0%} of it lost within {FALL} sessions. {plain.hosts} hosts each; without a pump "
-        f"{plain.as_they_were} of {plain.hosts} raise an alert in",
+        (f"Real bars of members, as if thinly traded, into which a pump is multiplied: in equal steps up, on {usual:g} "
+        "times the"),
+        (f"volume, then {GIVEN_BACK:.0%} of it lost within {FALL} sessions. {plain.hosts} hosts each; without a pump "
+        f"{plain.as_they_were} of {plain.hosts} raise an alert in"),
         "the same session. Share of pumps found in their own sessions, and of those whose dump is found as well:",
         "",
         table(

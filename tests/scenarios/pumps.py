@@ -175,11 +175,13 @@ def draw_hosts(bars: pd.DataFrame, count: int, length: int, seed: int) -> list[p
 
 def inject_pump(host: pd.DataFrame, rise: float, length: int, multiple: float) -> pd.DataFrame:
     """Multiply prices and volume of a host: a pump in equal steps, and a fall that gives 70 % of it back."""
-    steps = np.concatenate([
-        np.zeros(BEFORE),
-        np.arange(1, length + 1) / length,
-        1 - GIVEN_BACK * np.minimum(np.arange(1, AFTER + 1) / FALL, 1.0),
-    ])
+    steps = np.concatenate(
+        [
+            np.zeros(BEFORE),
+            np.arange(1, length + 1) / length,
+            1 - GIVEN_BACK * np.minimum(np.arange(1, AFTER + 1) / FALL, 1.0),
+        ]
+    )
     factor = np.where(np.arange(len(host)) < BEFORE + length, (1 + rise) ** steps, 1 + rise * steps)
     busy = np.ones(len(host))
     busy[BEFORE : BEFORE + length + FALL] = multiple

@@ -77,8 +77,8 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
     It cannot see who trades, what is said on social media, or why: an alert is a shape of price and volume, and a
     squeeze, a takeover or good news has the same one until it falls. Neither does it know how long a share has been
     listed or its market value; articles and results near the alert are its tag. A share that trades for more than the
-    limit of dollars is not watched, and a pump of less than a day is not seen. The limits are fixed: they follow from no
-    budget of alerts and use none of it.
+    limit of dollars is not watched, and a pump of less than a day is not seen. The limits are fixed: they follow from
+    no budget of alerts and use none of it.
     Exceedance: up, the smaller of rise / limit and volume / limit; down, share given back / limit, plus 1; either ratio
     counts at most 2, and a close below 5 dollars adds a half.
 
