@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "c402c179c55abf5edbc288f5515ce00436f08f5d471b88c117f902689915bab4"),
-            ("sketch", (profile(),), "97181a9f4609b8805bf50b7b8132979b0a199a2b0d130e5a1f7127757254924a"),
+            ("exact", (), "96c1f295351f8e1372b9099758a4ba19bc680c2d338187f19179de58a4fd53ae"),
+            ("sketch", (profile(),), "a2613cb6df6e8112eb797ab1639cfeb97e1719cf830219f0d104d15e94e87aae"),
         ],
     )
 
