@@ -138,6 +138,8 @@ def write_pumps(trial: PumpTrial) -> str:
         "  from a pump; the tag of the alert and the dump can help.",
         "- How often the rule alerts on thinly traded shares that nobody has picked: no such bars were at hand.",
         "- The runs are of 16 symbols in one year: the choice of limits is a coarse one.",
+        "- Window lengths, the share given back and that there is a limit of dollars were set earlier, with all these",
+        "  symbols in view: the halves say something of the three limits alone.",
         "- Alerts of a day's bars do not compete for the budget of alerts: the limits are fixed.",
         "",
     ])  # fmt: skip
