@@ -8,6 +8,8 @@ with profiles of few sessions and the shipped budget of alerts.
 Operations have no such measure, and are frequent in all sessions. Some symbols fall silent in turn, so that at any time
 one has been silent for more than 15 minutes; the others take market anomalies. Broken bars go to whoever has nothing
 else at that minute.
+
+A pump_and_dump takes weeks of day bars, and no session has one: ``make scenarios`` injects them into recorded days.
 """
 
 from __future__ import annotations

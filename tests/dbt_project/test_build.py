@@ -31,6 +31,7 @@ RULES = (
     "price_breakout",
     "price_gap",
     "news_impact",
+    "pump_and_dump",
     "feed_freshness",
     "data_quality",
 )

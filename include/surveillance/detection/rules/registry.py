@@ -16,6 +16,7 @@ from include.surveillance.detection.rules.literal.abnormal_volume import Literal
 from include.surveillance.detection.rules.literal.news_impact import LiteralNewsImpact
 from include.surveillance.detection.rules.literal.price_breakout import LiteralPriceBreakout
 from include.surveillance.detection.rules.literal.price_gap import LiteralPriceGap
+from include.surveillance.detection.rules.literal.pump_and_dump import LiteralPumpAndDump
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.detection.rules.robust.abnormal_volume import RobustAbnormalVolume
 from include.surveillance.detection.rules.robust.news_impact import RobustNewsImpact
@@ -35,6 +36,7 @@ class LiteralRules(Struct, frozen=True, kw_only=True):
     price_breakout: LiteralPriceBreakout = LiteralPriceBreakout()
     price_gap: LiteralPriceGap = LiteralPriceGap()
     news_impact: LiteralNewsImpact = LiteralNewsImpact()
+    pump_and_dump: LiteralPumpAndDump = LiteralPumpAndDump()
     feed_freshness: FeedFreshness = FeedFreshness()
     data_quality: DataQuality = DataQuality()
 
