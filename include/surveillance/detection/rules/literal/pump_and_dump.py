@@ -13,7 +13,6 @@ from include.surveillance.detection.columns import BarStamp
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.bar_rule import Fired, Firing, Limits, LiteralRule, Structural
 from include.surveillance.detection.scan import Scan
-from include.surveillance.timespans import DAY_MS
 
 MOST = 2.0
 """Times its limit that a rise, or what is given back of it, counts at most."""
@@ -96,6 +95,7 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
     name = "pump_and_dump"
     version = 1
     directions = ("up", "down")
+    timespans = ("day",)
     threshold = "rise"
     rests_on = ("pump_rise", "pump_volume")
     memory: ClassVar[dict[str, str]] = {
@@ -125,19 +125,19 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
         return self.lookback + self.usual
 
     def measure(self, scan: Scan) -> None:
-        rise = scan.new_measure("pump_rise", "", self.context)
-        if not (scan.span == DAY_MS).any():
+        rise, own = scan.new_measure("pump_rise", "", self.context), self.series_of(scan)
+        if not own.any():
             return
         volume, turnover = (scan.new_measure(name, "", self.context) for name in ("pump_volume", "pump_turnover"))
         low, of = scan.new_measure("pump_lowest", "price"), scan.new_measure("pump_lowest_bar")
         _write_rises(
-            scan.segments, scan.span == DAY_MS, scan.close, scan.volume, self.lookback, self.usual,
+            scan.segments, own, scan.close, scan.volume, self.lookback, self.usual,
             rise, volume, turnover, low, of,
         )  # fmt: skip
         scan.reset_windows(self.context, rise, volume, turnover)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
-        if not (scan.span == DAY_MS).any():
+        if not self.series_of(scan).any():
             return
         measures = scan.measures
         pumped = measures["pump_rise"] >= limits("rise")
@@ -215,10 +215,10 @@ def _times(value: np.ndarray, limit: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _write_rises(segments, day_bars, close, volume, lookback, usual, rise, times, turnover, lowest, lowest_bar):
+def _write_rises(segments, own, close, volume, lookback, usual, rise, times, turnover, lowest, lowest_bar):
     """Write how far each close is above the lowest one before it, and on how much of the usual volume."""
     for s in range(len(segments.start)):
-        if not day_bars[s]:
+        if not own[s]:
             continue
         for i in range(max(segments.evaluate_from[s], segments.start[s] + lookback + usual), segments.end[s]):
             low = i - lookback
