@@ -31,7 +31,7 @@ def inputs(rules: list[Any]) -> str:
         read = ["articles that name the symbol, with the vendor's sentiment", f"firings of `{VOLUME}`"]
     elif any(isinstance(rule, BarRule) for rule in rules):
         (spans,) = {rule.timespans for rule in rules}
-        read = [f"the symbol's {'bars of one timespan' if len(spans) == len(SPAN_MS) else f'bars of a {spans[0]}'}"]
+        read = [f"the symbol's {'bars of one timespan' if len(spans) == len(SPAN_MS) else f'{spans[0]} bars'}"]
         if any(isinstance(rule, RobustRule) for rule in rules):
             read.append("its [profile](../how/profiles.md), in the robust form")
     else:
