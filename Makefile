@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-against bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
+.PHONY: scenarios alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -195,6 +195,9 @@ recall: setup ## bursts found at an equal budget, literal against robust; writes
 
 scorecard: setup ## the product against plain rules on every labelled set; writes docs/measured/scorecard: make scorecard [ARGS="--seeds 3"]
 	$(BIN)/python -m tests.benchmarks.scorecard $(ARGS)
+
+scenarios: setup ## what a rule that follows a scenario finds, raises and misses on real bars; writes docs/measured/scenarios: make scenarios [ARGS="--hosts 500"]
+	$(BIN)/python -m tests.scenarios $(ARGS)
 
 backlog: setup ## two million bars worked off in bounded memory; writes docs/measured/benchmarks: make backlog [ARGS="--bars 200000"]
 	$(BIN)/python -m tests.benchmarks.backlog $(ARGS)

@@ -16,7 +16,6 @@ from include.surveillance.detection.parameters.values import NO_BUDGET
 from include.surveillance.detection.positions import iso_date
 from include.surveillance.detection.profiles.build import Progress
 from include.surveillance.detection.rules.bar_rule import RuleForm
-from include.surveillance.detection.rules.registry import BAR_RULES
 from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
@@ -26,6 +25,7 @@ from include.surveillance.studies.sweep import (
     Entry,
     count_alerts,
     count_judged_days,
+    list_rules,
     list_subjects,
     override_entry,
     replace_entries,
@@ -92,7 +92,7 @@ def calibrate_bars(
     dates = evaluation.scan.positions.date
     first, last = iso_date(int(dates.min())), iso_date(int(dates.max()))
     symbol_days, days = count_judged_days(evaluation, form)
-    each = share_budget(budget, per, symbol_days=symbol_days, days=days, rules=len(BAR_RULES[form]))
+    each = share_budget(budget, per, symbol_days=symbol_days, days=days, rules=len(list_rules(evaluation, form)))
     subjects = list(list_subjects(evaluation, book, budget=each, date=last))
     # An evaluation is several times as large as the bars, and the engine's next runs need the memory.
     del evaluation, dates
