@@ -104,7 +104,7 @@ class WatchdogSettings:
     )
     watchdog_mail_to: tuple[str, ...] = _setting((), Parser(_addresses, "mail addresses"), "To whom that mail goes.")
     watchdog_feed_seconds: float = _setting(
-        100.0, _number(30, 86_400), "How long after a poll that should have been made the feed counts as silent."
+        80.0, _number(30, 86_400), "How long after a poll that should have been made the feed counts as silent."
     )
     watchdog_disk_percent: float = _setting(5.0, _number(0.1, 90), "Less free space than that is told.")
     watchdog_memory_percent: float = _setting(5.0, _number(0.1, 90), "Less available memory than that is told.")
