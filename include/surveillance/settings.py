@@ -18,7 +18,6 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # What Kafka takes in a name, and far below its limit of 249 characters.
 KAFKA_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
 HOURS = ("all", "regular")
 CHANNELS = ("log", "slack", "webhook", "email")
 # POLL_BY=auto: up to so many symbols each has a task; up to so many they are asked for in groups, beyond by snapshot.
@@ -83,10 +82,13 @@ def _channels(name: str, text: str) -> tuple[str, ...]:
 
 
 def _address(name: str, text: str) -> str:
-    if not ADDRESS.fullmatch(text):
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
         # Without its value: it may hold a password.
         raise ConfigurationError(f"{name} must begin with http:// or https:// and name a host; write the whole address")
     return text.rstrip("/")
+
+
+ADDRESS = Parser(_address, "an address")
 
 
 def _whole_minutes(name: str, text: str) -> int:
@@ -236,7 +238,7 @@ class Settings:
     )
     prometheus_url: str = _setting(
         "",
-        Parser(_address, "an address"),
+        ADDRESS,
         "The Prometheus that the page's screen *Monitoring* asks; the local stack and Docker name theirs.",
     )
 

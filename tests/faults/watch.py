@@ -115,7 +115,7 @@ class Harness:
             undo()
         time.sleep(QUIET_SECONDS)
         new = self.messages[before:]
-        row.texts = [message["text"] for message in new]
+        row.texts = [message["text"].replace(str(self.disk), "SMALL_DISK") for message in new]
         expected = [(row.cause, "watchdog_began"), (row.cause, "watchdog_over")]
         if (events := [(message["cause"], message["event"]) for message in new]) != expected:
             row.wrong.append(f"people were told {events}")

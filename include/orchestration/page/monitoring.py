@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from pathlib import Path as File
 from time import time
 from typing import Annotated, Any, Literal
 
@@ -93,7 +92,7 @@ def dashboard(name: Name, minutes: Minutes = 60) -> dict[str, Any]:
 
 @cache
 def _read_shipped() -> dict[str, dict[str, Any]]:
-    return {path.stem: json.loads(path.read_text()) for path in sorted(File(FOLDER).glob("*.json"))}
+    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
 
 def _answer(client: httpx.Client, panel: dict[str, Any], during: dict[str, float]) -> dict[str, Any]:
@@ -121,7 +120,8 @@ def _ask(client: httpx.Client, target: dict[str, Any], during: dict[str, float])
         said = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise HTTPException(
-            503, f"Prometheus does not answer at PROMETHEUS_URL ({type(error).__name__}); look at component prometheus"
+            503,
+            f"no Prometheus answers at PROMETHEUS_URL ({type(error).__name__}): start monitoring, or correct it",
         ) from None
     if said.get("status") != "success":
         raise HTTPException(503, f"Prometheus refuses a query: {str(said.get('error'))[:200]}")

@@ -89,7 +89,11 @@ def test_of_many_lines_the_first_are_shown_and_the_others_counted(client, viewer
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("", "PROMETHEUS_URL is empty"), (f"http://{HOST}:1", "does not answer"), ("ftp://x", "must begin with http")],
+    [
+        ("", "PROMETHEUS_URL is empty"),
+        (f"http://{HOST}:1", "no Prometheus answers"),
+        ("ftp://x", "must begin with http"),
+    ],
 )
 def test_without_prometheus_it_is_said_why_nothing_is_shown(client, viewer, monkeypatch, url, said):
     monkeypatch.setenv("PROMETHEUS_URL", url)

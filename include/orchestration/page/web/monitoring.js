@@ -1,10 +1,10 @@
 // Monitoring: the dashboards as Grafana has them, drawn here for whoever has none.
 import { useAnswer } from "./api.js";
-import { html, useEffect, useRef, useAddress } from "./host.js";
+import { LIBRARY, colour } from "./chart.js";
+import { html, useAddress, useEffect, useRef } from "./host.js";
 import { ZONES, useZone, write, writeSeconds } from "./times.js";
 import { number } from "./words.js";
 
-const LIBRARY = "./vendor/lightweight-charts@5.2.1/lightweight-charts.standalone.production.mjs";
 const SPANS = { 15: "15 minutes", 60: "1 hour", 360: "6 hours", 1440: "1 day", 10080: "7 days" };
 const COLOURS = ["accent", "high", "good", "critical", "medium", "low", "quiet", "text"];
 const FIRST = "platform";
@@ -71,17 +71,17 @@ function Lines({ of, dark }) {
     let gone = false;
     import(LIBRARY).then(({ createChart, LineSeries }) => {
       if (gone) return;
-      const colour = (name) => getComputedStyle(box.current).getPropertyValue(`--${name}`).trim();
+      const shade = (name) => colour(box.current, name);
       const made = createChart(box.current, {
         autoSize: true, handleScroll: false, handleScale: false,
-        layout: { background: { color: colour("back") }, textColor: colour("quiet"), fontSize: 10, attributionLogo: false },
-        grid: { vertLines: { color: colour("soft") }, horzLines: { color: colour("soft") } },
-        rightPriceScale: { borderColor: colour("line") },
+        layout: { background: { color: shade("back") }, textColor: shade("quiet"), fontSize: 10, attributionLogo: false },
+        grid: { vertLines: { color: shade("soft") }, horzLines: { color: shade("soft") } },
+        rightPriceScale: { borderColor: shade("line") },
         crosshair: { mode: 0 },
         localization: { timeFormatter: (seconds) => `${write(seconds * 1000)} ${ZONES[zone]}`, locale: "en-US", priceFormatter: (value) => writeValue(of.unit, value) },
-        timeScale: { borderColor: colour("line"), timeVisible: true, tickMarkFormatter: (seconds, type) => write(seconds * 1000).slice(...(type > 2 ? [11, 16] : [5, 10])) },
+        timeScale: { borderColor: shade("line"), timeVisible: true, tickMarkFormatter: (seconds, type) => write(seconds * 1000).slice(...(type > 2 ? [11, 16] : [5, 10])) },
       });
-      const lines = of.lines.map((_, at) => made.addSeries(LineSeries, { color: colour(COLOURS[at % COLOURS.length]), lineWidth: 1,
+      const lines = of.lines.map((_, at) => made.addSeries(LineSeries, { color: shade(COLOURS[at % COLOURS.length]), lineWidth: 1,
         priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false }));
       chart.current = { made, lines };
       draw();
