@@ -73,7 +73,7 @@ def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, databa
         ongoing.send_raw(broker.ALERTS, wire.encode(an_alert(symbol)), key=symbol, headers={"polled_ms": "1"})
         ongoing.send_raw(broker.BASELINES, None, key=split.event_id)
         ongoing.send_raw(broker.BARS, b"no JSON", key=symbol)
-        ongoing.send_raw(broker.BARS, b'{"kind":"bar","event_id":"e","x":1e2,"x":[null,1.50]}', key=symbol)
+        ongoing.send_raw(broker.BARS, b'{"kind":"bar","event_id":"e","x":1e2,"y":[null,1.50]}', key=symbol)
     now = datetime(2026, 3, 9, 14, tzinfo=UTC)
     with closing(launcher.connect(database=f"{database}_S")) as other:
         migrate_raw(other)
