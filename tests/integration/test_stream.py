@@ -92,7 +92,14 @@ def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, databa
 @pytest.mark.parametrize("limit", [50_000, 9])
 @pytest.mark.parametrize("point", ["land.staged", "land.rows_inserted", "land.committed"])
 def test_landing_killed_at_any_step(
-    kafka, launcher, connection, database, tmp_path, point, limit, symbol  # noqa: F811
+    kafka,
+    launcher,
+    connection,
+    database,
+    tmp_path,
+    point,
+    limit,
+    symbol,  # noqa: F811
 ):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
@@ -112,7 +119,12 @@ def test_landing_killed_at_any_step(
 
 
 def test_of_two_that_stream_a_topic_at_once_each_message_is_there_once(
-    kafka, launcher, connection, database, symbol, monkeypatch  # noqa: F811
+    kafka,
+    launcher,
+    connection,
+    database,
+    symbol,
+    monkeypatch,  # noqa: F811
 ):
     """The second opens the channels when the first has stored 28 rows of 33 and holds the others."""
     stream(kafka, launcher, connection)
@@ -136,7 +148,12 @@ def test_of_two_that_stream_a_topic_at_once_each_message_is_there_once(
 
 
 def test_who_was_overtaken_after_its_commit_goes_on_from_what_is_stored(
-    kafka, launcher, connection, database, symbol, monkeypatch  # noqa: F811
+    kafka,
+    launcher,
+    connection,
+    database,
+    symbol,
+    monkeypatch,  # noqa: F811
 ):
     stream(kafka, launcher, connection)
     broker.publish(kafka, bars(symbol, 20))
@@ -168,7 +185,10 @@ def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, con
 
 
 def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(
-    kafka, launcher, connection, symbol  # noqa: F811
+    kafka,
+    launcher,
+    connection,
+    symbol,  # noqa: F811
 ):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
