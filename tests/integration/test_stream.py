@@ -124,7 +124,7 @@ def test_of_two_that_stream_a_topic_at_once_each_message_is_there_once(
     connection,
     database,
     symbol,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     """The second opens the channels when the first has stored 28 rows of 33 and holds the others."""
     stream(kafka, launcher, connection)
@@ -153,7 +153,7 @@ def test_who_was_overtaken_after_its_commit_goes_on_from_what_is_stored(
     connection,
     database,
     symbol,
-    monkeypatch,  # noqa: F811
+    monkeypatch,
 ):
     stream(kafka, launcher, connection)
     broker.publish(kafka, bars(symbol, 20))
