@@ -30,8 +30,8 @@ from tests.integration.test_land import (
     landed_bars,
     rows,
     stored_offsets,
-    symbol,  # noqa: F401 - a fixture
 )
+from tests.integration.test_land import symbol as symbol
 from tests.surveillance.broker.test_identity import make_anew
 
 pytestmark = pytest.mark.embedded
@@ -66,7 +66,7 @@ def stream(kafka, launcher, connection, topic=broker.BARS, refuses=take_all, **o
         return landing.land(connection, kafka, topic, store=channels.store_batch, **options)
 
 
-def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, database, symbol):  # noqa: F811
+def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, database, symbol):
     split = Split(symbol=symbol, execution_date="2026-03-09", split_from=1, split_to=10)
     broker.publish(kafka, [*bars(symbol, 20), split])
     with broker.transaction(kafka, f"stream-{symbol}", "stream-test") as ongoing:
@@ -99,7 +99,7 @@ def test_landing_killed_at_any_step(
     tmp_path,
     point,
     limit,
-    symbol,  # noqa: F811
+    symbol,
 ):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
@@ -174,7 +174,7 @@ def test_who_was_overtaken_after_its_commit_goes_on_from_what_is_stored(
     assert stored_offsets(connection) == ends(kafka)
 
 
-def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, connection, symbol):  # noqa: F811
+def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, connection, symbol):
     for polled_ms, land in enumerate((stream, None, stream, stream, None)):
         broker.publish(kafka, bars(symbol, 10, polled_ms))
         if land:
@@ -188,7 +188,7 @@ def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(
     kafka,
     launcher,
     connection,
-    symbol,  # noqa: F811
+    symbol,
 ):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
@@ -214,7 +214,7 @@ def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(
     assert copies(connection, "RAW_BARS", symbol) == [(35, 35)]
 
 
-def test_a_topic_that_was_made_anew_is_streamed_from_its_beginning(kafka, launcher, connection, symbol):  # noqa: F811
+def test_a_topic_that_was_made_anew_is_streamed_from_its_beginning(kafka, launcher, connection, symbol):
     broker.publish(kafka, [an_alert(symbol)] * 3)
     stream(kafka, launcher, connection, broker.ALERTS)
     make_anew(kafka, broker.ALERTS, PARTITIONS)
