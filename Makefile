@@ -33,7 +33,7 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract servers check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-against bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
 .PHONY: scenarios alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
 
@@ -128,8 +128,11 @@ feature-trials: setup ## the feature store on made rows: nothing is seen before 
 # Tests that start nothing. They begin beside the demo's, which mostly waits, and give way to all others.
 PURE := $(addprefix tests/,properties project dags benchmarks $(addprefix surveillance/,detection files alerts desk))
 
-test: check ## every test, on real services
+servers: setup # what the tests start
 	@$(STACK) install
+
+test: setup ## every test, on real services
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check servers
 	@failed=0; said=$$(mktemp); \
 	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini $(PURE) > $$said 2>&1 & pure=$$!; \
 	trap 'kill $$pure; exit 130' INT; \
@@ -245,7 +248,7 @@ vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendo
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate
 
-check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
+check: lint types contracts ## lint, types and import contracts; make test begins with it
 
 lint: setup # style of Python and SQL
 	$(BIN)/ruff check .
