@@ -102,8 +102,8 @@ def land(
 
     Raises:
         WarehouseError: a table is not as expected, or the warehouse refused or was lost, or the topic's offsets stay
-            locked by somebody whose transactions are not this user's to abort. A batch is stored wholly or not at all,
-            and the next call, over a new connection, goes on at the stored offsets.
+            locked by somebody whose transactions are not this user's to abort. By ``store_batch`` a batch is stored
+            wholly or not at all; the next call, over a new connection, goes on at the stored offsets.
         BrokerError: Kafka cannot be read.
     """
     until, rows, batches = time.monotonic() + seconds, 0, 0

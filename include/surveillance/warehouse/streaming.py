@@ -8,6 +8,7 @@ say more than is there, and landing by statements can take over where a batch ha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,6 +26,7 @@ from include.surveillance.warehouse.landing import Places, Store, store_batch, s
 from include.surveillance.warehouse.login import read_login
 from include.surveillance.warehouse.rows import make_rows, make_table
 
+LOG = logging.getLogger(__name__)
 CLIENT = "snowflake.ingest.streaming"
 # It declares an older msgspec than ours, of which it uses one encoder that ours has, too.
 INSTALL = "pip install --no-deps snowpipe-streaming==1.9.1"
@@ -118,9 +120,14 @@ class Channels:
 
     def close(self) -> None:
         """Give up what is not committed."""
-        clients, self._clients, self._open = self._clients, {}, {}
-        for client in clients.values():
-            client.close(wait_for_flush=False)
+        for table, client in self._clients.items():
+            try:
+                client.close(wait_for_flush=False)
+            except (self._snowpipe.error, TimeoutError) as error:
+                # Nothing is lost by it: tokens say what is committed, and whoever opens a channel ends this one.
+                LOG.warning("the client of %s did not close: %s", table, error)
+        # Not before: a channel that nobody holds waits, without a limit, until its rows are sent.
+        self._clients, self._open = {}, {}
 
     def _append(
         self, batch: broker.Batch, landed_at: datetime
@@ -211,14 +218,21 @@ def check_refusals(table: str, position: broker.Position, status: Status, stored
     Raises:
         WarehouseError: it has refused some.
     """
-    bound, begin = status.last_error_offset_token_upper_bound, stored.offset if stored else 0
-    if status.rows_error_count and (bound is None or read_token(bound).offset > begin):
+    bound = status.last_error_offset_token_upper_bound
+    if status.rows_error_count and (bound is None or _is_behind(read_token(bound), stored)):
         topic, partition = position
         raise WarehouseError(
             f"land {topic}: Snowflake has refused rows of partition {partition} for {table}, up to {bound}: "
             f"{status.last_error_message}; landing of the topic stands at its stored offsets; correct the cause, then "
             "see docs/how/landing.md, Snowpipe Streaming: what it has refused"
         )
+
+
+def _is_behind(refused: Place, stored: Place | None) -> bool:
+    """Whether the stored place leaves refused messages to be landed; those of a former topic of the name are gone."""
+    if stored is None:
+        return True
+    return refused.offset > stored.offset and stored.topic_id in ("", refused.topic_id)
 
 
 @contextmanager
@@ -245,14 +259,14 @@ def load_snowpipe(login: Mapping[str, Any]) -> Snowpipe:
     """Load the client, and let it log in by key pair. A table's pipe is the one that Snowflake makes by itself.
 
     Raises:
-        ConfigurationError: the client is not installed, or the login has no key.
+        ConfigurationError: the client is not installed or does not start, or the login has no key that can be read.
     """
     try:
         streaming = import_module(CLIENT)
-    except ModuleNotFoundError as error:
+    except (ImportError, RuntimeError) as error:  # it raises the second when its compiled part does not load
         raise ConfigurationError(
-            f"LAND_BY=streaming needs Snowflake's client, which is not installed ({error}); run: {INSTALL}; "
-            "or set LAND_BY=statements"
+            f"LAND_BY=streaming needs Snowflake's client, which cannot be loaded ({error}); run: {INSTALL}, with the "
+            "pip of the environment that has snowflake-connector-python; or set LAND_BY=statements"
         ) from error
     if not (file := login.get("private_key_file")):
         raise ConfigurationError(
@@ -277,11 +291,21 @@ def load_snowpipe(login: Mapping[str, Any]) -> Snowpipe:
 
 
 def read_key(file: str, login: Mapping[str, Any]) -> str:
-    """Return a private key as the client takes it: PEM without a passphrase, in memory only."""
+    """Return a private key as the client takes it: PEM without a passphrase, in memory only.
+
+    Raises:
+        ConfigurationError: there is no such file, or it holds no key that the passphrase opens.
+    """
     from cryptography.hazmat.primitives import serialization
 
     passphrase = login.get("private_key_file_pwd")
-    key = serialization.load_pem_private_key(Path(file).read_bytes(), passphrase.encode() if passphrase else None)
+    try:
+        key = serialization.load_pem_private_key(Path(file).read_bytes(), passphrase.encode() if passphrase else None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"SNOWFLAKE_PRIVATE_KEY_PATH is {file}, and no private key can be read from it ({error}); name a PEM file, "
+            "with SNOWFLAKE_PASSWORD for its passphrase if it has one, as docs/start/snowflake.md says"
+        ) from error
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
