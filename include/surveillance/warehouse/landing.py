@@ -62,9 +62,7 @@ Store = Callable[[SnowflakeCursor, str, Places, broker.Batch, datetime], int]
 """Stores one batch of a topic that was read from the stored places, as ``store_batch`` does."""
 
 
-def store_batch(
-    cursor: SnowflakeCursor, topic: str, stored: Places, batch: broker.Batch, landed_at: datetime
-) -> int:
+def store_batch(cursor: SnowflakeCursor, topic: str, stored: Places, batch: broker.Batch, landed_at: datetime) -> int:
     """Store one batch in one transaction; return the number of rows.
 
     Raises:

@@ -129,9 +129,7 @@ class Channels:
         # Not before: a channel that nobody holds waits, without a limit, until its rows are sent.
         self._clients, self._open = {}, {}
 
-    def _append(
-        self, batch: broker.Batch, landed_at: datetime
-    ) -> tuple[dict[tuple[str, broker.Position], str], int]:
+    def _append(self, batch: broker.Batch, landed_at: datetime) -> tuple[dict[tuple[str, broker.Position], str], int]:
         """Append the rows that are not there; return how many, and each channel's newest token, "" without any."""
         appended: dict[tuple[str, broker.Position], str] = {}
         count = 0
