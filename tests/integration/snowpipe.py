@@ -128,6 +128,4 @@ def make_snowpipe(
     connect: Callable[[], SnowflakeConnection], refuses: Callable[[dict[str, Any]], bool] = take_all
 ) -> Snowpipe:
     """The fake for landing; ``refuses`` says which rows Snowflake does not take."""
-    return Snowpipe(
-        lambda table: StreamingIngestClient(connect(), f"{table}-STREAMING", refuses), StreamingIngestError
-    )
+    return Snowpipe(lambda table: StreamingIngestClient(connect(), f"{table}-STREAMING", refuses), StreamingIngestError)

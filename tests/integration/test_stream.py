@@ -31,7 +31,6 @@ from tests.integration.test_land import (
     landed_bars,
     rows,
     stored_offsets,
-    symbol,  # noqa: F401 - a fixture
 )
 from tests.surveillance.broker.test_identity import make_anew
 
@@ -41,6 +40,12 @@ pytestmark = pytest.mark.embedded
 @pytest.fixture(scope="module", autouse=True)
 def _topics(kafka):
     broker.ensure_topics(kafka, PARTITIONS)
+
+
+@pytest.fixture
+def symbol() -> str:
+    """A symbol that no other test publishes."""
+    return f"T{uuid.uuid4().hex[:8].upper()}"
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ def landed_rows(connection, table: str) -> list[tuple]:
     return [(*row[:-2], *(document and json.loads(document) for document in row[-2:])) for row in found]
 
 
-def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, database, symbol):  # noqa: F811
+def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, database, symbol):
     split = Split(symbol=symbol, execution_date="2026-03-09", split_from=1, split_to=10)
     published = bars(symbol, 20)
     broker.publish(kafka, [*published, split])
@@ -106,9 +111,7 @@ def test_the_same_rows_land_as_by_statements(kafka, launcher, connection, databa
 
 @pytest.mark.parametrize("limit", [50_000, 9])
 @pytest.mark.parametrize("point", ["land.staged", "land.rows_inserted", "land.committed"])
-def test_landing_killed_at_any_step(
-    kafka, launcher, connection, database, tmp_path, point, limit, symbol  # noqa: F811
-):
+def test_landing_killed_at_any_step(kafka, launcher, connection, database, tmp_path, point, limit, symbol):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
     published = bars(symbol, 30)
@@ -127,7 +130,7 @@ def test_landing_killed_at_any_step(
 
 
 def test_of_two_that_stream_a_topic_at_once_each_message_is_there_once(
-    kafka, launcher, connection, database, symbol, monkeypatch  # noqa: F811
+    kafka, launcher, connection, database, symbol, monkeypatch
 ):
     """The second opens the channels when the first has stored 28 rows of 33 and holds the others."""
     stream(kafka, launcher, connection)
@@ -151,7 +154,7 @@ def test_of_two_that_stream_a_topic_at_once_each_message_is_there_once(
 
 
 def test_who_was_overtaken_after_its_commit_goes_on_from_what_is_stored(
-    kafka, launcher, connection, database, symbol, monkeypatch  # noqa: F811
+    kafka, launcher, connection, database, symbol, monkeypatch
 ):
     stream(kafka, launcher, connection)
     broker.publish(kafka, bars(symbol, 20))
@@ -172,7 +175,7 @@ def test_who_was_overtaken_after_its_commit_goes_on_from_what_is_stored(
     assert stored_offsets(connection) == ends(kafka)
 
 
-def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, connection, symbol):  # noqa: F811
+def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, connection, symbol):
     for polled_ms, land in enumerate((stream, None, stream, stream, None)):
         broker.publish(kafka, bars(symbol, 10, polled_ms))
         if land:
@@ -182,9 +185,7 @@ def test_statements_and_streaming_take_over_from_each_other(kafka, launcher, con
         assert copies(connection, "RAW_BARS", symbol) == [(10 * polled_ms + 10,) * 2]
 
 
-def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(
-    kafka, launcher, connection, symbol  # noqa: F811
-):
+def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(kafka, launcher, connection, symbol):
     stream(kafka, launcher, connection)
     before = stored_offsets(connection)
     published = bars(symbol, 30)
@@ -210,7 +211,7 @@ def test_refused_rows_stop_the_topic_until_they_have_landed_otherwise(
 
 
 @pytest.mark.usefixtures("emptied_alerts")
-def test_a_topic_that_was_made_anew_is_streamed_from_its_beginning(kafka, launcher, connection, symbol):  # noqa: F811
+def test_a_topic_that_was_made_anew_is_streamed_from_its_beginning(kafka, launcher, connection, symbol):
     broker.publish(kafka, [an_alert(symbol)] * 3)
     stream(kafka, launcher, connection, broker.ALERTS)
     make_anew(kafka, broker.ALERTS, PARTITIONS)
