@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from importlib import import_module, util
 from types import SimpleNamespace
 
@@ -12,12 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.surveillance import broker, wire
 from include.surveillance.errors import ConfigurationError, WarehouseError
 from include.surveillance.places import Place
 from include.surveillance.warehouse import landing, streaming
 from tests.integration import snowpipe
+from tests.surveillance.warehouse.test_rows import BAR, message
 
-POSITION = ("market.bars", 2)
+POSITION = (broker.BARS, 2)
 LOGIN = {"account": "xy", "user": "me", "database": "MARKET", "role": "surveillance", "host": "xy.example.com"}
 
 
@@ -67,18 +71,66 @@ def test_rows_that_were_refused_behind_what_is_stored_are_an_error(refused, boun
         streaming.check_refusals("RAW_BARS", POSITION, status, place)
 
 
+@pytest.mark.parametrize(("stored_id", "stops"), [("former", True), ("new", False), ("", True)])
+def test_rows_of_a_former_topic_that_were_refused_stop_nobody(stored_id, stops):
+    status = snowpipe.ChannelStatus("9 former 0", 1, "too large", "9 former 0")
+    with pytest.raises(WarehouseError, match="too large") if stops else nullcontext():
+        streaming.check_refusals("RAW_BARS", POSITION, status, Place(5, stored_id))
+
+
+def test_channels_are_let_go_behind_their_clients_and_the_first_error_is_the_one_to_see(caplog):
+    """The client's channel sends its rows, however long that takes, when nobody holds it while its client is open."""
+    ended = []
+
+    class Channel:
+        def __init__(self, table):
+            self.table = table
+
+        def __del__(self):
+            ended.append(f"channel of {self.table}")
+
+        def append_row(self, row, offset_token=None):
+            pass
+
+        def wait_for_commit(self, token_checker, timeout_seconds=None):
+            raise OSError("it was opened by somebody else")
+
+    class Client:
+        def __init__(self, table):
+            self.table = table
+
+        def open_channel(self, channel_name, offset_token=None):
+            return Channel(self.table), snowpipe.ChannelStatus(None, 0, None, None)
+
+        def close(self, wait_for_flush=True, timeout_seconds=None):
+            assert not wait_for_flush
+            ended.append(f"client of {self.table}")
+            raise OSError("it is closed")
+
+    messages = [message(wire.encode(BAR)), message(b"no JSON", offset=8)]
+    batch = broker.Batch(messages, {POSITION: Place(9, "id", epoch=0)})
+    channels = streaming.Channels({}, streaming.Snowpipe(Client, OSError))
+    with pytest.raises(WarehouseError, match=r"answered: it was opened by somebody else; .* run it again"):
+        channels.store_batch(None, broker.BARS, {POSITION: Place(7, "id")}, batch, datetime(2026, 3, 9, tzinfo=UTC))
+    assert ended[:2] == ["client of RAW_BARS", "client of RAW_REJECTED"]
+    assert "RAW_BARS did not close: it is closed" in caplog.text
+    channels.close()
+    assert [it for it in ended if it.startswith("client")] == ended[:2], "each is closed once"
+
+
 def test_statements_ask_for_no_login_and_no_client(monkeypatch):
     monkeypatch.setattr(streaming, "import_module", pytest.fail)
     with streaming.open_store("statements", {}, pytest.fail) as store:
         assert store is landing.store_batch
 
 
-def test_a_client_that_is_not_installed_is_named(monkeypatch):
+@pytest.mark.parametrize("error", [ModuleNotFoundError("No module named it"), RuntimeError("Failed to initialize it")])
+def test_a_client_that_cannot_be_loaded_is_named(monkeypatch, error):
     def fail(name):
-        raise ModuleNotFoundError(f"No module named {name!r}")
+        raise error
 
     monkeypatch.setattr(streaming, "import_module", fail)
-    with pytest.raises(ConfigurationError, match=r"run: pip install --no-deps snowpipe-streaming==.*LAND_BY=statement"):
+    with pytest.raises(ConfigurationError, match=r" it\); run: pip install --no-deps snowpipe-.*LAND_BY=statement"):
         streaming.load_snowpipe(LOGIN)
 
 
@@ -86,6 +138,16 @@ def test_a_login_without_a_key_is_refused(monkeypatch):
     monkeypatch.setattr(streaming, "import_module", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"SNOWFLAKE_PRIVATE_KEY_PATH is not set.*embedded warehouse"):
         streaming.load_snowpipe({**LOGIN, "password": "p"})
+
+
+@pytest.mark.parametrize("given", [{}, {"private_key_file_pwd": "another"}, {"private_key_file": "/nowhere/key.pem"}])
+def test_a_key_that_cannot_be_read_is_named_and_not_told(monkeypatch, key_file, given):
+    monkeypatch.setattr(streaming, "import_module", lambda name: None)
+    login = {**LOGIN, "private_key_file": str(key_file[0]), **given}
+    with pytest.raises(ConfigurationError, match=r"SNOWFLAKE_PRIVATE_KEY_PATH is .*key.pem, and no private") as raised:
+        streaming.load_snowpipe(login)
+    assert "another" not in str(raised.value)
+    assert "BEGIN" not in str(raised.value)
 
 
 def test_each_table_has_a_client_that_logs_in_with_the_key(monkeypatch, key_file):
