@@ -14,9 +14,10 @@ from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.parameters.overrides import parse
 from include.surveillance.detection.profile_columns import LIQUIDITY
-from include.surveillance.detection.rules.bar_rule import FORMS, BarRule, RuleForm
-from include.surveillance.detection.rules.registry import BAR_RULES, KINDS, rules_at
+from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
+from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.studies.forms import select_rules
 from include.surveillance.studies.recorded import Recording
 from include.surveillance.studies.thresholds import Cell, Subject, list_thresholds
 
@@ -76,18 +77,12 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
             continue
         days = len(np.unique(symbol_day[inside]))
         current = book.resolve_for(date, "", "", "" if name == "all" else name)
-        for rule in list_rules(evaluation, form):
+        for rule in select_rules(BAR_RULES[form], evaluation).values():
             # A statistic that divides by zero is not applicable, or infinitely far beyond its threshold.
             with np.errstate(divide="ignore", invalid="ignore"):
                 thresholds = list_thresholds(rule.statistic(evaluation)[inside], budget * days)
             threshold = getattr(getattr(current.in_form(form), rule.name), rule.threshold)
             yield Subject(rule.name, name, rule.threshold, thresholds, days, float(threshold), counts[rule.name, name])
-
-
-def list_rules(evaluation: Evaluation, form: RuleForm) -> list[BarRule]:
-    """Return the rules in a form that can fire at bars of these timespans."""
-    can_fire = rules_at(*(timespan for _, timespan in evaluation.scan.bars.keys))
-    return [rule for name, rule in BAR_RULES[form].items() if name in can_fire]
 
 
 def count_judged_days(evaluation: Evaluation, form: RuleForm) -> tuple[int, int]:

@@ -130,7 +130,7 @@ class Channels:
         self._clients, self._open = {}, {}
 
     def _append(self, batch: broker.Batch, landed_at: datetime) -> tuple[dict[tuple[str, broker.Position], str], int]:
-        """Append the rows that are not there; return how many, and each channel's newest token, "" without any."""
+        """Append the rows that are not there; return each channel's newest token, "" without any, and how many."""
         appended: dict[tuple[str, broker.Position], str] = {}
         count = 0
         for table, rows in make_rows(batch.messages).items():

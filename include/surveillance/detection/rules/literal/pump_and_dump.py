@@ -21,9 +21,9 @@ CHEAP, FELL = 0.5, 1.0
 _STAMPS = ("pump", "low", "peak")
 
 
-class PumpMemory(NamedTuple):
-    """Holds each series' episode: its bars, lowest and highest close, the sessions that it may still last, and whether
-    the rule waits for a session without a pump."""
+class Episode(NamedTuple):
+    """Holds which bars the pump, the lowest and the highest close of an episode are, and these two closes: of each
+    series as it stands, or written at the bar of a dump."""
 
     pump_ts: np.ndarray
     pump_revision: np.ndarray
@@ -33,22 +33,6 @@ class PumpMemory(NamedTuple):
     peak_revision: np.ndarray
     low: np.ndarray
     peak: np.ndarray
-    left: np.ndarray
-    waits: np.ndarray
-
-
-class PumpMeasures(NamedTuple):
-    """What is written at the bar of a dump: which bars it rests on, their closes, and the share that is given back."""
-
-    pump_ts: np.ndarray
-    pump_revision: np.ndarray
-    low_ts: np.ndarray
-    low_revision: np.ndarray
-    peak_ts: np.ndarray
-    peak_revision: np.ndarray
-    low: np.ndarray
-    peak: np.ndarray
-    given_back: np.ndarray
 
 
 class LiteralPumpAndDump(LiteralRule, frozen=True):
@@ -143,18 +127,18 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
         pumped = measures["pump_rise"] >= limits("rise")
         pumped &= measures["pump_volume"] >= limits("multiple")
         pumped &= measures["pump_turnover"] <= limits("turnover")
-        fired = np.zeros(len(scan), np.int8)
-        written = [
-            scan.new_measure(f"dump_{name}", "price" if name in ("low", "peak") else "")
-            for name in PumpMeasures._fields
+        fired, given_back = np.zeros(len(scan), np.int8), scan.new_measure("dump_given_back")
+        *standing, left, waits = scan.remembered(self.memory)
+        dumped = [
+            scan.new_measure(f"dump_{name}", "price" if name in ("low", "peak") else "") for name in Episode._fields
         ]
         _follow_episodes(
             scan.segments, scan.bars.ts, scan.bars.revision, scan.close, pumped, measures["pump_lowest_bar"],
-            limits("give_back"), self.within, PumpMemory(*scan.remembered(self.memory)), PumpMeasures(*written), fired,
+            limits("give_back"), self.within, Episode(*standing), left, waits, Episode(*dumped), given_back, fired,
         )  # fmt: skip
         cheap = CHEAP * (scan.bars.close < limits("cheap"))
         up, down = np.flatnonzero(fired == 1), np.flatnonzero(fired == -1)
-        rise, given_back = measures["pump_rise"][up], measures["dump_given_back"][down]
+        rise, given_back = measures["pump_rise"][up], given_back[down]
         beyond = np.minimum(
             _times(rise, limits("rise")[up]), _times(measures["pump_volume"][up], limits("multiple")[up])
         )
@@ -200,7 +184,7 @@ class LiteralPumpAndDump(LiteralRule, frozen=True):
 
 
 def _is_dump(scan: Scan, index: int) -> bool:
-    return bool(scan.measures["dump_given_back"][index] == scan.measures["dump_given_back"][index])
+    return not np.isnan(scan.measures["dump_given_back"][index])
 
 
 def _stamp(scan: Scan, index: int, part: str) -> BarStamp:
@@ -236,20 +220,35 @@ def _write_rises(segments, own, close, volume, lookback, usual, rise, times, tur
 
 
 @njit(cache=True)
-def _follow_episodes(segments, ts, revision, close, pumped, lowest_bar, give_back, within, memory, out, fired):
-    """Write 1 into ``fired`` where an episode begins, -1 where it ends with a dump, and what that one rests on."""
+def _write_episode(to, at, pump, pump_revision, bottom, bottom_revision, top, top_revision, low, peak):
+    to.pump_ts[at], to.pump_revision[at] = pump, pump_revision
+    to.low_ts[at], to.low_revision[at] = bottom, bottom_revision
+    to.peak_ts[at], to.peak_revision[at] = top, top_revision
+    to.low[at], to.peak[at] = low, peak
+
+
+@njit(cache=True)
+def _follow_episodes(
+    segments, ts, revision, close, pumped, lowest_bar, give_back, within, standing, lasts, waiting, dumped,
+    given_back, fired,
+):  # fmt: skip
+    """Write 1 into ``fired`` where an episode begins, -1 where it ends with a dump, and what that one rests on.
+
+    Of each series ``lasts`` has the sessions that its episode may still last, ``waiting`` whether the rule waits for a
+    session without a pump.
+    """
     for s in range(len(segments.start)):
         row, revisable, end = segments.state_row[s], segments.revisable_from[s], segments.end[s]
-        pump, pump_revision = memory.pump_ts[row], memory.pump_revision[row]
-        bottom, bottom_revision = memory.low_ts[row], memory.low_revision[row]
-        top, top_revision = memory.peak_ts[row], memory.peak_revision[row]
-        low, peak, left, waits = memory.low[row], memory.peak[row], memory.left[row], memory.waits[row]
+        pump, pump_revision = standing.pump_ts[row], standing.pump_revision[row]
+        bottom, bottom_revision = standing.low_ts[row], standing.low_revision[row]
+        top, top_revision = standing.peak_ts[row], standing.peak_revision[row]
+        low, peak, left, waits = standing.low[row], standing.peak[row], lasts[row], waiting[row]
         for i in range(segments.evaluate_from[s], end + 1):
             if i == revisable:
-                memory.pump_ts[row], memory.pump_revision[row] = pump, pump_revision
-                memory.low_ts[row], memory.low_revision[row] = bottom, bottom_revision
-                memory.peak_ts[row], memory.peak_revision[row] = top, top_revision
-                memory.low[row], memory.peak[row], memory.left[row], memory.waits[row] = low, peak, left, waits
+                _write_episode(
+                    standing, row, pump, pump_revision, bottom, bottom_revision, top, top_revision, low, peak
+                )
+                lasts[row], waiting[row] = left, waits
             if i == end:
                 break
             if left > 0:
@@ -258,11 +257,10 @@ def _follow_episodes(segments, ts, revision, close, pumped, lowest_bar, give_bac
                     peak, top, top_revision = close[i], ts[i], revision[i]
                 gone = (peak - close[i]) / (peak - low) if peak > low else 0.0
                 if gone > 0.0 and gone >= give_back[i]:
-                    fired[i], left = -1, 0
-                    out.pump_ts[i], out.pump_revision[i] = pump, pump_revision
-                    out.low_ts[i], out.low_revision[i] = bottom, bottom_revision
-                    out.peak_ts[i], out.peak_revision[i] = top, top_revision
-                    out.low[i], out.peak[i], out.given_back[i] = low, peak, gone
+                    fired[i], left, given_back[i] = -1, 0, gone
+                    _write_episode(
+                        dumped, i, pump, pump_revision, bottom, bottom_revision, top, top_revision, low, peak
+                    )
                 waits = left == 0
             elif pumped[i] and not waits:
                 at = int(lowest_bar[i])
