@@ -20,6 +20,8 @@ WAKE_SECONDS = 0.1  # between looks at the one position while waiting for the ot
 # A poll of the whole market takes half a second to write. A batch that ends within it would leave the rest of the
 # minute, and its alerts, to the next one.
 POLL_SECONDS = 0.5
+# Each look at what has come meanwhile asks Kafka where the log ends, and the poll that is awaited needs the processors.
+LOOK_SECONDS = 0.05
 
 
 # The latest time at which Kafka has stored the message or any before it in its position, its topic, its offset, itself.
@@ -67,17 +69,16 @@ class Intake(Closing):
         batch: a backlog meets its news as it did live.
         """
         until = time.monotonic() + patience
-        while True:
+        batch = self._read(limit)
+        while not batch.messages and self._wait(until):
             batch = self._read(limit)
-            if batch.messages or (left := until - time.monotonic()) <= 0:
-                return self._complete(batch, limit, min(patience, POLL_SECONDS))
-            self._wait(left)
+        return self._complete(batch, limit, min(patience, POLL_SECONDS))
 
     def _complete(self, batch: Batch, limit: int, patience: float) -> Batch:
         """Return the batch with what comes until its newest bars have their watermark."""
         until = time.monotonic() + patience
         while len(batch.messages) < limit and _ends_within_poll(batch) and (left := until - time.monotonic()) > 0:
-            self._wait(left)
+            time.sleep(min(left, LOOK_SECONDS))
             batch = Batch(batch.messages + self._read(limit - len(batch.messages)).messages, self.places)
         return batch
 
@@ -110,11 +111,12 @@ class Intake(Closing):
         latest_ms = list_latest(messages, self.clock_ms.get(topic, 0))
         return list(zip(latest_ms, repeat(topic), map(attrgetter("offset"), messages), messages, strict=False))
 
-    def _wait(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+    def _wait(self, until: float) -> bool:
+        """Say whether a message is there before ``until``, of the monotonic clock."""
         while (left := until - time.monotonic()) > 0:
             if any(reader.wait(min(left, WAKE_SECONDS)) for reader in self._readers):
-                return
+                return True
+        return False
 
 
 def _ends_within_poll(batch: Batch) -> bool:
