@@ -36,9 +36,9 @@ class AirflowApi:
         return {dag["dag_id"] for dag in self._call("GET", "/dags", params={"limit": 100})["dags"]}
 
     def import_errors(self) -> list[str]:
-        """Return one line for each DAG file that Airflow could not load: its name and the traceback's last line."""
+        """Return one line for each DAG file that Airflow could not load: its name and what the traceback ends with."""
         errors = self._call("GET", "/importErrors")["import_errors"]
-        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+        return [f"{error['filename']}: {_find_message(error['stack_trace'])}" for error in errors]
 
     def wait_for_dags(self, dag_ids: Iterable[str], timeout: float = 120) -> None:
         """Return when Airflow knows all of these DAGs.
@@ -110,3 +110,10 @@ class AirflowApi:
             names = ", ".join(f"{t['task_id']} {t.get('rendered_map_index') or ''}".strip() for t in failed[:8])
             raise SurveillanceError(f"{dag_id} failed in {names or 'an unnamed task'}; its log in Airflow says why")
         return run
+
+
+def _find_message(trace: str) -> str:
+    """Return the first line behind a traceback's frames, which says what happened; advice may follow it."""
+    lines = trace.strip().splitlines()
+    frames = max((at for at, line in enumerate(lines) if line.startswith(" ")), default=-1)
+    return lines[min(frames + 1, len(lines) - 1)]

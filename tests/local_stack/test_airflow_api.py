@@ -13,6 +13,13 @@ from include.local_stack.airflow_api import AirflowApi
 from include.surveillance.errors import SurveillanceError
 
 IMPORT_ERRORS: list[dict[str, str]] = []
+TOO_SLOW = """Traceback (most recent call last):
+  File "python_importer.py", line 291, in parse
+    loader.exec_module(module)
+Timeout: dags/marts.py after 30.0s.
+Please take a look at these docs:
+* https://airflow.apache.org/docs, PID: 8063
+"""
 
 
 class Server(BaseHTTPRequestHandler):
@@ -79,8 +86,10 @@ def test_dags_are_waited_for_until_one_cannot_come(address, monkeypatch):
     with pytest.raises(SurveillanceError, match=r"Airflow lacks \['notify_alerts'\] after \d+ s.*; see dag-proc"):
         airflow.wait_for_dags(["land_raw", "notify_alerts"], timeout=0)
     broken = {"filename": "dags/notify.py", "stack_trace": "Traceback\n  line 1\nNameError: x\n"}
-    monkeypatch.setattr(sys.modules[__name__], "IMPORT_ERRORS", [broken])
-    with pytest.raises(SurveillanceError, match=r"could not load the DAGs: dags/notify.py: NameError: x"):
+    slow = {"filename": "dags/marts.py", "stack_trace": TOO_SLOW}
+    monkeypatch.setattr(sys.modules[__name__], "IMPORT_ERRORS", [broken, slow])
+    said = r"could not load the DAGs: dags/notify.py: NameError: x; dags/marts.py: Timeout: dags/marts.py after 30.0s.$"
+    with pytest.raises(SurveillanceError, match=said):
         airflow.wait_for_dags(["notify_alerts"])
 
 
