@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
+.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial growth features feature-trials
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -115,6 +115,10 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
+
+# Made rows of as many symbols as the market has take minutes to land; the test itself is of a hundred.
+growth: setup ## what a build reads after one and after thirty sessions; writes docs/measured/growth: make growth [GROWTH_SYMBOLS=2000]
+	GROWTH_SYMBOLS=$(or $(GROWTH_SYMBOLS),11000) $(BIN)/python -m pytest -c tests/pytest.ini tests/dbt_project/test_growth.py
 
 # They make a virtualenv of 0.6 GB; what dbt has to do with it is tested with the marts.
 FEATURE_TRIALS := tests/feature_store/test_store.py

@@ -30,6 +30,17 @@ metrics as (
 ),
 
 {% if continues %}
+    -- by the time of what is here: an instrument that has not changed since is no reason to read its facts
+    learnt as (
+
+        select distinct symbol
+        from instruments
+        {% if not var("whole") %}
+            where landed_at >= {{ newest_landed(this, 60 * var('heal_hours')) }}
+        {% endif %}
+
+    ),
+
     changed as (
 
         select
@@ -49,17 +60,10 @@ metrics as (
             facts.bar_start_at,
             facts.bar_id
         from {{ this }} as facts
+        inner join learnt on facts.symbol = learnt.symbol
         left join instruments
             on facts.symbol = instruments.symbol and {{ as_of('facts.bar_start_at', 'instruments') }}
-        where
-            facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
-            and (
-                {{ var("whole") }}
-                or facts.symbol in (
-                    select learnt.symbol from instruments as learnt
-                    where learnt.landed_at >= {{ newest_landed(ref('dim_instruments'), 60 * var('heal_hours')) }}
-                )
-            )
+        where facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
 
     ),
 

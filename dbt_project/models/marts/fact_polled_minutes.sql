@@ -131,7 +131,9 @@ asked as (
             timespan,
             last_asked_at
         from {{ this }}
-        where session_date not in (select chosen.session_date from chosen)
+        where
+            session_date not in (select chosen.session_date from chosen)
+            and last_asked_at > (select dateadd('day', -7, min(chosen.close_at)) from chosen)
     {% endif %}
 
 ),

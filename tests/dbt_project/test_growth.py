@@ -1,0 +1,185 @@
+"""What a build reads does not grow with the sessions that have landed before.
+
+``make growth`` does the same with as many symbols as the market has, and writes docs/measured/growth.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from include.surveillance.sessions import Session, Sessions
+from include.surveillance.warehouse.schema import migrate_raw
+from tests.benchmarks import machine
+from tests.dbt_project.conftest import Market
+from tests.embedded_warehouse.launcher import Launcher
+from tests.paths import ROOT
+
+SYMBOLS, MINUTES, SESSIONS = int(os.environ.get("GROWTH_SYMBOLS", "40")), 15, 30
+NAMES = ("first", "last")
+PAGE = ROOT / "docs" / "measured" / "growth" / "README.md"
+# What reads of all sessions, and why that is so.
+READS_ALL: dict[str, str] = {}
+pytestmark = [pytest.mark.timeout(1800)]
+
+
+class CountingLauncher(Launcher):
+    def command(self) -> list[str]:
+        command = super().command()
+        return [*command[:2], "tests.dbt_project.counting_warehouse", *command[3:]]
+
+
+MADE = """
+    insert into raw.{table}
+        (event_id, payload, headers, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, landed_at)
+    select
+        symbol.value::varchar || '|' || {told},
+        parse_json({payload}), null, 'topic', 0, 1000 * symbol.index + minute.index,
+        '{landed_at}'::timestamp_ntz, '{landed_at}'::timestamp_ntz
+    from
+        table(flatten(input => parse_json('{symbols}'))) as symbol,
+        table(flatten(input => parse_json('{minutes}'))) as minute
+"""
+
+
+def land_session(market: Market, session: Session) -> None:
+    """Bars and metrics of each symbol and minute, a watermark of each symbol, an alert of every tenth."""
+    date, landed_at = session.date, f"{session.date} 22:00:00"
+    symbols = [f"S{number:05d}" for number in range(SYMBOLS)]
+    minutes = [session.open_ms + number * 60_000 for number in range(MINUTES)]
+    end = minutes[-1] + 60_000
+
+    def make(table: str, of: list[str], at: list[int], told: str = "minute.value::varchar", **values: object) -> None:
+        fields = json.dumps({"timespan": "minute", "source": "live", "polled_ms": end + 2_000, **values})
+        payload = (
+            '\'{"symbol": "\' || symbol.value::varchar || \'", "ts_ms": \' || minute.value::varchar || \', '
+            + fields[1:].replace("@", "' || symbol.value::varchar || '|' || minute.value::varchar || '")
+            + "'"
+        )
+        series = {"symbols": json.dumps(of), "minutes": json.dumps(at)}
+        market.query(MADE.format(table=table, payload=payload, landed_at=landed_at, told=told, **series))
+
+    prices = {"open": 10.0, "high": 11.0, "low": 9.0, "close": 10.0, "volume": "100", "trades": 5}
+    make("raw_bars", symbols, minutes, **prices)
+    make("raw_metrics", symbols, minutes, bar_event_id="@", session_date=date, session_phase="regular", rvol=1.0)
+    make("raw_watermarks", symbols, [end], from_ms=session.open_ms, as_of_ms=end, bars=MINUTES, rejected=0, status="OK")
+    # Every poll says the same of a symbol.
+    make("raw_instruments", symbols, [end], "'1'", name="Company", market="stocks", active=True)
+    alert = {
+        "rule": "price_gap", "status": "fired", "form": "robust", "severity": "low", "score": 10.0, "firings": 1,
+        "bar_close_ms": minutes[0] + 60_000, "session_date": date, "data_age_ms": 1_000, "rule_version": 1,
+        "event_ids": ["@"], "direction": "up", "parameters_version": "p",
+    }  # fmt: skip
+    make("raw_alerts", symbols[::10], minutes[:1], **alert)
+
+
+@pytest.fixture(scope="module")
+def counted(profile, dbt, tmp_path_factory) -> dict[str, Counter[tuple[str, str]]]:
+    """(node, table) -> rows, of the build of the first and of the last session; all between have one."""
+    folder: Path = tmp_path_factory.mktemp("warehouse")
+    database = f"GROWTH_{os.getpid()}"
+    sessions = Sessions("XNYS").between("2024-01-01", "2024-02-14")
+    assert len(sessions) == SESSIONS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROWS_READ", str(folder / "rows"))
+        launcher = CountingLauncher(folder).start()
+    profile.setenv("SNOWFLAKE_HOST", "127.0.0.1")
+    profile.setenv("SNOWFLAKE_PORT", str(launcher.port))
+    profile.setenv("SNOWFLAKE_DATABASE", database)
+    profile.setenv("REQUESTS_CA_BUNDLE", str(launcher.bundle))
+    found = {}
+    try:
+        with launcher.connect(database=database) as connection:
+            migrate_raw(connection)
+            market = Market(connection)
+            for name, since, until in (("first", 0, 1), ("others", 1, -1), ("last", -1, SESSIONS)):
+                for session in sessions[since:until]:
+                    land_session(market, session)
+                profile.setenv("MARKET_SESSIONS", json.dumps([asdict(session) for session in sessions[:until]]))
+                (folder / "rows").write_text("")
+                result = dbt(*(["run"] if name == "others" else ["build", "--exclude-resource-type", "unit_test"]))
+                assert result.success, [
+                    (r.node.name, r.message) for r in result.result or [] if r.status not in ("success", "pass")
+                ]
+                found[name] = count_rows(folder / "rows")
+            ((bars,),) = market.query("select count(*) from analytics.fact_intraday_metrics where is_measured")
+            assert bars == SYMBOLS * MINUTES * SESSIONS
+    finally:
+        launcher.stop()
+    return found
+
+
+def count_rows(file: Path) -> Counter[tuple[str, str]]:
+    rows: Counter[tuple[str, str]] = Counter()
+    for line in file.read_text().splitlines():
+        one = json.loads(line)
+        rows[one["node"].split(".")[2], one["table"].rpartition(".")[2].lower()] += one["rows"]
+    return rows
+
+
+def rows_of(counted: Counter[tuple[str, str]], prefix: str = "") -> int:
+    return sum(rows for (_, table), rows in counted.items() if table.startswith(prefix))
+
+
+def by(counted: Counter[tuple[str, str]], part: int) -> Counter[str]:
+    rows: Counter[str] = Counter()
+    for key, read in counted.items():
+        rows[key[part]] += read
+    return rows
+
+
+def write_page(counted: dict[str, Counter[tuple[str, str]]]) -> None:
+    about = machine.facts()
+    read = {name: by(counted[name], 1) for name in NAMES}
+    lines = [
+        "# What a build reads after many sessions",
+        "",
+        f"{str(about['date'])[:10]}, {about['cores']} cores. `make growth GROWTH_SYMBOLS={SYMBOLS}`: {SESSIONS} "
+        f"sessions of {SYMBOLS:,} symbols, {MINUTES} minute bars each, made rows, in the embedded warehouse. Built "
+        "after the first, after the last but one (all between at once) and after the last. Counted: rows that scans "
+        "hand on, of models and data tests together.",
+        "",
+        "| table | first | last |",
+        "|---|---:|---:|",
+        *(
+            f"| `{table}` | {read['first'][table]:,} | {read['last'][table]:,} |"
+            for table in sorted(read["first"] | read["last"])
+        ),
+        f"| **all** | **{rows_of(counted['first']):,}** | **{rows_of(counted['last']):,}** |",
+        "",
+        "What reads more than twice as much after the last session as after the first:",
+        "",
+        "| read by | first | last | why |",
+        "|---|---:|---:|---|",
+        *(
+            f"| `{node}` | {first:,} | {last:,} | {READS_ALL.get(node, '')} |"
+            for node, (first, last) in sorted(growing(counted).items())
+        ),
+    ]
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text("\n".join(lines) + "\n")
+
+
+def growing(counted: dict[str, Counter[tuple[str, str]]]) -> dict[str, tuple[int, int]]:
+    """Nodes that read more than twice as much after the last session as after the first, and how much."""
+    first, last = by(counted["first"], 0), by(counted["last"], 0)
+    return {node: (first[node], rows) for node, rows in last.items() if rows > 2 * first[node]}
+
+
+def test_a_build_after_thirty_sessions_reads_at_most_twice_what_it_reads_after_one(counted):
+    if "GROWTH_SYMBOLS" in os.environ:
+        write_page(counted)
+    first, last = counted["first"], counted["last"]
+    assert rows_of(first, "raw_") >= SYMBOLS * MINUTES * 2
+    most = {key: (first[key], rows) for key, rows in (last - first).most_common(20)}
+    assert rows_of(last, "raw_") <= 2 * rows_of(first, "raw_"), most
+    assert rows_of(last) <= 2 * rows_of(first), most
+
+
+def test_what_reads_more_than_that_has_its_reason(counted):
+    assert set(growing(counted)) <= set(READS_ALL), growing(counted)
