@@ -116,7 +116,7 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# Made rows of as many symbols as the market has take minutes to land; the test itself is of a hundred.
+# Made rows of as many symbols as the market has take minutes to land; the test itself is of forty.
 growth: setup ## what a build reads after one and after thirty sessions; writes docs/measured/growth: make growth [GROWTH_SYMBOLS=2000]
 	GROWTH_SYMBOLS=$(or $(GROWTH_SYMBOLS),11000) $(BIN)/python -m pytest -c tests/pytest.ini tests/dbt_project/test_growth.py
 
