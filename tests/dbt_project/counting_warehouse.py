@@ -1,8 +1,8 @@
 """The embedded warehouse, which notes how many rows each statement of dbt reads of each table.
 
 ``python -m tests.dbt_project.counting_warehouse`` with the options of ``include.embedded_warehouse``; ROWS_READ names
-the file, a line of JSON for each table that a statement reads: node, table, rows. A row is read when the scan hands it
-on.
+the file, a line of JSON for each scan: node, table, columns (one name or a list), rows, and whether a MERGE does it. A
+row is read when the scan hands it on.
 """
 
 from __future__ import annotations
@@ -23,52 +23,37 @@ from include.embedded_warehouse.__main__ import run
 NODE = re.compile(r'"node_id": "([^"]+)"')
 
 
-def scans(operator: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield table and rows of each scan in a profile of DuckDB's."""
-    if operator["type"] == "TABLE_SCAN" and "Table" in operator["extra_info"]:
-        yield operator["extra_info"]["Table"], operator["intermediate_rows"]
+def scans(operator: dict[str, Any]) -> Iterator[tuple[str, Any, int]]:
+    """Yield table, columns and rows of each scan of a table in a profile of DuckDB's; not of fakesnow's own."""
+    about = operator["extra_info"]
+    if operator["type"] == "TABLE_SCAN" and "Table" in about and "_fs_" not in about["Table"]:
+        yield about["Table"], about.get("Projections"), operator["intermediate_rows"]
     for child in operator.get("children", []):
         yield from scans(child)
 
 
 class CountingConnection:
-    """DuckDB's connection; a statement is profiled whole once its rows are fetched, or another one follows."""
+    """DuckDB's connection, which profiles each statement."""
 
     def __init__(self, connection: Any, owner: Any):
-        self._connection, self._owner, self._node = connection, owner, None
+        self._connection, self._owner = connection, owner
         connection.execute("PRAGMA enable_profiling='no_output'")
         connection.execute("SET profiling_coverage = 'ALL'")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
-    def execute(self, *arguments: Any, **named: Any) -> Any:
-        self._note()
-        self._node = getattr(self._owner, "dbt_node", None)
-        return self._connection.execute(*arguments, **named)
-
-    def commit(self) -> None:
-        self._note()
-        self._connection.commit()
-
-    def to_arrow_table(self) -> Any:
-        table = self._connection.to_arrow_table()
-        self._note()
-        return table
-
-    def fetchall(self) -> Any:
-        rows = self._connection.fetchall()
-        self._note()
-        return rows
-
-    def _note(self) -> None:
-        node, self._node = self._node, None
-        if node is None:
-            return
-        profile = json.loads(self._connection.get_profiling_information("json"))
-        read = [scan for operator in profile.get("operator", []) for scan in scans(operator)]
-        with Path(os.environ["ROWS_READ"]).open("a") as file:
-            file.writelines(json.dumps({"node": node, "table": name, "rows": rows}) + "\n" for name, rows in read)
+    def execute(self, statement: Any, *arguments: Any, **named: Any) -> Any:
+        result = self._connection.execute(statement, *arguments, **named)
+        if node := getattr(self._owner, "dbt_node", None):
+            merges = str(statement).lstrip().upper().startswith("MERGE")
+            profile = json.loads(self._connection.get_profiling_information("json"))
+            read = [scan for operator in profile.get("operator", []) for scan in scans(operator)]
+            with Path(os.environ["ROWS_READ"]).open("a") as file:
+                for table, columns, rows in read:
+                    noted = {"node": node, "table": table, "columns": columns, "rows": rows, "merges": merges}
+                    file.write(json.dumps(noted) + "\n")
+        return result
 
 
 def install() -> None:

@@ -26,6 +26,18 @@ firsts as (
 
 )
 
+{% if is_incremental() %}
+    , known as (
+
+        select
+            bar_start_at,
+            event_id
+        from {{ this }}
+        where bar_start_at >= (select min(firsts.bar_start_at) from firsts)
+
+    )
+{% endif %}
+
 select
     firsts.event_id,
     firsts.bar_id,
@@ -46,6 +58,6 @@ select
     firsts.kafka_offset
 from firsts
 {% if is_incremental() %}
-    left join {{ this }} as known on firsts.bar_start_at = known.bar_start_at and firsts.event_id = known.event_id
+    left join known on firsts.bar_start_at = known.bar_start_at and firsts.event_id = known.event_id
     where known.event_id is null
 {% endif %}

@@ -17,18 +17,6 @@ with instruments as (
 
 ),
 
-bars as (
-
-    select * from {{ ref('int_bars') }}
-
-),
-
-metrics as (
-
-    select * from {{ ref('int_metrics') }}
-
-),
-
 {% if continues %}
     -- by the time of what is here: an instrument that has not changed since is no reason to read its facts
     learnt as (
@@ -46,13 +34,13 @@ metrics as (
         select
             bar_start_at,
             bar_id
-        from bars
+        from {{ ref('int_bars') }}
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
         select
             bar_start_at,
             bar_id
-        from metrics
+        from {{ ref('int_metrics') }}
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
         -- Heal: a version that was learnt of late, or in the wrong order, covers bars that are here already.
@@ -67,6 +55,21 @@ metrics as (
 
     ),
 
+    -- No bar and no metric from before the first of these is read.
+    bars as (
+
+        select * from {{ ref('int_bars') }}
+        where bar_start_at >= (select min(changed.bar_start_at) from changed)
+
+    ),
+
+    metrics as (
+
+        select * from {{ ref('int_metrics') }}
+        where bar_start_at >= (select min(changed.bar_start_at) from changed)
+
+    ),
+
     chosen as (
 
         select bars.*
@@ -77,7 +80,13 @@ metrics as (
 {% else %}
     chosen as (
 
-        select * from bars
+        select * from {{ ref('int_bars') }}
+
+    ),
+
+    metrics as (
+
+        select * from {{ ref('int_metrics') }}
 
     )
 {% endif %}
