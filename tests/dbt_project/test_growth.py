@@ -153,8 +153,8 @@ def write_page(counted: dict[str, Counted]) -> None:
     opening = (
         f"{str(about['date'])[:10]}, {about['cores']} cores. `make growth GROWTH_SYMBOLS={SYMBOLS}`: {SESSIONS} "
         f"sessions of {SYMBOLS:,} symbols, {MINUTES} minute bars each, made rows, in the embedded warehouse. Counted "
-        "is what scans hand on, of models and data tests together, in the build of the second session and in that of the "
-        "last."
+        "is what scans hand on, of models and data tests together, in the build of the second session and in that of "
+        "the last."
     )
     lines = [
         "# What a build reads after many sessions",
