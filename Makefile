@@ -34,7 +34,7 @@ ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
-.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
+.PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-against bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
 .PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial growth features feature-trials
 
 help: ## this list
@@ -178,6 +178,9 @@ capacity: setup ## what a watchlist takes, once, ten and a hundred times: make c
 
 bench: setup ## the whole platform under load, 45 minutes; writes docs/measured/benchmarks: make bench [ARGS="--only market-11000 --desks 5"]
 	$(BIN)/python -m tests.benchmarks.platform $(ARGS)
+
+bench-against: setup ## the platform of another commit and this one in turns; exit 1 when a figure is worse by a tenth: make bench-against BASE=v1 [ARGS="--pairs 3"]
+	$(BIN)/python -m tests.benchmarks.platform.against --base $(BASE) $(ARGS)
 
 bench-engine: setup ## speed of detection, with a pandas baseline in the same run; writes docs/measured/benchmarks
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -41,6 +41,7 @@ class Answer:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b"ok"
     hang_seconds: float = 0.0
     reset: bool = False
 
@@ -85,9 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(answer.body)
 
     do_GET = do_POST  # noqa: N815 - the name is the library's
 

@@ -37,7 +37,8 @@ def is_wanted(user: Mapping[str, str]) -> bool:
 
 
 def environment(ports: Ports, user: Mapping[str, str]) -> dict[str, str]:
-    """Return what makes Airflow send its statistics, and what the exporter looks at."""
+    """Return what makes Airflow send its statistics, what the exporter looks at, and whom the page asks."""
+    own = f"http://{HOST}:{ports.prometheus}" if is_wanted(user) else ""
     return {
         "AIRFLOW__METRICS__STATSD_ON": str(is_wanted(user)),
         "AIRFLOW__METRICS__STATSD_HOST": HOST,
@@ -46,6 +47,7 @@ def environment(ports: Ports, user: Mapping[str, str]) -> dict[str, str]:
         "EXPORTER_PORT": str(ports.exporter),
         "EXPORTER_AIRFLOW": f"http://{HOST}:{ports.airflow}",
         "EXPORTER_WAREHOUSE": f"https://{HOST}:{ports.warehouse}",
+        "PROMETHEUS_URL": user.get("PROMETHEUS_URL") or own,
     }
 
 

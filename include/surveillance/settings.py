@@ -81,6 +81,16 @@ def _channels(name: str, text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _address(name: str, text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        # Without its value: it may hold a password.
+        raise ConfigurationError(f"{name} must begin with http:// or https:// and name a host; write the whole address")
+    return text.rstrip("/")
+
+
+ADDRESS = Parser(_address, "an address")
+
+
 def _whole_minutes(name: str, text: str) -> int:
     number = _whole_number(name, text)
     # Minutes stay on the minute when they are moved.
@@ -225,6 +235,11 @@ class Settings:
     )
     features_python: Path = _setting(  # noqa: RUF009 - a Path is immutable
         ROOT / ".local" / "feature-store" / "bin" / "python", PATH, "The Python of the feature store's virtualenv."
+    )
+    prometheus_url: str = _setting(
+        "",
+        ADDRESS,
+        "The Prometheus that the page's screen *Monitoring* asks; the local stack and Docker name theirs.",
     )
 
     alert_channels: tuple[str, ...] = _setting(

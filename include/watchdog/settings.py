@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from include.surveillance.errors import ConfigurationError
-from include.surveillance.settings import ROOT, Parser
+from include.surveillance.settings import ADDRESS, ROOT, Parser
 
 WORKERS = ("worker-poll", "worker-detect", "worker-batch")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,12 +25,6 @@ def _secured(name: str, text: str) -> str:
         # Without its value: it may be a secret.
         raise ConfigurationError(f"{name} must begin with https://; write the whole address")
     return text
-
-
-def _inner(name: str, text: str) -> str:
-    if _split(name, text).scheme not in ("http", "https"):
-        raise ConfigurationError(f"{name} must begin with http:// or https://; write the whole address")
-    return text.rstrip("/")
 
 
 def _mail_server(name: str, text: str) -> str:
@@ -75,7 +69,6 @@ def _number(low: float, high: float) -> Parser[float]:
 
 
 HTTPS = Parser(_secured, "an https address")
-INNER = Parser(_inner, "an address")
 
 
 def _setting(default: Any, parser: Parser[Any], sentence: str) -> Any:
@@ -104,7 +97,7 @@ class WatchdogSettings:
     )
     watchdog_mail_to: tuple[str, ...] = _setting((), Parser(_addresses, "mail addresses"), "To whom that mail goes.")
     watchdog_feed_seconds: float = _setting(
-        100.0, _number(30, 86_400), "How long after a poll that should have been made the feed counts as silent."
+        80.0, _number(30, 86_400), "How long after a poll that should have been made the feed counts as silent."
     )
     watchdog_disk_percent: float = _setting(5.0, _number(0.1, 90), "Less free space than that is told.")
     watchdog_memory_percent: float = _setting(5.0, _number(0.1, 90), "Less available memory than that is told.")
@@ -121,8 +114,8 @@ class WatchdogSettings:
     watchdog_workers: tuple[str, ...] = _setting(
         WORKERS, Parser(_words, "names"), "The Celery workers that must answer; of each at least one."
     )
-    watchdog_airflow: str = _setting("", INNER, "The api-server's address, as the watchdog reaches it.")
-    watchdog_warehouse: str = _setting("", INNER, "The embedded warehouse's address; none with an account.")
+    watchdog_airflow: str = _setting("", ADDRESS, "The api-server's address, as the watchdog reaches it.")
+    watchdog_warehouse: str = _setting("", ADDRESS, "The embedded warehouse's address; none with an account.")
     watchdog_restart: tuple[str, ...] = _setting(
         (),
         Parser(lambda _, text: tuple(shlex.split(text)), "a command"),

@@ -177,6 +177,6 @@ def test_the_console_reaches_kafka_alone_and_the_documentation_nothing(services)
     assert networks["akhq"] == {"console"}
     assert {name for name, joined in networks.items() if "documents" in joined} == {"dbt-docs"}
     watching = {"exporter", "prometheus", "alertmanager", "grafana"}
-    assert {name for name, joined in networks.items() if "monitoring" in joined} == watching
-    # It shows what the exporter tells it, and reaches no database.
+    assert {name for name, joined in networks.items() if "monitoring" in joined} == {*watching, "api-server"}
+    # It shows what the exporter tells it, and reaches no database; the page asks it.
     assert {name for name in watching if networks[name] != {"monitoring"}} == {"exporter"}

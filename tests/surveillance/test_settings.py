@@ -58,6 +58,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "ALERT_DIGEST_MINUTES": "15",
         "ALERT_STORM": "20",
         "LANE_LIMIT_SECONDS": "300",
+        "PROMETHEUS_URL": "https://metrics.example/prometheus",
     }
     settings = Settings.from_env(given)
     variables = as_variables(settings)
@@ -123,6 +124,13 @@ def test_an_empty_variable_counts_as_unset():
 def test_an_unusable_value_names_its_variable(name, value):
     with pytest.raises(ConfigurationError, match=f"{name}={value} must"):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize("value", ["ftp://user@host", "host:9090", "http:///path", "http:// host"])
+def test_an_address_that_is_none_is_refused_without_its_value(value):
+    with pytest.raises(ConfigurationError, match="PROMETHEUS_URL must begin with http") as error:
+        Settings.from_env({"PROMETHEUS_URL": value})
+    assert value not in str(error.value)
 
 
 def test_the_process_environment_is_read(monkeypatch):

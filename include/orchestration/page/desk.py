@@ -22,6 +22,7 @@ from include.orchestration.page.alerts import alerts
 from include.orchestration.page.answers import REFUSALS, Acts, Me
 from include.orchestration.page.cases import cases
 from include.orchestration.page.inputs import AlertId, Before, Limit
+from include.orchestration.page.monitoring import monitoring
 from include.orchestration.page.once import answer_repeated, find_repeated
 from include.orchestration.page.pulse import pulse
 from include.orchestration.page.reports import reports
@@ -77,6 +78,7 @@ desk.include_router(silences)
 desk.include_router(cases)
 desk.include_router(reports)
 desk.include_router(pulse)
+desk.include_router(monitoring)
 
 
 def answer_refusals(app: FastAPI) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field, msgpack
+from copy import copy
+from typing import TypeVar
+
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from include.surveillance.detection.columns import BarStamp, write_event_id
 from include.surveillance.records import Alert, Sentiment, Source
+
+T = TypeVar("T")
 
 
 class Episode(Struct):
@@ -91,7 +96,17 @@ class RecordState(Struct, kw_only=True):
     tagged: dict[str, list[TaggedAlert]] = field(default_factory=dict)  # per symbol|timespan, see ``tagging``
 
     def copy(self) -> RecordState:
-        return _decoder.decode(_encoder.encode(self))
+        """Copy it; neither changes with the other. What cannot be changed is shared: each batch makes a copy."""
+        return RecordState(
+            articles=_copy_lists(self.articles),
+            volume_bars={name: [copy(bar) for bar in bars] for name, bars in self.volume_bars.items()},
+            episodes={name: copy(episode) for name, episode in self.episodes.items()},
+            watermarks=dict(self.watermarks),
+            outages=dict(self.outages),
+            waiting=_copy_lists(self.waiting),
+            tagged=_copy_lists(self.tagged),
+        )
 
 
-_encoder, _decoder = msgpack.Encoder(), msgpack.Decoder(RecordState)
+def _copy_lists(lists: dict[str, list[T]]) -> dict[str, list[T]]:
+    return {name: [*those] for name, those in lists.items()}

@@ -31,7 +31,14 @@ EXPLAIN = "/alerts/{alert_id:path}/explain"
 WRITES = {path for method, path in ROUTES if method == "POST"} - {EXPLAIN}
 
 
-EXAMPLES = {"number": "1", "attachment": "1", "alert_id:path": "none", "session": "2026-03-09", "sha256": "0" * 64}
+EXAMPLES = {
+    "number": "1",
+    "attachment": "1",
+    "alert_id:path": "none",
+    "name": "none",
+    "session": "2026-03-09",
+    "sha256": "0" * 64,
+}
 
 
 def address(path):

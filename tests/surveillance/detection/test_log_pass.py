@@ -125,6 +125,16 @@ def test_the_state_given_is_left_and_the_one_returned_is_advanced(form):
     assert write_event_id(key, before.latest_bars([key])[key]) == bar(19).event_id
 
 
+@settings(deadline=None, max_examples=60)
+@example(log=OUTAGE, cut=41)
+@given(log=logs, cut=st.integers(40, 65))
+def test_whatever_a_pass_changes_it_leaves_the_state_that_it_is_given(log, cut):
+    before = run(log[:cut], State("sketch")).state
+    raw = before.to_bytes()
+    run(log[cut:], before)
+    assert before.to_bytes() == raw
+
+
 def test_a_watermark_knows_the_bars_before_it_in_the_log_and_those_of_batches_before():
     (alert,) = alerts(run([bar(0), watermark(17), bar(16), watermark(18)]), "feed_freshness")
     assert (alert.ts_ms, alert.event_ids[1]) == (at(17), bar(0).event_id)

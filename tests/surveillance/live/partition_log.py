@@ -111,6 +111,7 @@ def published() -> tuple[str, ...]:
 
 def snapshot(kafka, partition: int) -> bytes | None:
     """The whole state as its messages on the topic make it up."""
+    settle(kafka, (broker.DETECTOR_STATE, partition))
     stored = read_snapshot(kafka, partition)
     return read_shards(stored[HEAD], stored)[0].to_bytes() if stored else None
 

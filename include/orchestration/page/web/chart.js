@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useRef, useState } from "./host.js";
 import { ZONES, useZone, write } from "./times.js";
 import { number, say } from "./words.js";
 
-const LIBRARY = "./vendor/lightweight-charts@5.2.1/lightweight-charts.standalone.production.mjs";
+export const LIBRARY = "./vendor/lightweight-charts@5.2.1/lightweight-charts.standalone.production.mjs";
 const SPANS = { minute: 1, "5minute": 5, "15minute": 15, hour: 60 };
 
 // Bars of `minutes` made of shorter ones.
@@ -52,7 +52,7 @@ export function rebase(bars, others) {
 // The bar in which a moment lies, or the first one behind it.
 const placeIn = (bars, seconds) => (bars.findLast((bar) => bar.time <= seconds) || bars[0])?.time;
 
-const colour = (element, name) => getComputedStyle(element).getPropertyValue(`--${name}`).trim();
+export const colour = (element, name) => getComputedStyle(element).getPropertyValue(`--${name}`).trim();
 
 const LINES = ["accent", "medium", "low", "good"];
 export const MOST_BESIDE = LINES.length;

@@ -6,13 +6,14 @@ import { Queue } from "./queue.js";
 import { filtersOf, prepareRows } from "./rows.js";
 import { ZONES, switchZone, useZone } from "./times.js";
 
-const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", reports: "Reports", runs: "Runs" };
+const SCREENS = { queue: "Queue", cases: "Cases", silences: "Silences", reports: "Reports", monitoring: "Monitoring", runs: "Runs" };
 const SAID_MS = 6000;
 // The queue comes at once, the others when they are wanted.
 const loadCases = () => import("./cases.js"), loadReports = () => import("./reports.js");
 const Alert = later(() => import("./alert.js"), "Alert");
 const Case = later(loadCases, "Case"), Cases = later(loadCases, "Cases");
 const Report = later(loadReports, "Report"), Reports = later(loadReports, "Reports");
+const Monitoring = later(() => import("./monitoring.js"), "Monitoring");
 const Runs = later(() => import("./runs.js"), "Runs");
 const Silences = later(() => import("./silences.js"), "Silences");
 const WAIT = html`<p className="empty">Loading …</p>`;
@@ -60,6 +61,7 @@ function Desk() {
           : screen === "cases" ? html`<${Cases} ...${given} />`
           : screen === "report" ? html`<${Report} key=${id} id=${id} ...${given} />`
           : screen === "reports" ? html`<${Reports} />`
+          : screen === "monitoring" ? html`<${Monitoring} dark=${dark} />`
           : screen === "runs" ? html`<${Runs} />`
           : screen === "silences" ? html`<${Silences} ...${given} />`
           : html`<${Queue} ...${given} />`}<//>`}
