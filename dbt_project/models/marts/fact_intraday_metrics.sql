@@ -4,7 +4,8 @@
         unique_key=['bar_start_at', 'bar_id'],
         full_refresh=false,
         transient=false,
-        cluster_by=['bar_start_at::date']
+        cluster_by=['bar_start_at::date'],
+        tmp_relation_type='table'
     )
 }}
 
