@@ -116,9 +116,11 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
-# Made rows of as many symbols as the market has take minutes to land; the test itself is of forty.
+# Thirty sessions are landed and built; of as many symbols as the market has that takes long.
+GROWTH := tests/dbt_project/test_growth.py
+
 growth: setup ## what a build reads after one and after thirty sessions; writes docs/measured/growth: make growth [GROWTH_SYMBOLS=2000]
-	GROWTH_SYMBOLS=$(or $(GROWTH_SYMBOLS),11000) $(BIN)/python -m pytest -c tests/pytest.ini tests/dbt_project/test_growth.py
+	GROWTH_SYMBOLS=$(or $(GROWTH_SYMBOLS),11000) $(BIN)/python -m pytest -c tests/pytest.ini $(GROWTH)
 
 # They make a virtualenv of 0.6 GB; what dbt has to do with it is tested with the marts.
 FEATURE_TRIALS := tests/feature_store/test_store.py
@@ -139,7 +141,7 @@ test: check ## every test, on real services
 	trap 'kill $$pure; exit 130' INT; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS)) || failed=1; \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS) $(GROWTH)) || failed=1; \
 	wait $$pure || failed=1; cat $$said; rm $$said; \
 	exit $$failed
 

@@ -7,7 +7,9 @@
     {%- set predicates = (arg_dict["incremental_predicates"] or []) | list -%}
     {%- if config.get("tmp_relation_type") == "table" -%}
         {%- set time = arg_dict["unique_key"][0] -%}
-        {%- set earliest = run_query("select min(" ~ time ~ ")::varchar from " ~ arg_dict["temp_relation"]) -%}
+        {%- set earliest = run_query(
+            "select to_char(min(" ~ time ~ "), 'YYYY-MM-DD HH24:MI:SS') from " ~ arg_dict["temp_relation"]
+        ) -%}
         {%- if earliest.columns[0][0] -%}
             {%- do predicates.append(
                 "DBT_INTERNAL_DEST." ~ time ~ " >= '" ~ earliest.columns[0][0] ~ "'::timestamp_ntz"

@@ -1,8 +1,8 @@
 """The embedded warehouse, which notes how many rows each statement of dbt reads of each table.
 
 ``python -m tests.dbt_project.counting_warehouse`` with the options of ``include.embedded_warehouse``; ROWS_READ names
-the file, a line of JSON for each scan: node, table, columns (one name or a list), rows, and whether a MERGE does it. A
-row is read when the scan hands it on.
+the file, a line of JSON for each scan: node, table, columns (one name or a list) and rows. A row is read when the scan
+hands it on.
 """
 
 from __future__ import annotations
@@ -46,13 +46,11 @@ class CountingConnection:
     def execute(self, statement: Any, *arguments: Any, **named: Any) -> Any:
         result = self._connection.execute(statement, *arguments, **named)
         if node := getattr(self._owner, "dbt_node", None):
-            merges = str(statement).lstrip().upper().startswith("MERGE")
             profile = json.loads(self._connection.get_profiling_information("json"))
             read = [scan for operator in profile.get("operator", []) for scan in scans(operator)]
             with Path(os.environ["ROWS_READ"]).open("a") as file:
                 for table, columns, rows in read:
-                    noted = {"node": node, "table": table, "columns": columns, "rows": rows, "merges": merges}
-                    file.write(json.dumps(noted) + "\n")
+                    file.write(json.dumps({"node": node, "table": table, "columns": columns, "rows": rows}) + "\n")
         return result
 
 

@@ -1,8 +1,8 @@
-"""What a build reads does not grow with the sessions that have landed before.
+"""What a build reads, but for looks at LANDED_AT, does not grow with the sessions that have landed before.
 
-Counted are the builds of the second session and of the last one: the first makes the tables. Two things grow with any
-table and are told apart, because a warehouse that stores columns by time skips most of them: a look at LANDED_AT alone,
-for the newest, and the search of a MERGE for the rows that it replaces.
+Counted are the builds of the second session and of the last one: the first makes the tables. A look at LANDED_AT alone,
+for the newest, reads that column of the whole table here and grows with it; it is counted apart and has no limit, and
+with it the whole grows. Snowflake keeps the greatest of a column, but that was not measured there.
 
 ``make growth`` does the same with as many symbols as the market has, and writes docs/measured/growth.
 """
@@ -26,7 +26,7 @@ from tests.paths import ROOT
 
 SYMBOLS, MINUTES, SESSIONS = int(os.environ.get("GROWTH_SYMBOLS", "40")), 15, 30
 NAMES = ("first", "last")
-USES = ("rows", "newest", "merge")
+USES = ("rows", "newest")
 Counted = Counter[tuple[str, str, str]]
 """(node, table, use) -> rows."""
 PAGE = ROOT / "docs" / "measured" / "growth" / "README.md"
@@ -39,7 +39,8 @@ READS_ALL = {
     "rpt_alert_latency": ALERTS,
     "rpt_alerts_by_rule_and_day": ALERTS,
     "rpt_peer_comparison": "compares with forty days of `rpt_symbol_day`, and with no more",
-    "data tests": "keys of small tables are unique in all of them; large tables are tested where rows are recent",
+    "data tests": "keys of small tables are unique in all of them; where a view, `fact_bars_adjusted`, is recent takes "
+    "all of it to say",
     "fact_polled_minutes": "looks up its own newest session, and what was asked for in the week before",
 }
 pytestmark = [pytest.mark.timeout(1800)]
@@ -136,7 +137,7 @@ def count_rows(file: Path) -> Counted:
     for line in file.read_text().splitlines():
         scan = json.loads(line)
         newest = str(scan["columns"]).lower() == "landed_at"
-        use = "newest" if newest else "merge" if scan["merges"] else "rows"
+        use = "newest" if newest else "rows"
         kind, _, name = scan["node"].split(".")[:3]
         node = name if kind == "model" else "data tests"
         rows[node, scan["table"].rpartition(".")[2].lower(), use] += scan["rows"]
@@ -157,11 +158,8 @@ def by_node(counted: Counted) -> Counter[str]:
 def write_page(counted: dict[str, Counted]) -> None:
     about = machine.facts()
     first, last = (counted[name] for name in NAMES)
-    told = {
-        "rows": "read",
-        "newest": "LANDED_AT alone, for how far a table is",
-        "merge": "searched by MERGE for what it replaces",
-    }
+    told = {"rows": "read, by MERGE too", "newest": "LANDED_AT alone, for how far a table is"}
+    whole = [sum(counts.values()) for counts in (first, last)]
     opening = (
         f"{str(about['date'])[:10]}, {about['cores']} cores. `make growth GROWTH_SYMBOLS={SYMBOLS}`: {SESSIONS} "
         f"sessions of {SYMBOLS:,} symbols, {MINUTES} minute bars each, made rows, in the embedded warehouse. Counted "
@@ -176,8 +174,9 @@ def write_page(counted: dict[str, Counted]) -> None:
         "| rows | second session | last session |",
         "|---|---:|---:|",
         *(f"| {told[use]} | {rows_of(first, use=use):,} | {rows_of(last, use=use):,} |" for use in USES),
+        f"| together | {whole[0]:,} | {whole[1]:,} |",
         "",
-        "What reads more than twice as much in the last build as in the second:",
+        "The limit, twice as much, is of the first line: together it does not hold. What reads more than twice as much in the last build as in the second:",
         "",
         "| read by | second session | last session | why |",
         "|---|---:|---:|---|",
@@ -196,7 +195,7 @@ def growing(counted: dict[str, Counted]) -> dict[str, tuple[int, int]]:
     return {node: (first[node], rows) for node, rows in last.items() if rows > 2 * first[node]}
 
 
-def test_a_build_after_thirty_sessions_reads_at_most_twice_what_it_reads_after_one(counted):
+def test_but_for_looks_at_landed_at_a_build_after_thirty_sessions_reads_at_most_twice_as_much(counted):
     if "GROWTH_SYMBOLS" in os.environ:
         write_page(counted)
     first, last = (counted[name] for name in NAMES)
@@ -207,4 +206,4 @@ def test_a_build_after_thirty_sessions_reads_at_most_twice_what_it_reads_after_o
 
 
 def test_what_reads_more_than_that_has_its_reason(counted):
-    assert set(growing(counted)) <= set(READS_ALL), growing(counted)
+    assert set(growing(counted)) == set(READS_ALL), growing(counted)
