@@ -49,8 +49,10 @@ class CountingConnection:
             profile = json.loads(self._connection.get_profiling_information("json"))
             read = [scan for operator in profile.get("operator", []) for scan in scans(operator)]
             with Path(os.environ["ROWS_READ"]).open("a") as file:
-                for table, columns, rows in read:
-                    file.write(json.dumps({"node": node, "table": table, "columns": columns, "rows": rows}) + "\n")
+                file.writelines(
+                    json.dumps({"node": node, "table": table, "columns": columns, "rows": rows}) + "\n"
+                    for table, columns, rows in read
+                )
         return result
 
 
