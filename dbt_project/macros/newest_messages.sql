@@ -16,6 +16,17 @@ with landed as (
 
 ),
 
+{% if is_incremental() %}
+    known as (
+
+        select * from {{ this }}
+        {% if since %}
+            where {{ since }} >= (select min(landed.{{ since }}) from landed)
+        {% endif %}
+
+    ),
+{% endif %}
+
 newest as (
 
     select *
@@ -27,17 +38,6 @@ newest as (
 
 )
 
-{% if is_incremental() -%}
-, known as (
-
-    select * from {{ this }}
-    {% if since %}
-        where {{ since }} >= (select min(newest.{{ since }}) from newest)
-    {% endif %}
-
-)
-
-{% endif -%}
 select newest.*
 from newest
 {% if is_incremental() %}

@@ -19,6 +19,18 @@ with landed as (
 
 ),
 
+{% if is_incremental() %}
+    known as (
+
+        select
+            bar_start_at,
+            event_id
+        from {{ this }}
+        where bar_start_at >= (select min(landed.bar_start_at) from landed)
+
+    ),
+{% endif %}
+
 firsts as (
 
     select *
@@ -26,18 +38,6 @@ firsts as (
     qualify row_number() over (partition by bar_start_at, event_id order by published_at asc, kafka_offset asc) = 1
 
 )
-
-{% if is_incremental() %}
-    , known as (
-
-        select
-            bar_start_at,
-            event_id
-        from {{ this }}
-        where bar_start_at >= (select min(firsts.bar_start_at) from firsts)
-
-    )
-{% endif %}
 
 select
     firsts.event_id,

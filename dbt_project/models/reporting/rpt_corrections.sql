@@ -45,7 +45,7 @@ histories as (
     from bars
     inner join {{ ref('fact_bar_revisions') }} as revisions
         on bars.bar_start_at = revisions.bar_start_at and bars.bar_id = revisions.bar_id
-    where revisions.bar_start_at >= (select min(bars.bar_start_at) from bars)
+    where revisions.bar_start_at >= (select min(chosen.bar_start_at) from bars as chosen)
     qualify row_number() over (
         partition by bars.bar_id order by revisions.published_at desc, revisions.kafka_offset desc
     ) = 1
