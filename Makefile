@@ -33,9 +33,9 @@ ID ?=
 ARGS ?=
 SURVEILLANCE = $(BIN)/python -m include.surveillance
 
-.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract check lint types contracts fernet env rotate sbom licences audit audit-verify
+.PHONY: help setup lock demo up stop clean status doctor test warehouse-contract servers check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-against bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial growth features feature-trials
+.PHONY: scenarios alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial growth features feature-trials
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -134,8 +134,11 @@ feature-trials: setup ## the feature store on made rows: nothing is seen before 
 # Tests that start nothing. They begin beside the demo's, which mostly waits, and give way to all others.
 PURE := $(addprefix tests/,properties project dags benchmarks $(addprefix surveillance/,detection files alerts desk))
 
-test: check ## every test, on real services
+servers: setup # what the tests start
 	@$(STACK) install
+
+test: setup ## every test, on real services
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check servers
 	@failed=0; said=$$(mktemp); \
 	nice -n 19 $(BIN)/python -m pytest -c tests/pytest.ini $(PURE) > $$said 2>&1 & pure=$$!; \
 	trap 'kill $$pure; exit 130' INT; \
@@ -202,6 +205,9 @@ recall: setup ## bursts found at an equal budget, literal against robust; writes
 scorecard: setup ## the product against plain rules on every labelled set; writes docs/measured/scorecard: make scorecard [ARGS="--seeds 3"]
 	$(BIN)/python -m tests.benchmarks.scorecard $(ARGS)
 
+scenarios: setup ## what a rule that follows a scenario finds, raises and misses on real bars; writes docs/measured/scenarios: make scenarios [ARGS="--hosts 500"]
+	$(BIN)/python -m tests.scenarios $(ARGS)
+
 backlog: setup ## two million bars worked off in bounded memory; writes docs/measured/benchmarks: make backlog [ARGS="--bars 200000"]
 	$(BIN)/python -m tests.benchmarks.backlog $(ARGS)
 
@@ -248,7 +254,7 @@ vendor: ## the browser's libraries from npm again, as pinned; writes tests/vendo
 docs: setup ## the generated pages of docs/ anew, after a change of rules, DAGs, settings, topics or records
 	@$(BIN)/python -m docs.generate
 
-check: lint types contracts ## lint, types and import contracts; a minute, and make test begins with it
+check: lint types contracts ## lint, types and import contracts; make test begins with it
 
 lint: setup # style of Python and SQL
 	$(BIN)/ruff check .

@@ -2,7 +2,8 @@
 # land_raw
 
 land. Brings every new message of each topic into the warehouse as it is: rows and the offsets that they came from in
-one transaction, nothing replaced. A run that dies stores a batch wholly or not at all; the next one goes on.
+one transaction, nothing replaced. A run that dies stores a batch wholly or not at all; the next one goes on. With
+`LAND_BY=streaming` Snowpipe Streaming carries the rows, and of a batch that was cut off the next run sends the rest.
 Runs begin half a minute after a minute's close, when polling and detection are done with it; a topic without new
 records has no task. They follow the market until an hour after its last bars, so that the warehouse sleeps at night;
 bars of a backfill or of the evening's re-poll are landed at any hour, as soon as they are there.
@@ -69,10 +70,14 @@ with DAG(
     @task(outlets=[RAW_TABLES], map_index_template="{{ task.op_kwargs['topic'] }}")
     def land(topic: str) -> dict[str, int]:
         """Land one topic, for two minutes at most; counts only."""
-        from include.surveillance.warehouse import landing
+        from include.surveillance.warehouse import landing, streaming
 
-        with connections.warehouse() as session:
-            landed = landing.land(session, connections.kafka(), topic)
+        kafka = connections.kafka()
+        with (
+            streaming.open_store(settings.land_by, kafka, connections.warehouse_variables) as store,
+            connections.warehouse() as session,
+        ):
+            landed = landing.land(session, kafka, topic, store=store)
         return {"rows": landed.rows, "batches": landed.batches}
 
     land.expand(topic=behind()) >> account_for("land", "land")

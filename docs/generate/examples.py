@@ -17,7 +17,7 @@ from include.surveillance.detection.rules.bar_rule import RuleForm
 from include.surveillance.detection.state import State
 from include.surveillance.records import Alert, Bar, NewsItem, Profile, Watermark
 from include.surveillance.sessions import Sessions
-from include.surveillance.timespans import MINUTE_MS
+from include.surveillance.timespans import MINUTE_MS, NEW_YORK, to_ms
 
 SYMBOL = "XMPL"
 # Monday to Friday, 9:30 in New York.
@@ -40,7 +40,7 @@ def alerts() -> dict[tuple[str, str], Alert]:
     raised: dict[tuple[str, str], Alert] = {}
     *earlier, last = OPENS
     history = [bar for open_ms in earlier for bar in calm(open_ms, 100.0)]
-    day = [*eventful(last, 102.6), *after(last)]
+    day = [*eventful(last, 102.6), *after(last), *pumped(sessions)]
     profiles = build_profiles(BarColumns.from_records(history), sessions, effective_ms=last)
     forms: list[tuple[RuleForm, Sequence[Profile]]] = [("literal", []), ("robust", profiles)]
     for form, known in forms:
@@ -64,6 +64,19 @@ def eventful(open_ms: int, price: float) -> list[Bar]:
         wide = 0.1 if k >= UNREST else 0.01
         bars[k] = _bar(open_ms, k, price + _swing(k) + 0.4 + wide * (k * 7 % 5 - 2), 8_000 if k == BREAKOUT else 1_200)
     return bars
+
+
+def pumped(sessions: Sessions) -> list[Bar]:
+    """Day bars that are quiet until the session after the last one: then the price rises on volume."""
+    *quiet, rising = [day.date for day in sessions.between("2025-12-01", "2026-01-13")][-21:]
+    moves = [(date, 2.00, 100_000) for date in quiet] + [(rising, 2.90, 640_000)]
+    return [
+        Bar(
+            symbol=SYMBOL, timespan="day", ts_ms=to_ms(datetime.fromisoformat(date).replace(tzinfo=NEW_YORK)),
+            open=close, high=close, low=close, close=close, volume=Decimal(volume),
+        )
+        for date, close, volume in moves
+    ]  # fmt: skip
 
 
 def after(open_ms: int) -> list[NewsItem | Watermark]:

@@ -12,6 +12,7 @@ from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.rules.bar_rule import BarRule, RobustRule
 from include.surveillance.detection.rules.news_view import NewsRule
 from include.surveillance.detection.rules.registry import TAILED
+from include.surveillance.timespans import SPAN_MS
 from tests.paths import ROOT
 
 MEASURED = ROOT / "docs" / "measured"
@@ -29,7 +30,8 @@ def inputs(rules: list[Any]) -> str:
     if any(isinstance(rule, NewsRule) for rule in rules):
         read = ["articles that name the symbol, with the vendor's sentiment", f"firings of `{VOLUME}`"]
     elif any(isinstance(rule, BarRule) for rule in rules):
-        read = ["the symbol's bars of one timespan"]
+        (spans,) = {rule.timespans for rule in rules}
+        read = [f"the symbol's {'bars of one timespan' if len(spans) == len(SPAN_MS) else f'{spans[0]} bars'}"]
         if any(isinstance(rule, RobustRule) for rule in rules):
             read.append("its [profile](../how/profiles.md), in the robust form")
     else:
@@ -44,7 +46,7 @@ def watched(name: str) -> str:
     elif name == "news_impact":
         names = ["RuleSilent", "NewsSilent", "ProfilesOld"]
     else:
-        names = ["RuleSilent", "ProfilesOld"]
+        names = ["RuleSilent", *(["ProfilesOld"] if name in TAILED else [])]
     links = [f"[{name}](../operate/monitoring.md#{name.lower()})" for name in names]
     decided = f"How people decided on its alerts is in [reports]({REPORTS}) of the desk."
     return f"## Watched\n\nPeople are told when it may not work: {', '.join(links)}. {decided}"
@@ -104,6 +106,8 @@ def found(name: str) -> str:
         ]  # fmt: skip
     if name == VOLUME:
         parts += _bursts()
+    if (MEASURED / "scenarios" / f"{name}.md").is_file():
+        parts.append(f"What it finds, raises and misses on real bars: [its trial](../measured/scenarios/{name}.md).")
     if len(parts) == 1:
         parts.append(f"No recorded set has labels for `{name}`: neither its recall nor its false alerts were measured.")
     return "\n\n".join(parts)

@@ -8,6 +8,10 @@ with profiles of few sessions and the shipped budget of alerts.
 Operations have no such measure, and are frequent in all sessions. Some symbols fall silent in turn, so that at any time
 one has been silent for more than 15 minutes; the others take market anomalies. Broken bars go to whoever has nothing
 else at that minute.
+
+A pump_and_dump takes at least 21 day bars, and none is planned: whoever watches asks for the minutes of some sessions,
+a recording has few, and a price that is driven up by day would be found by minute in every session of it, by rules
+whose labels say otherwise. ``make scenarios`` injects them into recorded days.
 """
 
 from __future__ import annotations

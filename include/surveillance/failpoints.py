@@ -29,9 +29,9 @@ POINTS = (
     "notify.sending",  # messages have been chosen, none has been sent
     "notify.marked",  # messages have been sent and are marked so
     "land.read",  # the batch has been read
-    "land.staged",  # its rows are in the temporary table
+    "land.staged",  # its rows are in the temporary table, or sent
     "land.offsets_swapped",  # the transaction holds the offsets
-    "land.rows_inserted",  # and the rows
+    "land.rows_inserted",  # and the rows; Snowpipe Streaming has committed the rows
     "land.committed",  # both are stored, the task has not ended
 )
 

@@ -212,6 +212,11 @@ class Settings:
         "How long a detection sensor stays on its worker after the last bar, before it waits in the triggerer.",
     )
     land_every_seconds: int = _setting(60, _between(5, 86_400), "How often records are landed in the warehouse.")
+    land_by: str = _setting(
+        "statements",
+        _one_of("statements", "streaming"),
+        "How records are landed; streaming: by Snowpipe Streaming, of an account, whose client has to be installed.",
+    )
     run_days: int = _setting(7, _between(1, 36_500), "How long Airflow's runs, their tasks and logs are kept.")
     minutely_hours: int = _setting(
         6, _between(1, 876_000), "How long the tasks and logs of ingest_market_data and land_raw are kept."

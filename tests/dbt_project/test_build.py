@@ -9,6 +9,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from include.surveillance.detection.rules.registry import rules_at
 from include.surveillance.records import (
     Alert,
     Bar,
@@ -25,15 +26,7 @@ from include.surveillance.timespans import SPAN_MS
 from include.surveillance.warehouse.retention import CLASSES, delete_old_rows
 
 FIRST_LANDING, SECOND_LANDING, THIRD_LANDING = "2024-03-08 15:00:00", "2024-03-08 18:00:00", "2024-03-11 20:00:00"
-RULES = (
-    "abnormal_volume",
-    "volatility_spike",
-    "price_breakout",
-    "price_gap",
-    "news_impact",
-    "feed_freshness",
-    "data_quality",
-)
+RULES = rules_at("minute")
 FACT = "fact_intraday_metrics"
 MISTAKEN = Split(symbol="MSFT", execution_date="2024-03-08", split_from=1, split_to=10)
 BEGINNING, END = datetime(1900, 1, 1), datetime(9999, 12, 31)  # noqa: DTZ001 - the warehouse speaks UTC without a zone

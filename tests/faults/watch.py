@@ -23,6 +23,7 @@ from rich.console import Console
 
 from include.local_stack.stack import clean
 from include.surveillance.errors import SurveillanceError
+from include.watchdog.causes import RECOVERY_SECONDS
 from tests.benchmarks import machine
 from tests.faults.infliction import suspend
 from tests.faults.stage import Stage
@@ -32,8 +33,9 @@ from tests.sinks import HttpSink
 # What is promised.
 TOLD_SECONDS = 120.0
 OVER_SECONDS = 900.0
-# After the stack is up, and between two faults: nothing is to be told.
-QUIET_SECONDS = 60.0
+# After the stack is up, and between two faults: nothing is to be told. So long after a fault old data count as its
+# consequence.
+QUIET_SECONDS = RECOVERY_SECONDS
 SMALL_DISK_BYTES = 8 * 2**20
 
 Undo = Callable[[], None]
@@ -198,7 +200,7 @@ def main(
         ]
         with harness.stage.stack:
             harness.stage.bring_up()
-            time.sleep(QUIET_SECONDS * 3)
+            time.sleep(QUIET_SECONDS)
             if harness.messages:
                 raise SurveillanceError(f"people were told while all was well: {harness.messages}")
             if calm:

@@ -18,10 +18,11 @@ from include.surveillance.errors import BrokerError
 from include.surveillance.live import detector, history
 from include.surveillance.records import Record
 from include.surveillance.sessions import Sessions
-from include.surveillance.warehouse import landing
+from include.surveillance.warehouse import landing, streaming
 from tests.embedded_warehouse.launcher import Launcher
 from tests.integration.detecting import LITERAL, detect_partition
 from tests.integration.private_topics import private_topics
+from tests.integration.snowpipe import make_snowpipe
 
 
 def exit_code(target: Callable[..., None], *arguments: object) -> int:
@@ -71,11 +72,15 @@ def publish(kafka: dict[str, Any], own: str, folder: str, records: Sequence[Reco
     broker.publish(kafka, records)
 
 
-def land(kafka: dict[str, Any], topic: str, home: Path, port: int, database: str, folder: str) -> None:
+def land(
+    kafka: dict[str, Any], topic: str, home: Path, port: int, database: str, folder: str, by: str = "statements"
+) -> None:
     """Landing in the embedded warehouse whose files are in ``home``."""
     os.environ[failpoints.FOLDER] = folder
     launcher = Launcher(home)
     launcher.port = port
     os.environ["REQUESTS_CA_BUNDLE"] = str(launcher.bundle)
     with closing(launcher.connect(database=database)) as connection:
-        landing.land(connection, kafka, topic)
+        channels = streaming.Channels(kafka, make_snowpipe(lambda: launcher.connect(database=database)))
+        store = channels.store_batch if by == "streaming" else landing.store_batch
+        landing.land(connection, kafka, topic, store=store)

@@ -19,9 +19,10 @@ COMPONENT, ALERT = "exporter", "ExporterDown"
 def ask_targets(prometheus: str) -> dict[str, str]:
     """Return what Prometheus asks, and how it last went: up, down or unknown; nothing while it does not answer."""
     try:
-        active = httpx.get(f"{prometheus}/api/v1/targets", timeout=30).json()["data"]["activeTargets"]
-    except httpx.TransportError:  # it has not started yet, or is gone
+        answer = httpx.get(f"{prometheus}/api/v1/targets", timeout=30).raise_for_status()
+    except httpx.HTTPError:  # it has not started yet, or is gone
         return {}
+    active = answer.json()["data"]["activeTargets"]
     return {target["labels"]["job"]: target["health"] for target in active}
 
 

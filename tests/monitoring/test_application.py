@@ -144,9 +144,11 @@ def test_a_database_that_is_gone_is_said_and_found_again(application, catalogue,
 
 
 def test_a_rules_silence_is_by_the_half_hours_in_which_polls_went(cluster, execute, catalogue):
+    # At the other end of the day, so that none of these half-hours ends between the looks.
     execute(
         f"insert into alerts (alert_id, bar_at, {FILLED})"
-        f" select 'day ' || day, now() - day * interval '1 day', {VALUES} from generate_series(5, 25) as day"
+        f" select 'day ' || day, now() - day * interval '1 day' - interval '12 hours', {VALUES}"
+        " from generate_series(5, 25) as day"
     )
     silence = Silence(cluster["surveillance_reader"], catalogue)
     silence.look(time.time())

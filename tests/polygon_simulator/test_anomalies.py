@@ -22,14 +22,14 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.log_pass import detect_records
 from include.surveillance.detection.parameters.book import ParameterBook
 from include.surveillance.detection.profiles.schedule import walk_forward
-from include.surveillance.detection.rules.registry import RULES
+from include.surveillance.detection.rules.registry import rules_at
 from include.surveillance.detection.state import State
 from include.surveillance.polygon.client import Payload
 from include.surveillance.records import Bar, NewsItem
 from include.surveillance.sessions import Session
 from tests.polygon_simulator.constants import DAY, MINUTE, NOON
 
-KINDS = set(RULES)
+KINDS = set(rules_at("minute"))
 OF_MARKET = {kind for kind in KINDS if kind_of(kind) == "market"}
 
 

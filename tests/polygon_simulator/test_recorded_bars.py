@@ -14,7 +14,7 @@ from include.polygon_simulator.bar_pages import Query, read_page
 from include.polygon_simulator.market import replay_market
 from include.polygon_simulator.newsroom import Newsroom
 from include.polygon_simulator.universe import CANARIES
-from include.surveillance.detection.rules.registry import RULES
+from include.surveillance.detection.rules.registry import rules_at
 from include.surveillance.errors import ConfigurationError
 from tests.paths import SHARED_DATA
 from tests.polygon_simulator.constants import DAY, MINUTE
@@ -113,7 +113,7 @@ def test_canaries_carry_every_kind_and_recorded_symbols_none(file):
     # There is nothing before the first session, and the last one is watched, an hour after its open.
     assert set(kinds[0]) == {"feed_freshness", "data_quality"}
     assert sum(kinds[1][kind] for kind in MOVES) <= 2
-    assert set(kinds[2]) == set(RULES)
+    assert set(kinds[2]) == set(rules_at("minute"))
     moves = [label["start_ms"] for label in days[2] if label["kind"] in MOVES]
     assert min(moves) == OPEN + SHIFT + 2 * DAY + 60 * MINUTE
     assert len(moves) > 100

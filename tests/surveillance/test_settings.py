@@ -42,6 +42,7 @@ def test_every_setting_comes_from_the_variable_of_its_name():
         "DETECT_LIFETIME_SECONDS": "60",
         "DETECT_LINGER_SECONDS": "5",
         "LAND_EVERY_SECONDS": "30",
+        "LAND_BY": "streaming",
         "MARTS_EVERY_MINUTES": "5",
         "FEATURES": "1",
         "FEATURES_PYTHON": "/opt/features/bin/python",

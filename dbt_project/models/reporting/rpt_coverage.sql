@@ -16,7 +16,7 @@
 
 -- Each minute of a closed session is one of these: watched, without a trade, without the history that the rule needs,
 -- rejected, not measured, not polled. Rules of the feed look at the polls themselves. What was asked for of news leaves
--- no watermark, so nothing is said of news_impact.
+-- no watermark, so nothing is said of news_impact; pump_and_dump reads bars of days, which are not minutes.
 -- depends_on: {{ ref('fact_alerts') }}
 with polled as (
 

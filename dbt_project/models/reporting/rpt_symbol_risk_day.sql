@@ -1,4 +1,6 @@
-{%- set rules = ['abnormal_volume', 'volatility_spike', 'price_breakout', 'price_gap', 'news_impact'] -%}
+{%- set rules = [
+    'abnormal_volume', 'volatility_spike', 'price_breakout', 'price_gap', 'news_impact', 'pump_and_dump'
+] -%}
 {{ config(materialized='view') }}
 
 -- What somebody does with an alert changes the report at once: it is put together when it is read.

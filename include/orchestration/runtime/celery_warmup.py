@@ -63,7 +63,7 @@ USEFUL = (
     "dbt.cli.main",
     "dbt.adapters.snowflake",
     "include.orchestration.marts.render",
-    "include.surveillance.warehouse.landing",
+    "include.surveillance.warehouse.streaming",
 )
 
 # Objects made before the collector looks for garbage. A batch of bars is tens of thousands that are none: at 700, as

@@ -21,6 +21,7 @@ from include.surveillance.errors import ConfigurationError
 from include.surveillance.files.results import make_folder
 from include.surveillance.sessions import Sessions
 from include.surveillance.settings import Settings
+from include.surveillance.studies.forms import select_rules
 from include.surveillance.studies.recorded import RecordedFiles, Tell, log_line, read_usable
 from include.surveillance.studies.sweep import (
     Entry,
@@ -92,7 +93,9 @@ def calibrate_bars(
     dates = evaluation.scan.positions.date
     first, last = iso_date(int(dates.min())), iso_date(int(dates.max()))
     symbol_days, days = count_judged_days(evaluation, form)
-    each = share_budget(budget, per, symbol_days=symbol_days, days=days, rules=len(BAR_RULES[form]))
+    each = share_budget(
+        budget, per, symbol_days=symbol_days, days=days, rules=len(select_rules(BAR_RULES[form], evaluation))
+    )
     subjects = list(list_subjects(evaluation, book, budget=each, date=last))
     # An evaluation is several times as large as the bars, and the engine's next runs need the memory.
     del evaluation, dates

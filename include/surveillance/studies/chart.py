@@ -35,7 +35,7 @@ MOST = 2_000
 LISTED = 6
 """Articles whose titles are written below a chart."""
 UP, DOWN, QUIET = "#26866b", "#c0392b", "#7f8c8d"
-COLOURS = dict(zip(BAR_RULES["literal"], ("#8e44ad", "#d68910", "#2471a3", "#17202a"), strict=False))
+COLOURS = dict(zip(BAR_RULES["literal"], ("#8e44ad", "#d68910", "#2471a3", "#17202a", "#a04000"), strict=False))
 
 
 @dataclass(frozen=True)

@@ -294,6 +294,15 @@ def _literal_gap(cited: Cited) -> tuple[float, float]:
     return abs(cited.bar.open / before - 1.0), cited.parameters.price_gap.limit
 
 
+def _pump_and_dump(cited: Cited) -> tuple[float, float]:
+    """Return the rise over the lowest close; of a fall the share of the rise that is gone since the peak."""
+    rule, (close, *before) = cited.parameters.pump_and_dump, cited.prices("close")
+    if cited.alert.direction == "up":
+        return close / min(before[: rule.lookback]) - 1.0, rule.rise
+    peak, low = before[0], before[-1]
+    return (peak - close) / (peak - low), rule.give_back
+
+
 def _robust_gap(cited: Cited) -> tuple[float, float]:
     opening, previous = cited.bars
     sessions = (cited.calendar.locate(bar.ts_ms, bar.timespan).session for bar in (previous, opening))
@@ -352,6 +361,7 @@ _FORMULAS: dict[tuple[str, str], Callable[[Cited], tuple[float, float]]] = {
     ("price_gap", "robust"): _robust_gap,
     ("news_impact", "literal"): _literal_volume,
     ("news_impact", "robust"): _robust_news,
+    ("pump_and_dump", "literal"): _pump_and_dump,
     ("feed_freshness", "literal"): _freshness,
     ("feed_freshness", "robust"): _freshness,
     ("data_quality", "literal"): _quality,

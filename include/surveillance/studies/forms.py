@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from include.surveillance.detection.engine import Engine
 from include.surveillance.detection.episodes import OPENS
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.rules.bar_rule import BarRule, RuleForm
-from include.surveillance.detection.rules.registry import KINDS
+from include.surveillance.detection.rules.registry import KINDS, rules_at
 from include.surveillance.timespans import write_new_york
 
 NAMED = 5
@@ -45,11 +46,17 @@ def judged_bars(engine: Engine, evaluation: Evaluation, rule: BarRule) -> np.nda
         return applies & ~np.isnan(rule.statistic(evaluation))
 
 
+def select_rules(rules: Mapping[str, BarRule], evaluation: Evaluation) -> dict[str, BarRule]:
+    """Return of rules by name those that can fire at bars of these timespans."""
+    can_fire = rules_at(*(timespan for _, timespan in evaluation.scan.bars.keys))
+    return {name: rule for name, rule in rules.items() if name in can_fire}
+
+
 def count_forms(engine: Engine, evaluation: Evaluation) -> list[Judged]:
-    """Count what each rule judged and raised of the new bars, in the form in which it alerts."""
+    """Count what each rule that can fire at bars of these timespans judged and raised of the new ones."""
     firings, days = evaluation.fresh_firings, _symbol_days(evaluation)
     counted = []
-    for name, rule in engine.alerting.items():
+    for name, rule in select_rules(engine.alerting, evaluation).items():
         fired = np.isin(firings.kind, [kind for kind, (of, _) in enumerate(KINDS) if of == name])
         judged = int(judged_bars(engine, evaluation, rule).sum())
         symbol_days = len(np.unique(days[_applies(engine, evaluation, rule)]))

@@ -17,6 +17,7 @@ from include.surveillance.detection.profile_columns import LIQUIDITY
 from include.surveillance.detection.rules.bar_rule import FORMS, RuleForm
 from include.surveillance.detection.rules.registry import BAR_RULES, KINDS
 from include.surveillance.errors import ConfigurationError
+from include.surveillance.studies.forms import select_rules
 from include.surveillance.studies.recorded import Recording
 from include.surveillance.studies.thresholds import Cell, Subject, list_thresholds
 
@@ -49,7 +50,7 @@ def count_alerts(
 
 
 def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float, date: str) -> Iterator[Subject]:
-    """Yield every rule in every bucket that has bars.
+    """Yield every rule that can fire in every bucket that has bars.
 
     Args:
         evaluation: of all bars with ``book``, whose alerting form is swept.
@@ -76,7 +77,7 @@ def list_subjects(evaluation: Evaluation, book: ParameterBook, *, budget: float,
             continue
         days = len(np.unique(symbol_day[inside]))
         current = book.resolve_for(date, "", "", "" if name == "all" else name)
-        for rule in BAR_RULES[form].values():
+        for rule in select_rules(BAR_RULES[form], evaluation).values():
             # A statistic that divides by zero is not applicable, or infinitely far beyond its threshold.
             with np.errstate(divide="ignore", invalid="ignore"):
                 thresholds = list_thresholds(rule.statistic(evaluation)[inside], budget * days)

@@ -1,9 +1,9 @@
 """Landing: stores every message of a topic and the offsets that they came from in one transaction.
 
 A transaction takes the offsets from the place that its batch was read from to the one behind it, or is rolled back: so
-no message is lost or there twice, whatever dies, and however many land one topic at once. Each topic has an offsets
-table of its own, for Snowflake locks whole tables. Where a topic does not have a stored place any more, people are told
-and landing goes on at the last common one.
+no message is lost or there twice, whatever dies, and however many land one topic at once. ``streaming`` stores batches
+in another way, with the same promise. Each topic has an offsets table of its own, for Snowflake locks whole tables.
+Where a topic does not have a stored place any more, people are told and landing goes on at the last common one.
 """
 
 from __future__ import annotations
@@ -57,6 +57,32 @@ class OvertakenError(WarehouseError):
     """Somebody else has landed the topic meanwhile."""
 
 
+Places = Mapping[broker.Position, Place | None]
+Store = Callable[[SnowflakeCursor, str, Places, broker.Batch, datetime], int]
+"""Stores one batch of a topic that was read from the stored places, as ``store_batch`` does."""
+
+
+def store_batch(cursor: SnowflakeCursor, topic: str, stored: Places, batch: broker.Batch, landed_at: datetime) -> int:
+    """Store one batch in one transaction; return the number of rows.
+
+    Raises:
+        OvertakenError: it was read from another place than the stored one; nothing was stored.
+    """
+    rows = make_rows(batch.messages)
+    if rows:
+        stage_rows(cursor, make_table(rows, landed_at))
+    failpoints.reach("land.staged")
+    with transaction(cursor):
+        # Offsets first: whoever else lands the topic waits here, and then sees that he has come too late.
+        swap_places(cursor, topic, stored, batch.places, landed_at)
+        failpoints.reach("land.offsets_swapped")
+        for table in rows:
+            cursor.execute(statement("insert_rows", table=table), {"table": table})
+        failpoints.reach("land.rows_inserted")
+    failpoints.reach("land.committed")
+    return sum(map(len, rows.values()))
+
+
 def land(
     connection: SnowflakeConnection,
     kafka: broker.Kafka,
@@ -64,17 +90,18 @@ def land(
     *,
     limit: int = 50_000,
     seconds: float = 120.0,
+    store: Store = store_batch,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Landed:
-    """Land ``topic`` in its raw tables, from the stored offsets to its end, ``limit`` messages per transaction.
+    """Land ``topic`` in its raw tables, from the stored offsets to its end, ``limit`` messages per batch.
 
     No further batch is begun after ``seconds``: a backlog of hours takes several calls. Where somebody else lands the
     topic meanwhile, it goes on from what he has stored. ``clock`` gives LANDED_AT, once per batch.
 
     Raises:
         WarehouseError: a table is not as expected, or the warehouse refused or was lost, or the topic's offsets stay
-            locked by somebody whose transactions are not this user's to abort. A batch is stored wholly or not at all,
-            and the next call, over a new connection, goes on at the stored offsets.
+            locked by somebody whose transactions are not this user's to abort. By ``store_batch`` a batch is stored
+            wholly or not at all; the next call, over a new connection, goes on at the stored offsets.
         BrokerError: Kafka cannot be read.
     """
     until, rows, batches = time.monotonic() + seconds, 0, 0
@@ -83,7 +110,7 @@ def land(
         check_tables(cursor, topic)
         while True:
             try:
-                with closing(_land_batches(cursor, kafka, topic, limit, clock)) as landing:
+                with closing(_land_batches(cursor, kafka, topic, limit, store, clock)) as landing:
                     for stored in landing:
                         rows, batches = rows + stored, batches + 1
                         if time.monotonic() > until:
@@ -180,7 +207,7 @@ def read_landings(cursor: SnowflakeCursor) -> dict[broker.Position, tuple[Place,
 def swap_places(
     cursor: SnowflakeCursor,
     topic: str,
-    stored: Mapping[broker.Position, Place | None],
+    stored: Places,
     places: Mapping[broker.Position, Place],
     landed_at: datetime,
 ) -> None:
@@ -215,7 +242,7 @@ def add_partitions(cursor: SnowflakeCursor, topic: str, partitions: Iterable[int
 
 
 def _land_batches(
-    cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str, limit: int, clock: Callable[[], datetime]
+    cursor: SnowflakeCursor, kafka: broker.Kafka, topic: str, limit: int, store: Store, clock: Callable[[], datetime]
 ) -> Generator[int, None, None]:
     """Store batch after batch from the stored places to the topic's end; yield the number of rows of each."""
     places = _find_places(cursor, kafka, topic, clock)
@@ -224,7 +251,7 @@ def _land_batches(
             batch = reader.read(limit)
             failpoints.reach("land.read")
             if batch.offsets != {position: place and place.offset for position, place in places.items()}:
-                yield _store_batch(cursor, topic, places, batch, clock().astimezone(UTC))
+                yield store(cursor, topic, places, batch, clock().astimezone(UTC))
             if len(batch.messages) < limit:
                 return
             places = {**batch.places}
@@ -244,36 +271,9 @@ def _find_places(
     if breaks:
         broker.publish(kafka, describe_breaks(breaks, now_ms()))
         resumed = {(it.topic, it.partition): it.resume for it in breaks}
-        with _transaction(cursor):
+        with transaction(cursor):
             swap_places(cursor, topic, found, resumed, clock().astimezone(UTC))
     return places
-
-
-def _store_batch(
-    cursor: SnowflakeCursor,
-    topic: str,
-    stored: Mapping[broker.Position, Place | None],
-    batch: broker.Batch,
-    landed_at: datetime,
-) -> int:
-    """Store one batch in one transaction; return the number of rows.
-
-    Raises:
-        OvertakenError: it was read from another place than the stored one; nothing was stored.
-    """
-    rows = make_rows(batch.messages)
-    if rows:
-        stage_rows(cursor, make_table(rows, landed_at))
-    failpoints.reach("land.staged")
-    with _transaction(cursor):
-        # Offsets first: whoever else lands the topic waits here, and then sees that he has come too late.
-        swap_places(cursor, topic, stored, batch.places, landed_at)
-        failpoints.reach("land.offsets_swapped")
-        for table in rows:
-            cursor.execute(statement("insert_rows", table=table), {"table": table})
-        failpoints.reach("land.rows_inserted")
-    failpoints.reach("land.committed")
-    return sum(map(len, rows.values()))
 
 
 def stage_rows(cursor: SnowflakeCursor, table: pa.Table) -> None:
@@ -288,7 +288,8 @@ def stage_rows(cursor: SnowflakeCursor, table: pa.Table) -> None:
 
 
 @contextmanager
-def _transaction(cursor: SnowflakeCursor) -> Iterator[None]:
+def transaction(cursor: SnowflakeCursor) -> Iterator[None]:
+    """Commit what is done within, or roll all of it back."""
     cursor.execute("begin")
     try:
         yield

@@ -13,7 +13,7 @@ import yaml
 from include.local_stack.ports import HOST
 from include.orchestration.page.monitoring import write_title
 from tests.conftest import free_port, service
-from tests.monitoring.shipped import DASHBOARDS, panels, program
+from tests.monitoring.shipped import DASHBOARDS, panels, program, query
 from tests.sinks import Answer, HttpSink, serving
 
 ADDRESS = "/surveillance/api/v1/monitoring"
@@ -44,9 +44,8 @@ def prometheus(tmp_path_factory):
 
     def ready() -> bool:
         try:
-            asked = httpx.get(f"{address}/api/v1/query", params={"query": "surveillance_polled_symbols"})
-            return bool(asked.json()["data"]["result"])
-        except httpx.TransportError:
+            return bool(query(address, "surveillance_polled_symbols"))
+        except httpx.HTTPError:  # it has not started yet
             return False
 
     with ExitStack() as running:

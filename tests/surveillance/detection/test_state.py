@@ -180,8 +180,8 @@ class TestASnapshotOfThisLayout:
     form = pytest.mark.parametrize(
         ("form", "profiles", "digest"),
         [
-            ("exact", (), "e6930c4ceff8182ecf1f402228e11dcfece12629134c32a9584844f8b60a4fc8"),
-            ("sketch", (profile(),), "25ee7534ff48d111e0c609cc20dbe6a3967f012d98c373cd18fffa1afbc8c3da"),
+            ("exact", (), "96c1f295351f8e1372b9099758a4ba19bc680c2d338187f19179de58a4fd53ae"),
+            ("sketch", (profile(),), "a2613cb6df6e8112eb797ab1639cfeb97e1719cf830219f0d104d15e94e87aae"),
         ],
     )
 

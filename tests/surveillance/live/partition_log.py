@@ -83,9 +83,13 @@ def detect(kafka, partition: int, **options):
     return detect_partition(kafka, partition, sessions=SESSIONS, **options)
 
 
-def read_values(kafka, partition: int, topic: str) -> list[bytes]:
+def read_settled(kafka, partition: int, topic: str, **options) -> broker.Batch:
     settle(kafka, (topic, partition))
-    return [message.value for message in broker.read(kafka, {(topic, partition): None}).messages]
+    return broker.read(kafka, {(topic, partition): None}, **options)
+
+
+def read_values(kafka, partition: int, topic: str) -> list[bytes]:
+    return [message.value for message in read_settled(kafka, partition, topic).messages]
 
 
 def settle(kafka, position: tuple[str, int]) -> None:

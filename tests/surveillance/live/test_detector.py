@@ -31,6 +31,7 @@ from tests.surveillance.live.partition_log import (
     market,
     open_detector,
     outputs,
+    read_settled,
     read_values,
     settle,
     snapshot,
@@ -213,9 +214,9 @@ def test_batches_of_a_detector_that_stays_find_what_one_batch_finds(kafka, parti
 def test_a_detector_waits_for_the_first_message_and_commits_nothing_when_none_comes(kafka, partition):
     with open_detector(kafka, partition) as resident:
         assert resident.step(5)["bars"] == 1
-        ends = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).places
+        ends = read_settled(kafka, partition, broker.DETECTOR_STATE).places
         assert not any(resident.step(0.5).values())
-        assert broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}).places == ends
+        assert read_settled(kafka, partition, broker.DETECTOR_STATE).places == ends
         later = threading.Timer(1, broker.publish, (kafka, [article(1)]))
         later.start()
         assert resident.step(30)["records"] == 1
@@ -246,7 +247,7 @@ def test_an_alert_says_in_headers_where_its_delay_comes_from(kafka, partition):
     detect(kafka, partition)
     stored = broker.read(kafka, {(broker.BARS, partition): None}).messages[-1]
     assert stored.value == wire.encode(burst)
-    (alert,) = broker.read(kafka, {(broker.ALERTS, partition): None}, headers=True).messages
+    (alert,) = read_settled(kafka, partition, broker.ALERTS, headers=True).messages
     stamps = {name: int(value) for name, value in alert.headers.items() if name != "kind"}
     assert alert.headers["kind"] == "alert"
     assert (stamps["polled_ms"], stamps["appended_ms"]) == (burst.polled_ms, stored.timestamp_ms)
@@ -264,8 +265,7 @@ def test_a_state_of_forty_mebibytes_is_stored_restored_and_only_what_changes_is_
     with caplog.at_level(logging.INFO, detector.__name__), open_detector(kafka, partition) as resident:
         assert not resident.rebuilt
         assert "11,000 series, snapshot of 4" in caplog.text
-        settle(kafka, (broker.DETECTOR_STATE, partition))
-        end = broker.read(kafka, {(broker.DETECTOR_STATE, partition): None}, limit=10**6).places
+        end = read_settled(kafka, partition, broker.DETECTOR_STATE, limit=10**6).places
         broker.publish(kafka, [bar(1)])
         assert resident.step(10)["bars"] == 1
         settle(kafka, (broker.DETECTOR_STATE, partition))

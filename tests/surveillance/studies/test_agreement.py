@@ -14,7 +14,7 @@ from include.surveillance.records import Alert
 from include.surveillance.studies import agreement
 from tests.integration.detecting import LITERAL, detect_partition
 from tests.surveillance.detection.market import profile
-from tests.surveillance.live.partition_log import SESSIONS, article, bar
+from tests.surveillance.live.partition_log import SESSIONS, article, bar, read_settled
 from tests.surveillance.live.partition_log import partition as partition
 
 
@@ -39,7 +39,7 @@ def ran(kafka, partition) -> list[Alert]:
     for start in range(0, len(minutes), 18):
         broker.publish(kafka, minutes[start : start + 18])
         detect(kafka, partition)
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     return [wire.decode(message.value) for message in batch.messages]
 
 
@@ -60,7 +60,7 @@ def test_profiles_that_come_while_it_runs_hold_from_their_moment_on_in_the_repla
             broker.publish(kafka, [profile(effective_ms=minutes[start + 1].ts_ms)])
         broker.publish(kafka, minutes[start : start + 18])
         detect(kafka, partition, ParameterBook.default())
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     alerts = [wire.decode(message.value) for message in batch.messages]
     assert {alert.form for alert in alerts} == {"robust"}, "without a profile nothing is judged"
     assert len({alert.rule for alert in alerts}) > 1
@@ -81,7 +81,7 @@ def test_news_meet_bars_that_are_brought_days_after_other_bars_of_their_symbol(k
     detect(kafka, partition)
     broker.publish(kafka, [five_minutes(k, 9_000 if k == 20 else 1_000) for k in range(24)])
     detect(kafka, partition)
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     alerts = [wire.decode(message.value) for message in batch.messages]
     assert [it.timespan for it in alerts if it.rule == "news_impact"] == ["minute"]
     assert compare(kafka) == (len({alert.event_id for alert in alerts}), [])
@@ -103,7 +103,7 @@ def test_live_bars_stand_as_they_were_judged_where_a_backfill_brings_their_past_
     for batch in (history, first, later) if history_first else (first, history, later):
         broker.publish(kafka, batch)
         detect(kafka, partition)
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     raised = {(it.rule, it.ts_ms) for it in (wire.decode(message.value) for message in batch.messages)}
     assert (("abnormal_volume", first[0].ts_ms) in raised) == history_first
     assert ("abnormal_volume", bar(90).ts_ms) in raised
@@ -117,7 +117,7 @@ def test_live_bars_whose_places_a_backfill_took_first_are_judged_without_their_e
     detect(kafka, partition)
     broker.publish(kafka, bars[48:])
     detect(kafka, partition)
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     alerts = [wire.decode(message.value) for message in batch.messages]
     assert {it.source for it in alerts} == {"live"}
     assert [it.status for it in alerts if it.rule == "abnormal_volume"] == ["fired"]
@@ -128,7 +128,7 @@ def test_the_course_of_an_episode_counts_where_nothing_was_corrected(kafka, part
     broker.publish(kafka, [bar(k, volume=9_000 if k in (50, 52) else 1_000) for k in range(1, 80)])
     detect(kafka, partition)
     assert compare(kafka) == (1, [])
-    batch = broker.read(kafka, {(broker.ALERTS, partition): None})
+    batch = read_settled(kafka, partition, broker.ALERTS)
     grown = wire.decode(batch.messages[-1].value)
     assert (grown.status, grown.firings) == ("refired", 2)
     broker.publish(kafka, [replace(grown, value=1.0)])
@@ -142,9 +142,7 @@ def test_an_alert_that_no_message_opens_is_told_where_nothing_was_corrected(kafk
     if corrected:
         broker.publish(kafka, [bar(79, volume=1_100)])
     detect(kafka, partition)
-    fired, grown = [
-        wire.decode(message.value) for message in broker.read(kafka, {(broker.ALERTS, partition): None}).messages
-    ]
+    fired, grown = [wire.decode(message.value) for message in read_settled(kafka, partition, broker.ALERTS).messages]
     assert (fired.status, grown.status) == ("fired", "refired")
     broker.publish(kafka, [replace(fired, status="retracted"), grown])
     assert compare(kafka) == (1, [] if corrected else [f"{grown.event_id}: no message opens it live"])

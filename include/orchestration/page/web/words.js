@@ -3,7 +3,10 @@ export const SEVERITIES = ["critical", "high", "medium", "low"];
 export const TAGS = ["unexplained", "news", "scheduled", "market", "halt", "corporate action"];
 export const STATES = ["open", "in review", "to sign", "closed"];
 export const RULES = {
-  market: ["abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact", "market_event"],
+  market: [
+    "abnormal_volume", "volatility_spike", "price_breakout", "price_gap", "news_impact", "pump_and_dump",
+    "market_event",
+  ],
   operations: ["feed_freshness", "data_quality", "log_break"],
 };
 export const TIMESPANS = ["minute", "5minute", "15minute", "hour", "day"];

@@ -13,6 +13,7 @@ from msgspec import Struct
 from include.surveillance.detection.columns import BarStamp
 from include.surveillance.detection.findings import Evaluation
 from include.surveillance.detection.scan import Scan
+from include.surveillance.timespans import SPAN_MS, Timespan
 
 RuleForm = Literal["literal", "robust"]
 FORMS: tuple[RuleForm, ...] = ("literal", "robust")
@@ -101,6 +102,7 @@ class BarRule(Struct, frozen=True):
     Attributes:
         name, form, version: identify the rule on alerts; the version grows when the formula changes.
         directions: of what it fires.
+        timespans: of the bars that it can fire at; all unless a rule says otherwise.
         threshold: the field that calibration proposes values for.
         reported: the measures that are fields of a metric, by the same name.
         memory: what it remembers of a series: name -> dtype; all start as zero.
@@ -111,6 +113,7 @@ class BarRule(Struct, frozen=True):
     form: ClassVar[RuleForm]
     version: ClassVar[int]
     directions: ClassVar[tuple[Direction, ...]] = ("",)
+    timespans: ClassVar[tuple[Timespan, ...]] = tuple(SPAN_MS)
     threshold: ClassVar[str]
     reported: ClassVar[tuple[str, ...]] = ()
     memory: ClassVar[dict[str, str]] = {}
@@ -136,9 +139,13 @@ class BarRule(Struct, frozen=True):
         """Write this rule's measures of every evaluated bar."""
         raise NotImplementedError
 
+    def series_of(self, scan: Scan) -> np.ndarray:
+        """Say per series of a scan whether it is of the rule's timespans, bool."""
+        return np.isin(scan.span, [SPAN_MS[timespan] for timespan in self.timespans])
+
     def applies(self, scan: Scan) -> np.ndarray:
-        """Say per bar whether the rule may judge it, bool: what it needs beside the bars is there."""
-        return np.ones(len(scan), np.bool_)
+        """Say per bar whether the rule may judge it, bool: it is of its timespans, and what else it needs is there."""
+        return np.repeat(self.series_of(scan), scan.segments.end - scan.segments.start)
 
     def judge(self, scan: Scan, limits: Limits) -> Iterable[Fired]:
         """Yield, per direction, the bars whose measures are beyond the limits."""
@@ -178,7 +185,7 @@ class RobustRule(BarRule, frozen=True):
     prior: ClassVar[tuple[float, float]]
 
     def applies(self, scan: Scan) -> np.ndarray:
-        return scan.profile >= 0
+        return super().applies(scan) & (scan.profile >= 0)
 
     def score(self, scan: Scan, limits: Limits) -> np.ndarray:
         """Return per bar what is held against ``threshold``, where all else that the rule asks for holds.

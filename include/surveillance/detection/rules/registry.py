@@ -1,7 +1,7 @@
 """All rules: a line for each form of each rule.
 
 A field's name is the rule's name, its value the rule with its parameters. The rest of the program takes the names, the
-kinds, the memory and the reported measures from here.
+kinds, the memory, the reported measures and who can fire where from here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from include.surveillance.detection.rules.literal.abnormal_volume import Literal
 from include.surveillance.detection.rules.literal.news_impact import LiteralNewsImpact
 from include.surveillance.detection.rules.literal.price_breakout import LiteralPriceBreakout
 from include.surveillance.detection.rules.literal.price_gap import LiteralPriceGap
+from include.surveillance.detection.rules.literal.pump_and_dump import LiteralPumpAndDump
 from include.surveillance.detection.rules.literal.volatility_spike import LiteralVolatilitySpike
 from include.surveillance.detection.rules.robust.abnormal_volume import RobustAbnormalVolume
 from include.surveillance.detection.rules.robust.news_impact import RobustNewsImpact
 from include.surveillance.detection.rules.robust.price_breakout import RobustPriceBreakout
 from include.surveillance.detection.rules.robust.price_gap import RobustPriceGap
 from include.surveillance.detection.rules.robust.volatility_spike import RobustVolatilitySpike
+from include.surveillance.timespans import Timespan
 
 
 class LiteralRules(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,7 @@ class LiteralRules(Struct, frozen=True, kw_only=True):
     price_breakout: LiteralPriceBreakout = LiteralPriceBreakout()
     price_gap: LiteralPriceGap = LiteralPriceGap()
     news_impact: LiteralNewsImpact = LiteralNewsImpact()
+    pump_and_dump: LiteralPumpAndDump = LiteralPumpAndDump()
     feed_freshness: FeedFreshness = FeedFreshness()
     data_quality: DataQuality = DataQuality()
 
@@ -80,3 +83,12 @@ MEMORY = {name: dtype for rule in _BAR_RULES for name, dtype in rule.memory.item
 """Name -> dtype of what rules remember of a series."""
 MEASURES = tuple(name for rule in _BAR_RULES for name in rule.reported)
 """The measures that a metric reports, by the same name."""
+
+
+def rules_at(*timespans: Timespan) -> tuple[str, ...]:
+    """Return the names of the rules that can fire at bars of one of these timespans, in either form.
+
+    Those of the feed and of news say nothing of timespans, and can at all.
+    """
+    bars = BAR_RULES["literal"]
+    return tuple(name for name in RULES if name not in bars or not set(timespans).isdisjoint(bars[name].timespans))

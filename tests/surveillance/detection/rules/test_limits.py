@@ -26,6 +26,17 @@ def jumping(symbol: str) -> list[Record]:
     return [bar(i, close=float(price), **level) for i, price in enumerate(100 * np.exp(np.cumsum(tremble)))]
 
 
+def pumped(symbol: str, factor: float = 1.0) -> list[Record]:
+    """Day bars of a share that is quiet, rises on volume and falls back."""
+    moves = [(1.0, 1000.0)] * 20 + [(1.4, 5000.0), (1.6, 5000.0), (1.25, 3000.0), (1.1, 1000.0)]
+    midnight = OPEN - int(9.5 * 3_600_000)
+    return [
+        bar(number, close=price * factor, open=price * factor, high=price * factor, low=price * factor, volume=volume,
+            timespan="day", start=midnight, symbol=symbol)
+        for number, (price, volume) in enumerate(moves)
+    ]  # fmt: skip
+
+
 SCENES: dict[str, list[Record]] = {
     "burst": [*calm(symbol="BURST"), bar(20, volume=46_000, symbol="BURST")],
     "burst after nothing": [*calm(volume=0, symbol="NONE"), bar(20, volume=46_000, symbol="NONE")],
@@ -42,6 +53,8 @@ SCENES: dict[str, list[Record]] = {
     "gap": [*calm(symbol="GAP"), bar(0, start=NEXT, close=103.0, symbol="GAP")],
     "news before": [news(12, symbol="EARLY"), *calm(symbol="EARLY"), bar(20, volume=46_000, symbol="EARLY")],
     "news after": [news(21, symbol="LATE"), *calm(symbol="LATE"), bar(20, volume=46_000, symbol="LATE")],
+    "pump and dump": pumped("PUMP"),
+    "dear pump and dump": pumped("DEAR", 40.0),
     "silence": [bar(0, symbol="SILENT"), watermark(17, symbol="SILENT"), watermark(40, symbol="SILENT")],
     "silence of an unknown symbol": [bar(0, symbol="STILL"), watermark(17, symbol="STILL")],
     "rejects": [bar(0, symbol="BROKEN"), watermark(1, symbol="BROKEN", bars=3, rejected=1)],

@@ -20,9 +20,12 @@ from include.surveillance.detection.rules.registry import (
     RULES,
     LiteralRules,
     RobustRules,
+    rules_at,
 )
 from include.surveillance.records import Metric
+from include.surveillance.timespans import SPAN_MS
 from tests.paths import ROOT
+from tests.surveillance.detection.market import bar, fired
 
 EVERY = [(form, name, rule) for form in FORMS for name, rule in BAR_RULES[form].items()]
 every_bar_rule = pytest.mark.parametrize(("form", "name", "rule"), EVERY, ids=[f"{f} {n}" for f, n, _ in EVERY])
@@ -45,6 +48,9 @@ def test_a_rule_of_bars_says_what_the_registry_needs(form, name, rule):
     assert rule.threshold in set(rule.__struct_fields__) - structural_fields(type(rule))
     assert rule.context >= getattr(rule, "window", 0)
     assert rule.directions == BAR_RULES["literal"][name].directions, "a kind is the same in both forms"
+    assert rule.timespans == BAR_RULES["literal"][name].timespans, "who can fire where is said once"
+    assert rule.timespans
+    assert set(rule.timespans) <= set(SPAN_MS)
 
 
 def test_a_robust_form_has_a_literal_one_of_its_name():
@@ -55,6 +61,25 @@ def test_a_robust_form_has_a_literal_one_of_its_name():
 def test_both_forms_of_a_rule_raise_alerts_of_one_id():
     for name in RobustRules.__struct_fields__:
         assert getattr(RobustRules(), name).version == getattr(LiteralRules(), name).version
+
+
+def test_who_can_fire_at_which_bars():
+    assert rules_at(*SPAN_MS) == rules_at("day") == RULES
+    assert set(RULES) - set(rules_at("minute", "hour")) == {"pump_and_dump"}
+
+
+@pytest.mark.parametrize("timespan", SPAN_MS)
+def test_no_rule_fires_at_bars_of_other_timespans(timespan):
+    """Bars that go on quietly, rise on volume and fall back."""
+    moves = [(1.0, 1000)] * 20 + [(1.4, 5000), (1.6, 5000), (1.1, 3000)]
+    bars = [
+        bar(number, open=price, high=price, low=price, close=price, volume=volume, timespan=timespan)
+        for number, (price, volume) in enumerate(moves)
+    ]
+    found = {rule for rule, _, _ in fired(bars)}
+    assert "abnormal_volume" in found
+    assert found <= set(rules_at(timespan))
+    assert ("pump_and_dump" in found) == (timespan == "day")
 
 
 def test_no_two_rules_write_the_same_memory_or_measure():
@@ -81,6 +106,15 @@ class TestWhoeverListsRules:
         (values,) = [one["accepted_values"] for one in tests if "accepted_values" in one]
         assert tuple(values.get("arguments", values)["values"]) == (*RULES, market_events.RULE, log_breaks.RULE)
 
+    def test_the_report_of_risk(self):
+        sql = (ROOT / "dbt_project/models/reporting/rpt_symbol_risk_day.sql").read_text()
+        assert re.findall(r"'(\w+)'", sql.partition("]")[0]) == [name for name in RULES if kind_of(name) == "market"]
+
+    def test_the_coverage_of_minutes(self):
+        sql = (ROOT / "dbt_project/models/reporting/rpt_coverage.sql").read_text()
+        listed = set(re.findall(r"\('(\w+)', '(\w+)', '\w+'\)", sql.partition("]")[0]))
+        assert listed == {(name, form) for form, name, rule in EVERY if "minute" in rule.timespans}
+
     def test_the_kinds_of_alerts(self):
         of_feed = {name for name, rule in vars_of(LiteralRules()).items() if isinstance(rule, FeedRule)}
         assert of_feed | {log_breaks.RULE} == OPERATIONS
@@ -100,7 +134,7 @@ class TestWhoeverListsRules:
         assert set(anomalies.LENGTH) == set(anomalies.MOVES)
 
     def test_the_comment_of_the_parameters_file(self):
-        text = (ROOT / "include/surveillance/parameters.yaml").read_text()
+        text = (ROOT / "include/surveillance/parameters.yaml").read_text().replace(f",\n#{' ' * 15}", ", ")
         assert f"#   rule        {', '.join(RULES)}\n" in text
 
     def test_the_pages_of_the_rules(self):
