@@ -35,7 +35,7 @@ SURVEILLANCE = $(BIN)/python -m include.surveillance
 
 .PHONY: help setup lock demo up stop clean status doctor test warehouse-contract servers check lint types contracts fernet env rotate sbom licences audit audit-verify
 .PHONY: replay calibrate whatif backtest evaluate explain baselines capacity bench bench-against bench-engine bench-files bench-desk tour recall scorecard backlog faults watch-rehearsal rehearse soak fuzz docs vendor desk-trials
-.PHONY: scenarios alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial features feature-trials
+.PHONY: scenarios alerts chart export dbt-ci dbt-trials snowflake-check backup restore restore-rehearsal evidence-trial coverage-trial growth features feature-trials
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -116,6 +116,12 @@ DBT_TRIALS := tests/dbt_ci/test_dbt_ci.py
 dbt-trials: setup ## make dbt-ci on a changed model and on broken ones
 	$(BIN)/python -m pytest -c tests/pytest.ini $(DBT_TRIALS)
 
+# Thirty sessions are landed and built; of as many symbols as the market has that takes long.
+GROWTH := tests/dbt_project/test_growth.py
+
+growth: setup ## what a build reads after one and after thirty sessions; writes docs/measured/growth: make growth [GROWTH_SYMBOLS=2000]
+	GROWTH_SYMBOLS=$(or $(GROWTH_SYMBOLS),11000) $(BIN)/python -m pytest -c tests/pytest.ini $(GROWTH)
+
 # They make a virtualenv of 0.6 GB; what dbt has to do with it is tested with the marts.
 FEATURE_TRIALS := tests/feature_store/test_store.py
 
@@ -138,7 +144,7 @@ test: setup ## every test, on real services
 	trap 'kill $$pure; exit 130' INT; \
 	$(BIN)/python -m pytest -c tests/pytest.ini tests/e2e || failed=1; \
 	$(BIN)/python -m pytest -c tests/pytest.ini -n 3 --dist loadfile --no-loadscope-reorder tests \
-		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS)) || failed=1; \
+		$(addprefix --ignore ,tests/e2e $(PURE) $(DESK_TRIALS) $(DBT_TRIALS) $(FEATURE_TRIALS) $(GROWTH)) || failed=1; \
 	wait $$pure || failed=1; cat $$said; rm $$said; \
 	exit $$failed
 

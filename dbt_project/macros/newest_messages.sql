@@ -2,8 +2,9 @@
     What landed before is in an incremental model already, so only what landed since is read, and filtered before the
     window function: nothing else of RAW is scanned. A message that lands late does not replace a later one.
     Later is what was published later: a topic that was restored or made anew counts its offsets anew.
+    since: the time in the key, so that only what is known of the time of these messages is looked up.
 #}
-{% macro newest_messages(messages, key) -%}
+{% macro newest_messages(messages, key, since=none) -%}
     {%- set same = [] -%}
     {%- for column in key -%}{%- do same.append("newest." ~ column ~ " = known." ~ column) -%}{%- endfor -%}
 with landed as (
@@ -14,6 +15,17 @@ with landed as (
     {% endif %}
 
 ),
+
+{% if is_incremental() %}
+    known as (
+
+        select * from {{ this }}
+        {% if since %}
+            where {{ since }} >= (select min(landed.{{ since }}) from landed)
+        {% endif %}
+
+    ),
+{% endif %}
 
 newest as (
 
@@ -29,7 +41,7 @@ newest as (
 select newest.*
 from newest
 {% if is_incremental() %}
-    left join {{ this }} as known on {{ same | join(" and ") }}
+    left join known on {{ same | join(" and ") }}
     where
         known.published_at is null
         or newest.published_at > known.published_at

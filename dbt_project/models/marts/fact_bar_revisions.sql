@@ -4,7 +4,8 @@
         unique_key=['bar_start_at', 'event_id'],
         full_refresh=false,
         transient=false,
-        cluster_by=['bar_start_at::date']
+        cluster_by=['bar_start_at::date'],
+        tmp_relation_type='table'
     )
 }}
 
@@ -17,6 +18,18 @@ with landed as (
     {% endif %}
 
 ),
+
+{% if is_incremental() %}
+    known as (
+
+        select
+            bar_start_at,
+            event_id
+        from {{ this }}
+        where bar_start_at >= (select min(landed.bar_start_at) from landed)
+
+    ),
+{% endif %}
 
 firsts as (
 
@@ -46,6 +59,6 @@ select
     firsts.kafka_offset
 from firsts
 {% if is_incremental() %}
-    left join {{ this }} as known on firsts.bar_start_at = known.bar_start_at and firsts.event_id = known.event_id
+    left join known on firsts.bar_start_at = known.bar_start_at and firsts.event_id = known.event_id
     where known.event_id is null
 {% endif %}

@@ -4,7 +4,8 @@
         unique_key=['bar_start_at', 'bar_id'],
         full_refresh=false,
         transient=false,
-        cluster_by=['bar_start_at::date']
+        cluster_by=['bar_start_at::date'],
+        tmp_relation_type='table'
     )
 }}
 
@@ -17,31 +18,30 @@ with instruments as (
 
 ),
 
-bars as (
-
-    select * from {{ ref('int_bars') }}
-
-),
-
-metrics as (
-
-    select * from {{ ref('int_metrics') }}
-
-),
-
 {% if continues %}
+    -- by the time of what is here: an instrument that has not changed since is no reason to read its facts
+    learnt as (
+
+        select distinct symbol
+        from instruments
+        {% if not var("whole") %}
+            where landed_at >= {{ newest_landed(this, 60 * var('heal_hours')) }}
+        {% endif %}
+
+    ),
+
     changed as (
 
         select
             bar_start_at,
             bar_id
-        from bars
+        from {{ ref('int_bars') }}
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
         select
             bar_start_at,
             bar_id
-        from metrics
+        from {{ ref('int_metrics') }}
         where landed_at >= {{ newest_landed(this, var('lookback_minutes')) }}
         union distinct
         -- Heal: a version that was learnt of late, or in the wrong order, covers bars that are here already.
@@ -49,17 +49,25 @@ metrics as (
             facts.bar_start_at,
             facts.bar_id
         from {{ this }} as facts
+        inner join learnt on facts.symbol = learnt.symbol
         left join instruments
             on facts.symbol = instruments.symbol and {{ as_of('facts.bar_start_at', 'instruments') }}
-        where
-            facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
-            and (
-                {{ var("whole") }}
-                or facts.symbol in (
-                    select learnt.symbol from instruments as learnt
-                    where learnt.landed_at >= {{ newest_landed(ref('dim_instruments'), 60 * var('heal_hours')) }}
-                )
-            )
+        where facts.instrument_key <> coalesce(instruments.instrument_key, {{ unknown_instrument() }})
+
+    ),
+
+    -- No bar and no metric from before the first of these is read.
+    bars as (
+
+        select * from {{ ref('int_bars') }}
+        where bar_start_at >= (select min(changed.bar_start_at) from changed)
+
+    ),
+
+    metrics as (
+
+        select * from {{ ref('int_metrics') }}
+        where bar_start_at >= (select min(changed.bar_start_at) from changed)
 
     ),
 
@@ -73,7 +81,13 @@ metrics as (
 {% else %}
     chosen as (
 
-        select * from bars
+        select * from {{ ref('int_bars') }}
+
+    ),
+
+    metrics as (
+
+        select * from {{ ref('int_metrics') }}
 
     )
 {% endif %}

@@ -16,7 +16,10 @@
     'minutes_within_1h': 3600
 } -%}
 {%- set length_ms = {'minute': 60000, '5minute': 300000, 'hour': 3600000} -%}
-{%- set is_counted = 'dateadd(\'day\', ' ~ var('coverage_days') ~ ', sessions.close_at) > polls.polled_at' -%}
+{%- set is_counted -%}
+    polls.timespan in ('{{ length_ms | join("', '") }}')
+    and dateadd('day', {{ var('coverage_days') }}, sessions.close_at) > polls.polled_at
+{%- endset -%}
 
 -- A poll asks for a span of time, and its watermark says which: the minutes of all spans, each counted once; in time,
 -- those of bars that had just closed. Minute bars of a symbol that was asked about in any way in the week before the
@@ -35,23 +38,6 @@ with sessions as (
 
 ),
 
-polls as (
-
-    select * from {{ ref('stg_watermarks') }}
-    where timespan in ('{{ length_ms | join("', '") }}')
-
-),
-
-instruments as (
-
-    select
-        symbol,
-        polled_at,
-        landed_at
-    from {{ ref('int_instruments') }}
-
-),
-
 chosen as (
 
     {% if continues %}
@@ -64,7 +50,7 @@ chosen as (
         union distinct
         select sessions.*
         from sessions
-        inner join polls
+        inner join {{ ref('stg_watermarks') }} as polls
             on
                 sessions.open_at < polls.asked_until_at
                 and sessions.close_at > polls.asked_from_at
@@ -73,7 +59,7 @@ chosen as (
         union distinct
         select sessions.*
         from sessions
-        inner join instruments
+        inner join {{ ref('int_instruments') }} as instruments
             on
                 sessions.close_at >= instruments.polled_at
                 and dateadd('day', -7, sessions.close_at) < instruments.polled_at
@@ -101,7 +87,7 @@ spans as (
         polls.polled_at,
         polls.landed_at
     from chosen as sessions
-    inner join polls
+    inner join {{ ref('stg_watermarks') }} as polls
         on
             sessions.open_at < polls.asked_until_at
             and sessions.close_at > polls.asked_from_at
@@ -123,7 +109,8 @@ asked as (
         symbol,
         'minute' as timespan,
         polled_at
-    from instruments
+    from {{ ref('int_instruments') }}
+    where polled_at > (select dateadd('day', -7, min(chosen.close_at)) from chosen)
     {% if continues %}
         union distinct
         select
@@ -131,7 +118,9 @@ asked as (
             timespan,
             last_asked_at
         from {{ this }}
-        where session_date not in (select chosen.session_date from chosen)
+        where
+            session_date not in (select chosen.session_date from chosen)
+            and last_asked_at > (select dateadd('day', -7, min(chosen.close_at)) from chosen)
     {% endif %}
 
 ),

@@ -45,6 +45,7 @@ histories as (
     from bars
     inner join {{ ref('fact_bar_revisions') }} as revisions
         on bars.bar_start_at = revisions.bar_start_at and bars.bar_id = revisions.bar_id
+    where revisions.bar_start_at >= (select min(chosen.bar_start_at) from bars as chosen)
     qualify row_number() over (
         partition by bars.bar_id order by revisions.published_at desc, revisions.kafka_offset desc
     ) = 1
@@ -77,7 +78,9 @@ alerts as (
         count(distinct iff(status = 'confirmed', alert_id, null)) as confirmed_alerts,
         count(distinct iff(status = 'retracted', alert_id, null)) as retracted_alerts
     from {{ ref('fact_alert_events') }}
-    where status in ('confirmed', 'retracted')
+    where
+        status in ('confirmed', 'retracted')
+        and session_date in (select corrected.session_date from corrected)
     group by session_date, symbol, timespan
 
 )

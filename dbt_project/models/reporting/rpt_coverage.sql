@@ -30,8 +30,11 @@ polls as (
     select * from polled
     {% if is_incremental() %}
         where
-            session_date in ({{ touched_sessions() }})
-            or session_date in ({{ sessions_touched_in(ref('fact_polled_minutes')) }})
+            session_date in (
+                {{ touched_sessions() }}
+                union distinct
+                {{ sessions_touched_in(ref('fact_polled_minutes')) }}
+            )
     {% endif %}
 
 ),

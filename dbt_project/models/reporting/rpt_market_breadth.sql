@@ -38,7 +38,9 @@ alerts as (
         count(distinct iff(rule <> 'market_event', symbol, null)) as alerting_symbols,
         count_if(rule = 'market_event') as market_events
     from {{ ref('fact_alerts') }}
-    where kind = 'market' and timespan = 'minute' and status <> 'retracted'
+    where
+        kind = 'market' and timespan = 'minute' and status <> 'retracted'
+        and session_date in (select bars.session_date from bars)
     group by session_date, bar_start_at
 
 )

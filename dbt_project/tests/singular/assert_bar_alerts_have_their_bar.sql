@@ -8,6 +8,13 @@ with alerts as (
         and {{ recent(ref('fact_alerts')) }}
         and landed_at < {{ newest_landed(ref('fact_intraday_metrics'), var('settle_minutes')) }}
 
+),
+
+bars as (
+
+    select * from {{ ref('fact_intraday_metrics') }}
+    where bar_start_at >= (select min(alerts.bar_start_at) from alerts)
+
 )
 
 select
@@ -15,5 +22,5 @@ select
     alerts.bar_id,
     alerts.landed_at
 from alerts
-left join {{ ref('fact_intraday_metrics') }} as bars on alerts.bar_id = bars.bar_id
+left join bars on alerts.bar_id = bars.bar_id
 where bars.bar_id is null

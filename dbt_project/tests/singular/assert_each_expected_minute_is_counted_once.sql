@@ -7,9 +7,12 @@ select
     form
 from {{ ref('rpt_coverage') }}
 where
-    expected_minutes <> watched_minutes + no_trade_minutes + no_history_minutes
-    + rejected_minutes + not_measured_minutes + not_polled_minutes
-    or least(
-        watched_minutes, no_trade_minutes, no_history_minutes, rejected_minutes, not_measured_minutes,
-        not_polled_minutes, late_minutes, watched_minutes - late_minutes
-    ) < 0
+    {{ recent(ref('rpt_coverage')) }}
+    and (
+        expected_minutes <> watched_minutes + no_trade_minutes + no_history_minutes
+        + rejected_minutes + not_measured_minutes + not_polled_minutes
+        or least(
+            watched_minutes, no_trade_minutes, no_history_minutes, rejected_minutes, not_measured_minutes,
+            not_polled_minutes, late_minutes, watched_minutes - late_minutes
+        ) < 0
+    )
