@@ -20,9 +20,7 @@ with landed as (
     known as (
 
         select * from {{ this }}
-        {% if since %}
-            where {{ since }} >= (select min(landed.{{ since }}) from landed)
-        {% endif %}
+        where {{ since ~ " >= (select min(landed." ~ since ~ ") from landed)" if since else "true" }}
 
     ),
 {% endif %}
